@@ -1,0 +1,3 @@
+//! The `retrodict` command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Static training graphs compiled to programs that allocate nothing a step.

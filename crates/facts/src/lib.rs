@@ -1,0 +1,1 @@
+//! The facts there are to learn: vocabularies, sentences, splits.

@@ -1,0 +1,1 @@
+//! Experiments: specs, runs, the schedule of many seeds, the run store.

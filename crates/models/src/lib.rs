@@ -1,0 +1,1 @@
+//! The decoder, built out of the engine's operations.
