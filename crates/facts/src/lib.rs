@@ -1,1 +1,33 @@
 //! The facts there are to learn: vocabularies, sentences, splits.
+//!
+//! Four data sets of *Towards a Theoretical Understanding of the 'Reversal
+//! Curse' via Training Dynamics* (Zhu et al., NeurIPS 2024), drawn with NumPy's
+//! legacy generator so that every token equals the one the authors trained on.
+//!
+//! ```
+//! use retrodict_facts::ReversalConfig;
+//!
+//! let dataset = ReversalConfig::default().generate(1234)?;
+//! assert_eq!(dataset.train[0], [247, 0, 303]);
+//! assert_eq!((dataset.train.len(), dataset.held_out.len()), (340, 60));
+//! # Ok::<(), retrodict_facts::FactsError>(())
+//! ```
+
+mod chain;
+mod config;
+mod dataset;
+mod error;
+mod icl;
+mod limits;
+mod numpy;
+mod related;
+mod reversal;
+mod tuples;
+
+pub use chain::ChainConfig;
+pub use config::DataConfig;
+pub use dataset::{Dataset, Entity, EntityType, Group, Query, Split, Token};
+pub use error::FactsError;
+pub use icl::IclConfig;
+pub use related::RelatedConfig;
+pub use reversal::ReversalConfig;

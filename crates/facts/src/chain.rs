@@ -1,0 +1,104 @@
+//! The chain data set (paper, section 5): triples said as two direct
+//! implications, `A 0 B` and `B 0 C`, and an indirect one, `A 1 C`. Of some
+//! triples the indirect one is held out.
+
+use crate::dataset::{Entity, EntityType, Group, Query, Token};
+use crate::numpy::RandomState;
+use crate::tuples::{self, RESERVED, Tuples, sentence};
+use crate::{Dataset, FactsError};
+
+/// The relation token of A → B and B → C.
+const DIRECT: Token = 0;
+/// The relation token of A ⇝ C.
+const INDIRECT: Token = 1;
+
+/// What decides a chain data set, but for the seed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChainConfig {
+    /// Tokens without the two relation tokens; A, B and C take a quarter each.
+    pub vocab_size: usize,
+    /// Tokens of an entity.
+    pub entity_length: usize,
+    /// The fraction of triples trained whole, rounded half to even.
+    pub train_fraction: f64,
+}
+
+impl Default for ChainConfig {
+    /// The paper's: 800 tokens, entities of one, 0.7.
+    fn default() -> Self {
+        Self { vocab_size: 800, entity_length: 1, train_fraction: 0.7 }
+    }
+}
+
+impl ChainConfig {
+    /// Refuses a setting that gives no data set, drawing nothing.
+    ///
+    /// # Errors
+    /// [`FactsError`] names the key and what would fit.
+    pub fn validate(&self) -> Result<(), FactsError> {
+        tuples::validate(self.vocab_size, self.entity_length, self.train_fraction)
+    }
+
+    /// The size of the whole vocabulary, reserved tokens included.
+    pub fn vocab(&self) -> usize {
+        self.vocab_size.saturating_add(RESERVED)
+    }
+
+    /// Draws the data set of that seed.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+        self.validate()?;
+        let mut random = RandomState::new(seed);
+        let triples =
+            tuples::draw(&mut random, self.vocab_size, self.entity_length, self.train_fraction);
+        Ok(dataset(&triples, self.vocab(), self.entity_length))
+    }
+}
+
+/// The sentences and groups of triples (A, B, C).
+pub(crate) fn dataset(triples: &Tuples<3>, vocab: usize, entity_length: usize) -> Dataset {
+    let mut train = Vec::with_capacity(3 * triples.whole.len() + 2 * triples.partial.len());
+    for [a, b, c] in &triples.whole {
+        train.extend([sentence(a, DIRECT, b), sentence(b, DIRECT, c), sentence(a, INDIRECT, c)]);
+    }
+    for [a, b, c] in &triples.partial {
+        train.extend([sentence(a, DIRECT, b), sentence(b, DIRECT, c)]);
+    }
+    let held_out = triples.partial.iter().map(|[a, _, c]| sentence(a, INDIRECT, c)).collect();
+    Dataset { train, held_out, vocab, entity_length, groups: groups(triples) }
+}
+
+/// The six panels of the paper's effective-weight figure.
+fn groups(triples: &Tuples<3>) -> Vec<Group> {
+    let a_to_b = |of: &[[Entity; 3]]| queries(of, 0, DIRECT, 1, EntityType::Y);
+    let b_to_c = |of: &[[Entity; 3]]| queries(of, 1, DIRECT, 2, EntityType::Z);
+    let a_to_c = |of: &[[Entity; 3]]| queries(of, 0, INDIRECT, 2, EntityType::Z);
+    let Tuples { whole, partial } = triples;
+    vec![
+        Group { id: "train_a_to_b", name: "training chains, A → B", queries: a_to_b(whole) },
+        Group { id: "train_b_to_c", name: "training chains, B → C", queries: b_to_c(whole) },
+        Group { id: "train_a_to_c", name: "training chains, A ⇝ C", queries: a_to_c(whole) },
+        Group { id: "held_out_a_to_b", name: "held-out chains, A → B", queries: a_to_b(partial) },
+        Group { id: "held_out_b_to_c", name: "held-out chains, B → C", queries: b_to_c(partial) },
+        Group { id: "held_out_a_to_c", name: "held-out chains, A ⇝ C", queries: a_to_c(partial) },
+    ]
+}
+
+/// One query of each triple, from its entity at `source` to the one at `answer`.
+fn queries(
+    triples: &[[Entity; 3]],
+    source: usize,
+    relation: Token,
+    answer: usize,
+    answer_type: EntityType,
+) -> Vec<Query> {
+    let query = |triple: &[Entity; 3]| Query {
+        source: triple[source].clone(),
+        relation,
+        answer: triple[answer].clone(),
+        answer_type,
+    };
+    triples.iter().map(query).collect()
+}

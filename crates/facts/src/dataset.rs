@@ -1,0 +1,128 @@
+//! What every data set is: sentences to train on, sentences held out, and the
+//! groups of questions that its effective weights answer.
+
+use std::io;
+
+/// A number below [`Dataset::vocab`].
+pub type Token = u32;
+
+/// The tokens that together name one thing.
+pub type Entity = Vec<Token>;
+
+/// The type of an entity. Entities of different types share no token, but in
+/// the *related* data, where only the first token tells the type. In a chain
+/// A → B → C the types X, Y, Z are those of A, B, C.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntityType {
+    /// Left entities of a forward sentence; A of a chain.
+    X,
+    /// Right entities of a forward sentence; B of a chain.
+    Y,
+    /// C of a chain.
+    Z,
+}
+
+/// Which part of a data set a sentence belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// Trained on.
+    Train,
+    /// Scored only.
+    HeldOut,
+}
+
+impl Split {
+    /// As the data files name it: `train` or `val`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::HeldOut => "val",
+        }
+    }
+}
+
+/// One question: `source relation` → `answer`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// The entity asked about.
+    pub source: Entity,
+    /// The relation token that follows it.
+    pub relation: Token,
+    /// The entity that is right.
+    pub answer: Entity,
+    /// The type of `answer`.
+    pub answer_type: EntityType,
+}
+
+/// Questions of one kind, a panel of an effective-weight figure: the queries are
+/// its rows, their answers in the same order its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// A stable name for files, in snake case: `held_out_unseen`.
+    pub id: &'static str,
+    /// A name for people: `held-out pairs, unseen direction`.
+    pub name: &'static str,
+    /// The questions; none where the data set has no such pairs.
+    pub queries: Vec<Query>,
+}
+
+/// Sentences of one length, each of which ends in the entity that is scored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// The sentences to train on, in order; never empty.
+    pub train: Vec<Vec<Token>>,
+    /// The sentences to score only, in order; empty where everything is trained.
+    pub held_out: Vec<Vec<Token>>,
+    /// The size of the whole vocabulary, reserved tokens included. Uniform
+    /// guessing has the NLL ln(`vocab`) a token.
+    pub vocab: usize,
+    /// How many tokens the last entity of a sentence has.
+    pub entity_length: usize,
+    /// The panels of the paper's effective-weight figure, in its order.
+    ///
+    /// - *reversal*: `train_forward` (x → y), `train_backward` (y → x),
+    ///   `held_out_seen`, `held_out_unseen`. In the last two, queries whose
+    ///   answers have one type stand together, and the i-th query of the one is
+    ///   the reverse of the i-th of the other.
+    /// - *chain* and *related*: `train_a_to_b`, `train_b_to_c`, `train_a_to_c`,
+    ///   `held_out_a_to_b`, `held_out_b_to_c`, `held_out_a_to_c`; the i-th
+    ///   queries of the three of a kind belong to one chain.
+    /// - *icl*: none.
+    pub groups: Vec<Group>,
+}
+
+impl Dataset {
+    /// How many tokens every sentence has.
+    pub fn sentence_length(&self) -> usize {
+        self.train.first().map_or(0, Vec::len)
+    }
+
+    /// The group of that [`Group::id`].
+    pub fn group(&self, id: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.id == id)
+    }
+
+    /// All sentences, those to train on first.
+    pub fn sentences(&self) -> impl Iterator<Item = (Split, &[Token])> {
+        let train = self.train.iter().map(|sentence| (Split::Train, sentence.as_slice()));
+        let held_out = self.held_out.iter().map(|sentence| (Split::HeldOut, sentence.as_slice()));
+        train.chain(held_out)
+    }
+
+    /// Writes a JSON object a line, `{"split":"train","tokens":[247,0,303]}`,
+    /// without spaces. Hand over a buffered writer: many small pieces are written.
+    ///
+    /// # Errors
+    /// What `out` fails with.
+    pub fn write_jsonl(&self, out: &mut impl io::Write) -> io::Result<()> {
+        for (split, tokens) in self.sentences() {
+            write!(out, r#"{{"split":"{}","tokens":["#, split.label())?;
+            for (place, token) in tokens.iter().enumerate() {
+                let comma = if place == 0 { "" } else { "," };
+                write!(out, "{comma}{token}")?;
+            }
+            writeln!(out, "]}}")?;
+        }
+        Ok(())
+    }
+}

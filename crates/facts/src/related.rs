@@ -1,0 +1,85 @@
+//! The related-token chains (paper, appendix): one fixed token each for A, B and
+//! C, followed by a token i that the three entities of a triple share,
+//! `A i 0 B i`, `B i 0 C i`, `A i 1 C i`.
+
+use crate::dataset::Token;
+use crate::limits::{self, MAX_VOCAB, at_least, at_most};
+use crate::numpy::RandomState;
+use crate::tuples::{RESERVED, Tuples};
+use crate::{Dataset, FactsError, chain};
+
+/// The tokens that stand for A, B and C.
+const FIXED: usize = 3;
+/// An entity is a fixed token and a variable one.
+pub(crate) const ENTITY_LENGTH: usize = 2;
+
+/// What decides a related-token data set, but for the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelatedConfig {
+    /// Tokens without the two relation tokens.
+    pub vocab_size: usize,
+    /// Variable tokens to draw, at least one for each triple.
+    pub tokens: usize,
+    /// Triples trained whole.
+    pub train: usize,
+    /// Triples of which the indirect implication is held out.
+    pub held_out: usize,
+}
+
+impl Default for RelatedConfig {
+    /// The paper's: 800 tokens, 600 of them variable, 200 and 50 triples.
+    fn default() -> Self {
+        Self { vocab_size: 800, tokens: 600, train: 200, held_out: 50 }
+    }
+}
+
+impl RelatedConfig {
+    /// Refuses a setting that gives no data set, drawing nothing.
+    ///
+    /// # Errors
+    /// [`FactsError`] names the key and what would fit.
+    pub fn validate(&self) -> Result<(), FactsError> {
+        let Self { vocab_size, tokens, train, held_out } = *self;
+        limits::vocab_at_most(vocab_size)?;
+        at_least("tokens", tokens, 1, "every triple takes one")?;
+        at_most("tokens", tokens, MAX_VOCAB - FIXED, "larger vocabularies are not supported")?;
+        at_least(
+            "vocab_size",
+            vocab_size,
+            tokens + FIXED,
+            format!("{tokens} variable tokens and the {FIXED} of A, B and C are drawn from it"),
+        )?;
+        let reason = format!("every triple takes one of the {tokens} variable tokens");
+        at_most("train", train, tokens, reason)?;
+        let reason = format!("train = {train} triples leave no more of the {tokens} tokens");
+        at_most("held_out", held_out, tokens - train, reason)?;
+        if held_out == 0 {
+            at_least("train", train, 1, "with held_out = 0 there is nothing else to train on")?;
+        }
+        Ok(())
+    }
+
+    /// The size of the whole vocabulary, reserved tokens included.
+    pub fn vocab(&self) -> usize {
+        self.vocab_size.saturating_add(RESERVED)
+    }
+
+    /// Draws the data set of that seed.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+        self.validate()?;
+        let mut random = RandomState::new(seed);
+        let mut drawn = random.choice(self.vocab_size as u32, (self.tokens + FIXED) as u32);
+        drawn.iter_mut().for_each(|token| *token += RESERVED as Token);
+        let variable = drawn.split_off(FIXED);
+        let triple = |&i: &Token| [0, 1, 2].map(|fixed| vec![drawn[fixed], i]);
+        let (trained, rest) = variable.split_at(self.train);
+        let triples = Tuples {
+            whole: trained.iter().map(triple).collect(),
+            partial: rest[..self.held_out].iter().map(triple).collect(),
+        };
+        Ok(chain::dataset(&triples, self.vocab(), ENTITY_LENGTH))
+    }
+}

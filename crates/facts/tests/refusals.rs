@@ -1,0 +1,123 @@
+//! Impossible sizes are refused with the key, what it was and what would fit;
+//! what the message proposes does fit.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers
+
+use retrodict_facts::{ChainConfig, FactsError, IclConfig, RelatedConfig, ReversalConfig};
+
+/// The key, the value and the bound that a refusal names, all of them in its message.
+fn refused<T: std::fmt::Debug>(result: Result<T, FactsError>) -> (&'static str, usize, usize) {
+    let error = result.unwrap_err();
+    let (value, bound) = match error {
+        FactsError::TooSmall { value, least, .. } => (value, least),
+        FactsError::TooLarge { value, most, .. } => (value, most),
+        ref other => panic!("{other}"),
+    };
+    let message = error.to_string();
+    assert!(message.starts_with(&format!("{} is {value}, ", error.key())), "{message}");
+    assert!(message.contains(&format!(" {bound}: ")), "{message}");
+    (error.key(), value, bound)
+}
+
+#[test]
+fn pairs_and_chains_of_impossible_size() {
+    let cases = [
+        ((0, 1), ("vocab_size", 0, 4)),
+        ((3, 1), ("vocab_size", 3, 4)),
+        ((4_000_000_000, 1), ("vocab_size", 4_000_000_000, 1 << 20)),
+        ((usize::MAX, usize::MAX), ("vocab_size", usize::MAX, 1 << 20)),
+        ((800, 0), ("entity_length", 0, 1)),
+        ((800, 4), ("entity_length", 4, 3)),
+        ((800, usize::MAX), ("entity_length", usize::MAX, 3)),
+        ((1 << 20, 2), ("entity_length", 2, 1)),
+        // One token a type: one entity, however long.
+        ((4, 1_000_000), ("entity_length", 1_000_000, 24)),
+    ];
+    for ((vocab_size, entity_length), expected) in cases {
+        let (key, _, bound) = expected;
+        let mut reversal = ReversalConfig { vocab_size, entity_length, train_fraction: 0.7 };
+        assert_eq!(refused(reversal.generate(0)), expected);
+        let chain = ChainConfig { vocab_size, entity_length, train_fraction: 0.7 };
+        assert_eq!(refused(chain.generate(0)), expected);
+
+        match key {
+            "vocab_size" => reversal.vocab_size = bound,
+            _ => reversal.entity_length = bound,
+        }
+        if entity_length < usize::MAX {
+            assert_eq!(reversal.validate(), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn fractions_that_are_none() {
+    for train_fraction in [-0.1, 1.000001, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let errors = [
+            ReversalConfig { train_fraction, ..ReversalConfig::default() }.generate(0),
+            ChainConfig { train_fraction, ..ChainConfig::default() }.generate(0),
+            IclConfig { train_fraction, ..IclConfig::default() }.generate(0),
+        ]
+        .map(Result::unwrap_err);
+        for error in errors {
+            assert_eq!(error.key(), "train_fraction");
+            let message = error.to_string();
+            assert!(message.contains(&train_fraction.to_string()), "{message}");
+            assert!(message.contains("from 0 to 1"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn in_context_pairs_of_impossible_size() {
+    let config = |vocab_size, entities, attributes| IclConfig {
+        vocab_size,
+        entities,
+        attributes,
+        train_fraction: 0.7,
+    };
+    assert_eq!(refused(config(400, 0, 10).generate(0)), ("entities", 0, 1));
+    assert_eq!(refused(config(400, 100, 0).generate(0)), ("attributes", 0, 1));
+    assert_eq!(refused(config(109, 100, 10).generate(0)), ("vocab_size", 109, 110));
+    assert_eq!(config(110, 100, 10).validate(), Ok(()));
+    assert_eq!(refused(config(400, usize::MAX, 10).generate(0)), ("entities", usize::MAX, 1 << 19));
+    assert_eq!(
+        refused(config(400, 1, usize::MAX).generate(0)),
+        ("attributes", usize::MAX, 1 << 19)
+    );
+    let many = config(1 << 20, 1 << 19, 1 << 19).generate(0);
+    assert_eq!(refused(many), ("attributes", 1 << 19, 2));
+}
+
+#[test]
+fn in_context_pairs_with_nothing_to_train() {
+    // 1/49 rounded, times 49, falls short of 1.
+    for attributes in [2, 10, 49] {
+        let mut config = IclConfig { attributes, train_fraction: 0.01, ..IclConfig::default() };
+        let error = config.generate(0).unwrap_err();
+        let FactsError::NothingToTrain { least, .. } = error else { panic!("{error}") };
+        assert!(error.to_string().contains(&format!("at least {least}")), "{error}");
+
+        config.train_fraction = least;
+        assert_eq!(config.generate(0).unwrap().train.len(), config.entities);
+        config.train_fraction = least.next_down();
+        assert!(config.validate().is_err(), "{least} is not the least");
+    }
+}
+
+#[test]
+fn related_chains_of_impossible_size() {
+    let config =
+        |vocab_size, tokens, train, held_out| RelatedConfig { vocab_size, tokens, train, held_out };
+    assert_eq!(refused(config(800, 0, 0, 0).generate(0)), ("tokens", 0, 1));
+    assert_eq!(
+        refused(config(800, usize::MAX, 1, 1).generate(0)),
+        ("tokens", usize::MAX, (1 << 20) - 3)
+    );
+    assert_eq!(refused(config(602, 600, 200, 50).generate(0)), ("vocab_size", 602, 603));
+    assert_eq!(config(603, 600, 200, 50).validate(), Ok(()));
+    assert_eq!(refused(config(800, 600, 601, 50).generate(0)), ("train", 601, 600));
+    assert_eq!(refused(config(800, 600, 200, 401).generate(0)), ("held_out", 401, 400));
+    assert_eq!(refused(config(800, 600, 600, usize::MAX).generate(0)), ("held_out", usize::MAX, 0));
+    assert_eq!(refused(config(800, 600, 0, 0).generate(0)), ("train", 0, 1));
+}
