@@ -1,0 +1,206 @@
+//! A model, written once: operations on values whose shapes are known when it is built.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::operation::Operation;
+use crate::scalar::Scalar;
+
+/// What an operation gives: `[features, positions, batch]` numbers, the batch contiguous.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value(pub(crate) usize);
+
+/// A trainable or frozen matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParameterId(pub(crate) usize);
+
+/// Whole numbers that the caller gives for each run: `[positions, batch]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Indices(pub(crate) usize);
+
+/// Real numbers that the caller gives for each run: `[positions, batch]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weights(pub(crate) usize);
+
+/// How a parameter begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// The same number everywhere.
+    Constant(f64),
+    /// Draws from N(0, std²).
+    Normal {
+        /// The standard deviation.
+        std: f64,
+    },
+}
+
+/// A matrix of the model, row-major; a vector has one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name in checkpoints.
+    pub name: String,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// Whether it is a vector: it has then one row, and its shape is `[columns]`.
+    pub vector: bool,
+    /// How it begins.
+    pub initial: Initial,
+    /// Whether the optimiser may change it.
+    pub trainable: bool,
+}
+
+impl Parameter {
+    /// A matrix `[rows, columns]`.
+    pub fn matrix(
+        name: impl Into<String>,
+        [rows, columns]: [usize; 2],
+        initial: Initial,
+    ) -> Parameter {
+        Parameter { name: name.into(), rows, columns, vector: false, initial, trainable: true }
+    }
+
+    /// A vector `[columns]`.
+    pub fn vector(name: impl Into<String>, columns: usize, initial: Initial) -> Parameter {
+        Parameter { name: name.into(), rows: 1, columns, vector: true, initial, trainable: true }
+    }
+
+    /// The same, frozen: the optimiser never changes it.
+    pub fn frozen(self, frozen: bool) -> Parameter {
+        Parameter { trainable: !frozen, ..self }
+    }
+
+    /// Its shape as checkpoints have it.
+    pub fn shape(&self) -> Vec<usize> {
+        if self.vector { vec![self.columns] } else { vec![self.rows, self.columns] }
+    }
+}
+
+/// Some columns of a parameter, all rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    pub(crate) parameter: usize,
+    pub(crate) first: usize,
+    pub(crate) columns: usize,
+}
+
+/// `[features, positions]`; the batch is set when the graph is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) features: usize,
+    pub(crate) positions: usize,
+}
+
+pub(crate) struct Node<T> {
+    pub(crate) operation: Arc<dyn Operation<T>>,
+    pub(crate) inputs: Vec<Value>,
+    pub(crate) parameters: Vec<View>,
+    pub(crate) shape: Shape,
+}
+
+/// Operations in the order in which they were added, which is an order in which they can run.
+pub struct Graph<T> {
+    pub(crate) nodes: Vec<Node<T>>,
+    pub(crate) parameters: Vec<Parameter>,
+    /// Positions of each index input.
+    pub(crate) indices: Vec<usize>,
+    /// Positions of each weight input.
+    pub(crate) weights: Vec<usize>,
+    /// What the caller reads after a run, and which positions of it.
+    pub(crate) outputs: Vec<(Value, Range<usize>)>,
+}
+
+impl<T: Scalar> Default for Graph<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Scalar> Graph<T> {
+    /// A graph without operations.
+    pub fn new() -> Self {
+        Graph {
+            nodes: Vec::new(),
+            parameters: Vec::new(),
+            indices: Vec::new(),
+            weights: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Adds a parameter. Graphs with equal parameters, in the same order, share their
+    /// [`Parameters`](crate::Parameters).
+    ///
+    /// # Panics
+    /// If there is one of that name.
+    pub fn parameter(&mut self, parameter: Parameter) -> ParameterId {
+        let known = self.parameters.iter().any(|p| p.name == parameter.name);
+        assert!(!known, "two parameters are named {}", parameter.name);
+        self.parameters.push(parameter);
+        ParameterId(self.parameters.len() - 1)
+    }
+
+    /// All parameters, in the order in which they were added.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// A whole parameter, to be used by an operation.
+    pub fn whole(&self, parameter: ParameterId) -> View {
+        self.columns(parameter, 0..self.parameters[parameter.0].columns)
+    }
+
+    /// Some columns of a parameter, to be used by an operation.
+    ///
+    /// # Panics
+    /// If the parameter has fewer columns.
+    pub fn columns(&self, parameter: ParameterId, columns: Range<usize>) -> View {
+        let p = &self.parameters[parameter.0];
+        assert!(columns.end <= p.columns, "{} has {} columns, not {columns:?}", p.name, p.columns);
+        View { parameter: parameter.0, first: columns.start, columns: columns.len() }
+    }
+
+    /// An input of whole numbers, `[positions, batch]`.
+    pub fn indices(&mut self, positions: usize) -> Indices {
+        self.indices.push(positions);
+        Indices(self.indices.len() - 1)
+    }
+
+    /// An input of real numbers, `[positions, batch]`.
+    pub fn weights(&mut self, positions: usize) -> Weights {
+        self.weights.push(positions);
+        Weights(self.weights.len() - 1)
+    }
+
+    /// Says that the caller reads some positions of a value after a run. What no output needs is
+    /// not computed.
+    pub fn output(&mut self, value: Value, positions: Range<usize>) {
+        assert!(positions.end <= self.shape(value).positions, "no such positions: {positions:?}");
+        self.outputs.push((value, positions));
+    }
+
+    pub(crate) fn shape(&self, value: Value) -> Shape {
+        self.nodes[value.0].shape
+    }
+
+    pub(crate) fn rows(&self, view: View) -> usize {
+        self.parameters[view.parameter].rows
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        operation: impl Operation<T> + 'static,
+        inputs: Vec<Value>,
+        parameters: Vec<View>,
+        shape: Shape,
+    ) -> Value {
+        self.nodes.push(Node { operation: Arc::new(operation), inputs, parameters, shape });
+        Value(self.nodes.len() - 1)
+    }
+
+    /// A number that tells this operation's random draws from those of others: its place.
+    pub(crate) fn next_stream(&self) -> u32 {
+        self.nodes.len() as u32
+    }
+}

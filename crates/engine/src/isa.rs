@@ -1,0 +1,84 @@
+//! Which instruction set the kernels run on, found when the program starts.
+
+use std::sync::OnceLock;
+
+/// An instruction set that the kernels have been compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isa {
+    /// x86-64 with AVX-512 (F, BW, DQ, VL).
+    Avx512,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// What the compiler makes of plain loops for the build's target.
+    Portable,
+}
+
+impl Isa {
+    /// The best that this processor has.
+    pub fn detect() -> Isa {
+        static FOUND: OnceLock<Isa> = OnceLock::new();
+        *FOUND.get_or_init(|| Isa::available()[0])
+    }
+
+    /// All that this processor has, the best first.
+    pub fn available() -> Vec<Isa> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = avx2
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            if avx512 {
+                found.push(Isa::Avx512);
+            }
+            if avx2 {
+                found.push(Isa::Avx2);
+            }
+        }
+        found.push(Isa::Portable);
+        found
+    }
+}
+
+/// Compiles one function body for every instruction set and picks at run time.
+///
+/// The functions take an [`Isa`] before their own arguments. The body is plain Rust over slices;
+/// the compiler vectorises it with the registers that the set has.
+macro_rules! for_every_isa {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident<$T:ident>
+        ($($arg:ident: $type:ty),* $(,)?) $body:block)+) => {$(
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)] // kernels take their matrices as they come
+        $vis fn $name<$T: $crate::scalar::Scalar>(isa: $crate::isa::Isa, $($arg: $type),*) {
+            #[inline(always)]
+            #[allow(clippy::too_many_arguments)] // as above
+            fn body<$T: $crate::scalar::Scalar>($($arg: $type),*) $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                #[allow(clippy::too_many_arguments)] // as above
+                fn avx512<$T: $crate::scalar::Scalar>($($arg: $type),*) {
+                    body::<$T>($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma")]
+                #[allow(clippy::too_many_arguments)] // as above
+                fn avx2<$T: $crate::scalar::Scalar>($($arg: $type),*) {
+                    body::<$T>($($arg),*)
+                }
+                match isa {
+                    // SAFETY: an `Isa` is only made where the processor has its features.
+                    $crate::isa::Isa::Avx512 => return unsafe { avx512::<$T>($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::isa::Isa::Avx2 => return unsafe { avx2::<$T>($($arg),*) },
+                    $crate::isa::Isa::Portable => {}
+                }
+            }
+            let _ = isa;
+            body::<$T>($($arg),*)
+        }
+    )+};
+}
+pub(crate) use for_every_isa;

@@ -1,0 +1,8 @@
+//! What the machine does: the inner loops, on plain memory. What an operation means is in
+//! [`ops`](crate::ops); a second backend would stand beside this folder.
+
+mod product;
+mod transpose;
+
+pub(crate) use product::{Product, Start};
+pub(crate) use transpose::transpose;

@@ -1,0 +1,272 @@
+//! The matrix product: one register-blocked kernel, without packing, for every product here.
+//!
+//! Values are `[feature, column]` with the columns contiguous, so the right-hand side of each
+//! product has contiguous rows, and the left-hand side is a weight (or a transposed weight, or an
+//! activation) that is read one number at a time: forward `Y = Wᵀ X`, input gradient `dX = W dY`
+//! and weight gradient `dW = X dYᵀ` (with dY transposed first) are the same loop with other strides.
+//!
+//! Every element of the result is the sum over k in ascending order, one fused multiply-add after
+//! the other, whatever the tile, the blocking and the partition over threads: the bits do not
+//! depend on them.
+
+use crate::isa::Isa;
+use crate::scalar::Scalar;
+use crate::vector::Vector;
+
+/// How many steps of k are done for all columns before the next ones: the block of the right-hand
+/// side, this many rows of a hundred or so numbers, stays in the second-level cache.
+const K_BLOCK: usize = 512;
+
+/// What the sums start from.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<T> {
+    /// Nothing: C is overwritten.
+    Zero,
+    /// What C holds.
+    Accumulate,
+    /// One number a row.
+    Bias(*const T),
+}
+
+/// `C[row][column] = start + Σ_k A(row, k) · B[k][column]`.
+///
+/// A is read through two strides; B and C have contiguous rows, `b_row` and `c_row` numbers apart.
+/// Where `columns` is not a multiple of a register, the rows of B must be readable up to the next
+/// multiple of 16; C is written only where it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Product<T> {
+    pub(crate) a: *const T,
+    pub(crate) a_row: usize,
+    pub(crate) a_k: usize,
+    pub(crate) b: *const T,
+    pub(crate) b_row: usize,
+    pub(crate) c: *mut T,
+    pub(crate) c_row: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) k: usize,
+    pub(crate) start: Start<T>,
+}
+
+impl<T: Scalar> Product<T> {
+    /// Computes it.
+    ///
+    /// # Safety
+    /// The pointers must be valid for the shapes and strides given, C must overlap neither A nor B,
+    /// and nobody else may touch C meanwhile.
+    pub(crate) unsafe fn run(&self, isa: Isa) {
+        // SAFETY: an `Isa` is only made where the processor has its features; the memory is the
+        // caller's promise.
+        unsafe {
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => product_avx512(self),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => product_avx2(self),
+                _ => product::<T, T::VPortable, 4, 2>(self),
+            }
+        }
+    }
+}
+
+/// 32 registers: 24 sums, 4 of B, 1 of A.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn product_avx512<T: Scalar>(p: &Product<T>) {
+    // SAFETY: the caller's promises.
+    unsafe { product::<T, T::V512, 6, 4>(p) }
+}
+
+/// 16 registers: 12 sums, 2 of B, 1 of A.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn product_avx2<T: Scalar>(p: &Product<T>) {
+    // SAFETY: the caller's promises.
+    unsafe { product::<T, T::V256, 6, 2>(p) }
+}
+
+/// Walks blocks of k, then bands of `R` rows, then tiles of `C` registers.
+///
+/// # Safety
+/// As [`Product::run`]; the processor must have the instructions of `V`.
+#[inline(always)]
+unsafe fn product<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(p: &Product<T>) {
+    let mut k0 = 0;
+    loop {
+        let k1 = p.k.min(k0 + K_BLOCK);
+        let start = if k0 == 0 { p.start } else { Start::Accumulate };
+        let mut row = 0;
+        while row < p.rows {
+            // SAFETY: the bands lie within `rows`.
+            row += unsafe {
+                match p.rows - row {
+                    left if left >= R => band::<T, V, R, C>(p, row, k0, k1, start),
+                    left if left >= 4 => band::<T, V, 4, C>(p, row, k0, k1, start),
+                    left if left >= 2 => band::<T, V, 2, C>(p, row, k0, k1, start),
+                    _ => band::<T, V, 1, C>(p, row, k0, k1, start),
+                }
+            };
+        }
+        k0 = k1;
+        if k0 >= p.k {
+            return;
+        }
+    }
+}
+
+/// One band of `R` rows, all columns. Returns `R`.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn band<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(
+    p: &Product<T>,
+    row: usize,
+    k0: usize,
+    k1: usize,
+    start: Start<T>,
+) -> usize {
+    let mut column = 0;
+    while column < p.columns {
+        let left = p.columns - column;
+        // SAFETY: the tiles lie within `columns`, or end in a part of a register that they mask.
+        column += unsafe {
+            match left.div_ceil(V::LANES) {
+                n if n >= C => tile::<T, V, R, C>(p, row, column, k0, k1, start),
+                n if n >= 2 => tile::<T, V, R, 2>(p, row, column, k0, k1, start),
+                _ => tile::<T, V, R, 1>(p, row, column, k0, k1, start),
+            }
+        };
+    }
+    R
+}
+
+/// One tile: `R` rows of `C` registers that stay in registers over the block of k. Returns the
+/// columns it covered.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn tile<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(
+    p: &Product<T>,
+    row: usize,
+    column: usize,
+    k0: usize,
+    k1: usize,
+    start: Start<T>,
+) -> usize {
+    let last = (p.columns - column).saturating_sub((C - 1) * V::LANES).min(V::LANES);
+    // SAFETY: `row + r < rows`, `column + c` within the columns but for the last register, which is
+    // read from C and written to C only in its first `last` lanes.
+    unsafe {
+        let mut sums = [[V::splat(T::ZERO); C]; R];
+        match start {
+            Start::Zero => {}
+            Start::Bias(bias) => {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    *sums = [V::splat(*bias.add(row + r)); C];
+                }
+            }
+            Start::Accumulate => {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (c, sum) in sums.iter_mut().enumerate() {
+                        let at = p.c.add((row + r) * p.c_row + column + c * V::LANES);
+                        *sum = if c + 1 == C && last < V::LANES {
+                            V::load_part(at, last)
+                        } else {
+                            V::load(at)
+                        };
+                    }
+                }
+            }
+        }
+        let mut a = p.a.add(row * p.a_row + k0 * p.a_k);
+        let mut b = p.b.add(k0 * p.b_row + column);
+        for _ in k0..k1 {
+            let mut right = [V::splat(T::ZERO); C];
+            for (c, right) in right.iter_mut().enumerate() {
+                *right = V::load(b.add(c * V::LANES));
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let left = V::splat(*a.add(r * p.a_row));
+                for (sum, right) in sums.iter_mut().zip(right) {
+                    *sum = left.mul_add(right, *sum);
+                }
+            }
+            a = a.wrapping_add(p.a_k);
+            b = b.wrapping_add(p.b_row);
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (c, sum) in sums.into_iter().enumerate() {
+                let at = p.c.add((row + r) * p.c_row + column + c * V::LANES);
+                if c + 1 == C && last < V::LANES {
+                    sum.store_part(at, last);
+                } else {
+                    sum.store(at);
+                }
+            }
+        }
+    }
+    C * V::LANES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small whole numbers: every order of summation gives the same bits.
+    fn numbers<T: Scalar>(count: usize, seed: usize) -> Vec<T> {
+        (0..count).map(|i| T::from_f64(((i * 7919 + seed * 104_729) % 17) as f64 - 8.0)).collect()
+    }
+
+    fn check<T: Scalar>(rows: usize, columns: usize, k: usize, transposed: bool, accumulate: bool) {
+        let b_row = columns.next_multiple_of(16) + 16;
+        let (a, b) = (numbers::<T>(rows * k, 1), numbers::<T>(k * b_row, 2));
+        let bias = numbers::<T>(rows, 3);
+        let before = numbers::<T>(rows * columns, 4);
+        let (a_row, a_k) = if transposed { (1, rows) } else { (k, 1) };
+        for isa in Isa::available() {
+            let mut c = before.clone();
+            let start = if accumulate { Start::Accumulate } else { Start::Bias(bias.as_ptr()) };
+            let product = Product {
+                a: a.as_ptr(),
+                a_row,
+                a_k,
+                b: b.as_ptr(),
+                b_row,
+                c: c.as_mut_ptr(),
+                c_row: columns,
+                rows,
+                columns,
+                k,
+                start,
+            };
+            // SAFETY: the vectors have the sizes said.
+            unsafe { product.run(isa) };
+            for row in 0..rows {
+                for column in 0..columns {
+                    let at = row * columns + column;
+                    let mut sum = if accumulate { before[at] } else { bias[row] };
+                    for k in 0..k {
+                        sum += a[row * a_row + k * a_k] * b[k * b_row + column];
+                    }
+                    assert_eq!(c[at], sum, "{isa:?} {rows}×{columns}×{k} at {row},{column}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equals_the_triple_loop_for_every_shape_and_instruction_set() {
+        for rows in [1, 2, 3, 5, 6, 7, 12, 20] {
+            for columns in [1, 5, 16, 20, 32, 48, 64, 80, 130] {
+                for (k, transposed, accumulate) in
+                    [(1, false, false), (9, true, false), (20, false, true), (1100, true, true)]
+                {
+                    check::<f32>(rows, columns, k, transposed, accumulate);
+                    check::<f64>(rows, columns, k, transposed, accumulate);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Softmax with cross-entropy: the loss.
+
+use std::ops::Range;
+
+use crate::graph::{Graph, Indices, Shape, Value, Weights};
+use crate::isa::for_every_isa;
+use crate::matrix::{Matrix, MatrixMut, Target};
+use crate::operation::{Context, Extents, Operation};
+use crate::ops::SUM_LANES;
+use crate::scalar::Scalar;
+
+struct CrossEntropy {
+    targets: usize,
+    weights: usize,
+    scored: Range<usize>,
+}
+
+impl<T: Scalar> Graph<T> {
+    /// The negative log probability of the target at each of the `scored` positions:
+    /// `[2, scored positions]`. Feature 0 is the NLL; feature 1 is by how much the highest logit
+    /// exceeds the target's (0: the target ranks first).
+    ///
+    /// The loss that gradients are taken of is the sum of `weights · NLL`. `targets` and `weights`
+    /// have all positions of the logits, or as many as are scored at least.
+    ///
+    /// # Panics
+    /// If the inputs have fewer positions.
+    pub fn cross_entropy(
+        &mut self,
+        logits: Value,
+        targets: Indices,
+        weights: Weights,
+        scored: Range<usize>,
+    ) -> Value {
+        let positions = self.shape(logits).positions;
+        let given = self.indices[targets.0].min(self.weights[weights.0]).min(positions);
+        assert!(scored.end <= given, "positions {scored:?} of {given} cannot be scored");
+        let shape = Shape { features: 2, positions: scored.len() };
+        let operation = CrossEntropy { targets: targets.0, weights: weights.0, scored };
+        self.push(operation, vec![logits], vec![], shape)
+    }
+}
+
+impl<T: Scalar> Operation<T> for CrossEntropy {
+    fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
+        self.scored.start + output.start..self.scored.start + output.end
+    }
+
+    fn reads_input(&self, _input: usize) -> bool {
+        false
+    }
+
+    fn is_loss(&self) -> bool {
+        true
+    }
+
+    fn flops(&self, extents: &Extents<'_>) -> u64 {
+        4 * (extents.inputs[0].features * extents.columns()) as u64
+    }
+
+    fn forward(&self, at: &Context<'_, T>) {
+        let logits = at.input(0);
+        let targets = at.indices(self.targets, at.input_positions(0));
+        let weights = at.weights(self.weights, at.input_positions(0));
+        let columns = at.worker.share(logits.columns, SUM_LANES);
+        let gradient = if at.training { at.d_input(0) } else { None };
+        score(at.isa, logits, targets, weights, at.output(), gradient, columns);
+    }
+
+    fn backward(&self, _: &Context<'_, T>) {
+        // The forward pass has written the gradient.
+    }
+}
+
+for_every_isa! {
+    /// `NLL = ln Σ exp(logit − highest) + highest − logit of the target`, and its gradient,
+    /// `weight · (probability − [is the target])`.
+    fn score<T>(
+        logits: Matrix<'_, T>, targets: &[u32], weights: &[T], out: MatrixMut<'_, T>,
+        gradient: Option<Target<'_, T>>, columns: Range<usize>,
+    ) {
+        let mut out = out;
+        let mut gradient = gradient;
+        for first in columns.step_by(SUM_LANES) {
+            let lanes = first..first + SUM_LANES;
+            let mut highest = [T::from_f64(f64::NEG_INFINITY); SUM_LANES];
+            for f in 0..logits.rows {
+                for (highest, logit) in highest.iter_mut().zip(&logits.row(f)[lanes.clone()]) {
+                    *highest = logit.larger(*highest);
+                }
+            }
+            let mut total = [T::ZERO; SUM_LANES];
+            for f in 0..logits.rows {
+                let logit = &logits.row(f)[lanes.clone()];
+                let mut power = [T::ZERO; SUM_LANES];
+                for l in 0..SUM_LANES {
+                    power[l] = (logit[l] - highest[l]).exp();
+                    total[l] += power[l];
+                }
+                if let Some(target) = &mut gradient {
+                    target.matrix.part_mut(f, lanes.clone()).copy_from_slice(&power);
+                }
+            }
+            if let Some(target) = &mut gradient {
+                let mut factor = [T::ZERO; SUM_LANES];
+                for l in 0..SUM_LANES {
+                    factor[l] = weights[first + l] / total[l];
+                }
+                for f in 0..logits.rows {
+                    for (d, factor) in target.matrix.part_mut(f, lanes.clone()).iter_mut().zip(&factor) {
+                        *d = *d * *factor;
+                    }
+                }
+            }
+            for l in 0..SUM_LANES {
+                let (column, right) = (first + l, targets[first + l] as usize);
+                let gap = highest[l] - logits.row(right)[column];
+                out.part_mut(0, column..column + 1)[0] = total[l].ln() + gap;
+                out.part_mut(1, column..column + 1)[0] = gap;
+                if let Some(target) = &mut gradient {
+                    target.matrix.part_mut(right, column..column + 1)[0] -= weights[column];
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{assert_gradients, with_head, with_stem};
+    use crate::graph::{Graph, Initial, Parameter};
+    use crate::{Mode, Noise, Parameters, Program, Team};
+
+    #[test]
+    fn gradient() {
+        for (vocabulary, positions, batch, first) in [(3, 1, 1, 0), (7, 2, 16, 1), (33, 4, 18, 2)] {
+            let mut graph = Graph::<f64>::new();
+            let x = with_stem(&mut graph, 5, positions);
+            with_head(&mut graph, x, vocabulary, first..positions);
+            assert_gradients(&graph, batch);
+        }
+    }
+
+    /// Logits of a thousand must neither overflow nor lose the gap.
+    #[test]
+    fn huge_logits_stay_finite() {
+        let mut graph = Graph::<f32>::new();
+        let tokens = graph.indices(1);
+        let targets = graph.indices(1);
+        let weights = graph.weights(1);
+        let zero = Initial::Constant(0.0);
+        let table = graph.parameter(Parameter::matrix("table", [2, 3], zero));
+        let logits = graph.embedding(tokens, table, None);
+        let loss = graph.cross_entropy(logits, targets, weights, 0..1);
+        graph.output(loss, 0..1);
+        let mut parameters = Parameters::zeros(&graph);
+        parameters.values_mut(0).copy_from_slice(&[1000.0, -1000.0, 0.0, 0.0, 0.0, 0.0]);
+        let mut team = Team::new(1);
+        let mut program = Program::compile(&graph, 2, Mode::Inference, 1);
+        program.indices_mut(tokens)[..2].copy_from_slice(&[0, 1]);
+        program.indices_mut(targets)[..2].copy_from_slice(&[1, 2]);
+        program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut team);
+        let (nll, gap) = (program.output(0).lanes(0, 0), program.output(0).lanes(1, 0));
+        assert_eq!((nll[0], gap[0]), (2000.0, 2000.0));
+        assert!((nll[1] - 3f32.ln()).abs() < 1e-6 && gap[1] == 0.0);
+    }
+}

@@ -1,0 +1,91 @@
+//! The Gaussian error linear unit, in the form with tanh that GPT-2 uses (`gelu_new`).
+
+use crate::graph::{Graph, Value};
+use crate::isa::for_every_isa;
+use crate::operation::{Context, Extents, Operation};
+use crate::scalar::Scalar;
+
+struct Gelu;
+
+impl<T: Scalar> Graph<T> {
+    /// `y = ½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))` (Hendrycks and Gimpel, 2016).
+    pub fn gelu(&mut self, x: Value) -> Value {
+        let shape = self.shape(x);
+        self.push(Gelu, vec![x], vec![], shape)
+    }
+}
+
+const CUBIC: f64 = 0.044_715;
+/// √(2/π).
+const SCALE: f64 = 0.797_884_560_802_865_4;
+
+impl<T: Scalar> Operation<T> for Gelu {
+    fn reads_input(&self, _input: usize) -> bool {
+        true
+    }
+
+    /// The hyperbolic tangents.
+    fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
+        (extents.output.features, extents.columns())
+    }
+
+    fn flops(&self, extents: &Extents<'_>) -> u64 {
+        8 * (extents.output.features * extents.columns()) as u64
+    }
+
+    fn forward(&self, at: &Context<'_, T>) {
+        let (x, mut y, mut saved) = (at.input(0), at.output(), at.saved());
+        for f in at.worker.share(x.rows, 1) {
+            forward(at.isa, x.row(f), y.row_mut(f), saved.row_mut(f));
+        }
+    }
+
+    fn backward(&self, at: &Context<'_, T>) {
+        let (x, dy, kept) = (at.input(0), at.d_output(), at.kept());
+        let Some(mut dx) = at.d_input(0) else { return };
+        for f in at.worker.share(x.rows, 1) {
+            let (x, dx_row) = (x.row(f), dx.matrix.row_mut(f));
+            backward(at.isa, x, kept.row(f), dy.row(f), dx_row, dx.accumulate);
+        }
+    }
+}
+
+for_every_isa! {
+    fn forward<T>(x: &[T], y: &mut [T], tanh: &mut [T]) {
+        let [cubic, scale, half] = [CUBIC, SCALE, 0.5].map(T::from_f64);
+        for ((x, y), tanh) in x.iter().zip(y).zip(tanh) {
+            let x = *x;
+            let t = (scale * (x + cubic * x * x * x)).tanh();
+            *tanh = t;
+            *y = half * x * (T::ONE + t);
+        }
+    }
+
+    fn backward<T>(x: &[T], tanh: &[T], dy: &[T], dx: &mut [T], accumulate: bool) {
+        let [cubic3, scale, half] = [3.0 * CUBIC, SCALE, 0.5].map(T::from_f64);
+        for (((x, t), dy), dx) in x.iter().zip(tanh).zip(dy).zip(dx) {
+            let (x, t) = (*x, *t);
+            let inner = scale * (T::ONE + cubic3 * x * x);
+            let slope = half * (T::ONE + t) + half * x * (T::ONE - t * t) * inner;
+            let term = *dy * slope;
+            *dx = if accumulate { *dx + term } else { term };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{assert_gradients, with_head, with_stem};
+    use crate::graph::Graph;
+
+    #[test]
+    fn gradient() {
+        for (features, positions, batch) in [(1, 1, 1), (6, 2, 16), (9, 3, 18)] {
+            let mut graph = Graph::<f64>::new();
+            let x = with_stem(&mut graph, features, positions);
+            let y = graph.gelu(x);
+            with_head(&mut graph, y, 4, 0..positions);
+            assert_gradients(&graph, batch);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A matrix product with a bias.
+
+use crate::graph::{Graph, ParameterId, Shape, Value, View};
+use crate::isa::for_every_isa;
+use crate::kernels::{Product, Start, transpose};
+use crate::matrix::{Matrix, Target};
+use crate::operation::{Context, Extents, Operation};
+use crate::ops::{put, sum};
+use crate::plan::LANE_UNIT;
+use crate::scalar::Scalar;
+
+/// How a weight lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orientation {
+    /// `[inputs, outputs]`, as GPT-2's layers have it.
+    InputsFirst,
+    /// `[outputs, inputs]`, as output heads and token tables have it.
+    OutputsFirst,
+}
+
+/// Rows of a product that are shared out together: whole bands of the kernel.
+const ROW_UNIT: usize = 12;
+
+struct Linear {
+    orientation: Orientation,
+    bias: bool,
+}
+
+impl<T: Scalar> Graph<T> {
+    /// `y = W x + b` at every position: `[outputs, positions]` from `[inputs, positions]`.
+    ///
+    /// # Panics
+    /// If the weight or the bias does not have that shape.
+    pub fn linear(
+        &mut self,
+        x: Value,
+        weight: View,
+        orientation: Orientation,
+        bias: Option<View>,
+    ) -> Value {
+        let from = self.shape(x);
+        let rows = self.rows(weight);
+        let (inputs, outputs) = match orientation {
+            Orientation::InputsFirst => (rows, weight.columns),
+            Orientation::OutputsFirst => (weight.columns, rows),
+        };
+        let name = &self.parameters[weight.parameter].name;
+        assert_eq!(inputs, from.features, "{name} takes {inputs} features");
+        if let Some(bias) = bias {
+            assert_eq!(bias.columns, outputs, "the bias of {name} has {} columns", bias.columns);
+        }
+        let views = [weight].into_iter().chain(bias).collect();
+        let shape = Shape { features: outputs, positions: from.positions };
+        self.push(Linear { orientation, bias: bias.is_some() }, vec![x], views, shape)
+    }
+
+    /// `y = W x + b` with whole parameters.
+    ///
+    /// # Panics
+    /// As [`Graph::linear`].
+    pub fn linear_whole(
+        &mut self,
+        x: Value,
+        weight: ParameterId,
+        orientation: Orientation,
+        bias: Option<ParameterId>,
+    ) -> Value {
+        self.linear(x, self.whole(weight), orientation, bias.map(|b| self.whole(b)))
+    }
+}
+
+impl Linear {
+    /// Steps in memory from one output to the next and from one input to the next.
+    fn strides<T>(&self, weight: &Matrix<'_, T>) -> (usize, usize) {
+        match self.orientation {
+            Orientation::InputsFirst => (1, weight.stride),
+            Orientation::OutputsFirst => (weight.stride, 1),
+        }
+    }
+
+    /// The gradient of the weight is a product whose right-hand side is turned about first: the
+    /// operand that runs along the weight's columns.
+    fn weight_gradient<T: Scalar>(&self, at: &Context<'_, T>, target: Target<'_, T>) {
+        let (x, dy) = (at.input(0), at.d_output());
+        let Target { matrix: mut dw, accumulate } = target;
+        let (left, right) = match self.orientation {
+            Orientation::InputsFirst => (x, dy),
+            Orientation::OutputsFirst => (dy, x),
+        };
+        // Share the longer side: either way each worker turns about only what it needs or little.
+        let (rows, columns) = match self.orientation {
+            Orientation::InputsFirst => (0..left.rows, at.worker.share(right.rows, LANE_UNIT)),
+            Orientation::OutputsFirst => (at.worker.share(left.rows, ROW_UNIT), 0..right.rows),
+        };
+        if rows.is_empty() || columns.is_empty() {
+            return;
+        }
+        let turned = at.scratch();
+        let width = columns.len().next_multiple_of(LANE_UNIT);
+        let from = &right.all()[columns.start * right.stride..];
+        transpose(at.isa, from, right.stride, columns.len(), right.columns, turned, width);
+        let product = Product {
+            a: left.row(rows.start).as_ptr(),
+            a_row: left.stride,
+            a_k: 1,
+            b: turned.as_ptr(),
+            b_row: width,
+            c: dw.part_mut(rows.start, columns.clone()).as_mut_ptr(),
+            c_row: dw.stride,
+            rows: rows.len(),
+            columns: columns.len(),
+            k: left.columns,
+            start: if accumulate { Start::Accumulate } else { Start::Zero },
+        };
+        // SAFETY: the shapes were checked when the graph was built; rows of `turned` are whole lanes.
+        unsafe { product.run(at.isa) }
+    }
+}
+
+impl<T: Scalar> Operation<T> for Linear {
+    fn reads_input(&self, _input: usize) -> bool {
+        true
+    }
+
+    fn scratch(&self, extents: &Extents<'_>) -> usize {
+        let turned = match self.orientation {
+            Orientation::InputsFirst => extents.output.features,
+            Orientation::OutputsFirst => extents.inputs[0].features,
+        };
+        turned.next_multiple_of(LANE_UNIT) * extents.columns()
+    }
+
+    fn flops(&self, extents: &Extents<'_>) -> u64 {
+        2 * (extents.inputs[0].features * extents.output.features * extents.columns()) as u64
+    }
+
+    fn forward(&self, at: &Context<'_, T>) {
+        let (x, weight, mut y) = (at.input(0), at.parameter(0), at.output());
+        let rows = at.worker.share(y.rows, ROW_UNIT);
+        if rows.is_empty() {
+            return;
+        }
+        let (per_output, per_input) = self.strides(&weight);
+        let start = if self.bias {
+            Start::Bias(at.parameter(1).row(0)[rows.start..].as_ptr())
+        } else {
+            Start::Zero
+        };
+        let product = Product {
+            a: weight.all()[rows.start * per_output..].as_ptr(),
+            a_row: per_output,
+            a_k: per_input,
+            b: x.as_ptr(),
+            b_row: x.stride,
+            c: y.row_mut(rows.start).as_mut_ptr(),
+            c_row: y.stride,
+            rows: rows.len(),
+            columns: x.columns,
+            k: x.rows,
+            start,
+        };
+        // SAFETY: the shapes were checked when the graph was built; columns are whole lanes.
+        unsafe { product.run(at.isa) }
+    }
+
+    fn backward(&self, at: &Context<'_, T>) {
+        let dy = at.d_output();
+        if let Some(Target { matrix: mut dx, accumulate }) = at.d_input(0) {
+            let rows = at.worker.share(dx.rows, ROW_UNIT);
+            if !rows.is_empty() {
+                let weight = at.parameter(0);
+                let (per_output, per_input) = self.strides(&weight);
+                let product = Product {
+                    a: weight.all()[rows.start * per_input..].as_ptr(),
+                    a_row: per_input,
+                    a_k: per_output,
+                    b: dy.as_ptr(),
+                    b_row: dy.stride,
+                    c: dx.row_mut(rows.start).as_mut_ptr(),
+                    c_row: dx.stride,
+                    rows: rows.len(),
+                    columns: dy.columns,
+                    k: dy.rows,
+                    start: if accumulate { Start::Accumulate } else { Start::Zero },
+                };
+                // SAFETY: as in the forward pass.
+                unsafe { product.run(at.isa) }
+            }
+        }
+        if let Some(target) = at.d_parameter(0) {
+            self.weight_gradient(at, target);
+        }
+        if self.bias {
+            if let Some(target) = at.d_parameter(1) {
+                bias_gradient(at.isa, dy, target, at.worker.share(dy.rows, LANE_UNIT));
+            }
+        }
+    }
+}
+
+for_every_isa! {
+    fn bias_gradient<T>(
+        dy: Matrix<'_, T>, target: Target<'_, T>, outputs: std::ops::Range<usize>,
+    ) {
+        let Target { matrix: mut db, accumulate } = target;
+        let first = outputs.start;
+        for (i, out) in db.part_mut(0, outputs).iter_mut().enumerate() {
+            put(out, sum(dy.row(first + i)), accumulate);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Orientation;
+    use crate::check::{assert_gradients, with_head, with_stem};
+    use crate::graph::{Graph, Initial, Parameter};
+
+    #[test]
+    fn gradient() {
+        let normal = Initial::Normal { std: 0.5 };
+        for (inputs, outputs, positions, batch) in [(3, 1, 1, 1), (5, 20, 2, 16), (17, 9, 3, 18)] {
+            for orientation in [Orientation::InputsFirst, Orientation::OutputsFirst] {
+                let mut graph = Graph::<f64>::new();
+                let x = with_stem(&mut graph, inputs, positions);
+                let shape = match orientation {
+                    Orientation::InputsFirst => [inputs, outputs],
+                    Orientation::OutputsFirst => [outputs, inputs],
+                };
+                let w = graph.parameter(Parameter::matrix("w", shape, normal));
+                let b = graph.parameter(Parameter::vector("b", outputs, normal));
+                let y = graph.linear_whole(x, w, orientation, Some(b));
+                with_head(&mut graph, y, 4, 0..positions);
+                assert_gradients(&graph, batch);
+            }
+        }
+    }
+
+    #[test]
+    fn gradient_of_views_and_of_a_weight_used_twice() {
+        let normal = Initial::Normal { std: 0.5 };
+        let mut graph = Graph::<f64>::new();
+        let x = with_stem(&mut graph, 4, 2);
+        let w = graph.parameter(Parameter::matrix("w", [4, 8], normal));
+        let b = graph.parameter(Parameter::vector("b", 8, normal));
+        let mut y = x;
+        for part in [0..4, 4..8, 0..4] {
+            let (weight, bias) = (graph.columns(w, part.clone()), graph.columns(b, part));
+            y = graph.linear(y, weight, Orientation::InputsFirst, Some(bias));
+        }
+        with_head(&mut graph, y, 3, 1..2);
+        assert_gradients(&graph, 5);
+    }
+}

@@ -1,0 +1,44 @@
+//! The operations: each file holds one, with its shape rule, its forward and backward pass, its
+//! cost and its gradient test.
+
+mod attention;
+mod cross_entropy;
+mod dropout;
+mod embedding;
+mod gelu;
+mod layer_norm;
+mod linear;
+mod residual;
+
+pub use linear::Orientation;
+
+use crate::scalar::Scalar;
+
+/// Numbers that are summed side by side: the lanes of the widest register.
+const SUM_LANES: usize = 16;
+
+/// The sum, in a fixed order whatever the processor: sixteen sums side by side, then a tree.
+#[inline(always)]
+fn sum<T: Scalar>(numbers: &[T]) -> T {
+    let mut sums = [T::ZERO; SUM_LANES];
+    debug_assert!(numbers.len() % SUM_LANES == 0, "rows are padded to whole lanes");
+    for numbers in numbers.chunks_exact(SUM_LANES) {
+        for (sum, x) in sums.iter_mut().zip(numbers) {
+            *sum += *x;
+        }
+    }
+    let mut width = SUM_LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+        width /= 2;
+    }
+    sums[0]
+}
+
+/// Writes or adds a term.
+#[inline(always)]
+fn put<T: Scalar>(out: &mut T, term: T, accumulate: bool) {
+    *out = if accumulate { *out + term } else { term };
+}

@@ -1,0 +1,136 @@
+//! The parameters of a model, in one flat buffer: the trainable ones first, then the frozen ones.
+
+use std::sync::Arc;
+
+use crate::graph::{Graph, Initial, Parameter};
+use crate::matrix::Buffer;
+use crate::random::{Purpose, Stream};
+use crate::scalar::Scalar;
+
+/// Parameters begin on cache lines.
+const ALIGN: usize = 16;
+
+/// Where each parameter lies in the flat buffers.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Layout {
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) starts: Vec<usize>,
+    /// The length of the trainable part.
+    pub(crate) trainable: usize,
+    pub(crate) len: usize,
+}
+
+impl Layout {
+    pub(crate) fn new(parameters: &[Parameter]) -> Layout {
+        let mut starts = vec![0; parameters.len()];
+        let mut len = 0;
+        let mut trainable = 0;
+        for pass in [true, false] {
+            for (start, p) in starts.iter_mut().zip(parameters) {
+                if p.trainable == pass {
+                    *start = len;
+                    len = (len + p.rows * p.columns).next_multiple_of(ALIGN);
+                }
+            }
+            if pass {
+                trainable = len;
+            }
+        }
+        Layout { parameters: parameters.to_vec(), starts, trainable, len }
+    }
+
+    fn range(&self, i: usize) -> std::ops::Range<usize> {
+        self.starts[i]..self.starts[i] + self.parameters[i].rows * self.parameters[i].columns
+    }
+}
+
+/// The numbers of a model. Programs compiled from graphs with the same parameters share them.
+pub struct Parameters<T> {
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) values: Buffer<T>,
+}
+
+/// One number for each trainable parameter: a gradient, a moment.
+pub struct Gradients<T> {
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) values: Buffer<T>,
+}
+
+impl<T: Scalar> Parameters<T> {
+    /// All zero.
+    pub fn zeros(graph: &Graph<T>) -> Parameters<T> {
+        let layout = Arc::new(Layout::new(&graph.parameters));
+        Parameters { values: Buffer::zeros(layout.len), layout }
+    }
+
+    /// As each parameter says it begins. A draw depends on the seed, on the place of the parameter
+    /// in the graph and on the place in the parameter only, and is the same in every precision but
+    /// for rounding.
+    pub fn initial(graph: &Graph<T>, seed: u64) -> Parameters<T> {
+        let mut all = Parameters::zeros(graph);
+        for i in 0..graph.parameters.len() {
+            let values = &mut all.values.as_mut_slice()[all.layout.range(i)];
+            match all.layout.parameters[i].initial {
+                Initial::Constant(c) => values.fill(T::from_f64(c)),
+                Initial::Normal { std } => {
+                    let stream = Stream::new(seed, Purpose::Initialisation, i as u32);
+                    for (pair, out) in values.chunks_mut(2).enumerate() {
+                        let draws = stream.normals(pair as u64);
+                        for (out, draw) in out.iter_mut().zip(draws) {
+                            *out = T::from_f64(std * draw);
+                        }
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// Every parameter with its numbers, row-major, in the order of the graph.
+    pub fn iter(&self) -> impl Iterator<Item = (&Parameter, &[T])> {
+        named(&self.layout, self.values.as_slice())
+    }
+
+    /// The numbers of parameter number `i` of the graph, to be changed.
+    pub fn values_mut(&mut self, i: usize) -> &mut [T] {
+        &mut self.values.as_mut_slice()[self.layout.range(i)]
+    }
+
+    /// How many numbers there are in all, padding left out.
+    pub fn count(&self) -> usize {
+        self.layout.parameters.iter().map(|p| p.rows * p.columns).sum()
+    }
+}
+
+impl<T: Scalar> Gradients<T> {
+    /// All zero.
+    pub fn zeros(parameters: &Parameters<T>) -> Gradients<T> {
+        let layout = Arc::clone(&parameters.layout);
+        Gradients { values: Buffer::zeros(layout.trainable), layout }
+    }
+
+    /// Every trainable parameter with its numbers, row-major, in the order of the graph.
+    pub fn iter(&self) -> impl Iterator<Item = (&Parameter, &[T])> {
+        named(&self.layout, self.values.as_slice()).filter(|(p, _)| p.trainable)
+    }
+
+    /// All numbers, with the padding between parameters (zeros).
+    pub fn flat(&self) -> &[T] {
+        self.values.as_slice()
+    }
+
+    /// All numbers, to be changed.
+    pub fn flat_mut(&mut self) -> &mut [T] {
+        self.values.as_mut_slice()
+    }
+}
+
+fn named<'a, T>(
+    layout: &'a Layout,
+    values: &'a [T],
+) -> impl Iterator<Item = (&'a Parameter, &'a [T])> {
+    let parts = layout.parameters.iter().enumerate();
+    parts.map(|(i, p)| {
+        (p, if layout.range(i).end <= values.len() { &values[layout.range(i)] } else { &[] })
+    })
+}

@@ -1,0 +1,253 @@
+//! A graph compiled for one size of batch: a step allocates nothing, looks nothing up and calls
+//! straight into the operations.
+
+use std::sync::Arc;
+
+use crate::graph::{Graph, Indices, Weights};
+use crate::isa::Isa;
+use crate::matrix::{Buffer, Matrix};
+use crate::operation::{Context, Memory, Operation};
+use crate::optim::Optimizer;
+use crate::parameters::{Gradients, Layout, Parameters};
+use crate::plan::{Plan, plan};
+use crate::random::Noise;
+use crate::scalar::Scalar;
+use crate::team::{Team, Worker};
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Forward and backward; dropout is on.
+    Training,
+    /// Forward only; dropout is off.
+    Inference,
+}
+
+/// A compiled graph with its memory.
+pub struct Program<T> {
+    operations: Vec<Arc<dyn Operation<T>>>,
+    layout: Layout,
+    plan: Plan,
+    mode: Mode,
+    isa: Isa,
+    batch: usize,
+    arena: Buffer<T>,
+    scratch: Buffer<T>,
+    workers: usize,
+    indices: Vec<Vec<u32>>,
+    weights: Vec<Vec<T>>,
+}
+
+/// What a caller reads after a run: `[features, positions, lanes]`.
+pub struct Output<'a, T> {
+    matrix: Matrix<'a, T>,
+    lanes: usize,
+}
+
+impl<'a, T: Scalar> Output<'a, T> {
+    /// The number of features.
+    pub fn features(&self) -> usize {
+        self.matrix.rows
+    }
+
+    /// The number of positions.
+    pub fn positions(&self) -> usize {
+        self.matrix.columns / self.lanes
+    }
+
+    /// A feature at a position, for the whole batch and the padding lanes after it.
+    pub fn lanes(&self, feature: usize, position: usize) -> &'a [T] {
+        &self.matrix.row(feature)[position * self.lanes..(position + 1) * self.lanes]
+    }
+}
+
+impl<T: Scalar> Program<T> {
+    /// Compiles `graph` for `batch` sentences and a team of `workers`, for the processor's best
+    /// instruction set.
+    pub fn compile(graph: &Graph<T>, batch: usize, mode: Mode, workers: usize) -> Program<T> {
+        Program::compile_for(graph, batch, mode, workers, Isa::detect())
+    }
+
+    /// Compiles for a given instruction set.
+    ///
+    /// # Panics
+    /// If the processor does not have it, or `batch` is 0.
+    pub fn compile_for(
+        graph: &Graph<T>,
+        batch: usize,
+        mode: Mode,
+        workers: usize,
+        isa: Isa,
+    ) -> Program<T> {
+        assert!(Isa::available().contains(&isa), "this processor does not have {isa:?}");
+        assert!(batch > 0, "a batch has at least one sentence");
+        let layout = Layout::new(&graph.parameters);
+        let plan = plan(graph, &layout, batch, mode == Mode::Training);
+        let lanes = plan.lanes;
+        Program {
+            operations: graph.nodes.iter().map(|node| Arc::clone(&node.operation)).collect(),
+            layout,
+            mode,
+            isa,
+            batch,
+            arena: Buffer::zeros(plan.arena),
+            scratch: Buffer::zeros(plan.scratch * workers),
+            workers,
+            indices: graph.indices.iter().map(|p| vec![0; p * lanes]).collect(),
+            weights: graph.weights.iter().map(|p| vec![T::ZERO; p * lanes]).collect(),
+            plan,
+        }
+    }
+
+    /// Sentences in a batch.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Sentences in a batch, with the padding. A padding lane must hold valid indices, such as a
+    /// copy of the first sentence, and weight zero.
+    pub fn lanes(&self) -> usize {
+        self.plan.lanes
+    }
+
+    /// Bytes of memory for activations, their gradients and scratch.
+    pub fn bytes(&self) -> usize {
+        (self.plan.arena + self.plan.scratch * self.workers) * T::BYTES
+    }
+
+    /// Multiplications and additions that a run takes.
+    pub fn flops(&self) -> u64 {
+        let forward: u64 = self.plan.nodes.iter().map(|node| node.flops).sum();
+        if self.mode == Mode::Training { 3 * forward } else { forward }
+    }
+
+    /// The numbers of an index input, `[positions, lanes]`, to be set before a run.
+    pub fn indices_mut(&mut self, input: Indices) -> &mut [u32] {
+        &mut self.indices[input.0]
+    }
+
+    /// The numbers of a weight input, `[positions, lanes]`, to be set before a run.
+    pub fn weights_mut(&mut self, input: Weights) -> &mut [T] {
+        &mut self.weights[input.0]
+    }
+
+    /// The graph's output number `i`, as the last run left it.
+    pub fn output(&self, i: usize) -> Output<'_, T> {
+        let place = &self.plan.outputs[i];
+        let start = &self.arena.as_slice()[place.start..];
+        // SAFETY: the plan keeps outputs in the arena to the end of a run.
+        let matrix =
+            unsafe { Matrix::new(start.as_ptr(), place.rows, place.columns, place.stride) };
+        Output { matrix, lanes: self.plan.lanes }
+    }
+
+    /// Computes the outputs.
+    pub fn forward(&mut self, parameters: &Parameters<T>, noise: Noise, team: &mut Team) {
+        let values = parameters.values.as_slice().as_ptr().cast_mut();
+        // SAFETY: without gradients and an optimiser the parameters are only read.
+        unsafe { self.execute(&parameters.layout, values, None, None, noise, team) }
+    }
+
+    /// Computes the outputs and the gradients of the loss.
+    ///
+    /// # Panics
+    /// If the program was compiled for inference.
+    pub fn gradients(
+        &mut self,
+        parameters: &Parameters<T>,
+        gradients: &mut Gradients<T>,
+        noise: Noise,
+        team: &mut Team,
+    ) {
+        let values = parameters.values.as_slice().as_ptr().cast_mut();
+        // SAFETY: without an optimiser the parameters are only read.
+        unsafe { self.execute(&parameters.layout, values, Some(gradients), None, noise, team) }
+    }
+
+    /// One training step: outputs, gradients, and the update of the parameters.
+    ///
+    /// # Panics
+    /// If the program was compiled for inference.
+    pub fn step(
+        &mut self,
+        parameters: &mut Parameters<T>,
+        gradients: &mut Gradients<T>,
+        optimizer: &mut Optimizer<T>,
+        noise: Noise,
+        team: &mut Team,
+    ) {
+        let values = parameters.values.as_mut_slice().as_mut_ptr();
+        let layout = Arc::clone(&parameters.layout);
+        // SAFETY: the parameters are borrowed mutably.
+        unsafe { self.execute(&layout, values, Some(gradients), Some(optimizer), noise, team) }
+    }
+
+    /// # Safety
+    /// `parameters` must point to the numbers of `layout`; with an optimiser they are written.
+    unsafe fn execute(
+        &mut self,
+        layout: &Layout,
+        parameters: *mut T,
+        gradients: Option<&mut Gradients<T>>,
+        optimizer: Option<&mut Optimizer<T>>,
+        noise: Noise,
+        team: &mut Team,
+    ) {
+        assert!(*layout == self.layout, "the parameters belong to another model");
+        assert_eq!(team.workers(), self.workers, "the program was compiled for another team");
+        let backward = gradients.is_some();
+        assert!(
+            !backward || self.mode == Mode::Training,
+            "a program compiled for inference has no backward pass"
+        );
+        let gradients = match gradients {
+            Some(gradients) => {
+                assert!(*gradients.layout == self.layout, "the gradients are of another model");
+                gradients.values.as_mut_slice().as_mut_ptr()
+            }
+            None => std::ptr::null_mut(),
+        };
+        let memory = Memory {
+            arena: self.arena.as_mut_slice().as_mut_ptr(),
+            parameters,
+            gradients,
+            scratch: self.scratch.as_mut_slice().as_mut_ptr(),
+            scratch_len: self.plan.scratch,
+            indices: &self.indices,
+            weights: &self.weights,
+        };
+        let update = optimizer.map(|optimizer| optimizer.begin(parameters, gradients));
+        let (plan, operations) = (&self.plan, &self.operations);
+        let memory = &memory;
+        let (isa, lanes, training) = (self.isa, plan.lanes, self.mode == Mode::Training);
+        team.run(|worker: &Worker<'_>| {
+            let context =
+                |node| Context { plan: node, memory, worker, isa, noise, lanes, training };
+            for node in &plan.nodes {
+                operations[node.node].forward(&context(node));
+                worker.barrier();
+            }
+            if !backward {
+                return;
+            }
+            for node in plan.nodes.iter().rev().filter(|node| node.runs_backward) {
+                if !node.clear.is_empty() {
+                    for range in &node.clear {
+                        let share = worker.share(range.len(), 64);
+                        // SAFETY: the plan put the range into the arena; shares are disjoint.
+                        unsafe {
+                            memory.arena.add(range.start + share.start).write_bytes(0, share.len());
+                        }
+                    }
+                    worker.barrier();
+                }
+                operations[node.node].backward(&context(node));
+                worker.barrier();
+            }
+            if let Some(update) = &update {
+                // SAFETY: shares are disjoint, and the backward pass is over.
+                unsafe { update.run(isa, worker.share(layout.trainable, 4096)) }
+            }
+        });
+    }
+}
