@@ -1,1 +1,7 @@
-//! The decoder, built out of the engine's operations.
+//! The models, as compositions of the engine's operations, and how they are trained on sentences.
+
+mod decoder;
+mod trainer;
+
+pub use decoder::{Decoder, ModelError, PositionEncoding};
+pub use trainer::{LossOn, Objective, SentenceScore, Trainer, TrainerOptions};

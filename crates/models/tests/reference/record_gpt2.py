@@ -42,11 +42,11 @@ class Case:
 
 
 CASES = [
-    Case("tied", True, 2, 2, 10, 13, 8, batch=6, sentence=3, scored=1, seed=1),
-    Case("free", False, 2, 2, 10, 13, 8, batch=6, sentence=3, scored=1, seed=2,
+    Case("tied", True, 2, 3, 9, 13, 8, batch=6, sentence=3, scored=1, seed=1),
+    Case("free", False, 2, 3, 9, 13, 8, batch=6, sentence=3, scored=1, seed=2,
          optimizers=("adamw", "adam", "sgd")),
     Case("sequence", False, 1, 4, 20, 23, 8, batch=5, sentence=6, scored=5, seed=3),
-    Case("entity2", False, 2, 3, 6, 11, 8, batch=6, sentence=5, scored=2, seed=4),
+    Case("entity2", False, 2, 2, 6, 11, 8, batch=6, sentence=5, scored=2, seed=4),
 ]  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def build(case: Case) -> GPT2LMHeadModel:
         attn_implementation="eager",
     )
     model = GPT2LMHeadModel(config).double().train()
+    model.loss_type = "ForCausalLM"  # the default, named to silence a warning
     tied = model.lm_head.weight is model.transformer.wte.weight
     assert tied == case.tie_head, f"{case.name}: the head is {'tied' if tied else 'free'}"
     draw = torch.Generator().manual_seed(case.seed)
@@ -142,14 +143,15 @@ def main():
     arrays = {}
     for case in CASES:
         arrays |= record(case)
-    metadata = {
-        "recorded_by": f"torch {torch.__version__}, transformers {transformers.__version__}",
-        "cases": json.dumps([asdict(case) for case in CASES]),
-        "optimizers": json.dumps({kind: options for kind, (_, options) in OPTIMIZERS.items()}),
-        "steps": str(STEPS),
+    about = {
+        "recorded_by": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "steps": STEPS,
+        "optimizers": {kind: options for kind, (_, options) in OPTIMIZERS.items()},
+        "cases": [asdict(case) for case in CASES],
     }
     path = Path(__file__).with_name("gpt2.safetensors")
-    save_file(arrays, path, metadata)
+    # One metadata key only: the writer puts several in a different order every time.
+    save_file(arrays, path, {"record": json.dumps(about)})
     print(f"{path.name}: {len(arrays)} arrays, {path.stat().st_size / 1024:.0f} KiB")
 
 

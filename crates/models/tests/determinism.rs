@@ -1,0 +1,95 @@
+//! Bits that do not depend on how the work was done.
+
+use retrodict_engine::Rule;
+use retrodict_models::{Decoder, LossOn, Objective, PositionEncoding, Trainer, TrainerOptions};
+
+fn decoder() -> Decoder {
+    Decoder {
+        layers: 2,
+        heads: 4,
+        dim: 20,
+        vocab: 53,
+        positions: 4,
+        position: PositionEncoding::Absolute,
+        dropout: 0.1,
+        tie_head: false,
+        freeze_embeddings: false,
+    }
+}
+
+fn sentences(count: u32) -> Vec<Vec<u32>> {
+    (0..count).map(|i| vec![i * 7 % 53, i % 2, i * 11 % 53]).collect()
+}
+
+fn trainer(decoder: &Decoder, threads: usize) -> Trainer<f32> {
+    let rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
+    let options = TrainerOptions {
+        rule,
+        rate: 1e-2,
+        weight_decay: 0.01,
+        init_seed: 3,
+        noise_seed: 4,
+        threads,
+    };
+    let objective = Objective { sentence_length: 3, entity_length: 1, loss_on: LossOn::LastEntity };
+    Trainer::new(decoder, objective, &options)
+}
+
+fn bits(trainer: &Trainer<f32>) -> Vec<u32> {
+    trainer.parameters().iter().flat_map(|(_, v)| v.iter().map(|x| x.to_bits())).collect()
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let sentences = sentences(70);
+    let run = |threads| {
+        let mut trainer = trainer(&decoder(), threads);
+        for _ in 0..5 {
+            for batch in sentences.chunks(40) {
+                trainer.step(batch.iter().map(Vec::as_slice));
+            }
+        }
+        (bits(&trainer), trainer.evaluate(&sentences).to_vec())
+    };
+    let one = run(1);
+    for threads in [2, 3, 8] {
+        assert!(one == run(threads), "{threads} threads differ");
+    }
+}
+
+#[test]
+fn a_restored_trainer_goes_on_with_the_same_bits() {
+    let sentences = sentences(30);
+    let step = |trainer: &mut Trainer<f32>| {
+        trainer.step(sentences.iter().map(Vec::as_slice));
+    };
+    let mut whole = trainer(&decoder(), 1);
+    (0..6).for_each(|_| step(&mut whole));
+
+    let mut first = trainer(&decoder(), 1);
+    (0..3).for_each(|_| step(&mut first));
+    let mut second = trainer(&decoder(), 1);
+    let saved: Vec<Vec<f32>> = first.parameters().iter().map(|(_, v)| v.to_vec()).collect();
+    for (i, values) in saved.iter().enumerate() {
+        second.parameters_mut().values_mut(i).copy_from_slice(values);
+    }
+    let moments: Vec<Vec<f32>> = first.optimizer().moments().map(<[f32]>::to_vec).collect();
+    let moments: Vec<&[f32]> = moments.iter().map(Vec::as_slice).collect();
+    second.optimizer_mut().restore(first.optimizer().steps(), &moments);
+    (0..3).for_each(|_| step(&mut second));
+    assert_eq!(bits(&whole), bits(&second));
+}
+
+#[test]
+fn frozen_embeddings_keep_their_bits_and_everything_else_moves() {
+    let sentences = sentences(30);
+    let mut trainer = trainer(&Decoder { freeze_embeddings: true, ..decoder() }, 1);
+    let before: Vec<Vec<f32>> = trainer.parameters().iter().map(|(_, v)| v.to_vec()).collect();
+    for _ in 0..20 {
+        trainer.step(sentences.iter().map(Vec::as_slice));
+    }
+    for ((p, after), before) in trainer.parameters().iter().zip(before) {
+        let frozen = p.name.contains(".wte.") || p.name.contains(".wpe.");
+        assert_eq!(frozen, after == before, "{}", p.name);
+    }
+}

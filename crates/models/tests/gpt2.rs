@@ -1,0 +1,185 @@
+//! The decoder held against what Hugging Face's `GPT2LMHeadModel` computes; `reference/README.md`
+//! says what was recorded and how.
+
+use retrodict_engine::{Rule, Scalar};
+use retrodict_models::{Decoder, LossOn, Objective, PositionEncoding, Trainer, TrainerOptions};
+use safetensors::SafeTensors;
+
+const RECORD: &[u8] = include_bytes!("reference/gpt2.safetensors");
+const ADAMW: Rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
+
+struct Case {
+    name: &'static str,
+    record: SafeTensors<'static>,
+    decoder: Decoder,
+    objective: Objective,
+    sentences: Vec<Vec<u32>>,
+}
+
+impl Case {
+    fn all() -> Vec<Case> {
+        [
+            ("tied", 3, 1, LossOn::LastEntity),
+            ("free", 3, 1, LossOn::LastEntity),
+            ("sequence", 4, 1, LossOn::Sequence),
+            ("entity2", 2, 2, LossOn::LastEntity),
+        ]
+        .map(|(name, heads, entity_length, loss_on)| {
+            let record = SafeTensors::deserialize(RECORD).unwrap();
+            let shape =
+                |what: &str| record.tensor(&format!("{name}/{what}")).unwrap().shape().to_vec();
+            let wte = shape("initial/transformer.wte.weight");
+            let layers = (0..)
+                .take_while(|l| {
+                    record.tensor(&format!("{name}/initial/transformer.h.{l}.ln_1.weight")).is_ok()
+                })
+                .count();
+            let decoder = Decoder {
+                layers,
+                heads,
+                dim: wte[1],
+                vocab: wte[0],
+                positions: shape("initial/transformer.wpe.weight")[0],
+                position: PositionEncoding::Absolute,
+                dropout: 0.0,
+                tie_head: name == "tied",
+                freeze_embeddings: false,
+            };
+            let length = shape("tokens")[1];
+            let tokens: Vec<u32> = record
+                .tensor(&format!("{name}/tokens"))
+                .unwrap()
+                .data()
+                .chunks(8)
+                .map(|b| i64::from_le_bytes(b.try_into().unwrap()) as u32)
+                .collect();
+            let sentences = tokens.chunks(length).map(<[u32]>::to_vec).collect();
+            let objective = Objective { sentence_length: length, entity_length, loss_on };
+            Case { name, record, decoder, objective, sentences }
+        })
+        .into()
+    }
+
+    fn numbers(&self, what: &str) -> Vec<f64> {
+        let tensor = self.record.tensor(&format!("{}/{what}", self.name)).unwrap();
+        tensor.data().chunks(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    fn trainer<T: Scalar>(&self, rule: Rule, rate: f64, threads: usize) -> Trainer<T> {
+        let options =
+            TrainerOptions { rule, rate, weight_decay: 0.01, init_seed: 0, noise_seed: 0, threads };
+        let mut trainer = Trainer::new(&self.decoder, self.objective, &options);
+        let names: Vec<String> = trainer.parameters().iter().map(|(p, _)| p.name.clone()).collect();
+        for (i, name) in names.iter().enumerate() {
+            let values = self.numbers(&format!("initial/{name}"));
+            let own = trainer.parameters_mut().values_mut(i);
+            assert_eq!(own.len(), values.len(), "{name}");
+            for (own, value) in own.iter_mut().zip(values) {
+                *own = T::from_f64(value);
+            }
+        }
+        trainer
+    }
+
+    fn batch(&self) -> impl ExactSizeIterator<Item = &[u32]> {
+        self.sentences.iter().map(Vec::as_slice)
+    }
+}
+
+fn assert_close(name: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), theirs.len(), "{name}");
+    for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
+        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{name}[{i}]: {a} instead of {b}");
+    }
+}
+
+#[test]
+fn logits_equal_theirs() {
+    for case in Case::all() {
+        let mut trainer = case.trainer::<f64>(ADAMW, 0.01, 1);
+        let theirs = case.numbers("logits");
+        let (positions, vocab) = (case.objective.sentence_length - 1, case.decoder.vocab);
+        for length in 1..=positions {
+            let contexts: Vec<Vec<u32>> =
+                case.sentences.iter().map(|s| s[..length].to_vec()).collect();
+            for (i, row) in trainer.next_token_logits(&contexts).iter().enumerate() {
+                let start = (i * positions + length - 1) * vocab;
+                let row: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
+                // The logits are given in single precision.
+                assert_close(case.name, &row, &theirs[start..start + vocab], 1e-7);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_gradient_equals_theirs_in_f64() {
+    for case in Case::all() {
+        let mut trainer = case.trainer::<f64>(ADAMW, 0.01, 1);
+        let mut seen = 0;
+        for (p, gradient) in trainer.gradients(case.batch()).iter() {
+            let theirs = case.numbers(&format!("gradient/{}", p.name));
+            assert_close(&p.name, gradient, &theirs, 1e-9);
+            seen += 1;
+        }
+        assert_eq!(seen, 4 + 12 * case.decoder.layers + usize::from(!case.decoder.tie_head));
+    }
+}
+
+#[test]
+fn every_gradient_is_within_a_ten_thousandth_of_its_norm_in_f32() {
+    for case in Case::all() {
+        let mut trainer = case.trainer::<f32>(ADAMW, 0.01, 1);
+        let d = case.decoder.dim;
+        for (p, gradient) in trainer.gradients(case.batch()).iter() {
+            let theirs = case.numbers(&format!("gradient/{}", p.name));
+            // A key bias shifts all scores of a query alike: its gradient is zero but for rounding.
+            let is_key = |i: usize| p.name.ends_with("c_attn.bias") && (d..2 * d).contains(&i);
+            let mut error = 0.0;
+            let mut norm = 0.0;
+            for (_, (a, b)) in gradient.iter().zip(&theirs).enumerate().filter(|(i, _)| !is_key(*i))
+            {
+                error += (f64::from(*a) - b).powi(2);
+                norm += b.powi(2);
+            }
+            assert!(error.sqrt() <= 1e-4 * norm.sqrt(), "{}: {error} of {norm}", p.name);
+        }
+    }
+}
+
+/// Ten steps on one batch: the loss before each, and every parameter after the last.
+fn ten_steps(case: &Case, optimizer: &str, rule: Rule, rate: f64, threads: usize) {
+    let mut trainer = case.trainer::<f64>(rule, rate, threads);
+    let theirs = case.numbers(&format!("{optimizer}/losses"));
+    for (step, expected) in theirs.iter().enumerate() {
+        let before = trainer.parameters().iter().map(|(_, v)| v.to_vec()).collect::<Vec<_>>();
+        let scores = trainer.step(case.batch());
+        let loss = scores.iter().map(|s| s.nll).sum::<f64>()
+            / (scores.len() * case.objective.entity_length) as f64;
+        if case.objective.loss_on == LossOn::LastEntity {
+            assert_close(&format!("{} loss {step}", case.name), &[loss], &[*expected], 1e-9);
+        }
+        assert_ne!(before[0], trainer.parameters().iter().next().unwrap().1);
+    }
+    for (p, values) in trainer.parameters().iter() {
+        let expected = case.numbers(&format!("{optimizer}/{}", p.name));
+        assert_close(&format!("{} {}", case.name, p.name), values, &expected, 1e-9);
+    }
+}
+
+#[test]
+fn ten_steps_of_adamw_equal_theirs() {
+    for case in Case::all() {
+        for threads in [1, 2] {
+            ten_steps(&case, "adamw", ADAMW, 0.01, threads);
+        }
+    }
+}
+
+#[test]
+fn ten_steps_of_adam_and_of_sgd_equal_theirs() {
+    let free = &Case::all()[1];
+    let adam = Rule::Adam { betas: [0.9, 0.999], epsilon: 1e-8 };
+    ten_steps(free, "adam", adam, 0.01, 1);
+    ten_steps(free, "sgd", Rule::Sgd, 0.1, 1);
+}
