@@ -18,8 +18,8 @@ const TRIED: usize = 40;
 /// Compares the gradient of the loss, for random parameters, tokens and weights, with central
 /// differences in every parameter (in forty of its numbers, spread evenly, where it has more).
 ///
-/// The graph's output 0 must be a [`Graph::cross_entropy`] over its weight input 0, and index
-/// inputs must take any number below `smallest table`: they are drawn below 3.
+/// The graph's output 0 must be a [`Graph::cross_entropy`] over its weight input 0, and every table
+/// and vocabulary must have at least three rows: indices are drawn below 3.
 ///
 /// # Panics
 /// If they differ.
@@ -31,9 +31,10 @@ pub fn assert_gradients(graph: &Graph<f64>, batch: usize) {
     let positions: Vec<usize> = graph.indices.clone();
     for (i, positions) in positions.into_iter().enumerate() {
         let input = program.indices_mut(crate::Indices(i));
-        for at in 0..positions * lanes {
+        assert_eq!(input.len(), positions * lanes);
+        for (at, index) in input.iter_mut().enumerate() {
             let lane = if at % lanes < batch { at } else { at - at % lanes };
-            input[at] = stream.words((i * 100_000 + lane) as u64)[0] % 3;
+            *index = stream.words((i * 100_000 + lane) as u64)[0] % 3;
         }
     }
     let weights: Vec<f64> = (0..graph.weights[0] * lanes)

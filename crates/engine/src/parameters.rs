@@ -88,7 +88,8 @@ impl<T: Scalar> Parameters<T> {
 
     /// Every parameter with its numbers, row-major, in the order of the graph.
     pub fn iter(&self) -> impl Iterator<Item = (&Parameter, &[T])> {
-        named(&self.layout, self.values.as_slice())
+        let all = self.layout.parameters.iter().enumerate();
+        all.map(|(i, p)| (p, &self.values.as_slice()[self.layout.range(i)]))
     }
 
     /// The numbers of parameter number `i` of the graph, to be changed.
@@ -111,26 +112,17 @@ impl<T: Scalar> Gradients<T> {
 
     /// Every trainable parameter with its numbers, row-major, in the order of the graph.
     pub fn iter(&self) -> impl Iterator<Item = (&Parameter, &[T])> {
-        named(&self.layout, self.values.as_slice()).filter(|(p, _)| p.trainable)
+        let trainable = |i: &usize| self.layout.parameters[*i].trainable;
+        let all = (0..self.layout.parameters.len()).filter(trainable);
+        all.map(|i| (&self.layout.parameters[i], &self.values.as_slice()[self.layout.range(i)]))
     }
 
-    /// All numbers, with the padding between parameters (zeros).
-    pub fn flat(&self) -> &[T] {
-        self.values.as_slice()
+    /// The numbers of parameter number `i` of the graph, to be changed.
+    ///
+    /// # Panics
+    /// If it is frozen.
+    pub fn values_mut(&mut self, i: usize) -> &mut [T] {
+        assert!(self.layout.parameters[i].trainable, "a frozen parameter has no gradient");
+        &mut self.values.as_mut_slice()[self.layout.range(i)]
     }
-
-    /// All numbers, to be changed.
-    pub fn flat_mut(&mut self) -> &mut [T] {
-        self.values.as_mut_slice()
-    }
-}
-
-fn named<'a, T>(
-    layout: &'a Layout,
-    values: &'a [T],
-) -> impl Iterator<Item = (&'a Parameter, &'a [T])> {
-    let parts = layout.parameters.iter().enumerate();
-    parts.map(|(i, p)| {
-        (p, if layout.range(i).end <= values.len() { &values[layout.range(i)] } else { &[] })
-    })
 }

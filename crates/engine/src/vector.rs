@@ -94,8 +94,8 @@ impl<T: Scalar, const N: usize> Vector<T> for Portable<T, N> {
     unsafe fn mul_add(self, factor: Self, summand: Self) -> Self {
         // Two roundings: a fused one is a library call where the target has no instruction for it.
         let mut out = summand.0;
-        for lane in 0..N {
-            out[lane] += self.0[lane] * factor.0[lane];
+        for ((out, x), factor) in out.iter_mut().zip(self.0).zip(factor.0) {
+            *out += x * factor;
         }
         Portable(out)
     }

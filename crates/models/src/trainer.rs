@@ -291,7 +291,7 @@ impl<T: Scalar> Compiled<T> {
         sentences: impl ExactSizeIterator<Item = &'s [u32]>,
     ) {
         let (batch, lanes) = (self.program.batch(), self.program.lanes());
-        let (scored, positions) = (objective.scored(), objective.positions());
+        let scored = objective.scored();
         let Some((targets, weights)) = self.targets else { return };
         let weight = T::from_f64(1.0 / (batch * scored.len()) as f64);
         for (at, out) in self.program.weights_mut(weights).iter_mut().enumerate() {
@@ -301,10 +301,10 @@ impl<T: Scalar> Compiled<T> {
         for (lane, sentence) in sentences.enumerate() {
             assert_eq!(sentence.len(), objective.sentence_length, "sentences have one length");
             let last = if lane == 0 { batch..lanes } else { 0..0 };
-            for p in 0..positions {
+            for (p, pair) in sentence.windows(2).enumerate() {
                 for lane in std::iter::once(lane).chain(last.clone()) {
-                    self.program.indices_mut(self.tokens)[p * lanes + lane] = sentence[p];
-                    self.program.indices_mut(targets)[p * lanes + lane] = sentence[p + 1];
+                    self.program.indices_mut(self.tokens)[p * lanes + lane] = pair[0];
+                    self.program.indices_mut(targets)[p * lanes + lane] = pair[1];
                 }
             }
         }

@@ -73,9 +73,19 @@ fn a_restored_trainer_goes_on_with_the_same_bits() {
     for (i, values) in saved.iter().enumerate() {
         second.parameters_mut().values_mut(i).copy_from_slice(values);
     }
-    let moments: Vec<Vec<f32>> = first.optimizer().moments().map(<[f32]>::to_vec).collect();
-    let moments: Vec<&[f32]> = moments.iter().map(Vec::as_slice).collect();
-    second.optimizer_mut().restore(first.optimizer().steps(), &moments);
+    let moments: Vec<Vec<Vec<f32>>> = first
+        .optimizer()
+        .moments()
+        .iter()
+        .map(|moment| moment.iter().map(|(_, v)| v.to_vec()).collect())
+        .collect();
+    let optimizer = second.optimizer_mut();
+    for (own, saved) in optimizer.moments_mut().iter_mut().zip(&moments) {
+        for (i, values) in saved.iter().enumerate() {
+            own.values_mut(i).copy_from_slice(values);
+        }
+    }
+    optimizer.set_steps(first.optimizer().steps());
     (0..3).for_each(|_| step(&mut second));
     assert_eq!(bits(&whole), bits(&second));
 }

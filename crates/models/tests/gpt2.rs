@@ -1,6 +1,8 @@
 //! The decoder held against what Hugging Face's `GPT2LMHeadModel` computes; `reference/README.md`
 //! says what was recorded and how.
 
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
 use retrodict_engine::{Rule, Scalar};
 use retrodict_models::{Decoder, LossOn, Objective, PositionEncoding, Trainer, TrainerOptions};
 use safetensors::SafeTensors;

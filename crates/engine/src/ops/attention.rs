@@ -178,7 +178,7 @@ for_every_isa! {
                         }
                     }
                     for l in 0..SUM_LANES {
-                        score[l] = score[l] * scale;
+                        score[l] *= scale;
                         highest[l] = score[l].larger(highest[l]);
                     }
                     saved.part_mut(base + s.row(i, j), lanes.clone()).copy_from_slice(&score);
@@ -242,7 +242,7 @@ for_every_isa! {
                     if let Some(start) = factors {
                         let factor = &kept.row(start + base + s.row(i, j))[lanes.clone()];
                         for l in 0..SUM_LANES {
-                            dp[l] = dp[l] * factor[l];
+                            dp[l] *= factor[l];
                         }
                     }
                     let p = &kept.row(base + s.row(i, j))[lanes.clone()];

@@ -108,7 +108,7 @@ for_every_isa! {
                 }
                 for f in 0..logits.rows {
                     for (d, factor) in target.matrix.part_mut(f, lanes.clone()).iter_mut().zip(&factor) {
-                        *d = *d * *factor;
+                        *d *= *factor;
                     }
                 }
             }

@@ -67,10 +67,10 @@ impl<T: Scalar> Operation<T> for Embedding {
             let tokens = at.indices(self.tokens, positions.clone());
             scatter(at.isa, at.d_output(), tokens, target, features.clone());
         }
-        if at.plan.parameters.len() > 1 {
-            if let Some(target) = at.d_parameter(1) {
-                sum_positions(at.isa, at.d_output(), positions, at.lanes, target, features);
-            }
+        if at.plan.parameters.len() > 1
+            && let Some(target) = at.d_parameter(1)
+        {
+            sum_positions(at.isa, at.d_output(), positions, at.lanes, target, features);
         }
     }
 }

@@ -90,7 +90,7 @@ for_every_isa! {
                 }
             }
             for mean in &mut mean {
-                *mean = *mean * over;
+                *mean *= over;
             }
             let mut variance = [T::ZERO; SUM_LANES];
             for f in 0..x.rows {
@@ -127,24 +127,24 @@ for_every_isa! {
             let (mean, rstd) = (&kept.row(0)[lanes.clone()], &kept.row(1)[lanes.clone()]);
             let mut sum_g = [T::ZERO; SUM_LANES];
             let mut sum_gx = [T::ZERO; SUM_LANES];
-            for f in 0..x.rows {
+            for (f, gain) in gain.iter().enumerate() {
                 let (x, dy) = (&x.row(f)[lanes.clone()], &dy.row(f)[lanes.clone()]);
                 for i in 0..SUM_LANES {
-                    let g = dy[i] * gain[f];
+                    let g = dy[i] * *gain;
                     sum_g[i] += g;
                     sum_gx[i] += g * (x[i] - mean[i]);
                 }
             }
             for i in 0..SUM_LANES {
-                sum_g[i] = sum_g[i] * over;
+                sum_g[i] *= over;
                 sum_gx[i] = sum_gx[i] * over * rstd[i] * rstd[i];
             }
-            for f in 0..x.rows {
+            for (f, gain) in gain.iter().enumerate() {
                 let (x, dy) = (&x.row(f)[lanes.clone()], &dy.row(f)[lanes.clone()]);
                 let dx = dx.part_mut(f, lanes.clone());
                 for i in 0..SUM_LANES {
                     let term = rstd[i]
-                        * (dy[i] * gain[f] - sum_g[i] - (x[i] - mean[i]) * sum_gx[i]);
+                        * (dy[i] * *gain - sum_g[i] - (x[i] - mean[i]) * sum_gx[i]);
                     dx[i] = if accumulate { dx[i] + term } else { term };
                 }
             }

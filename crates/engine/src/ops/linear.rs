@@ -190,10 +190,10 @@ impl<T: Scalar> Operation<T> for Linear {
         if let Some(target) = at.d_parameter(0) {
             self.weight_gradient(at, target);
         }
-        if self.bias {
-            if let Some(target) = at.d_parameter(1) {
-                bias_gradient(at.isa, dy, target, at.worker.share(dy.rows, LANE_UNIT));
-            }
+        if self.bias
+            && let Some(target) = at.d_parameter(1)
+        {
+            bias_gradient(at.isa, dy, target, at.worker.share(dy.rows, LANE_UNIT));
         }
     }
 }

@@ -21,7 +21,7 @@ const SUM_LANES: usize = 16;
 #[inline(always)]
 fn sum<T: Scalar>(numbers: &[T]) -> T {
     let mut sums = [T::ZERO; SUM_LANES];
-    debug_assert!(numbers.len() % SUM_LANES == 0, "rows are padded to whole lanes");
+    debug_assert!(numbers.len().is_multiple_of(SUM_LANES), "rows are padded to whole lanes");
     for numbers in numbers.chunks_exact(SUM_LANES) {
         for (sum, x) in sums.iter_mut().zip(numbers) {
             *sum += *x;

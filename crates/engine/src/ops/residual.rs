@@ -73,11 +73,11 @@ impl<T: Scalar> Operation<T> for Residual {
     fn backward(&self, at: &Context<'_, T>) {
         let (dy, drops) = (at.d_output(), self.drops(at));
         let features = at.worker.share(dy.rows, 1);
-        if let Some(mut dx) = at.d_input(0) {
-            if dx.matrix.as_mut_ptr().cast_const() != dy.as_ptr() {
-                for f in features.clone() {
-                    scale(at.isa, dy.row(f), None, dx.matrix.row_mut(f), dx.accumulate);
-                }
+        if let Some(mut dx) = at.d_input(0)
+            && dx.matrix.as_mut_ptr().cast_const() != dy.as_ptr()
+        {
+            for f in features.clone() {
+                scale(at.isa, dy.row(f), None, dx.matrix.row_mut(f), dx.accumulate);
             }
         }
         if let Some(mut db) = at.d_input(1) {

@@ -7,8 +7,7 @@ mod sgd;
 use std::ops::Range;
 
 use crate::isa::Isa;
-use crate::matrix::Buffer;
-use crate::parameters::Parameters;
+use crate::parameters::{Gradients, Parameters};
 use crate::scalar::Scalar;
 
 /// What an optimiser does, as PyTorch names it.
@@ -51,7 +50,7 @@ pub struct Optimizer<T> {
     /// The weight decay, of every trainable parameter.
     pub weight_decay: f64,
     steps: u64,
-    moments: Vec<Buffer<T>>,
+    moments: Vec<Gradients<T>>,
 }
 
 impl<T: Scalar> Optimizer<T> {
@@ -62,8 +61,7 @@ impl<T: Scalar> Optimizer<T> {
         weight_decay: f64,
         parameters: &Parameters<T>,
     ) -> Optimizer<T> {
-        let moments =
-            (0..rule.moments()).map(|_| Buffer::zeros(parameters.layout.trainable)).collect();
+        let moments = (0..rule.moments()).map(|_| Gradients::zeros(parameters)).collect();
         Optimizer { rule, rate, weight_decay, steps: 0, moments }
     }
 
@@ -72,27 +70,25 @@ impl<T: Scalar> Optimizer<T> {
         self.steps
     }
 
-    /// The moments, flat, as [`Gradients::flat`](crate::Gradients::flat) orders them.
-    pub fn moments(&self) -> impl Iterator<Item = &[T]> {
-        self.moments.iter().map(Buffer::as_slice)
+    /// The moments that it keeps, first and second.
+    pub fn moments(&self) -> &[Gradients<T>] {
+        &self.moments
     }
 
-    /// Puts a saved state back.
-    ///
-    /// # Panics
-    /// If the moments are not as many or as long as this rule's.
-    pub fn restore(&mut self, steps: u64, moments: &[&[T]]) {
-        assert_eq!(moments.len(), self.moments.len(), "another rule's moments");
-        for (own, saved) in self.moments.iter_mut().zip(moments) {
-            own.as_mut_slice().copy_from_slice(saved);
-        }
+    /// The moments, to be restored.
+    pub fn moments_mut(&mut self) -> &mut [Gradients<T>] {
+        &mut self.moments
+    }
+
+    /// Says how many updates the restored state has seen.
+    pub fn set_steps(&mut self, steps: u64) {
         self.steps = steps;
     }
 
     /// Counts a step and gives what the workers need to make it.
     pub(crate) fn begin(&mut self, parameters: *mut T, gradients: *const T) -> Update<T> {
         self.steps += 1;
-        let moments = self.moments.iter_mut().map(|m| m.as_mut_slice().as_mut_ptr());
+        let moments = self.moments.iter_mut().map(|m| m.values.as_mut_slice().as_mut_ptr());
         let mut two = [std::ptr::null_mut(); 2];
         for (slot, moment) in two.iter_mut().zip(moments) {
             *slot = moment;
