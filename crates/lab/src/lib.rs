@@ -1,1 +1,25 @@
 //! Experiments: specs, runs, the schedule of many seeds, the run store.
+//!
+//! A [`Spec`](spec::Spec) is what the user writes; an [`Experiment`] is one that has been checked
+//! and can be run; a run is an experiment with one seed. [`run_all`] makes many runs, and
+//! [`RunResult::collect`] reads from the store what they gave.
+
+mod bench;
+mod experiment;
+pub mod name;
+pub mod probe;
+mod progress;
+mod result;
+mod run;
+mod schedule;
+pub mod spec;
+pub mod stats;
+pub mod store;
+pub mod suggest;
+
+pub use bench::{Bench, bench};
+pub use experiment::{Experiment, ExperimentError};
+pub use progress::{Progress, Snapshot};
+pub use result::{RunResult, last_effective_weights};
+pub use run::{Outcome, run};
+pub use schedule::{Job, Resources, run_all};

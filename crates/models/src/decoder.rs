@@ -11,14 +11,23 @@ const INITIAL_STD: f64 = 0.02;
 pub(crate) const EPSILON: f64 = 1e-5;
 /// Features of the hidden layer of an MLP, for each feature of the residual stream.
 const EXPANSION: usize = 4;
+/// The base of rotary angles, as in the library that the authors used.
+const ROTARY_BASE: f64 = 10_000.0;
 
 /// How the model knows where a token stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PositionEncoding {
     /// It does not, but for the causal mask.
     None,
     /// A learned vector for each position is added to the token's.
     Absolute,
+    /// Queries and keys are rotated by angles that grow with the position (paper, section 5, where
+    /// it is called relative).
+    Rotary {
+        /// The part of each head's features that is rotated, above 0 and up to 1; their number is
+        /// rounded down to an even one. The authors' code has 0.5: 32 of 64.
+        fraction: f64,
+    },
 }
 
 /// The shape of a decoder.
@@ -67,6 +76,22 @@ pub enum ModelError {
     /// Dropout is not a chance below 1.
     #[error("dropout is {0}, but must be at least 0 and below 1")]
     Dropout(f64),
+    /// The rotated part is not a part.
+    #[error("the rotary fraction is {0}, but must be above 0 and at most 1")]
+    RotaryFraction(f64),
+    /// Not one pair of a head's features would be rotated.
+    #[error(
+        "a head has {width} features (dim / heads), too few to rotate a fraction of {fraction}: \
+         {needed} would be enough"
+    )]
+    NothingToRotate {
+        /// Features of a head.
+        width: usize,
+        /// What was asked for.
+        fraction: f64,
+        /// The fewest features of which this fraction has a pair.
+        needed: usize,
+    },
 }
 
 impl Decoder {
@@ -93,7 +118,23 @@ impl Decoder {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(ModelError::Dropout(self.dropout));
         }
+        if let PositionEncoding::Rotary { fraction } = self.position {
+            // Written so that NaN is refused.
+            if !(fraction > 0.0 && fraction <= 1.0) {
+                return Err(ModelError::RotaryFraction(fraction));
+            }
+            if self.rotated(fraction) == 0 {
+                let (width, needed) = (self.dim / self.heads, (2.0 / fraction).ceil() as usize);
+                return Err(ModelError::NothingToRotate { width, fraction, needed });
+            }
+        }
         Ok(())
+    }
+
+    /// How many features of a head are rotated: whole pairs only.
+    fn rotated(&self, fraction: f64) -> usize {
+        let width = self.dim / self.heads;
+        (fraction * width as f64) as usize / 2 * 2
     }
 
     /// How many numbers the model has.
@@ -102,7 +143,7 @@ impl Decoder {
         let block = 12 * d * d + 13 * d;
         let tables = match self.position {
             PositionEncoding::Absolute => self.vocab + self.positions,
-            PositionEncoding::None => self.vocab,
+            PositionEncoding::None | PositionEncoding::Rotary { .. } => self.vocab,
         };
         let head = if self.tie_head { 0 } else { self.vocab * d };
         tables * d + self.layers * block + 2 * d + head
@@ -138,12 +179,18 @@ impl Decoder {
         let (d, hidden) = (self.dim, EXPANSION * self.dim);
         let h = self.layer_norm(graph, x, &format!("{name}.ln_1"));
         let (w, b) = self.weight(graph, &format!("{name}.attn.c_attn"), [d, 3 * d], INITIAL_STD);
-        let qkv = [0, 1, 2].map(|i| {
+        let [q, k, v] = [0, 1, 2].map(|i| {
             let part = i * d..(i + 1) * d;
             let (w, b) = (graph.columns(w, part.clone()), graph.columns(b, part));
             graph.linear(h, w, Orientation::InputsFirst, Some(b))
         });
-        let h = graph.attention(qkv, self.heads, self.dropout);
+        let [q, k] = match self.position {
+            PositionEncoding::None | PositionEncoding::Absolute => [q, k],
+            PositionEncoding::Rotary { fraction } => {
+                [q, k].map(|x| graph.rotary(x, self.heads, self.rotated(fraction), ROTARY_BASE))
+            }
+        };
+        let h = graph.attention([q, k, v], self.heads, self.dropout);
         let h = self.dense(graph, h, &format!("{name}.attn.c_proj"), [d, d], self.projection_std());
         let x = graph.residual(x, h, self.dropout);
 
@@ -213,6 +260,10 @@ mod tests {
         }
     }
 
+    fn rotary(fraction: f64) -> PositionEncoding {
+        PositionEncoding::Rotary { fraction }
+    }
+
     #[test]
     fn gradient_of_the_whole_decoder() {
         let free = small(2, 2, 6);
@@ -221,6 +272,8 @@ mod tests {
             (Decoder { tie_head: true, ..small(1, 1, 5) }, 3, 0),
             (Decoder { dropout: 0.2, ..small(2, 3, 9) }, 2, 1),
             (Decoder { position: PositionEncoding::None, ..small(1, 4, 20) }, 5, 3),
+            (Decoder { position: rotary(1.0), tie_head: true, ..small(2, 2, 10) }, 5, 3),
+            (Decoder { position: rotary(0.5), ..small(1, 1, 9) }, 4, 0),
             (Decoder { freeze_embeddings: true, tie_head: true, ..free }, 2, 1),
         ];
         for (decoder, positions, first) in shapes {
@@ -237,7 +290,13 @@ mod tests {
 
     #[test]
     fn counts_its_parameters() {
-        for decoder in [small(2, 2, 6), Decoder { tie_head: true, ..small(3, 1, 4) }] {
+        let decoders = [
+            small(2, 2, 6),
+            Decoder { tie_head: true, ..small(3, 1, 4) },
+            Decoder { position: PositionEncoding::None, ..small(1, 1, 4) },
+            Decoder { position: rotary(0.5), ..small(2, 1, 4) },
+        ];
+        for decoder in decoders {
             let mut graph = Graph::<f32>::new();
             let tokens = graph.indices(2);
             decoder.logits(&mut graph, tokens);
@@ -250,5 +309,32 @@ mod tests {
     fn heads_must_divide_the_dimension() {
         let error = small(1, 5, 64).validate().unwrap_err();
         assert_eq!(error.to_string(), "heads is 5, which does not divide dim = 64; 4 would");
+    }
+
+    #[test]
+    fn a_rotary_fraction_must_be_a_part_with_a_pair() {
+        let error = |fraction, heads, dim| {
+            let decoder = Decoder { position: rotary(fraction), ..small(1, heads, dim) };
+            decoder.validate().err().map(|error| error.to_string())
+        };
+        for fraction in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
+            let expected =
+                format!("the rotary fraction is {fraction}, but must be above 0 and at most 1");
+            assert_eq!(error(fraction, 4, 64), Some(expected));
+        }
+        let expected = "a head has 3 features (dim / heads), too few to rotate a fraction of 0.5: \
+                        4 would be enough";
+        assert_eq!(error(0.5, 2, 6).as_deref(), Some(expected));
+        assert_eq!(error(0.5, 2, 8), None);
+        assert_eq!(error(1.0, 2, 6), None);
+    }
+
+    #[test]
+    fn whole_pairs_are_rotated() {
+        let rotated = |fraction, heads, dim| small(1, heads, dim).rotated(fraction);
+        assert_eq!(rotated(0.5, 12, 768), 32, "as in the authors' code");
+        assert_eq!(rotated(0.5, 4, 20), 2);
+        assert_eq!(rotated(1.0, 4, 20), 4);
+        assert_eq!(rotated(0.5, 1, 9), 4);
     }
 }

@@ -314,8 +314,8 @@ impl<T: Scalar> Compiled<T> {
     fn fill_tokens<'s>(&mut self, length: usize, sentences: impl Iterator<Item = &'s [u32]>) {
         let lanes = self.program.lanes();
         for (lane, sentence) in sentences.enumerate() {
-            for p in 0..length {
-                self.program.indices_mut(self.tokens)[p * lanes + lane] = sentence[p];
+            for (p, token) in sentence[..length].iter().enumerate() {
+                self.program.indices_mut(self.tokens)[p * lanes + lane] = *token;
             }
         }
     }

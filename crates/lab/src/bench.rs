@@ -1,0 +1,144 @@
+//! How fast a spec's training step is, with no data or report work in it.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use retrodict_engine::Scalar;
+use retrodict_facts::FactsError;
+use serde::Serialize;
+
+use crate::experiment::Experiment;
+use crate::schedule::Resources;
+use crate::spec::Precision;
+
+/// How long the steps of one wave of runs should take, if their number is not given.
+const WANTED: Duration = Duration::from_millis(700);
+/// Bounds of the number of steps that is chosen.
+const STEPS: (u64, u64) = (3, 5000);
+
+/// What was measured. Field names are those of `bench --json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Bench {
+    /// Milliseconds that a step takes in its run.
+    pub ms_per_step: f64,
+    /// Wall time over (seeds × steps), in milliseconds.
+    pub ms_per_seed_step: f64,
+    /// 10⁹ multiplications and additions a second, all threads together.
+    pub gflops: f64,
+    /// MiB that parameters, gradients, moments and activations of the runs at work should take.
+    pub predicted_mib: f64,
+    /// MiB that the process has taken at most; null where the system does not say.
+    pub peak_rss_mib: Option<f64>,
+    /// Bytes asked of the allocator in a step.
+    pub bytes_allocated_per_step: f64,
+    /// Seeds that were timed.
+    pub seeds: usize,
+    /// Steps of each.
+    pub steps: u64,
+    /// Runs at a time.
+    pub jobs: usize,
+    /// Threads in each.
+    pub threads_per_run: usize,
+}
+
+/// Times training steps of `seeds` runs. `allocated` says how many bytes the process has asked for
+/// so far.
+///
+/// # Errors
+/// As [`Experiment::dataset`].
+pub fn bench(
+    experiment: &Experiment,
+    seeds: usize,
+    resources: Resources,
+    steps: Option<u64>,
+    allocated: fn() -> u64,
+) -> Result<Bench, FactsError> {
+    match experiment.spec.precision {
+        Precision::F32 => bench_in::<f32>(experiment, seeds, resources, steps, allocated),
+        Precision::F64 => bench_in::<f64>(experiment, seeds, resources, steps, allocated),
+    }
+}
+
+fn bench_in<T: Scalar>(
+    experiment: &Experiment,
+    seeds: usize,
+    resources: Resources,
+    steps: Option<u64>,
+    allocated: fn() -> u64,
+) -> Result<Bench, FactsError> {
+    let (jobs, threads) = resources.divide(experiment.shares_steps(), seeds);
+    let sentences = experiment.dataset(0)?.train;
+    let size = experiment.batch_size(sentences.len());
+    let batches: Vec<_> = sentences.chunks_exact(size).collect();
+    let mut steps = steps;
+    let (mut wall, mut inside, mut bytes) = (0.0, 0.0, 0);
+    let (mut flops, mut activations) = (0, 0);
+    // Runs that work at the same time make a wave; larger models could not all be held at once.
+    for wave in (0..seeds).collect::<Vec<_>>().chunks(jobs) {
+        let mut trainers: Vec<_> =
+            wave.iter().map(|&seed| experiment.trainer::<T>(seed as u64, threads)).collect();
+        let mut warm = Duration::ZERO;
+        for trainer in &mut trainers {
+            (flops, activations) = trainer.cost(size);
+            for _ in 0..2 {
+                let begun = Instant::now();
+                trainer.step(batches[0].iter().map(Vec::as_slice));
+                warm = begun.elapsed();
+            }
+        }
+        let count = *steps.get_or_insert_with(|| {
+            let wanted = WANTED.as_secs_f64() / warm.as_secs_f64().max(1e-6);
+            (wanted as u64).clamp(STEPS.0, STEPS.1)
+        });
+        let (start, end) = (Barrier::new(wave.len() + 1), Barrier::new(wave.len() + 1));
+        thread::scope(|scope| {
+            let runs: Vec<_> = trainers
+                .iter_mut()
+                .map(|trainer| {
+                    let (start, end, batches) = (&start, &end, &batches);
+                    scope.spawn(move || {
+                        start.wait();
+                        let begun = Instant::now();
+                        for step in 0..count {
+                            let batch = batches[step as usize % batches.len()];
+                            trainer.step(batch.iter().map(Vec::as_slice));
+                        }
+                        let seconds = begun.elapsed().as_secs_f64();
+                        end.wait();
+                        seconds
+                    })
+                })
+                .collect();
+            start.wait();
+            let (before, begun) = (allocated(), Instant::now());
+            end.wait();
+            wall += begun.elapsed().as_secs_f64();
+            bytes += allocated() - before;
+            inside += runs.into_iter().map(|run| run.join().unwrap_or(f64::NAN)).sum::<f64>();
+        });
+    }
+    let steps = steps.unwrap_or(0);
+    let all = seeds as f64 * steps as f64;
+    let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+    Ok(Bench {
+        ms_per_step: 1e3 * inside / all,
+        ms_per_seed_step: 1e3 * wall / all,
+        gflops: 1e-9 * flops as f64 * all / wall,
+        predicted_mib: mib((experiment.state_bytes() + activations) * jobs),
+        peak_rss_mib: peak_rss_mib(),
+        bytes_allocated_per_step: bytes as f64 / all,
+        seeds,
+        steps,
+        jobs,
+        threads_per_run: threads,
+    })
+}
+
+/// The most memory that this process has had, as Linux counts it.
+fn peak_rss_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
+}

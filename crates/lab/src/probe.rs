@@ -1,0 +1,136 @@
+//! What is watched of a model besides its scores: effective weights, and what follows from them.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use retrodict_dynamics::{Context, WeightMatrix, asymmetry, intransitivity, measure};
+use retrodict_engine::Scalar;
+use retrodict_facts::{Dataset, Group};
+use retrodict_models::Trainer;
+
+use crate::store::{StoreError, Tensor, Values, read_tensors};
+
+/// The folder of the probe in a run's `probes`.
+pub const EFFECTIVE_WEIGHTS: &str = "effective_weights";
+
+/// What is put behind a group's name for the measurement with the relation token in the context.
+const IN_CONTEXT: &str = ".in_context";
+
+/// The effective weights of every group, `[sources, candidates]`, in both contexts: tensors named
+/// `<group>` (the paper's single token) and `<group>.in_context` (with the relation token). Empty
+/// where entities have several tokens or the data set has no groups.
+pub fn effective_weights<T: Scalar>(
+    trainer: &mut Trainer<T>,
+    dataset: &Dataset,
+) -> Vec<Tensor<'static>> {
+    let mut tensors = Vec::new();
+    for group in &dataset.groups {
+        for (context, suffix) in [(Context::SingleToken, ""), (Context::WithRelation, IN_CONTEXT)] {
+            let weights = measure(group, context, |contexts| trainer.next_token_logits(contexts));
+            if let Some(weights) = weights {
+                tensors.push(Tensor {
+                    name: Cow::Owned(format!("{}{suffix}", group.id)),
+                    shape: Cow::Owned(vec![weights.size(); 2]),
+                    values: Values::F32(Cow::Owned(weights.values().to_vec())),
+                });
+            }
+        }
+    }
+    tensors
+}
+
+/// The effective weights of one epoch, read back.
+#[derive(Debug, Clone)]
+pub struct EffectiveWeights {
+    /// By group, in the data set's order: its id, its name for people, the weights in the paper's
+    /// single-token context, and those with the relation token.
+    pub groups: Vec<GroupWeights>,
+}
+
+/// The effective weights of one group.
+#[derive(Debug, Clone)]
+pub struct GroupWeights {
+    /// The group's id.
+    pub id: &'static str,
+    /// The group's name for people.
+    pub name: &'static str,
+    /// With the source entity alone in the context, as in the paper.
+    pub single_token: WeightMatrix,
+    /// With the relation token after it.
+    pub in_context: WeightMatrix,
+}
+
+impl EffectiveWeights {
+    /// Reads a file that holds what [`effective_weights`] gave for this data set.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file is damaged or belongs to another data set.
+    pub fn read(path: &Path, dataset: &Dataset) -> Result<EffectiveWeights, StoreError> {
+        let tensors = read_tensors(path)?;
+        let matrix = |group: &Group, suffix: &str| {
+            let size = group.queries.len();
+            let tensor = tensors.get(&format!("{}{suffix}", group.id), &[size, size])?;
+            let values = tensor.values.as_f32().unwrap_or_default().to_vec();
+            let types = group.queries.iter().map(|q| q.answer_type).collect();
+            WeightMatrix::new(values, types)
+                .map_err(|error| StoreError::Damaged { path: path.into(), what: error.to_string() })
+        };
+        let groups = dataset.groups.iter().filter(|group| !group.queries.is_empty());
+        let groups = groups
+            .map(|group| {
+                Ok(GroupWeights {
+                    id: group.id,
+                    name: group.name,
+                    single_token: matrix(group, "")?,
+                    in_context: matrix(group, IN_CONTEXT)?,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(EffectiveWeights { groups })
+    }
+
+    /// The weights of one group.
+    pub fn group(&self, id: &str) -> Option<&GroupWeights> {
+        self.groups.iter().find(|group| group.id == id)
+    }
+
+    /// The indexes of `design.md`: 1 is the curse, 0 is none.
+    pub fn indexes(&self) -> Indexes {
+        let margin = |id: &str, pick: fn(&GroupWeights) -> &WeightMatrix| {
+            self.group(id).and_then(|group| pick(group).margin())
+        };
+        let single: fn(&GroupWeights) -> &WeightMatrix = |group| &group.single_token;
+        let context: fn(&GroupWeights) -> &WeightMatrix = |group| &group.in_context;
+        let asymmetry_in = |pick| {
+            let (seen, unseen) = (margin("held_out_seen", pick)?, margin("held_out_unseen", pick)?);
+            asymmetry(seen, unseen)
+        };
+        let intransitivity_of = |pick| {
+            let [b, c, a_to_c] = ["held_out_a_to_b", "held_out_b_to_c", "held_out_a_to_c"]
+                .map(|id| margin(id, pick));
+            intransitivity(b?, c?, a_to_c?)
+        };
+        Indexes {
+            asymmetry: asymmetry_in(single),
+            asymmetry_in_context: asymmetry_in(context),
+            intransitivity: intransitivity_of(single),
+            unseen_top1_among_candidates: self
+                .group("held_out_unseen")
+                .and_then(|group| group.in_context.top1_among_candidates()),
+        }
+    }
+}
+
+/// What effective weights come down to; `None` where it does not apply.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Indexes {
+    /// In the paper's single-token context.
+    pub asymmetry: Option<f64>,
+    /// With the relation token in the context.
+    pub asymmetry_in_context: Option<f64>,
+    /// In the paper's single-token context; chains.
+    pub intransitivity: Option<f64>,
+    /// How often the held-out partner, asked in the unseen direction with the relation token, ranks
+    /// first among the candidates of its type.
+    pub unseen_top1_among_candidates: Option<f64>,
+}

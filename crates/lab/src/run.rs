@@ -1,0 +1,421 @@
+//! One run: an experiment with one seed, from its newest checkpoint (or from nothing) to its last
+//! epoch, everything it gives written into its own folder.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use retrodict_engine::{Gradients, Parameter, Parameters, Purpose, Scalar, Stream};
+use retrodict_facts::Dataset;
+use retrodict_models::{SentenceScore, Trainer};
+
+use crate::experiment::Experiment;
+use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
+use crate::progress::Progress;
+use crate::spec::{Keyword as _, Precision};
+use crate::store::{
+    Checkpoint, Machine, Manifest, MetricsRow, RunWriter, State, Status, Store, StoreError, Tensor,
+    Values, utc_now,
+};
+
+/// NLL is capped here: 1e-50 is added to a probability before its logarithm (paper, section 5).
+const NLL_CAP: f64 = 115.129_254_649_702_28;
+
+const MOMENTS: [&str; 2] = ["first_moment", "second_moment"];
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Complete, diverged, failed or interrupted.
+    pub status: Status,
+    /// Why it did not complete.
+    pub message: Option<String>,
+    /// Whether nothing was trained because the store already had it.
+    pub from_store: bool,
+}
+
+/// Numbers that a checkpoint can hold.
+pub(crate) trait Stored: Scalar {
+    fn values(numbers: &[Self]) -> Values<'_>;
+    fn from_values<'v>(values: &'v Values<'_>) -> Option<&'v [Self]>;
+}
+
+impl Stored for f32 {
+    fn values(numbers: &[f32]) -> Values<'_> {
+        Values::F32(Cow::Borrowed(numbers))
+    }
+    fn from_values<'v>(values: &'v Values<'_>) -> Option<&'v [f32]> {
+        values.as_f32()
+    }
+}
+
+impl Stored for f64 {
+    fn values(numbers: &[f64]) -> Values<'_> {
+        Values::F64(Cow::Borrowed(numbers))
+    }
+    fn from_values<'v>(values: &'v Values<'_>) -> Option<&'v [f64]> {
+        values.as_f64()
+    }
+}
+
+/// Runs `experiment` with `seed` to its end, unless the store says that it has ended before. `stop`
+/// is looked at after every step: once set, the run writes a checkpoint and ends.
+///
+/// # Errors
+/// [`StoreError`] if the run's folder cannot be written or holds a damaged checkpoint. What was
+/// written before is kept.
+pub fn run(
+    experiment: &Experiment,
+    store: &Store,
+    seed: u64,
+    threads: usize,
+    stop: &AtomicBool,
+    progress: &Progress,
+) -> Result<Outcome, StoreError> {
+    let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
+    if let Some(outcome) = ended_before(&folder)? {
+        progress.finish();
+        return Ok(outcome);
+    }
+    let folder = folder.begin()?;
+    // Another process may have finished it while this one waited for its turn.
+    if let Some(outcome) = ended_before(&folder)? {
+        progress.finish();
+        return Ok(outcome);
+    }
+    match experiment.spec.precision {
+        Precision::F32 => Run::<f32>::begin(experiment, &folder, seed, threads)?.go(stop, progress),
+        Precision::F64 => Run::<f64>::begin(experiment, &folder, seed, threads)?.go(stop, progress),
+    }
+}
+
+/// How the run ended, if it need not be run (again): it is complete, or it would diverge again.
+fn ended_before(folder: &crate::store::RunDir) -> Result<Option<Outcome>, StoreError> {
+    let ended = |status, message| Outcome { status, message, from_store: true };
+    if folder.is_complete() {
+        return Ok(Some(ended(Status::Complete, None)));
+    }
+    if !folder.manifest_path().exists() {
+        return Ok(None);
+    }
+    let manifest = folder.read_manifest()?;
+    let diverged = manifest.status == Status::Diverged;
+    Ok(diverged.then(|| ended(Status::Diverged, manifest.message)))
+}
+
+/// Sums over the batches of an epoch of each batch's mean.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    nll: f64,
+    first_token_nll: f64,
+}
+
+struct Run<'a, T> {
+    experiment: &'a Experiment,
+    folder: &'a RunWriter,
+    dataset: Dataset,
+    trainer: Trainer<T>,
+    manifest: Manifest,
+    rows: Vec<MetricsRow>,
+    seed: u64,
+    /// Whole epochs done.
+    epoch: u64,
+    /// Batches done of the next one.
+    batch: u64,
+    sums: Sums,
+    /// Seconds of earlier parts of this run.
+    seconds_before: f64,
+    begun: Instant,
+    /// Seconds spent in steps alone, and how many there were.
+    stepping: (f64, u64),
+}
+
+enum End {
+    Complete,
+    Interrupted,
+    Diverged(String),
+}
+
+impl<'a, T: Stored> Run<'a, T> {
+    fn begin(
+        experiment: &'a Experiment,
+        folder: &'a RunWriter,
+        seed: u64,
+        threads: usize,
+    ) -> Result<Run<'a, T>, StoreError> {
+        let begun = Instant::now();
+        let dataset = experiment.dataset(seed).map_err(|error| StoreError::Damaged {
+            path: folder.spec_path(),
+            what: error.to_string(),
+        })?;
+        let mut run = Run {
+            manifest: Manifest {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                commit: option_env!("RETRODICT_COMMIT").map(str::to_owned),
+                experiment: experiment.spec.name.clone(),
+                spec_hash: experiment.hash.to_string(),
+                seeds: experiment.seeds(seed),
+                machine: Machine::here(),
+                start: utc_now(),
+                end: None,
+                wall_seconds: 0.0,
+                ms_per_step: None,
+                status: Status::Running,
+                last_step: 0,
+                message: None,
+            },
+            trainer: experiment.trainer(seed, threads),
+            experiment,
+            folder,
+            dataset,
+            rows: Vec::new(),
+            seed,
+            epoch: 0,
+            batch: 0,
+            sums: Sums::default(),
+            seconds_before: 0.0,
+            begun,
+            stepping: (0.0, 0),
+        };
+        if let Some(checkpoint) = folder.newest_checkpoint()? {
+            run.resume(&checkpoint)?;
+        }
+        folder.write_spec(&experiment.spec.to_toml())?;
+        folder.write_manifest(&run.manifest)?;
+        Ok(run)
+    }
+
+    fn go(mut self, stop: &AtomicBool, progress: &Progress) -> Result<Outcome, StoreError> {
+        let end = self.train(stop, progress)?;
+        let (status, message) = match end {
+            End::Complete => (Status::Complete, None),
+            End::Interrupted => (Status::Interrupted, None),
+            End::Diverged(message) => (Status::Diverged, Some(message)),
+        };
+        self.folder.write_metrics(&self.rows)?;
+        if status == Status::Complete && self.experiment.spec.probe.effective_weights {
+            self.probe()?;
+        }
+        if status != Status::Diverged {
+            self.checkpoint()?;
+        }
+        self.manifest.end = Some(utc_now());
+        self.manifest.wall_seconds = self.seconds();
+        let (seconds, steps) = self.stepping;
+        self.manifest.ms_per_step = (steps > 0).then(|| 1e3 * seconds / steps as f64);
+        self.manifest.status = status;
+        self.manifest.last_step = self.step();
+        self.manifest.message.clone_from(&message);
+        self.folder.write_manifest(&self.manifest)?;
+        if status == Status::Complete {
+            self.folder.mark_complete()?;
+        }
+        progress.finish();
+        Ok(Outcome { status, message, from_store: false })
+    }
+
+    fn train(&mut self, stop: &AtomicBool, progress: &Progress) -> Result<End, StoreError> {
+        let spec = &self.experiment.spec;
+        let size = self.experiment.batch_size(self.dataset.train.len());
+        let batches = self.dataset.train.len().div_ceil(size) as u64;
+        progress.start(spec.train.epochs * batches, self.step());
+        while self.epoch < spec.train.epochs {
+            let order = self.order();
+            for batch in order.chunks(size).skip(self.batch as usize) {
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(End::Interrupted);
+                }
+                if let Some(message) = self.one_step(batch) {
+                    return Ok(End::Diverged(message));
+                }
+                progress.advance(self.step());
+                if spec.checkpoint.at.contains(&self.step()) && self.batch < batches {
+                    self.checkpoint()?;
+                }
+            }
+            self.end_epoch(batches);
+            progress.epoch(self.rows.last());
+            let epoch = self.epoch;
+            let done = |every: Option<u64>| every.is_some_and(|n| epoch.is_multiple_of(n));
+            if spec.probe.effective_weights && done(spec.probe.every) {
+                self.probe()?;
+            }
+            let asked = spec.checkpoint.at.contains(&self.step());
+            if (asked || done(spec.checkpoint.every)) && self.epoch < spec.train.epochs {
+                self.checkpoint()?;
+            }
+        }
+        Ok(End::Complete)
+    }
+
+    /// The order of the training sentences in the epoch that comes.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.dataset.train.len()).collect();
+        let seed = self.manifest.seeds.order;
+        Stream::new(seed, Purpose::Order, self.epoch as u32).shuffle(&mut order);
+        order
+    }
+
+    /// One step; says so if the loss is no number any more.
+    fn one_step(&mut self, batch: &[usize]) -> Option<String> {
+        if self.step() == 0 && self.experiment.spec.checkpoint.at.first() == Some(&0) {
+            // Asked for by the spec: the model as it was drawn.
+            if let Err(error) = self.checkpoint() {
+                return Some(error.to_string());
+            }
+        }
+        let before = Instant::now();
+        let sentences = batch.iter().map(|&i| self.dataset.train[i].as_slice());
+        let scores = self.trainer.step(sentences);
+        let (nll, first, _) = means(scores);
+        let finite = scores.iter().all(|score| score.nll.is_finite());
+        self.stepping.0 += before.elapsed().as_secs_f64();
+        self.stepping.1 += 1;
+        self.sums.nll += nll;
+        self.sums.first_token_nll += first;
+        self.batch += 1;
+        (!finite).then(|| {
+            let step = self.step();
+            format!(
+                "the loss is not finite at step {step} (epoch {}); a smaller lr may help",
+                self.epoch + 1
+            )
+        })
+    }
+
+    fn end_epoch(&mut self, batches: u64) {
+        self.epoch += 1;
+        self.batch = 0;
+        let sums = std::mem::take(&mut self.sums);
+        let held_out = (!self.dataset.held_out.is_empty())
+            .then(|| means(self.trainer.evaluate(&self.dataset.held_out)));
+        self.rows.push(MetricsRow {
+            epoch: self.epoch,
+            step: self.step(),
+            train_nll: sums.nll / batches as f64,
+            train_first_token_nll: sums.first_token_nll / batches as f64,
+            held_out_nll: held_out.map(|(nll, _, _)| nll),
+            held_out_first_token_nll: held_out.map(|(_, first, _)| first),
+            held_out_top1: held_out.map(|(_, _, top1)| top1),
+            seconds: self.seconds(),
+        });
+    }
+
+    fn probe(&mut self) -> Result<(), StoreError> {
+        let tensors = effective_weights(&mut self.trainer, &self.dataset);
+        if !tensors.is_empty() {
+            self.folder.write_probe(EFFECTIVE_WEIGHTS, self.epoch, &tensors)?;
+        }
+        Ok(())
+    }
+
+    fn step(&self) -> u64 {
+        self.trainer.optimizer().steps()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.begun.elapsed().as_secs_f64()
+    }
+
+    /// Writes where training stands. The metrics come first: a run that goes on from the checkpoint
+    /// finds every row before it.
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.folder.write_metrics(&self.rows)?;
+        let state = State {
+            step: self.step(),
+            epoch: self.epoch,
+            batch: self.batch,
+            sums: BTreeMap::from([
+                ("train_nll".to_owned(), self.sums.nll),
+                ("train_first_token_nll".to_owned(), self.sums.first_token_nll),
+            ]),
+            seconds: self.seconds(),
+            precision: self.experiment.spec.precision.word().to_owned(),
+            seed: self.seed,
+            spec_hash: self.manifest.spec_hash.clone(),
+            version: self.manifest.version.clone(),
+        };
+        let model: Vec<Tensor<'_>> =
+            self.trainer.parameters().iter().map(|(p, v)| tensor(p, "", v)).collect();
+        let moments = self.trainer.optimizer().moments().iter().zip(MOMENTS);
+        let optimizer: Vec<Tensor<'_>> = moments
+            .flat_map(|(moment, name)| {
+                moment.iter().map(move |(p, v)| tensor(p, &format!("{name}."), v))
+            })
+            .collect();
+        let (decoder, precision) = (&self.experiment.decoder, self.experiment.spec.precision);
+        self.folder.write_checkpoint(decoder, precision, &model, &optimizer, &state)?;
+        Ok(())
+    }
+
+    fn resume(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let state = &checkpoint.state;
+        let parameters: Vec<Parameter> =
+            self.trainer.parameters().iter().map(|(p, _)| p.clone()).collect();
+        let own: &mut Parameters<T> = self.trainer.parameters_mut();
+        for (i, p) in parameters.iter().enumerate() {
+            let saved = checkpoint.model.get(&p.name, &p.shape())?;
+            own.values_mut(i).copy_from_slice(numbers(saved, checkpoint)?);
+        }
+        let optimizer = self.trainer.optimizer_mut();
+        for (moment, name) in optimizer.moments_mut().iter_mut().zip(MOMENTS) {
+            let moment: &mut Gradients<T> = moment;
+            for (i, p) in parameters.iter().enumerate().filter(|(_, p)| p.trainable) {
+                let name = format!("{name}.{}", p.name);
+                let saved = checkpoint.optimizer.get(&name, &p.shape())?;
+                moment.values_mut(i).copy_from_slice(numbers(saved, checkpoint)?);
+            }
+        }
+        optimizer.set_steps(state.step);
+        (self.epoch, self.batch) = (state.epoch, state.batch);
+        let sum = |name: &str| state.sums.get(name).copied().unwrap_or_default();
+        self.sums = Sums { nll: sum("train_nll"), first_token_nll: sum("train_first_token_nll") };
+        self.seconds_before = state.seconds;
+        if self.epoch > 0 {
+            self.rows = self.folder.read_metrics()?;
+            self.rows.retain(|row| row.epoch <= self.epoch);
+            if self.rows.len() as u64 != self.epoch {
+                return Err(StoreError::Damaged {
+                    path: self.folder.metrics_path(),
+                    what: format!("it lacks epochs before the checkpoint of epoch {}", self.epoch),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tensor<'t, T: Stored>(p: &Parameter, prefix: &str, values: &'t [T]) -> Tensor<'t> {
+    Tensor {
+        name: Cow::Owned(format!("{prefix}{}", p.name)),
+        shape: Cow::Owned(p.shape()),
+        values: T::values(values),
+    }
+}
+
+fn numbers<'v, T: Stored>(
+    tensor: &'v Tensor<'_>,
+    checkpoint: &Checkpoint,
+) -> Result<&'v [T], StoreError> {
+    T::from_values(&tensor.values).ok_or_else(|| StoreError::Damaged {
+        path: checkpoint.folder.clone(),
+        what: format!("tensor `{}` is of another precision", tensor.name),
+    })
+}
+
+/// Mean NLL, mean first-token NLL, and the fraction of top-1.
+fn means(scores: &[SentenceScore]) -> (f64, f64, f64) {
+    let mean =
+        |of: fn(&SentenceScore) -> f64| scores.iter().map(of).sum::<f64>() / scores.len() as f64;
+    (
+        mean(|score| capped(score.nll)),
+        mean(|score| capped(score.first_token_nll)),
+        mean(|score| f64::from(u8::from(score.top1))),
+    )
+}
+
+/// NaN stays NaN.
+fn capped(nll: f64) -> f64 {
+    if nll > NLL_CAP { NLL_CAP } else { nll }
+}

@@ -1,0 +1,98 @@
+//! Many runs over the cores: a thread a run where runs are small, all threads in one run where a
+//! step is large. Results do not depend on it.
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::experiment::Experiment;
+use crate::progress::Progress;
+use crate::run::{Outcome, run};
+use crate::store::{Status, Store};
+
+/// One run to be made.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The experiment.
+    pub experiment: &'a Experiment,
+    /// The run's seed.
+    pub seed: u64,
+    /// Where it says how far it has come.
+    pub progress: Progress,
+}
+
+/// How many threads to use, and how many runs to make at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Resources {
+    /// Cores used in all; all that there are unless given.
+    pub threads: Option<NonZeroUsize>,
+    /// Runs at a time; chosen unless given.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+impl Resources {
+    fn threads(self) -> usize {
+        self.threads.map_or_else(
+            || thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            NonZeroUsize::get,
+        )
+    }
+
+    /// Runs at a time, and threads in each, for so many runs.
+    pub fn divide(self, shares_steps: bool, runs: usize) -> (usize, usize) {
+        let threads = self.threads();
+        let chosen = if shares_steps { 1 } else { threads };
+        let jobs = self.jobs.map_or(chosen, NonZeroUsize::get).clamp(1, runs.max(1));
+        (jobs, (threads / jobs).max(1))
+    }
+}
+
+/// Makes all runs and says how each ended, in the order of the jobs. A run that fails does not stop
+/// the others. Once `stop` is set, running ones stop cleanly and no other begins.
+pub fn run_all(
+    jobs: &[Job<'_>],
+    store: &Store,
+    resources: Resources,
+    stop: &AtomicBool,
+) -> Vec<Outcome> {
+    let shares_steps = jobs.iter().any(|job| job.experiment.shares_steps());
+    let (at_once, threads) = resources.divide(shares_steps, jobs.len());
+    let next = AtomicUsize::new(0);
+    let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(at) else { return };
+                    let outcome = one(job, store, threads, stop);
+                    job.progress.finish();
+                    if let Ok(mut slot) = outcomes[at].lock() {
+                        *slot = Some(outcome);
+                    }
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_iter().map(|slot| slot.into_inner().ok().flatten());
+    outcomes.map(|outcome| outcome.unwrap_or_else(|| failed("the run gave nothing"))).collect()
+}
+
+fn one(job: &Job<'_>, store: &Store, threads: usize, stop: &AtomicBool) -> Outcome {
+    let (experiment, seed) = (job.experiment, job.seed);
+    let attempt = AssertUnwindSafe(|| run(experiment, store, seed, threads, stop, &job.progress));
+    // A defect in one run must not take the others with it; the panic's message is on standard
+    // error already.
+    match catch_unwind(attempt) {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => failed(&error.to_string()),
+        Err(_) => failed("the run panicked"),
+    }
+}
+
+fn failed(message: &str) -> Outcome {
+    let message = Some(message.to_owned());
+    Outcome { status: Status::Failed, message, from_store: false }
+}

@@ -1,0 +1,325 @@
+//! What an experiment is: its spec, read from TOML and refused with one clear
+//! message where it is wrong.
+//!
+//! ```
+//! use retrodict_lab::spec::Spec;
+//!
+//! let spec = Spec::parse("[data]\nkind = \"chain\"", "mine.toml")?;
+//! assert_eq!(spec.name, "mine");
+//! assert_eq!(spec.model.layers, 2);
+//!
+//! let error = Spec::parse_with("data.kind = \"chain\"", "mine.toml", &[("model.layer", "4")]);
+//! assert_eq!(
+//!     error.unwrap_err().to_string(),
+//!     "--set model.layer=4: unknown key `model.layer`; did you mean `model.layers`?"
+//! );
+//! # Ok::<(), retrodict_lab::spec::SpecError>(())
+//! ```
+
+mod check;
+mod document;
+mod error;
+mod hash;
+mod keys;
+mod keyword;
+mod read;
+mod ready;
+mod seeds;
+mod write;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+pub use error::{Location, Problem, SpecError};
+pub use hash::{NotAHash, SpecHash};
+pub use keyword::Keyword;
+use keyword::keywords;
+pub use ready::{READY, UnknownReady, ready};
+pub use seeds::{LARGEST_SEED, MOST_SEEDS, SeedsError, parse_seeds};
+
+/// Largest spec file that is read, in bytes.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// An experiment, every default filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// The experiment's name, a folder of the run store; the file's stem where
+    /// it is not given.
+    pub name: String,
+    /// The seeds it is run with; none twice.
+    pub seeds: Vec<u64>,
+    /// The scalar that trains.
+    pub precision: Precision,
+    /// What there is to learn.
+    pub data: DataSpec,
+    /// What learns it.
+    pub model: ModelSpec,
+    /// How it is trained.
+    pub train: TrainSpec,
+    /// What is watched while it trains.
+    pub probe: ProbeSpec,
+    /// What is kept of it.
+    pub checkpoint: CheckpointSpec,
+}
+
+/// `[data]`: what there is to learn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataSpec {
+    /// The kind of sentences, with its sizes.
+    pub kind: DataKind,
+    /// Seed of the data set; the run's seed where it is not given.
+    pub seed: Option<u64>,
+}
+
+/// A kind of data set with its sizes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DataKind {
+    /// Pairs, in both directions or in one.
+    Reversal {
+        /// Tokens beside the reserved ones.
+        vocab_size: usize,
+        /// Tokens of an entity.
+        entity_length: usize,
+        /// Fraction of the pairs that train in both directions.
+        train_fraction: f64,
+    },
+    /// Triples A → B → C, with A ⇝ C or without.
+    Chain {
+        /// Tokens beside the reserved ones.
+        vocab_size: usize,
+        /// Tokens of an entity.
+        entity_length: usize,
+        /// Fraction of the triples that train with A ⇝ C.
+        train_fraction: f64,
+    },
+    /// Sentences that hold both directions: x → y ⇔ y ← x.
+    Icl {
+        /// Tokens beside the reserved ones.
+        vocab_size: usize,
+        /// Entities x.
+        entities: usize,
+        /// Attributes y of each entity.
+        attributes: usize,
+        /// Fraction of each entity's sentences that train.
+        train_fraction: f64,
+    },
+    /// Chains whose entities share one variable token.
+    Related {
+        /// Tokens beside the reserved ones.
+        vocab_size: usize,
+        /// Variable tokens.
+        tokens: usize,
+        /// Triples that train whole.
+        train: usize,
+        /// Triples that train without A ⇝ C.
+        held_out: usize,
+    },
+}
+
+impl DataKind {
+    /// Which kind it is, without its sizes.
+    pub fn name(&self) -> DataName {
+        match self {
+            Self::Reversal { .. } => DataName::Reversal,
+            Self::Chain { .. } => DataName::Chain,
+            Self::Icl { .. } => DataName::Icl,
+            Self::Related { .. } => DataName::Related,
+        }
+    }
+}
+
+/// `[model]`: what learns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSpec {
+    /// The architecture.
+    pub kind: ModelKind,
+    /// Blocks of attention and MLP.
+    pub layers: usize,
+    /// Heads of a block; they divide `dim`.
+    pub heads: usize,
+    /// Embedding dimension.
+    pub dim: usize,
+    /// How positions are told apart.
+    pub position: Position,
+    /// Dropout on embeddings, attention and residuals while training, in [0, 1).
+    pub dropout: f64,
+    /// Whether the output head is the token embedding itself.
+    pub tie_head: bool,
+    /// Whether token and position embeddings stay as they were drawn.
+    pub freeze_embeddings: bool,
+}
+
+/// `[train]`: how it is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainSpec {
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Learning rate, constant.
+    pub lr: f64,
+    /// Decay of every parameter, biases and LayerNorm included.
+    pub weight_decay: f64,
+    /// Decay rates of the two moments; the default under [`Optimizer::Sgd`],
+    /// which has none.
+    pub betas: [f64; 2],
+    /// Sentences of a step.
+    pub batch_size: BatchSize,
+    /// Passes over the training sentences.
+    pub epochs: u64,
+    /// Which tokens are scored.
+    pub loss_on: LossOn,
+    /// Seed of the initial weights; the run's seed where it is not given.
+    pub init_seed: Option<u64>,
+    /// Seed of the order of batches (and of dropout); the run's seed where it
+    /// is not given.
+    pub order_seed: Option<u64>,
+}
+
+/// Sentences of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchSize {
+    /// So many; the last batch of an epoch may be smaller.
+    Sentences(usize),
+    /// All training sentences.
+    Full,
+}
+
+/// `[probe]`: what is watched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbeSpec {
+    /// Epochs between two probes; `None` for one at the end only.
+    pub every: Option<u64>,
+    /// Whether effective weights are probed.
+    pub effective_weights: bool,
+}
+
+/// `[checkpoint]`: what is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckpointSpec {
+    /// Epochs between two checkpoints; `None` for none on the way.
+    pub every: Option<u64>,
+    /// Single steps that are kept too, rising.
+    pub at: Vec<u64>,
+}
+
+keywords! {
+    /// The scalar that trains.
+    Precision {
+        /// Single precision.
+        F32 = "f32",
+        /// Double precision: oracles and theory-grade runs.
+        F64 = "f64",
+    }
+}
+
+keywords! {
+    /// A kind of data set, without its sizes.
+    DataName {
+        /// [`DataKind::Reversal`].
+        Reversal = "reversal",
+        /// [`DataKind::Chain`].
+        Chain = "chain",
+        /// [`DataKind::Icl`].
+        Icl = "icl",
+        /// [`DataKind::Related`].
+        Related = "related",
+    }
+}
+
+keywords! {
+    /// An architecture.
+    ModelKind {
+        /// The GPT-2 decoder.
+        Decoder = "decoder",
+    }
+}
+
+keywords! {
+    /// How a decoder tells positions apart.
+    Position {
+        /// Not at all.
+        None = "none",
+        /// Learned embeddings added to the tokens'.
+        Absolute = "absolute",
+        /// Queries and keys rotated (the paper's "relative").
+        Rotary = "rotary",
+    }
+}
+
+keywords! {
+    /// An optimizer.
+    Optimizer {
+        /// Adam with decoupled weight decay.
+        AdamW = "adamw",
+        /// Adam, weight decay added to the gradient.
+        Adam = "adam",
+        /// Plain gradient descent.
+        Sgd = "sgd",
+    }
+}
+
+keywords! {
+    /// Which tokens of a sentence are scored.
+    LossOn {
+        /// The last entity's.
+        LastEntity = "last_entity",
+        /// All but the first.
+        Sequence = "sequence",
+    }
+}
+
+impl Spec {
+    /// The spec that `text` holds. `origin` is what the user calls the file: it
+    /// begins every message, and its stem names an experiment that has no name.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, SpecError> {
+        Self::parse_with(text, origin, &[])
+    }
+
+    /// [`Spec::parse`] with single keys overridden, in order: `("model.layers", "2")`.
+    /// A value is read as TOML, and as a bare string where it is none.
+    pub fn parse_with(
+        text: &str,
+        origin: &str,
+        overrides: &[(&str, &str)],
+    ) -> Result<Self, SpecError> {
+        let (entries, found) = document::read(text, origin, overrides)?;
+        read::spec(entries, found, origin)
+    }
+
+    /// [`Spec::parse_with`] on a file.
+    pub fn load(path: &Path, overrides: &[(&str, &str)]) -> Result<Self, SpecError> {
+        let origin = path.display().to_string();
+        let refuse = |problem| {
+            let origin = origin.clone();
+            SpecError::new(Location::Spec { origin }, problem)
+        };
+        let read = || {
+            let mut text = Vec::new();
+            let file = File::open(path)?;
+            // One byte more than allowed, so that a pipe without end is seen as too large.
+            file.take(LARGEST_FILE + 1).read_to_end(&mut text)?;
+            Ok(text)
+        };
+        let bytes = read().map_err(|error| refuse(Problem::Read(error)))?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            let limit = LARGEST_FILE;
+            return Err(refuse(Problem::TooLarge { limit }));
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|_| refuse(Problem::Syntax("the file is not UTF-8 text".to_owned())))?;
+        Self::parse_with(&text, &origin, overrides)
+    }
+
+    /// Everything that decides the numbers, as one short name: `[data]`,
+    /// `[model]`, `[train]`, `[probe]` and the precision, all defaults filled in.
+    /// The name, the seeds and `[checkpoint]` do not count, nor does how the
+    /// spec is written.
+    pub fn hash(&self) -> SpecHash {
+        SpecHash::of(self)
+    }
+
+    /// The whole resolved spec as TOML: it reads back to an equal spec.
+    pub fn to_toml(&self) -> String {
+        write::toml(self)
+    }
+}

@@ -1,0 +1,194 @@
+//! Whole files and folders or none: everything is written under a temporary
+//! name beside its own, synced, and renamed.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::StoreError;
+
+/// What stands between a name and the number of the process that writes it.
+const MARK: &str = ".tmp-";
+
+/// Writes `bytes` to `path`; whoever reads sees the old file or the new one.
+/// Where it fails, the old one stands and nothing is left behind.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let temporary = temporary_beside(path);
+    let written = write_synced(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path).map_err(StoreError::io("write", path)));
+    if written.is_err() {
+        // The first error is the one worth telling.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_folder_of(path)
+}
+
+/// Makes the folder `path`, filled by `fill`, which is given a temporary folder
+/// to write into. A folder that stands there already is replaced.
+/// Where it fails, the old one stands and nothing is left behind.
+pub fn write_folder(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let temporary = temporary_beside(path);
+    let filled = fs::create_dir(&temporary)
+        .map_err(StoreError::io("create", &temporary))
+        .and_then(|()| fill(&temporary))
+        .and_then(|()| sync_folder(&temporary))
+        .and_then(|()| replace_folder(&temporary, path));
+    if filled.is_err() {
+        let _ = fs::remove_dir_all(&temporary);
+    }
+    filled?;
+    sync_folder_of(path)
+}
+
+/// Writes and syncs a file under its own name, for use inside [`write_folder`].
+pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    File::create_new(path)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .map_err(StoreError::io("write", path))
+}
+
+/// Whether anything can be written into `folder`: makes a file and removes it.
+pub fn try_writing(folder: &Path) -> Result<(), StoreError> {
+    let trial = temporary_beside(&folder.join("trial"));
+    File::create_new(&trial)
+        .and_then(|mut file| file.write_all(b"retrodict"))
+        .and_then(|()| fs::remove_file(&trial))
+        .map_err(StoreError::io("write into", folder))
+}
+
+/// Whether a file or folder of this name is what a killed process left behind.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.contains(MARK)
+}
+
+/// Removes what killed processes left in `folder`. The caller holds the lock of
+/// the run that it belongs to.
+pub fn sweep(folder: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(folder).map_err(StoreError::io("read", folder))? {
+        let entry = entry.map_err(StoreError::io("read", folder))?;
+        if !entry.file_name().to_str().is_some_and(is_temporary) {
+            continue;
+        }
+        let path = entry.path();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
+            .map_err(StoreError::io("remove", &path))?;
+    }
+    Ok(())
+}
+
+fn replace_folder(new: &Path, path: &Path) -> Result<(), StoreError> {
+    if !path.exists() {
+        return fs::rename(new, path).map_err(StoreError::io("write", path));
+    }
+    // A folder cannot be renamed onto a full one; the old one steps aside.
+    let old = temporary_beside(path);
+    fs::rename(path, &old).map_err(StoreError::io("replace", path))?;
+    if let Err(error) = fs::rename(new, path) {
+        let _ = fs::rename(&old, path);
+        return Err(StoreError::io("write", path)(error));
+    }
+    fs::remove_dir_all(&old).map_err(StoreError::io("remove", &old))
+}
+
+fn temporary_beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (process, count) = (process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    path.with_file_name(format!(".{name}{MARK}{process}-{count}"))
+}
+
+fn sync_folder_of(path: &Path) -> Result<(), StoreError> {
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// A rename is on disk once its folder is.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|opened| opened.sync_all()).map_err(StoreError::io("sync", folder))
+}
+
+/// Folders cannot be opened as files here.
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_write_replaces_the_file_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(names(folder.path()), ["a.json"]);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_everything_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder in the way: the rename fails, after all bytes were written.
+        let path = folder.path().join("a.json");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("inside"), "old").unwrap();
+        let error = write(&path, b"new").unwrap_err().to_string();
+        assert!(error.starts_with("cannot write ") && error.contains("a.json: "), "{error}");
+        assert_eq!(names(folder.path()), ["a.json"]);
+        assert_eq!(names(&path), ["inside"]);
+        assert!(write(&folder.path().join("none/b.json"), b"new").is_err());
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("step-1");
+        let fill_with = |text: &'static str| {
+            move |inside: &Path| write_synced(&inside.join("state.json"), text.as_bytes())
+        };
+        write_folder(&path, fill_with("one")).unwrap();
+        write_folder(&path, |inside| {
+            fill_with("half")(inside)?;
+            Err(StoreError::damaged(inside, "the power went"))
+        })
+        .unwrap_err();
+        assert_eq!(fs::read(path.join("state.json")).unwrap(), b"one");
+        write_folder(&path, fill_with("two")).unwrap();
+        assert_eq!(fs::read(path.join("state.json")).unwrap(), b"two");
+        assert_eq!(names(folder.path()), ["step-1"]);
+    }
+
+    #[test]
+    fn a_sweep_takes_what_a_killed_process_left_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::create_dir(path.join(".step-12.tmp-77-0")).unwrap();
+        fs::write(path.join(".step-12.tmp-77-0/half"), "x").unwrap();
+        fs::write(path.join(".metrics.parquet.tmp-77-1"), "x").unwrap();
+        fs::write(path.join(".gitignore"), "x").unwrap();
+        fs::write(path.join("mine.tmp-1"), "x").unwrap();
+        sweep(path).unwrap();
+        assert_eq!(names(path), [".gitignore", "mine.tmp-1"]);
+    }
+}

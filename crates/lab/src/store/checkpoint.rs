@@ -1,0 +1,150 @@
+//! Checkpoints: a folder that `transformers` opens, and that training goes on from.
+
+use std::borrow::Cow;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use retrodict_models::Decoder;
+
+use super::atomic;
+use super::config::config;
+use super::error::StoreError;
+use super::state::{self, State, digest};
+use super::tensors::{self, Tensor, Tensors};
+use crate::spec::Precision;
+
+const CONFIG: &str = "config.json";
+const MODEL: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// The head that GPT-2 files leave out when it is the token embedding.
+const HEAD: &str = "lm_head.weight";
+
+/// A checkpoint that was read whole.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// `config.json`.
+    pub config: serde_json::Value,
+    /// Weights, under Hugging Face's names and shapes.
+    pub model: Tensors,
+    /// What the optimizer remembers.
+    pub optimizer: Tensors,
+    /// Where training stood.
+    pub state: State,
+}
+
+/// Writes the checkpoint of `state.step` into `checkpoints`, whole or not at
+/// all, and returns its folder. The `model` tensors have Hugging Face's names
+/// and shapes; `lm_head.weight` is left out where the head is tied.
+pub fn write_checkpoint(
+    checkpoints: &Path,
+    decoder: &Decoder,
+    precision: Precision,
+    model: &[Tensor<'_>],
+    optimizer: &[Tensor<'_>],
+    state: &State,
+) -> Result<PathBuf, StoreError> {
+    let folder = checkpoints.join(folder_name(state.step));
+    let stored: Cow<'_, [Tensor<'_>]> = match decoder.tie_head {
+        false => Cow::Borrowed(model),
+        true => model.iter().filter(|t| t.name != HEAD).cloned().collect(),
+    };
+    let config = format!("{:#}\n", config(decoder, precision));
+    let model = tensors::encode(&folder.join(MODEL), &stored)?;
+    let optimizer = tensors::encode(&folder.join(OPTIMIZER), optimizer)?;
+    let files = [(CONFIG, config.as_bytes()), (MODEL, &model), (OPTIMIZER, &optimizer)];
+    let state = state::encode(&folder.join(STATE), state, &files)?;
+    fs::create_dir_all(checkpoints).map_err(StoreError::io("create", checkpoints))?;
+    atomic::write_folder(&folder, |inside| {
+        for (name, bytes) in files {
+            atomic::write_synced(&inside.join(name), bytes)?;
+        }
+        atomic::write_synced(&inside.join(STATE), &state)
+    })?;
+    Ok(folder)
+}
+
+/// The checkpoint in `folder`, if every file in it is what was written.
+pub fn read_checkpoint(folder: &Path) -> Result<Checkpoint, StoreError> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok((path, bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::damaged(&path, "it is missing"))
+            }
+            Err(error) => Err(StoreError::io("read", &path)(error)),
+        }
+    };
+    let (path, bytes) = read(STATE)?;
+    let (state, digests) = state::decode(&path, &bytes)?;
+    if folder.file_name() != Some(folder_name(state.step).as_ref()) {
+        let what = format!("it is of step {}", state.step);
+        return Err(StoreError::damaged(&path, what));
+    }
+    let read_checked = |name: &str| {
+        let (path, bytes) = read(name)?;
+        if digests.get(name) != Some(&digest(&bytes)) {
+            return Err(StoreError::damaged(&path, "its content is not what was written"));
+        }
+        Ok((path, bytes))
+    };
+    let (path, bytes) = read_checked(CONFIG)?;
+    let config =
+        serde_json::from_slice(&bytes).map_err(|error| StoreError::damaged(&path, error))?;
+    let (path, bytes) = read_checked(MODEL)?;
+    let model = tensors::decode(&path, &bytes)?;
+    let (path, bytes) = read_checked(OPTIMIZER)?;
+    let optimizer = tensors::decode(&path, &bytes)?;
+    Ok(Checkpoint { folder: folder.to_owned(), config, model, optimizer, state })
+}
+
+/// The steps that have a checkpoint in `checkpoints`, rising; none where there
+/// is no such folder. Anything else that lies there is passed over.
+pub fn checkpoint_steps(checkpoints: &Path) -> Result<Vec<u64>, StoreError> {
+    let entries = match fs::read_dir(checkpoints) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io("read", checkpoints)(error)),
+    };
+    let mut steps = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(StoreError::io("read", checkpoints))?.file_name();
+        steps.extend(name.to_str().and_then(step_of));
+    }
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+/// The newest checkpoint in `checkpoints`, or `None` if there is none yet. One
+/// that is damaged is not passed over in silence: the error says what to delete.
+pub fn newest_whole(checkpoints: &Path) -> Result<Option<Checkpoint>, StoreError> {
+    let steps = checkpoint_steps(checkpoints)?;
+    let Some((newest, before)) = steps.split_last() else {
+        return Ok(None);
+    };
+    let folder = checkpoints.join(folder_name(*newest));
+    match read_checkpoint(&folder) {
+        Ok(checkpoint) => Ok(Some(checkpoint)),
+        Err(StoreError::Damaged { path, what }) => Err(StoreError::DamagedCheckpoint {
+            path,
+            what,
+            folder,
+            before: before.last().copied(),
+        }),
+        Err(other) => Err(other),
+    }
+}
+
+fn folder_name(step: u64) -> String {
+    format!("step-{step}")
+}
+
+fn step_of(name: &str) -> Option<u64> {
+    let step = name.strip_prefix("step-")?.parse().ok()?;
+    (folder_name(step) == name).then_some(step)
+}

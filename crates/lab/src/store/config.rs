@@ -1,0 +1,52 @@
+//! `config.json` of a checkpoint, as Hugging Face `transformers` reads it.
+
+use retrodict_models::{Decoder, PositionEncoding};
+use serde_json::{Map, Value, json};
+
+use crate::spec::Precision;
+
+/// The text of `config.json`. Learned absolute positions are GPT-2's, and `GPT2LMHeadModel` opens
+/// the checkpoint; any other encoding says in `architectures` that it is not.
+pub(crate) fn config(decoder: &Decoder, precision: Precision) -> Value {
+    let mut config = Map::new();
+    let mut put = |key: &str, value: Value| config.insert(key.to_owned(), value);
+    if decoder.position == PositionEncoding::Absolute {
+        put("architectures", json!(["GPT2LMHeadModel"]));
+        put("model_type", json!("gpt2"));
+    } else {
+        put("architectures", json!(["RetrodictDecoder"]));
+        put("model_type", json!("retrodict-decoder"));
+    }
+    match decoder.position {
+        PositionEncoding::Absolute => None,
+        PositionEncoding::None => put("position_encoding", json!("none")),
+        PositionEncoding::Rotary { fraction } => {
+            put("rotary_fraction", json!(fraction));
+            put("position_encoding", json!("rotary"))
+        }
+    };
+    put("vocab_size", json!(decoder.vocab));
+    put("n_positions", json!(decoder.positions));
+    put("n_layer", json!(decoder.layers));
+    put("n_head", json!(decoder.heads));
+    put("n_embd", json!(decoder.dim));
+    put("n_inner", Value::Null);
+    put("activation_function", json!("gelu_new"));
+    put("layer_norm_epsilon", json!(1e-5));
+    put("initializer_range", json!(0.02));
+    put("scale_attn_weights", json!(true));
+    for place in ["embd_pdrop", "attn_pdrop", "resid_pdrop"] {
+        put(place, json!(decoder.dropout));
+    }
+    put("tie_word_embeddings", json!(decoder.tie_head));
+    // Left out, they default to GPT-2's token 50256, which is not in this vocabulary.
+    for token in ["bos_token_id", "eos_token_id", "pad_token_id"] {
+        put(token, Value::Null);
+    }
+    let dtype = match precision {
+        Precision::F32 => "float32",
+        Precision::F64 => "float64",
+    };
+    put("torch_dtype", json!(dtype));
+    Value::Object(config)
+}

@@ -1,0 +1,97 @@
+//! What can go wrong with the run store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::name::NameError;
+
+/// A run store that cannot be written, or that holds what cannot be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The operating system refuses.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `write`, `read`, `create`, ….
+        doing: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The output folder is a file.
+    #[error("{} is a file; --out must be a folder, or a path where one can be made", path.display())]
+    NotAFolder {
+        /// The output folder, as the user named it.
+        path: PathBuf,
+    },
+    /// There is no store to read.
+    #[error("{} holds no runs: there is no folder `runs` in it", path.display())]
+    NoStore {
+        /// The output folder, as the user named it.
+        path: PathBuf,
+    },
+    /// The experiment's name cannot be a folder.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Another process, or another thread, writes this run.
+    #[error("{} is being written by another process; wait for it, or use another --out", path.display())]
+    Busy {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// A file that is not what was written.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A checkpoint with a damaged or missing file.
+    #[error(
+        "{} is damaged: {what}; delete the folder {} to go on from {}",
+        path.display(), folder.display(), going_on_from(*before)
+    )]
+    DamagedCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// The checkpoint's folder.
+        folder: PathBuf,
+        /// Step of the checkpoint before it, if there is one.
+        before: Option<u64>,
+    },
+    /// Values that no file of the store can hold, such as an array whose shape
+    /// does not fit its length.
+    #[error("cannot write {}: {what}", path.display())]
+    Unwritable {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What is wrong with the values.
+        what: String,
+    },
+}
+
+impl StoreError {
+    /// Turns an [`io::Error`] met while `doing` something to `path` into this one.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    pub(crate) fn damaged(path: &Path, what: impl ToString) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.to_string() }
+    }
+
+    pub(crate) fn unwritable(path: &Path, what: impl ToString) -> Self {
+        Self::Unwritable { path: path.to_owned(), what: what.to_string() }
+    }
+}
+
+fn going_on_from(step: Option<u64>) -> String {
+    step.map_or_else(|| "the start".to_owned(), |step| format!("step-{step}"))
+}

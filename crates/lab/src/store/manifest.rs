@@ -1,0 +1,120 @@
+//! `manifest.json`: which program ran where, when, and how it ended.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::{atomic, error::StoreError};
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It has begun. A killed run says this for ever: the lock tells them apart.
+    Running,
+    /// It ran to its last epoch.
+    Complete,
+    /// Its loss became NaN or infinite.
+    Diverged,
+    /// Something else ended it.
+    Failed,
+    /// The user ended it; it can go on.
+    Interrupted,
+}
+
+/// The machine that a run ran on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub cpu: String,
+    /// Cores that the process could use.
+    pub cores: usize,
+    /// The operating system.
+    pub os: String,
+}
+
+impl Machine {
+    /// This machine.
+    pub fn here() -> Self {
+        Self {
+            cpu: cpu_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            cores: thread::available_parallelism().map_or(1, |cores| cores.get()),
+            os: std::env::consts::OS.to_owned(),
+        }
+    }
+}
+
+/// The seeds of a run, every default filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSeeds {
+    /// The run's own.
+    pub run: u64,
+    /// Of the data set.
+    pub data: u64,
+    /// Of the initial weights.
+    pub init: u64,
+    /// Of the order of batches, and of dropout.
+    pub order: u64,
+}
+
+/// What `manifest.json` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the program.
+    pub version: String,
+    /// Commit that it was built from, if it is known.
+    pub commit: Option<String>,
+    /// The experiment's name.
+    pub experiment: String,
+    /// The spec's hash, 16 hexadecimal digits.
+    pub spec_hash: String,
+    /// The run's seeds.
+    pub seeds: RunSeeds,
+    /// The machine.
+    pub machine: Machine,
+    /// When it began, RFC 3339 in UTC.
+    pub start: String,
+    /// When it ended, RFC 3339 in UTC.
+    pub end: Option<String>,
+    /// Seconds that it ran, all its parts together if it was resumed.
+    pub wall_seconds: f64,
+    /// Milliseconds a step took on average, evaluation and writing left out.
+    pub ms_per_step: Option<f64>,
+    /// How it stands.
+    pub status: Status,
+    /// Steps taken.
+    pub last_step: u64,
+    /// Why it did not end as it should.
+    pub message: Option<String>,
+}
+
+impl Manifest {
+    /// Writes it to `path` as one whole file.
+    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| StoreError::unwritable(path, error))?;
+        text.push(b'\n');
+        atomic::write(path, &text)
+    }
+
+    /// Reads it from `path`.
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
+        serde_json::from_slice(&bytes).map_err(|error| StoreError::damaged(path, error))
+    }
+}
+
+/// The time now, RFC 3339 in UTC, to the second.
+pub fn utc_now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+fn cpu_name() -> Option<String> {
+    // There is no such file outside Linux.
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}

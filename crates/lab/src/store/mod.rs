@@ -1,0 +1,135 @@
+//! The run store: every run in a folder of its own, whole files only, readable
+//! by other programs, and free to be moved.
+//!
+//! ```text
+//! OUT/runs/<experiment>/<spec hash>/seed-<n>/
+//!   spec.toml          the whole resolved spec
+//!   manifest.json      program, machine, times, how it ended
+//!   metrics.parquet    one row an epoch
+//!   probes/<name>/epoch-000020.safetensors
+//!   checkpoints/step-<k>/{config.json, model.safetensors, optimizer.safetensors, state.json}
+//!   COMPLETE           written last
+//! ```
+
+pub mod atomic;
+mod checkpoint;
+mod config;
+mod error;
+mod manifest;
+mod metrics;
+mod run_dir;
+mod state;
+mod tensors;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use checkpoint::{
+    Checkpoint, checkpoint_steps, newest_whole, read_checkpoint, write_checkpoint,
+};
+pub use error::StoreError;
+pub use manifest::{Machine, Manifest, RunSeeds, Status, utc_now};
+pub use metrics::{MetricsRow, read_metrics, write_metrics};
+pub use run_dir::{RunDir, RunWriter};
+pub use state::State;
+pub use tensors::{Tensor, Tensors, Values, read_tensors, write_tensors};
+
+use crate::name::check_name;
+use crate::spec::SpecHash;
+
+/// The runs below one output folder.
+#[derive(Debug, Clone)]
+pub struct Store {
+    runs: PathBuf,
+}
+
+impl Store {
+    /// The store below `out`, to be written: its folder is made if it is not
+    /// there, and refused if nothing can be written into it.
+    pub fn open(out: &Path) -> Result<Self, StoreError> {
+        refuse_file(out)?;
+        let runs = out.join("runs");
+        fs::create_dir_all(&runs).map_err(StoreError::io("create", &runs))?;
+        // Permissions, full disks and read-only mounts show only in trying.
+        atomic::try_writing(&runs)?;
+        Ok(Self { runs })
+    }
+
+    /// The store below `out`, to be read: it must be there.
+    pub fn view(out: &Path) -> Result<Self, StoreError> {
+        refuse_file(out)?;
+        let runs = out.join("runs");
+        if !runs.is_dir() {
+            let path = out.to_owned();
+            return Err(StoreError::NoStore { path });
+        }
+        Ok(Self { runs })
+    }
+
+    /// The folder of one run, whether it exists or not.
+    pub fn run_dir(
+        &self,
+        experiment: &str,
+        hash: SpecHash,
+        seed: u64,
+    ) -> Result<RunDir, StoreError> {
+        check_name(experiment)?;
+        Ok(RunDir {
+            path: self.runs.join(experiment).join(hash.to_string()).join(seed_name(seed)),
+            experiment: experiment.to_owned(),
+            hash,
+            seed,
+        })
+    }
+
+    /// Every run, by experiment, hash and seed. Files and folders that are no
+    /// run's are passed over.
+    pub fn runs(&self) -> Result<Vec<RunDir>, StoreError> {
+        let mut runs = Vec::new();
+        for experiment in folders(&self.runs)? {
+            if check_name(&experiment).is_err() {
+                continue;
+            }
+            let path = self.runs.join(&experiment);
+            for hash in folders(&path)? {
+                let path = path.join(&hash);
+                let Ok(hash) = hash.parse() else { continue };
+                let seeds = folders(&path)?.into_iter().filter_map(|name| seed_of(&name));
+                for seed in seeds {
+                    runs.push(self.run_dir(&experiment, hash, seed)?);
+                }
+            }
+        }
+        runs.sort_by(|a, b| (&a.experiment, a.hash, a.seed).cmp(&(&b.experiment, b.hash, b.seed)));
+        Ok(runs)
+    }
+}
+
+fn refuse_file(out: &Path) -> Result<(), StoreError> {
+    if out.exists() && !out.is_dir() {
+        let path = out.to_owned();
+        return Err(StoreError::NotAFolder { path });
+    }
+    Ok(())
+}
+
+/// Names of the folders in `path`.
+fn folders(path: &Path) -> Result<Vec<String>, StoreError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).map_err(StoreError::io("read", path))? {
+        let entry = entry.map_err(StoreError::io("read", path))?;
+        if entry.path().is_dir() {
+            names.extend(entry.file_name().into_string().ok());
+        }
+    }
+    Ok(names)
+}
+
+fn seed_name(seed: u64) -> String {
+    format!("seed-{seed}")
+}
+
+fn seed_of(name: &str) -> Option<u64> {
+    let seed = name.strip_prefix("seed-")?.parse().ok()?;
+    (seed_name(seed) == name).then_some(seed)
+}

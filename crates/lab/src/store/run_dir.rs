@@ -1,0 +1,218 @@
+//! One run's folder: what it holds, and the right to write it.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use retrodict_models::Decoder;
+
+use super::atomic;
+use super::checkpoint::{Checkpoint, newest_whole, write_checkpoint};
+use super::error::StoreError;
+use super::manifest::Manifest;
+use super::metrics::{MetricsRow, read_metrics, write_metrics};
+use super::state::State;
+use super::tensors::{Tensor, write_tensors};
+use crate::spec::{Precision, SpecHash};
+
+const COMPLETE: &str = "COMPLETE";
+const LOCK: &str = ".lock";
+
+/// The folder of one run, which need not exist yet. Reading needs no lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    pub(crate) path: PathBuf,
+    /// The experiment's name.
+    pub experiment: String,
+    /// The hash of its spec.
+    pub hash: SpecHash,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+impl RunDir {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the whole resolved spec stands.
+    pub fn spec_path(&self) -> PathBuf {
+        self.path.join("spec.toml")
+    }
+
+    /// Where [`Manifest`] stands.
+    pub fn manifest_path(&self) -> PathBuf {
+        self.path.join("manifest.json")
+    }
+
+    /// Where the rows of [`MetricsRow`] stand.
+    pub fn metrics_path(&self) -> PathBuf {
+        self.path.join("metrics.parquet")
+    }
+
+    /// The folder of checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// Whether the run was finished: everything in its folder is final.
+    pub fn is_complete(&self) -> bool {
+        self.path.join(COMPLETE).is_file()
+    }
+
+    /// The spec as it was written.
+    pub fn read_spec(&self) -> Result<String, StoreError> {
+        let path = self.spec_path();
+        fs::read_to_string(&path).map_err(StoreError::io("read", &path))
+    }
+
+    /// The manifest.
+    pub fn read_manifest(&self) -> Result<Manifest, StoreError> {
+        Manifest::read(&self.manifest_path())
+    }
+
+    /// All rows of metrics.
+    pub fn read_metrics(&self) -> Result<Vec<MetricsRow>, StoreError> {
+        read_metrics(&self.metrics_path())
+    }
+
+    /// The newest checkpoint; see [`newest_whole`].
+    pub fn newest_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        newest_whole(&self.checkpoints())
+    }
+
+    /// Files of the probe `name` with their epochs, rising.
+    pub fn probes(&self, name: &str) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+        let folder = self.path.join("probes").join(name);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(StoreError::io("read", &folder)(error)),
+        };
+        let mut probes = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(StoreError::io("read", &folder))?;
+            if let Some(epoch) = entry.file_name().to_str().and_then(epoch_of) {
+                probes.push((epoch, entry.path()));
+            }
+        }
+        probes.sort_unstable();
+        Ok(probes)
+    }
+
+    /// Takes the right to write the run: makes its folder, locks it, and sweeps
+    /// away what a killed process left half written.
+    pub fn begin(self) -> Result<RunWriter, StoreError> {
+        fs::create_dir_all(&self.path).map_err(StoreError::io("create", &self.path))?;
+        let lock = lock(&self.path)?;
+        for folder in [self.path.clone(), self.checkpoints()] {
+            if folder.is_dir() {
+                atomic::sweep(&folder)?;
+            }
+        }
+        let probes = self.path.join("probes");
+        if probes.is_dir() {
+            for entry in fs::read_dir(&probes).map_err(StoreError::io("read", &probes))? {
+                let folder = entry.map_err(StoreError::io("read", &probes))?.path();
+                if folder.is_dir() {
+                    atomic::sweep(&folder)?;
+                }
+            }
+        }
+        Ok(RunWriter { run: self, _lock: lock })
+    }
+}
+
+/// The right to write a run; it ends when this is dropped, or with the process.
+#[derive(Debug)]
+pub struct RunWriter {
+    run: RunDir,
+    _lock: File,
+}
+
+impl Deref for RunWriter {
+    type Target = RunDir;
+
+    fn deref(&self) -> &RunDir {
+        &self.run
+    }
+}
+
+impl RunWriter {
+    /// Writes the whole resolved spec.
+    pub fn write_spec(&self, toml: &str) -> Result<(), StoreError> {
+        atomic::write(&self.spec_path(), toml.as_bytes())
+    }
+
+    /// Writes the manifest.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        manifest.write(&self.manifest_path())
+    }
+
+    /// Writes all rows so far. Whatever is written before a checkpoint is there
+    /// for the run that goes on from it.
+    pub fn write_metrics(&self, rows: &[MetricsRow]) -> Result<(), StoreError> {
+        write_metrics(&self.metrics_path(), rows)
+    }
+
+    /// Writes what the probe `name` saw after `epoch`.
+    pub fn write_probe(
+        &self,
+        name: &str,
+        epoch: u64,
+        tensors: &[Tensor<'_>],
+    ) -> Result<PathBuf, StoreError> {
+        let folder = self.path.join("probes").join(name);
+        fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+        let path = folder.join(probe_name(epoch));
+        write_tensors(&path, tensors)?;
+        Ok(path)
+    }
+
+    /// Writes a checkpoint; see [`write_checkpoint`].
+    pub fn write_checkpoint(
+        &self,
+        decoder: &Decoder,
+        precision: Precision,
+        model: &[Tensor<'_>],
+        optimizer: &[Tensor<'_>],
+        state: &State,
+    ) -> Result<PathBuf, StoreError> {
+        write_checkpoint(&self.checkpoints(), decoder, precision, model, optimizer, state)
+    }
+
+    /// Says that the run is finished. Written last: everything else is on disk.
+    pub fn mark_complete(&self) -> Result<(), StoreError> {
+        atomic::write(&self.path.join(COMPLETE), b"")
+    }
+}
+
+/// The lock of a run's folder, held as long as the file is open.
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(StoreError::io("write", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy { path: folder.to_owned() }),
+        // Some shared file systems have no locks; the run must go on without.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path)(error)),
+    }
+}
+
+/// Six digits, so that names sort as numbers do.
+fn probe_name(epoch: u64) -> String {
+    format!("epoch-{epoch:06}.safetensors")
+}
+
+fn epoch_of(name: &str) -> Option<u64> {
+    let epoch = name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok()?;
+    (probe_name(epoch) == name).then_some(epoch)
+}

@@ -1,0 +1,130 @@
+//! `state.json` of a checkpoint: where training stood, to the bit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::error::StoreError;
+
+/// Where training stood when a checkpoint was written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Steps taken.
+    pub step: u64,
+    /// Whole epochs done.
+    pub epoch: u64,
+    /// Batches done of the epoch that has begun.
+    pub batch: u64,
+    /// Running sums over those batches, by name, bit for bit.
+    #[serde(with = "exact")]
+    pub sums: BTreeMap<String, f64>,
+    /// Seconds of training so far.
+    pub seconds: f64,
+    /// The scalar that trains: `f32` or `f64`.
+    pub precision: String,
+    /// The run's seed.
+    pub seed: u64,
+    /// The spec's hash, 16 hexadecimal digits.
+    pub spec_hash: String,
+    /// Version of this program.
+    pub version: String,
+}
+
+/// A state with the SHA-256 of every file beside it and of itself.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    state: State,
+    /// File name → SHA-256 in hexadecimal.
+    files: BTreeMap<String, String>,
+    /// SHA-256 of the two above as compact JSON.
+    seal: String,
+}
+
+/// The bytes of `state.json`, beside `files` of these contents.
+pub(crate) fn encode(
+    path: &Path,
+    state: &State,
+    files: &[(&str, &[u8])],
+) -> Result<Vec<u8>, StoreError> {
+    let files: BTreeMap<_, _> =
+        files.iter().map(|(name, bytes)| ((*name).to_owned(), digest(bytes))).collect();
+    seal(state, &files)
+        .and_then(|seal| {
+            let state = state.clone();
+            serde_json::to_vec_pretty(&Sealed { state, files, seal })
+        })
+        .map_err(|error| StoreError::unwritable(path, error))
+}
+
+/// The state in the bytes of `state.json`, and the SHA-256 of each file beside it.
+pub(crate) fn decode(
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(State, BTreeMap<String, String>), StoreError> {
+    let damaged = |error: serde_json::Error| StoreError::damaged(path, error);
+    let sealed: Sealed = serde_json::from_slice(bytes).map_err(damaged)?;
+    let is_sealed = seal(&sealed.state, &sealed.files).map_err(damaged)? == sealed.seal;
+    // Bytes that differ and still mean the same are damage too.
+    if !is_sealed || serde_json::to_vec_pretty(&sealed).map_err(damaged)? != bytes {
+        let what = "its content is not what was written";
+        return Err(StoreError::damaged(path, what));
+    }
+    Ok((sealed.state, sealed.files))
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn seal(state: &State, files: &BTreeMap<String, String>) -> serde_json::Result<String> {
+    Ok(digest(&serde_json::to_vec(&(state, files))?))
+}
+
+/// Numbers that read back to the same bits; JSON knows no NaN and no infinity,
+/// so those are written as their bits.
+mod exact {
+    use std::collections::BTreeMap;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Bits(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        sums: &BTreeMap<String, f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(sums.iter().map(|(name, sum)| {
+            let number = match sum.is_finite() {
+                true => Number::Finite(*sum),
+                false => Number::Bits(format!("{:016x}", sum.to_bits())),
+            };
+            (name, number)
+        }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, f64>, D::Error> {
+        BTreeMap::<String, Number>::deserialize(deserializer)?
+            .into_iter()
+            .map(|(name, number)| match number {
+                Number::Finite(sum) => Ok((name, sum)),
+                Number::Bits(bits) => u64::from_str_radix(&bits, 16)
+                    .map(|bits| (name, f64::from_bits(bits)))
+                    .map_err(D::Error::custom),
+            })
+            .collect()
+    }
+}

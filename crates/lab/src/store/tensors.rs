@@ -1,0 +1,180 @@
+//! Named, shaped arrays in `.safetensors` files: probes, weights, moments.
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors, View};
+
+use super::{atomic, error::StoreError};
+
+/// An array with a name and a shape, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor<'a> {
+    /// Its name in the file.
+    pub name: Cow<'a, str>,
+    /// Its shape, outermost dimension first; empty for a scalar.
+    pub shape: Cow<'a, [usize]>,
+    /// Its values, as many as the shape says.
+    pub values: Values<'a>,
+}
+
+/// The values of a [`Tensor`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values<'a> {
+    /// Single precision.
+    F32(Cow<'a, [f32]>),
+    /// Double precision.
+    F64(Cow<'a, [f64]>),
+}
+
+impl Values<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values, if they are of single precision.
+    pub fn as_f32(&self) -> Option<&[f32]> {
+        match self {
+            Self::F32(values) => Some(values),
+            Self::F64(_) => None,
+        }
+    }
+
+    /// The values, if they are of double precision.
+    pub fn as_f64(&self) -> Option<&[f64]> {
+        match self {
+            Self::F64(values) => Some(values),
+            Self::F32(_) => None,
+        }
+    }
+}
+
+/// The tensors of one file, in the order of their names.
+#[derive(Debug, Clone)]
+pub struct Tensors {
+    path: PathBuf,
+    list: Vec<Tensor<'static>>,
+}
+
+impl Tensors {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Tensor<'static>> {
+        self.list.iter()
+    }
+
+    /// The tensor `name`, which must have `shape`.
+    pub fn get(&self, name: &str, shape: &[usize]) -> Result<&Tensor<'static>, StoreError> {
+        let Some(tensor) = self.list.iter().find(|tensor| tensor.name == name) else {
+            let what = format!("it has no tensor `{name}`");
+            return Err(StoreError::damaged(&self.path, what));
+        };
+        if *tensor.shape != *shape {
+            let what = format!("tensor `{name}` has the shape {:?}, not {shape:?}", tensor.shape);
+            return Err(StoreError::damaged(&self.path, what));
+        }
+        Ok(tensor)
+    }
+}
+
+/// Writes `tensors` to `path` as one whole file.
+pub fn write_tensors(path: &Path, tensors: &[Tensor<'_>]) -> Result<(), StoreError> {
+    atomic::write(path, &encode(path, tensors)?)
+}
+
+/// The tensors of a file that [`write_tensors`] wrote.
+pub fn read_tensors(path: &Path) -> Result<Tensors, StoreError> {
+    let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
+    decode(path, &bytes)
+}
+
+/// The bytes of a file of `tensors`; `path` is where they will go.
+pub(crate) fn encode(path: &Path, tensors: &[Tensor<'_>]) -> Result<Vec<u8>, StoreError> {
+    for (i, tensor) in tensors.iter().enumerate() {
+        let name = &tensor.name;
+        if count(&tensor.shape) != Some(tensor.values.len()) {
+            let (length, shape) = (tensor.values.len(), &tensor.shape);
+            let what = format!("tensor `{name}` has {length} values and the shape {shape:?}");
+            return Err(StoreError::unwritable(path, what));
+        }
+        if tensors[..i].iter().any(|other| other.name == *name) {
+            let what = format!("there are two tensors `{name}`");
+            return Err(StoreError::unwritable(path, what));
+        }
+    }
+    // `transformers` opens a file only if it says which library's it is.
+    let format = [("format".to_owned(), "pt".to_owned())];
+    let named = tensors.iter().map(|tensor| (&*tensor.name, tensor));
+    safetensors::serialize(named, Some(format.into_iter().collect()))
+        .map_err(|error| StoreError::unwritable(path, error))
+}
+
+/// The tensors in `bytes`, which were read from `path`.
+pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Tensors, StoreError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| StoreError::damaged(path, error))?;
+    let mut list = Vec::with_capacity(file.len());
+    for (name, view) in file.iter() {
+        let data = view.data();
+        let values = match view.dtype() {
+            Dtype::F32 => Values::F32(from_bytes(data, f32::from_le_bytes)),
+            Dtype::F64 => Values::F64(from_bytes(data, f64::from_le_bytes)),
+            other => {
+                let what = format!("tensor `{name}` holds {other:?}, not F32 or F64");
+                return Err(StoreError::damaged(path, what));
+            }
+        };
+        list.push(Tensor {
+            name: Cow::Owned(name.to_owned()),
+            shape: Cow::Owned(view.shape().to_vec()),
+            values,
+        });
+    }
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Tensors { path: path.to_owned(), list })
+}
+
+fn count(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1, |n: usize, d| n.checked_mul(*d))
+}
+
+fn from_bytes<T: Clone, const N: usize>(data: &[u8], read: fn([u8; N]) -> T) -> Cow<'static, [T]> {
+    let (values, _) = data.as_chunks::<N>();
+    Cow::Owned(values.iter().map(|bytes| read(*bytes)).collect())
+}
+
+impl View for &Tensor<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.values {
+            Values::F32(_) => Dtype::F32,
+            Values::F64(_) => Dtype::F64,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(match &self.values {
+            Values::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Values::F64(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        })
+    }
+
+    fn data_len(&self) -> usize {
+        let width = match self.values {
+            Values::F32(_) => size_of::<f32>(),
+            Values::F64(_) => size_of::<f64>(),
+        };
+        self.values.len() * width
+    }
+}

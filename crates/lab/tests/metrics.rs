@@ -1,0 +1,121 @@
+//! `metrics.parquet`: what is written is read, to the bit, and no damage passes.
+
+#![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
+
+use std::fs;
+use std::path::Path;
+
+use retrodict_lab::store::{MetricsRow, StoreError, read_metrics, write_metrics};
+
+fn row(epoch: u64) -> MetricsRow {
+    MetricsRow {
+        epoch,
+        step: epoch * 6,
+        train_nll: 1.0 / 3.0,
+        train_first_token_nll: 5e-324,
+        held_out_nll: Some(115.129_254_649_702_28),
+        held_out_first_token_nll: Some(-0.0),
+        held_out_top1: Some(0.0),
+        seconds: 0.1 + 0.2,
+    }
+}
+
+/// Every number as its bits: `==` would hide NaN and the sign of 0.
+fn bits(rows: &[MetricsRow]) -> Vec<[Option<u64>; 8]> {
+    let number = |x: f64| Some(x.to_bits());
+    rows.iter()
+        .map(|row| {
+            [
+                Some(row.epoch),
+                Some(row.step),
+                number(row.train_nll),
+                number(row.train_first_token_nll),
+                row.held_out_nll.and_then(number),
+                row.held_out_first_token_nll.and_then(number),
+                row.held_out_top1.and_then(number),
+                number(row.seconds),
+            ]
+        })
+        .collect()
+}
+
+#[track_caller]
+fn assert_round_trip(path: &Path, rows: &[MetricsRow]) {
+    write_metrics(path, rows).unwrap();
+    assert_eq!(bits(&read_metrics(path).unwrap()), bits(rows));
+}
+
+#[test]
+fn rows_read_back_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.parquet");
+    let mut odd = row(3);
+    odd.train_nll = f64::NAN;
+    odd.held_out_nll = Some(f64::INFINITY);
+    odd.held_out_first_token_nll = Some(f64::NEG_INFINITY);
+    odd.step = i64::MAX as u64;
+    let mut none = row(4);
+    none.held_out_nll = None;
+    none.held_out_first_token_nll = None;
+    none.held_out_top1 = None;
+    assert_round_trip(&path, &[]);
+    assert_round_trip(&path, &[none]);
+    assert_round_trip(&path, &[row(1), none, odd, row(2), none]);
+    // More than one batch of the reader, and more than one page.
+    let many: Vec<_> = (0..30_000)
+        .map(|i| if i % 3 == 0 { MetricsRow { epoch: i, ..none } } else { row(i) })
+        .collect();
+    assert_round_trip(&path, &many);
+}
+
+#[test]
+fn the_same_rows_give_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = |name: &str| {
+        let path = folder.path().join(name);
+        write_metrics(&path, &[row(1), row(2)]).unwrap();
+        fs::read(path).unwrap()
+    };
+    assert_eq!(bytes("a"), bytes("b"));
+}
+
+#[test]
+fn a_step_past_what_the_format_holds_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.parquet");
+    let past = MetricsRow { step: u64::MAX, ..row(1) };
+    let error = write_metrics(&path, &[past]).unwrap_err();
+    assert!(matches!(error, StoreError::Unwritable { .. }), "{error}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_file_cut_anywhere_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.parquet");
+    write_metrics(&path, &[row(1), row(2)]).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = read_metrics(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{length}: {error}");
+        assert!(error.to_string().contains("metrics.parquet is damaged: "), "{error}");
+    }
+}
+
+#[test]
+fn any_flipped_bit_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.parquet");
+    write_metrics(&path, &[row(1), row(2)]).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << bit;
+            fs::write(&path, &flipped).unwrap();
+            let error = read_metrics(&path).unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }), "byte {at}: {error}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Specs that are right: defaults, overrides, the hash, and writing them back.
+
+#![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
+
+use retrodict_lab::spec::{
+    BatchSize, DataKind, Keyword, Optimizer, Position, Precision, READY, Spec, SpecHash, ready,
+};
+
+const CHAIN: &str = "[data]\nkind = \"chain\"\n";
+
+fn parse(text: &str) -> Spec {
+    Spec::parse(text, "a/b/chains.toml").unwrap()
+}
+
+fn with(overrides: &[(&str, &str)]) -> Spec {
+    Spec::parse_with(ready("reversal-quick").unwrap(), "SPEC.toml", overrides).unwrap()
+}
+
+#[test]
+fn all_but_the_kind_has_the_contracts_default() {
+    let bare = parse("data.kind = \"reversal\"\n");
+    let mut written = with(&[]);
+    assert_eq!(bare.name, "chains");
+    assert_eq!(bare.seeds, (0..10).collect::<Vec<_>>());
+    // Left out, nothing happens every so often; the rest is the contract's example.
+    (written.probe.every, written.checkpoint.every) = (None, None);
+    written.name = "chains".into();
+    assert_eq!(bare, written);
+
+    assert_eq!(
+        parse("data.kind = \"icl\"").data.kind,
+        DataKind::Icl { vocab_size: 400, entities: 100, attributes: 10, train_fraction: 0.7 }
+    );
+    assert_eq!(
+        parse("data.kind = \"related\"").data.kind,
+        DataKind::Related { vocab_size: 800, tokens: 600, train: 200, held_out: 50 }
+    );
+}
+
+#[test]
+fn overrides_are_toml_or_else_bare_words() {
+    let spec = with(&[
+        ("model.layers", "3"),
+        ("model.position", "rotary"),
+        ("train.optimizer", "\"sgd\""),
+        ("train.betas", "[0.8, 0.9]"),
+        ("train.batch_size", "full"),
+        ("train.lr", "1"),
+        ("data.kind", "chain"),
+        ("probe.every", "0"),
+        ("seeds", "5..8"),
+        ("precision", "f64"),
+        ("checkpoint.at", "[7, 0, 7]"),
+        ("model.layers", " 4 "),
+    ]);
+    assert_eq!(spec.model.layers, 4);
+    assert_eq!(spec.model.position, Position::Rotary);
+    assert_eq!(spec.train.optimizer, Optimizer::Sgd);
+    assert_eq!(spec.train.batch_size, BatchSize::Full);
+    assert_eq!(spec.train.lr, 1.0);
+    assert_eq!(spec.data.kind.name().word(), "chain");
+    assert_eq!(spec.probe.every, None);
+    assert_eq!(spec.seeds, [5, 6, 7]);
+    assert_eq!(spec.precision, Precision::F64);
+    assert_eq!(spec.checkpoint.at, [0, 7]);
+}
+
+#[test]
+fn the_hash_sees_what_decides_the_numbers_and_nothing_else() {
+    let hash = with(&[]).hash();
+    for same in
+        [("name", "other"), ("seeds", "3"), ("checkpoint.every", "7"), ("checkpoint.at", "[1, 2]")]
+    {
+        assert_eq!(with(&[same]).hash(), hash, "{same:?}");
+    }
+    let other = [
+        ("precision", "f64"),
+        ("data.kind", "chain"),
+        ("data.vocab_size", "801"),
+        ("data.entity_length", "2"),
+        ("data.train_fraction", "0.71"),
+        ("data.seed", "0"),
+        ("model.layers", "3"),
+        ("model.heads", "8"),
+        ("model.dim", "128"),
+        ("model.position", "none"),
+        ("model.dropout", "0"),
+        ("model.tie_head", "true"),
+        ("model.freeze_embeddings", "true"),
+        ("train.optimizer", "adam"),
+        ("train.lr", "0.0010000000000000002"),
+        ("train.weight_decay", "0.9"),
+        ("train.betas", "[0.999, 0.9]"),
+        ("train.batch_size", "full"),
+        ("train.epochs", "151"),
+        ("train.loss_on", "sequence"),
+        ("train.init_seed", "0"),
+        ("train.order_seed", "0"),
+        ("probe.every", "21"),
+        ("probe.effective_weights", "false"),
+    ];
+    let mut hashes: Vec<_> = other.map(|one| with(&[one]).hash()).into();
+    hashes.push(hash);
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), other.len() + 1, "two specs share a hash");
+}
+
+#[test]
+fn the_hash_does_not_see_how_a_spec_is_written() {
+    let hash = parse(CHAIN).hash();
+    let long = "train = { lr = 1e-3, weight_decay = 0.01 }\nmodel.dropout = 0.10\n\
+                [probe]\nevery = 0\n[data]\ntrain_fraction = 7e-1\nvocab_size = 0x320\nkind = 'chain'\n";
+    assert_eq!(parse(long).hash(), hash);
+
+    let whole = |lr: &str, decay: &str| {
+        parse(&format!("{CHAIN}[train]\nlr = {lr}\nweight_decay = {decay}")).hash()
+    };
+    assert_eq!(whole("1", "0"), whole("1.0", "-0.0"));
+    // SGD has no moments, so their decay rates decide nothing.
+    let sgd = |rest: &str| parse(&format!("{CHAIN}[train]\noptimizer = \"sgd\"\n{rest}")).hash();
+    assert_eq!(sgd("betas = [0.1, 0.2]"), sgd(""));
+}
+
+/// The store of every user is keyed by these: a change here orphans their runs.
+#[test]
+fn hashes_stay_what_they_are() {
+    let hashes: Vec<_> = READY
+        .iter()
+        .map(|(name, text)| format!("{name} {}", Spec::parse(text, name).unwrap().hash()))
+        .collect();
+    assert_eq!(
+        hashes,
+        [
+            "reversal-quick c51939033f2b0b34",
+            "reversal-paper 2b2adbbe99558118",
+            "chain-quick d987a1f7826e8f16",
+            "icl-quick fe6e3d5350387acd",
+            "related-quick 828e23670a18dd84",
+        ]
+    );
+}
+
+#[test]
+fn a_hash_reads_back_and_lookalikes_do_not() {
+    let hash = SpecHash(0x00ab_cdef_0123_4567);
+    assert_eq!(hash.to_string(), "00abcdef01234567");
+    assert_eq!("00abcdef01234567".parse(), Ok(hash));
+    for other in ["00ABCDEF01234567", "abcdef01234567", "+0abcdef01234567", "", "00abcdef012345678"]
+    {
+        assert!(other.parse::<SpecHash>().is_err(), "{other}");
+    }
+}
+
+#[test]
+fn a_resolved_spec_reads_back_equal() {
+    let mut specs: Vec<_> =
+        READY.iter().map(|(name, text)| Spec::parse(text, name).unwrap()).collect();
+    specs.push(parse(CHAIN));
+    specs.push(with(&[
+        ("seeds", "[7, 4294967295]"),
+        ("data.seed", "3"),
+        ("train.init_seed", "4"),
+        ("train.order_seed", "5"),
+        ("train.optimizer", "sgd"),
+        ("train.lr", "1e-300"),
+        ("train.weight_decay", "12345678901234567890.0"),
+        ("train.batch_size", "full"),
+        ("checkpoint.at", "[0, 100]"),
+    ]));
+    for spec in specs {
+        let again = Spec::parse(&spec.to_toml(), "elsewhere.toml").unwrap();
+        assert_eq!(again, spec);
+        assert_eq!(again.hash(), spec.hash());
+    }
+}
+
+#[test]
+fn the_quick_spec_is_the_contracts_and_the_papers_is_the_papers() {
+    let quick = with(&[]);
+    assert_eq!((quick.probe.every, quick.checkpoint.every), (Some(20), Some(50)));
+    let paper = Spec::parse(ready("reversal-paper").unwrap(), "").unwrap();
+    assert_eq!((paper.model.layers, paper.model.heads, paper.model.dim), (24, 12, 768));
+    assert_eq!((paper.train.lr, paper.train.epochs), (0.01, 3000));
+    assert_eq!(paper.train.weight_decay, 0.01);
+    assert_eq!(paper.seeds.len(), 10);
+}
+
+/// Each key of each ready spec, those that may be left out as comments, has a
+/// comment of its own.
+#[test]
+fn ready_specs_mention_and_explain_every_key_of_their_kind() {
+    for (name, text) in READY {
+        let spec = Spec::parse(text, name).unwrap();
+        assert_eq!(spec.name, *name);
+        let data = match spec.data.kind {
+            DataKind::Reversal { .. } | DataKind::Chain { .. } => {
+                "vocab_size entity_length train_fraction"
+            }
+            DataKind::Icl { .. } => "vocab_size entities attributes train_fraction",
+            DataKind::Related { .. } => "vocab_size tokens train held_out",
+        };
+        let keys = format!(
+            "name seeds precision kind {data} seed kind layers heads dim position dropout tie_head \
+             freeze_embeddings optimizer lr weight_decay betas batch_size epochs loss_on init_seed \
+             order_seed every effective_weights every at"
+        );
+        let mentioned: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.trim_start_matches("# ").split_once(" = "))
+            .map(|(key, rest)| {
+                assert!(rest.contains(" # "), "{name}: `{key}` has no comment");
+                key
+            })
+            .collect();
+        assert_eq!(mentioned.join(" "), keys, "{name}");
+    }
+    let unknown = ready("reversal-quik").unwrap_err().to_string();
+    assert_eq!(unknown, "there is no ready spec `reversal-quik`; did you mean `reversal-quick`?");
+}

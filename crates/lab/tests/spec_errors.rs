@@ -1,0 +1,323 @@
+//! Every wrong spec is refused with one message: where, what it was, what
+//! would be right.
+
+use retrodict_lab::spec::{Location, Problem, Spec};
+
+/// The message that `text` is refused with.
+#[track_caller]
+fn refusal(text: &str, overrides: &[(&str, &str)]) -> String {
+    match Spec::parse_with(text, "SPEC.toml", overrides) {
+        Ok(spec) => panic!("accepted: {spec:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Each spec begins with this line, so that what is tried stands on line 2 and on.
+const KIND: &str = "data.kind = \"reversal\"\n";
+
+#[test]
+fn hostile_specs_are_refused_with_these_words() {
+    let cases = [
+        // Unknown keys and sections.
+        (
+            "[model]\nlayer = 2",
+            "SPEC.toml:3: unknown key `model.layer`; did you mean `model.layers`?",
+        ),
+        (
+            "[train]\nlayers = 2",
+            "SPEC.toml:3: unknown key `train.layers`; `layers` belongs in [model]",
+        ),
+        (
+            "[train]\nevery = 2",
+            "SPEC.toml:3: unknown key `train.every`; `every` belongs in [probe] or in [checkpoint]",
+        ),
+        (
+            "[model]\nseeds = 2",
+            "SPEC.toml:3: unknown key `model.seeds`; `seeds` belongs at the top, above the first section",
+        ),
+        (
+            "[model]\nlearning_rate = 2",
+            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, heads, dim, position, dropout, tie_head and freeze_embeddings",
+        ),
+        (
+            "[model]\nweight_decy = 2",
+            "SPEC.toml:3: unknown key `model.weight_decy`; did you mean `train.weight_decay`?",
+        ),
+        ("seed = 3", "SPEC.toml:2: unknown key `seed`; `seed` belongs in [data]"),
+        ("sedes = 3", "SPEC.toml:2: unknown key `sedes`; did you mean `seeds`?"),
+        ("[modle]\nlayers = 2", "SPEC.toml:2: unknown section `[modle]`; did you mean `[model]`?"),
+        (
+            "[hardware]\ngpu = true",
+            "SPEC.toml:2: unknown section `[hardware]`; the sections are data, model, train, probe and checkpoint",
+        ),
+        (
+            "[model.extra]\nlayers = 2",
+            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, heads, dim, position, dropout, tie_head and freeze_embeddings",
+        ),
+        ("model = 3", "SPEC.toml:2: `model` is a section: write [model] and its keys below it"),
+        (
+            "[[model]]\nlayers = 2",
+            "SPEC.toml:2: `model` is a section: write [model] and its keys below it",
+        ),
+        // Keys of another kind of data.
+        (
+            "data.entities = 3",
+            "SPEC.toml:2: `data.entities` is a key of icl data, not of reversal data",
+        ),
+        (
+            "data.held_out = 3",
+            "SPEC.toml:2: `data.held_out` is a key of related data, not of reversal data",
+        ),
+        // Wrong types and words.
+        (
+            "model.layers = \"two\"",
+            "SPEC.toml:2: `model.layers` is \"two\"; it must be a whole number from 1 to 1000",
+        ),
+        (
+            "model.layers = 2.0",
+            "SPEC.toml:2: `model.layers` is 2.0; it must be a whole number from 1 to 1000",
+        ),
+        (
+            "model.layers = [2]",
+            "SPEC.toml:2: `model.layers` is [2]; it must be a whole number from 1 to 1000",
+        ),
+        (
+            "model.layers = 1979-05-27",
+            "SPEC.toml:2: `model.layers` is a date or time; it must be a whole number from 1 to 1000",
+        ),
+        (
+            "[model.layers]\na = 1",
+            "SPEC.toml:2: `model.layers` is a table; it must be a whole number from 1 to 1000",
+        ),
+        ("model.tie_head = 1", "SPEC.toml:2: `model.tie_head` is 1; it must be true or false"),
+        (
+            "model.position = \"rotray\"",
+            "SPEC.toml:2: `model.position` is \"rotray\"; it must be none, absolute or rotary; did you mean \"rotary\"?",
+        ),
+        (
+            "model.position = \"relative\"",
+            "SPEC.toml:2: `model.position` is \"relative\"; it must be none, absolute or rotary",
+        ),
+        (
+            "model.kind = \"bilinear\"",
+            "SPEC.toml:2: `model.kind` = \"bilinear\" is not there yet; for now it must be \"decoder\"",
+        ),
+        (
+            "model.kind = \"decodr\"",
+            "SPEC.toml:2: `model.kind` is \"decodr\"; it must be decoder; did you mean \"decoder\"?",
+        ),
+        ("precision = \"bf16\"", "SPEC.toml:2: `precision` is \"bf16\"; it must be f32 or f64"),
+        (
+            "train.batch_size = \"fill\"",
+            "SPEC.toml:2: `train.batch_size` is \"fill\"; it must be a whole number from 1 to 1000000, or \"full\"",
+        ),
+        (
+            "train.betas = [0.9]",
+            "SPEC.toml:2: `train.betas` is [0.9]; it must be a list of two, each a number from 0 to below 1",
+        ),
+        (
+            "checkpoint.at = [0, -1]",
+            "SPEC.toml:2: `checkpoint.at` is [0, -1]; it must be a list of steps, such as [0, 100]",
+        ),
+        ("name = 3", "SPEC.toml:2: `name` is 3; it must be a text in quotes"),
+        (
+            "seeds = true",
+            "SPEC.toml:2: `seeds` is true; it must be a count (10), a list ([1, 2, 7]) or a range (\"5..8\")",
+        ),
+        // Out of range.
+        (
+            "model.layers = 0",
+            "SPEC.toml:2: `model.layers` is 0; it must be a whole number from 1 to 1000",
+        ),
+        (
+            "model.heads = 0",
+            "SPEC.toml:2: `model.heads` is 0; it must be a whole number from 1 to 65536",
+        ),
+        (
+            "model.dim = 1000000000",
+            "SPEC.toml:2: `model.dim` is 1000000000; it must be a whole number from 1 to 65536",
+        ),
+        (
+            "model.dim = 99999999999999999999999999",
+            "SPEC.toml:2: `model.dim` is 99999999999999999999999999; it must be a whole number from 1 to 65536",
+        ),
+        (
+            "model.heads = 5",
+            "SPEC.toml:2: `model.heads` = 5 does not divide `model.dim` = 64; 4 or 8 would",
+        ),
+        (
+            "model.heads = 4\nmodel.dim = 6",
+            "SPEC.toml:3: `model.heads` = 4 does not divide `model.dim` = 6; 3 or 6 would",
+        ),
+        (
+            "model.heads = 128",
+            "SPEC.toml:2: `model.heads` = 128 does not divide `model.dim` = 64; 64 would",
+        ),
+        (
+            "model.dropout = 1.0",
+            "SPEC.toml:2: `model.dropout` is 1.0; it must be a number from 0 to below 1",
+        ),
+        ("train.lr = 0", "SPEC.toml:2: `train.lr` is 0; it must be a finite number above 0"),
+        ("train.lr = nan", "SPEC.toml:2: `train.lr` is NaN; it must be a finite number above 0"),
+        ("train.lr = inf", "SPEC.toml:2: `train.lr` is inf; it must be a finite number above 0"),
+        (
+            "train.weight_decay = -0.1",
+            "SPEC.toml:2: `train.weight_decay` is -0.1; it must be a finite number, 0 or more",
+        ),
+        (
+            "train.betas = [0.9, 1]",
+            "SPEC.toml:2: `train.betas` is [0.9, 1]; it must be a list of two, each a number from 0 to below 1",
+        ),
+        (
+            "train.batch_size = 0",
+            "SPEC.toml:2: `train.batch_size` is 0; it must be a whole number from 1 to 1000000, or \"full\"",
+        ),
+        (
+            "train.epochs = 0",
+            "SPEC.toml:2: `train.epochs` is 0; it must be a whole number from 1 to 1000000000",
+        ),
+        (
+            "data.train_fraction = 1.01",
+            "SPEC.toml:2: `data.train_fraction` is 1.01; it must be a fraction from 0 to 1",
+        ),
+        (
+            "data.entity_length = 0",
+            "SPEC.toml:2: `data.entity_length` is 0; it must be a whole number from 1 to 16",
+        ),
+        (
+            "data.seed = 4294967296",
+            "SPEC.toml:2: `data.seed` is 4294967296; it must be a whole number from 0 to 4294967295",
+        ),
+        ("seeds = 0", "SPEC.toml:2: `seeds`: `0` names no seed; at least one is needed"),
+        ("seeds = [1, 1]", "SPEC.toml:2: `seeds`: seed 1 is named twice"),
+        ("seeds = \"8..5\"", "SPEC.toml:2: `seeds`: `8..5` names no seed; at least one is needed"),
+        (
+            "name = \"../up\"",
+            "SPEC.toml:2: `name`: `../up` cannot name an experiment: it has '/'; use letters, digits and - _ . + = , with spaces only inside",
+        ),
+    ];
+    for (text, message) in cases {
+        assert_eq!(refusal(&format!("{KIND}{text}"), &[]), message, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_toml_is_refused_at_its_line_and_column() {
+    for (text, at) in [
+        ("[data]\nkind = ", (2, 8)),
+        ("[data]\nkind = \"é\" x", (2, 12)),
+        ("[data]\nkind = 1\nkind = 2", (3, 1)),
+        ("[data\n", (1, 6)),
+    ] {
+        let error = Spec::parse(text, "SPEC.toml").unwrap_err();
+        let (line, column) = at;
+        assert_eq!(
+            error.at,
+            Location::Column { origin: "SPEC.toml".into(), line, column },
+            "{text:?}: {error}"
+        );
+        assert!(matches!(*error.problem, Problem::Syntax(_)));
+    }
+}
+
+#[test]
+fn a_missing_kind_is_named_and_other_problems_go_first() {
+    assert_eq!(
+        refusal("", &[]),
+        "SPEC.toml: `data.kind` is missing; it must be reversal, chain, icl or related"
+    );
+    assert_eq!(
+        refusal("[data]\ntokens = 3\n[model]\nlayers = 0", &[]),
+        "SPEC.toml:4: `model.layers` is 0; it must be a whole number from 1 to 1000"
+    );
+    assert_eq!(
+        refusal("[data]\nentities = 3\nkind = \"icll\"", &[]),
+        "SPEC.toml:3: `data.kind` is \"icll\"; it must be reversal, chain, icl or related; did you mean \"icl\"?"
+    );
+}
+
+#[test]
+fn of_several_problems_the_first_line_is_reported() {
+    let text = "[probe]\nevery = -1\n[train]\nlr = 0\n[zoo]\n[model]\nlayer = 1\n[data]\nkind = 3";
+    assert!(refusal(text, &[]).starts_with("SPEC.toml:2: `probe.every` is -1"));
+    // An override comes after the file, whatever it is about.
+    assert!(refusal(text, &[("name", "3")]).starts_with("SPEC.toml:2:"));
+}
+
+#[test]
+fn a_wrong_override_is_named_as_it_was_written() {
+    let cases = [
+        (
+            ("model.layer", "2"),
+            "--set model.layer=2: unknown key `model.layer`; did you mean `model.layers`?",
+        ),
+        (("layers", "2"), "--set layers=2: unknown key `layers`; `layers` belongs in [model]"),
+        (
+            ("modle.layers", "2"),
+            "--set modle.layers=2: unknown key `modle.layers`; did you mean `[model]`?",
+        ),
+        (
+            ("model.layers", "two"),
+            "--set model.layers=two: `model.layers` is \"two\"; it must be a whole number from 1 to 1000",
+        ),
+        (
+            ("model.layers", ""),
+            "--set model.layers=: `model.layers` is \"\"; it must be a whole number from 1 to 1000",
+        ),
+        (
+            ("model.a.b", "2"),
+            "--set model.a.b=2: an override is written key=value, such as model.layers=2",
+        ),
+        (("", "2"), "--set =2: an override is written key=value, such as model.layers=2"),
+        (
+            ("model", "2"),
+            "--set model=2: `model` is a section: write [model] and its keys below it",
+        ),
+        (
+            ("data.tokens", "2"),
+            "--set data.tokens=2: `data.tokens` is a key of related data, not of reversal data",
+        ),
+        (
+            ("name", "a/b"),
+            "--set name=a/b: `name`: `a/b` cannot name an experiment: it has '/'; use letters, digits and - _ . + = , with spaces only inside",
+        ),
+    ];
+    for (set, message) in cases {
+        assert_eq!(refusal(KIND, &[set]), message);
+    }
+    // A kind that is overridden turns keys of the file into another kind's.
+    assert_eq!(
+        refusal("[data]\nkind = \"reversal\"\nentity_length = 1", &[("data.kind", "icl")]),
+        "SPEC.toml:3: `data.entity_length` is a key of reversal and chain data, not of icl data"
+    );
+}
+
+#[test]
+fn a_file_without_a_usable_name_is_asked_for_one() {
+    let error = Spec::parse(KIND, ".toml").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        ".toml: `.toml` cannot name an experiment: it begins with `.`; \
+         give the experiment a name of its own: name = \"…\""
+    );
+}
+
+#[test]
+fn files_that_are_no_specs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        *Spec::load(&path, &[]).unwrap_err().problem
+    };
+    assert!(matches!(refused("latin1.toml", b"name = \"\xe9\""), Problem::Syntax(_)));
+    assert!(matches!(refused("nul.toml", &[0; 64]), Problem::Syntax(_)));
+    assert!(matches!(refused("large.toml", &vec![b'#'; 2 << 20]), Problem::TooLarge { .. }));
+    let deep = format!("{KIND}name = {}", "[".repeat(100_000));
+    assert!(matches!(refused("deep.toml", deep.as_bytes()), Problem::Syntax(_)));
+    let missing = Spec::load(&folder.path().join("none.toml"), &[]).unwrap_err();
+    assert!(matches!(*missing.problem, Problem::Read(_)));
+    assert!(missing.to_string().contains("none.toml: cannot read the spec: "));
+    let itself = Spec::load(folder.path(), &[]).unwrap_err();
+    assert!(matches!(*itself.problem, Problem::Read(_)));
+}

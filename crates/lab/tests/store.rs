@@ -1,0 +1,224 @@
+//! The store's folders: who may write, what is found, what is passed over.
+
+#![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
+
+use std::fs;
+use std::path::Path;
+
+use retrodict_lab::spec::SpecHash;
+use retrodict_lab::store::{
+    Machine, Manifest, MetricsRow, RunSeeds, Status, Store, StoreError, Tensor, Values,
+    read_tensors, utc_now,
+};
+
+const HASH: SpecHash = SpecHash(0xab);
+
+fn manifest() -> Manifest {
+    Manifest {
+        version: "0.1.0".to_owned(),
+        commit: None,
+        experiment: "reversal".to_owned(),
+        spec_hash: HASH.to_string(),
+        seeds: RunSeeds { run: 3, data: 3, init: 4, order: 3 },
+        machine: Machine::here(),
+        start: utc_now(),
+        end: None,
+        wall_seconds: 0.1 + 0.2,
+        ms_per_step: Some(0.25),
+        status: Status::Running,
+        last_step: 6,
+        message: Some("the loss is NaN at step 6".to_owned()),
+    }
+}
+
+fn probe() -> Tensor<'static> {
+    Tensor {
+        name: "seen".into(),
+        shape: vec![1, 2].into(),
+        values: Values::F32(vec![0.5, -1.0].into()),
+    }
+}
+
+/// Writes a whole run below `out`.
+fn write_run(out: &Path, experiment: &str, seed: u64) {
+    let run = Store::open(out).unwrap().run_dir(experiment, HASH, seed).unwrap();
+    let run = run.begin().unwrap();
+    run.write_spec("[data]\nkind = \"reversal\"\n").unwrap();
+    run.write_manifest(&manifest()).unwrap();
+    let row = MetricsRow {
+        epoch: 1,
+        step: 6,
+        train_nll: 6.0,
+        train_first_token_nll: 6.0,
+        held_out_nll: None,
+        held_out_first_token_nll: None,
+        held_out_top1: None,
+        seconds: 0.5,
+    };
+    run.write_metrics(&[row]).unwrap();
+    run.write_probe("effective_weights", 20, &[probe()]).unwrap();
+    run.write_probe("effective_weights", 1_000_000, &[probe()]).unwrap();
+    run.mark_complete().unwrap();
+}
+
+#[test]
+fn a_store_is_read_where_it_was_moved_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    write_run(&old, "reversal", 3);
+    fs::rename(&old, &new).unwrap();
+    let runs = Store::view(&new).unwrap().runs().unwrap();
+    let [run] = &runs[..] else { panic!("{runs:?}") };
+    assert_eq!((&*run.experiment, run.hash, run.seed), ("reversal", HASH, 3));
+    assert_eq!(run.path(), new.join("runs/reversal/00000000000000ab/seed-3"));
+    assert!(run.is_complete());
+    assert_eq!(run.read_manifest().unwrap().seeds, manifest().seeds);
+    assert_eq!(run.read_metrics().unwrap()[0].step, 6);
+    assert!(run.read_spec().unwrap().starts_with("[data]"));
+    assert!(run.newest_checkpoint().unwrap().is_none());
+    let probes = run.probes("effective_weights").unwrap();
+    let epochs: Vec<_> = probes.iter().map(|(epoch, _)| *epoch).collect();
+    assert_eq!(epochs, [20, 1_000_000]);
+    assert_eq!(read_tensors(&probes[0].1).unwrap().get("seen", &[1, 2]).unwrap(), &probe());
+    assert_eq!(run.probes("none").unwrap(), []);
+}
+
+#[test]
+fn runs_come_in_order_and_foreign_files_are_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    for (experiment, seed) in [("b", 10), ("b", 9), ("a", 1)] {
+        write_run(out, experiment, seed);
+    }
+    let runs = out.join("runs");
+    for foreign in [
+        ".hidden/00000000000000ab/seed-1",
+        "a/00000000000000AB/seed-1",
+        "a/notes/seed-1",
+        "a/00000000000000ab/seed-01",
+        "a/00000000000000ab/seed--1",
+        "a/00000000000000ab/plots",
+    ] {
+        fs::create_dir_all(runs.join(foreign)).unwrap();
+    }
+    fs::write(runs.join("README"), "mine").unwrap();
+    fs::write(runs.join("a/00000000000000ab/seed-2"), "a file").unwrap();
+    let found: Vec<_> = Store::view(out)
+        .unwrap()
+        .runs()
+        .unwrap()
+        .into_iter()
+        .map(|run| (run.experiment, run.seed))
+        .collect();
+    assert_eq!(found, [("a".to_owned(), 1), ("b".to_owned(), 9), ("b".to_owned(), 10)]);
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("out");
+    fs::write(&file, "precious").unwrap();
+    let error = Store::open(&file).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "{} is a file; --out must be a folder, or a path where one can be made",
+            file.display()
+        )
+    );
+    assert!(matches!(Store::view(&file), Err(StoreError::NotAFolder { .. })));
+    assert!(matches!(Store::open(&file.join("below")), Err(StoreError::Io { .. })));
+    assert!(matches!(Store::view(folder.path()), Err(StoreError::NoStore { .. })));
+    assert_eq!(fs::read(&file).unwrap(), b"precious");
+
+    // A file where the runs should be.
+    let taken = folder.path().join("taken");
+    fs::create_dir(&taken).unwrap();
+    fs::write(taken.join("runs"), "precious").unwrap();
+    assert!(matches!(Store::open(&taken), Err(StoreError::Io { .. })));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_folder_that_cannot_be_written_is_refused() {
+    // Nobody, root included, makes a file here.
+    let error = Store::open(Path::new("/proc/retrodict")).unwrap_err().to_string();
+    assert!(error.starts_with("cannot create /proc/retrodict/runs: "), "{error}");
+}
+
+#[test]
+fn opening_a_store_leaves_nothing_but_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    Store::open(folder.path()).unwrap();
+    assert_eq!(fs::read_dir(folder.path().join("runs")).unwrap().count(), 0);
+}
+
+#[test]
+fn two_writers_of_one_run_exclude_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let run = store.run_dir("reversal", HASH, 1).unwrap();
+    let first = run.clone().begin().unwrap();
+    let error = run.clone().begin().unwrap_err().to_string();
+    let path = run.path().display();
+    assert_eq!(
+        error,
+        format!("{path} is being written by another process; wait for it, or use another --out")
+    );
+    assert!(store.run_dir("reversal", HASH, 2).unwrap().begin().is_ok());
+    drop(first);
+    assert!(run.begin().is_ok());
+}
+
+#[test]
+fn what_a_killed_process_left_is_swept_when_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    write_run(folder.path(), "reversal", 1);
+    let store = Store::view(folder.path()).unwrap();
+    let run = store.run_dir("reversal", HASH, 1).unwrap();
+    let left = [
+        ".metrics.parquet.tmp-77-0",
+        "probes/effective_weights/.epoch-000040.safetensors.tmp-77-1",
+    ];
+    for file in left {
+        fs::write(run.path().join(file), "half").unwrap();
+    }
+    let half = run.checkpoints().join(".step-12.tmp-77-2");
+    fs::create_dir_all(&half).unwrap();
+    fs::write(half.join("model.safetensors"), "half").unwrap();
+    assert_eq!(run.probes("effective_weights").unwrap().len(), 2);
+    assert!(run.newest_checkpoint().unwrap().is_none());
+
+    let run = run.begin().unwrap();
+    assert!(!half.exists());
+    assert!(left.iter().all(|file| !run.path().join(file).exists()));
+    assert_eq!(run.read_metrics().unwrap().len(), 1);
+}
+
+#[test]
+fn a_name_that_leaves_the_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    for name in ["..", "a/b", "", ".git", &"n".repeat(300)] {
+        let error = store.run_dir(name, HASH, 1).unwrap_err();
+        assert!(matches!(error, StoreError::Name(_)), "{name:?}");
+    }
+}
+
+#[test]
+fn a_damaged_manifest_is_refused_and_a_whole_one_reads_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("manifest.json");
+    let written = manifest();
+    written.write(&path).unwrap();
+    assert_eq!(Manifest::read(&path).unwrap(), written);
+    let whole = fs::read(&path).unwrap();
+    // The last byte is the newline.
+    for length in 0..whole.len() - 1 {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = Manifest::read(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{length}: {error}");
+    }
+    let time = written.start;
+    assert!(time.len() == 20 && time.ends_with('Z') && &time[10..11] == "T", "{time}");
+}
