@@ -1,3 +1,42 @@
-//! The `retrodict` command line.
+//! The `retrodict` command line: parses, calls `lab` and `report`, draws progress.
 
-fn main() {}
+mod allocations;
+mod args;
+mod commands;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Arguments, Command};
+use commands::Failure;
+
+/// Exit status of a process that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Reproduce(args) => commands::reproduce(&args),
+        Command::Run(args) => commands::run(&args),
+        Command::Spec(args) => commands::spec(&args),
+        Command::Data(args) => commands::data(&args),
+        Command::Bench(args) => commands::bench(&args),
+        Command::Report(args) => commands::report(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => complain(&message, 2),
+        Err(Failure::Failed(message)) => complain(&message, 1),
+        Err(Failure::Interrupted(message)) => complain(&message, INTERRUPTED),
+        // Whoever read the results has had enough, as `head` does.
+        Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+    }
+}
+
+fn complain(message: &str, status: u8) -> ExitCode {
+    if !message.is_empty() {
+        eprintln!("retrodict: {message}");
+    }
+    ExitCode::from(status)
+}

@@ -21,12 +21,14 @@ struct Case {
 impl Case {
     fn all() -> Vec<Case> {
         [
-            ("tied", 3, 1, LossOn::LastEntity),
-            ("free", 3, 1, LossOn::LastEntity),
-            ("sequence", 4, 1, LossOn::Sequence),
-            ("entity2", 2, 2, LossOn::LastEntity),
+            ("tied", 3, 1, LossOn::LastEntity, PositionEncoding::Absolute),
+            ("free", 3, 1, LossOn::LastEntity, PositionEncoding::Absolute),
+            ("sequence", 4, 1, LossOn::Sequence, PositionEncoding::Absolute),
+            ("entity2", 2, 2, LossOn::LastEntity, PositionEncoding::Absolute),
+            ("none", 2, 1, LossOn::LastEntity, PositionEncoding::None),
+            ("rotary", 2, 2, LossOn::LastEntity, PositionEncoding::Rotary { fraction: 0.5 }),
         ]
-        .map(|(name, heads, entity_length, loss_on)| {
+        .map(|(name, heads, entity_length, loss_on, position)| {
             let record = SafeTensors::deserialize(RECORD).unwrap();
             let shape =
                 |what: &str| record.tensor(&format!("{name}/{what}")).unwrap().shape().to_vec();
@@ -36,18 +38,22 @@ impl Case {
                     record.tensor(&format!("{name}/initial/transformer.h.{l}.ln_1.weight")).is_ok()
                 })
                 .count();
+            let length = shape("tokens")[1];
+            let positions = match position {
+                PositionEncoding::Absolute => shape("initial/transformer.wpe.weight")[0],
+                PositionEncoding::None | PositionEncoding::Rotary { .. } => length,
+            };
             let decoder = Decoder {
                 layers,
                 heads,
                 dim: wte[1],
                 vocab: wte[0],
-                positions: shape("initial/transformer.wpe.weight")[0],
-                position: PositionEncoding::Absolute,
+                positions,
+                position,
                 dropout: 0.0,
                 tie_head: name == "tied",
                 freeze_embeddings: false,
             };
-            let length = shape("tokens")[1];
             let tokens: Vec<u32> = record
                 .tensor(&format!("{name}/tokens"))
                 .unwrap()
@@ -124,7 +130,9 @@ fn every_gradient_equals_theirs_in_f64() {
             assert_close(&p.name, gradient, &theirs, 1e-9);
             seen += 1;
         }
-        assert_eq!(seen, 4 + 12 * case.decoder.layers + usize::from(!case.decoder.tie_head));
+        let tables = 1 + usize::from(case.decoder.position == PositionEncoding::Absolute);
+        let head = usize::from(!case.decoder.tie_head);
+        assert_eq!(seen, tables + 12 * case.decoder.layers + 2 + head, "{}", case.name);
     }
 }
 

@@ -1,1 +1,50 @@
 //! Figures, tables and the self-contained HTML report.
+//!
+//! Plain data in, files out: [`figure`] draws, [`write()`] puts figures (SVG and PNG), tables (CSV),
+//! `summary.json` and `index.html` into a directory. The page needs no network: figures, styles
+//! and fonts are inside it.
+//!
+//! ```
+//! use retrodict_report::{LossCurves, loss_curves};
+//!
+//! let figure = loss_curves(
+//!     "fig1",
+//!     "Reversal: loss curves",
+//!     &[LossCurves {
+//!         variant: "free head".into(),
+//!         epochs: vec![1.0, 2.0, 3.0],
+//!         train: vec![vec![6.7, 3.1, 0.2]],
+//!         held_out: vec![vec![6.7, 6.6, 8.9]],
+//!         uniform: 802f64.ln(),
+//!         uniform_label: "ln 802".into(),
+//!     }],
+//! );
+//! assert!(figure.to_svg().contains("uniform guessing, ln 802 = 6.69"));
+//! ```
+
+mod error;
+pub mod figure;
+mod finding;
+mod page;
+mod paper;
+pub mod plot;
+mod raster;
+mod report;
+mod stored;
+mod summary;
+mod tables;
+mod text;
+mod write;
+
+pub use error::ReportError;
+pub use figure::{
+    EffectiveWeights, Figure, LossCurves, WeightPanel, effective_weights, loss_curves,
+};
+pub use finding::{HeadResult, reversal_finding};
+pub use paper::{FIGURES, PaperError, PaperFigure, Scale, figures, reversal};
+pub use raster::png;
+pub use report::{Experiment, Report, Section, SeedRow};
+pub use stored::{Reproduction, from_store};
+pub use summary::{Claim, Comparator};
+pub use tables::Table;
+pub use write::write;

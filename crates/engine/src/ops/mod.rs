@@ -9,6 +9,7 @@ mod gelu;
 mod layer_norm;
 mod linear;
 mod residual;
+mod rotary;
 
 pub use linear::Orientation;
 

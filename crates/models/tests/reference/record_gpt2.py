@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 STEPS = 10
+ROTARY_BASE = 10_000.0
 INIT_STD = 0.2  # ten times GPT-2's, so that attention, GELU and LayerNorm are far from linear
 
 ADAMW = dict(lr=0.01, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
@@ -39,6 +40,8 @@ class Case:
     scored: int  # the loss is on the last this many tokens
     seed: int
     optimizers: tuple = ("adamw",)
+    position: str = "absolute"  # or none, or rotary
+    rotated: int = 0  # features of each head that are rotated
 
 
 CASES = [
@@ -47,7 +50,39 @@ CASES = [
          optimizers=("adamw", "adam", "sgd")),
     Case("sequence", False, 1, 4, 20, 23, 8, batch=5, sentence=6, scored=5, seed=3),
     Case("entity2", False, 2, 2, 6, 11, 8, batch=6, sentence=5, scored=2, seed=4),
+    Case("none", False, 2, 2, 6, 11, 8, batch=6, sentence=5, scored=1, seed=5, position="none"),
+    # Nine features a head, half of which is rounded down to two pairs.
+    Case("rotary", False, 1, 2, 18, 11, 8, batch=6, sentence=7, scored=2, seed=6,
+         position="rotary", rotated=4),
 ]  # fmt: skip
+
+
+class NoPositions(torch.nn.Module):
+    """Stands in for the table of positions: adds zero and has no parameter."""
+
+    def forward(self, positions: torch.Tensor) -> torch.Tensor:
+        return torch.zeros((), dtype=torch.float64)
+
+
+def rotate(case: Case, x: torch.Tensor) -> torch.Tensor:
+    """Turns neighbouring features of each head, as complex numbers; x is [batch, position, dim]."""
+    position = torch.arange(x.shape[1], dtype=torch.float64)
+    pair = torch.arange(case.rotated // 2, dtype=torch.float64)
+    angle = position[:, None] * ROTARY_BASE ** (-2 * pair / case.rotated)
+    heads = x.unflatten(-1, (case.heads, -1))
+    turned, rest = heads[..., : case.rotated], heads[..., case.rotated :]
+    turned = torch.view_as_complex(turned.unflatten(-1, (-1, 2)).contiguous())
+    turned = turned * torch.polar(torch.ones_like(angle), angle)[:, None]
+    return torch.cat((torch.view_as_real(turned).flatten(-2), rest), dim=-1).flatten(-2)
+
+
+def rotate_queries_and_keys(case: Case, model: GPT2LMHeadModel):
+    def hook(module, inputs, qkv):
+        q, k, v = qkv.split(case.dim, dim=-1)
+        return torch.cat((rotate(case, q), rotate(case, k), v), dim=-1)
+
+    for block in model.transformer.h:
+        block.attn.c_attn.register_forward_hook(hook)
 
 
 def build(case: Case) -> GPT2LMHeadModel:
@@ -70,6 +105,10 @@ def build(case: Case) -> GPT2LMHeadModel:
         attn_implementation="eager",
     )
     model = GPT2LMHeadModel(config).double().train()
+    if case.position != "absolute":
+        model.transformer.wpe = NoPositions()
+    if case.position == "rotary":
+        rotate_queries_and_keys(case, model)
     model.loss_type = "ForCausalLM"  # the default, named to silence a warning
     tied = model.lm_head.weight is model.transformer.wte.weight
     assert tied == case.tie_head, f"{case.name}: the head is {'tied' if tied else 'free'}"

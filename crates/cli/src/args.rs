@@ -1,0 +1,229 @@
+//! What can be typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use retrodict_lab::Resources;
+
+/// A laboratory for the training dynamics behind the reversal curse.
+///
+/// A model trained on "A → B" does not come to know "B ← A". retrodict trains small models from
+/// scratch on synthetic facts, watches their weights while they learn, and redraws the paper that
+/// explains why (Zhu et al., NeurIPS 2024).
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  retrodict reproduce                      redraw the paper at quick scale into retrodict-out/
+  retrodict spec reversal-quick > my.toml  a spec to change, a comment on every key
+  retrodict run my.toml --seeds 3          train it, and print what came out";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Redraw the paper's figures and tables.
+    #[command(after_help = "Example:\n  retrodict reproduce fig1 --seeds 3 --out try")]
+    Reproduce(ReproduceArgs),
+    /// Train one experiment; goes on by itself with what is unfinished.
+    #[command(after_help = "Example:\n  retrodict run my.toml --set model.layers=4 --seeds 5..8")]
+    Run(RunArgs),
+    /// Print a ready spec, with a comment on every key.
+    #[command(after_help = "Example:\n  retrodict spec chain-quick > chain.toml")]
+    Spec(SpecArgs),
+    /// Print the sentences of a data set, one JSON object a line.
+    #[command(after_help = "Example:\n  retrodict data reversal --vocab-size 80 --entity-length 2")]
+    Data(DataArgs),
+    /// Time the training step of a spec.
+    #[command(
+        after_help = "Example:\n  retrodict bench --set model.dim=768 --set model.heads=12 --json"
+    )]
+    Bench(BenchArgs),
+    /// Redraw figures, tables and the page from the store alone, training nothing.
+    #[command(after_help = "Example:\n  retrodict report retrodict-out")]
+    Report(ReportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResourceArgs {
+    /// Runs at a time [default: chosen]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Cores used in all [default: all]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+impl ResourceArgs {
+    pub(crate) fn resources(&self) -> Resources {
+        Resources { threads: self.threads, jobs: self.jobs }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scale {
+    /// The smallest setting that shows the same.
+    Quick,
+    /// The paper's own numbers.
+    Paper,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReproduceArgs {
+    /// Figures to draw, or `all` [default: all]
+    #[arg(value_name = "FIGURE")]
+    pub(crate) figures: Vec<String>,
+    /// At which scale
+    #[arg(long, value_enum, default_value = "quick")]
+    pub(crate) scale: Scale,
+    /// Seeds of each experiment
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) seeds: NonZeroUsize,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
+    pub(crate) out: PathBuf,
+    /// Name the figures, each with its runs and an estimate of its time here
+    #[arg(long)]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) resources: ResourceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The spec, in TOML
+    #[arg(value_name = "SPEC.toml")]
+    pub(crate) spec: PathBuf,
+    /// Override a key, such as model.layers=2
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Seeds: a count (10: seeds 0 to 9), a list (1,2,7) or a range (5..8)
+    #[arg(long, value_name = "SEEDS", conflicts_with = "seed")]
+    pub(crate) seeds: Option<String>,
+    /// One seed
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) resources: ResourceArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpecArgs {
+    /// Its name, such as reversal-quick
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    #[command(subcommand)]
+    pub(crate) kind: DataKind,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataKind {
+    /// Pairs x → y and y ← x, trained in both directions or in one.
+    Reversal(PairArgs),
+    /// Triples x → y → z and x ⇝ z, trained with the last or without.
+    Chain(PairArgs),
+    /// Sentences that hold both directions: x → y ⇔ y ← x.
+    Icl(IclArgs),
+    /// Chains whose entities share a token.
+    Related(RelatedArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SeedArg {
+    /// Seed of NumPy's legacy generator
+    #[arg(long, default_value = "1234")]
+    pub(crate) seed: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PairArgs {
+    /// Tokens beside the reserved ones
+    #[arg(long, value_name = "N", default_value = "800")]
+    pub(crate) vocab_size: usize,
+    /// Tokens of an entity
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) entity_length: usize,
+    /// Fraction of the facts that is trained whole
+    #[arg(long, value_name = "F", default_value = "0.7", allow_negative_numbers = true)]
+    pub(crate) train_fraction: f64,
+    #[command(flatten)]
+    pub(crate) seed: SeedArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IclArgs {
+    /// Tokens beside the reserved ones
+    #[arg(long, value_name = "N", default_value = "400")]
+    pub(crate) vocab_size: usize,
+    /// Entities x
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) entities: usize,
+    /// Attributes y of each entity
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) attributes: usize,
+    /// Fraction of each entity's sentences that is trained
+    #[arg(long, value_name = "F", default_value = "0.7", allow_negative_numbers = true)]
+    pub(crate) train_fraction: f64,
+    #[command(flatten)]
+    pub(crate) seed: SeedArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RelatedArgs {
+    /// Tokens beside the reserved ones
+    #[arg(long, value_name = "N", default_value = "800")]
+    pub(crate) vocab_size: usize,
+    /// Variable tokens
+    #[arg(long, value_name = "N", default_value = "600")]
+    pub(crate) tokens: usize,
+    /// Triples that are trained whole
+    #[arg(long, value_name = "N", default_value = "200")]
+    pub(crate) train: usize,
+    /// Triples that are trained without x ⇝ z
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) held_out: usize,
+    #[command(flatten)]
+    pub(crate) seed: SeedArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// The spec, in TOML [default: reversal-quick]
+    #[arg(value_name = "SPEC.toml")]
+    pub(crate) spec: Option<PathBuf>,
+    /// Override a key, such as model.layers=2
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Runs to time
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) seeds: NonZeroUsize,
+    /// Cores used in all [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Steps of each run [default: as many as take about a second]
+    #[arg(long, value_name = "K")]
+    pub(crate) steps: Option<NonZeroUsize>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The folder that holds the store
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}

@@ -1,0 +1,57 @@
+//! `retrodict data KIND`.
+
+use std::io::{self, BufWriter, Write as _};
+
+use retrodict_facts::{ChainConfig, DataConfig, IclConfig, RelatedConfig, ReversalConfig};
+
+use super::Failure;
+use crate::args::{DataArgs, DataKind};
+
+pub(crate) fn data(args: &DataArgs) -> Result<(), Failure> {
+    let (config, seed) = match &args.kind {
+        DataKind::Reversal(a) => (
+            DataConfig::Reversal(ReversalConfig {
+                vocab_size: a.vocab_size,
+                entity_length: a.entity_length,
+                train_fraction: a.train_fraction,
+            }),
+            &a.seed,
+        ),
+        DataKind::Chain(a) => (
+            DataConfig::Chain(ChainConfig {
+                vocab_size: a.vocab_size,
+                entity_length: a.entity_length,
+                train_fraction: a.train_fraction,
+            }),
+            &a.seed,
+        ),
+        DataKind::Icl(a) => (
+            DataConfig::Icl(IclConfig {
+                vocab_size: a.vocab_size,
+                entities: a.entities,
+                attributes: a.attributes,
+                train_fraction: a.train_fraction,
+            }),
+            &a.seed,
+        ),
+        DataKind::Related(a) => (
+            DataConfig::Related(RelatedConfig {
+                vocab_size: a.vocab_size,
+                tokens: a.tokens,
+                train: a.train,
+                held_out: a.held_out,
+            }),
+            &a.seed,
+        ),
+    };
+    // The library names keys of a spec; here they are options.
+    let option = |error: retrodict_facts::FactsError| {
+        let key = error.key();
+        let option = format!("--{}", key.replace('_', "-"));
+        Failure::Usage(error.to_string().replacen(key, &option, 1))
+    };
+    let dataset = config.generate(seed.seed).map_err(option)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    dataset.write_jsonl(&mut out)?;
+    Ok(out.flush()?)
+}

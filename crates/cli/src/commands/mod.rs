@@ -1,0 +1,91 @@
+//! The commands: each calls `lab` and `report` and prints what they give.
+
+mod bench;
+mod data;
+mod report;
+mod reproduce;
+mod run;
+mod spec;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use retrodict_lab::spec::Spec;
+
+pub(crate) use bench::bench;
+pub(crate) use data::data;
+pub(crate) use report::report;
+pub(crate) use reproduce::reproduce;
+pub(crate) use run::run;
+pub(crate) use spec::spec;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was typed cannot be done.
+    Usage(String),
+    /// It was tried, and failed.
+    Failed(String),
+    /// Ctrl-C; the message says how to go on.
+    Interrupted(String),
+    /// Standard output was closed.
+    ClosedPipe,
+}
+
+impl Failure {
+    pub(crate) fn usage(error: impl ToString) -> Failure {
+        Failure::Usage(error.to_string())
+    }
+
+    pub(crate) fn failed(error: impl ToString) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
+            _ => Failure::Failed(format!("cannot write to standard output: {error}")),
+        }
+    }
+}
+
+/// Prints to standard output.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// The `key=value` overrides of `--set`.
+pub(crate) fn overrides(set: &[String]) -> Result<Vec<(&str, &str)>, Failure> {
+    set.iter()
+        .map(|text| {
+            text.split_once('=').ok_or_else(|| {
+                Failure::Usage(format!("--set {text}: give it as key=value, as in model.layers=2"))
+            })
+        })
+        .collect()
+}
+
+/// The spec in a file, or the ready one of that name, with overrides.
+pub(crate) fn ready_spec(name: &str, overrides: &[(&str, &str)]) -> Result<Spec, Failure> {
+    let text = retrodict_lab::spec::ready(name).map_err(Failure::usage)?;
+    Spec::parse_with(text, name, overrides).map_err(Failure::usage)
+}
+
+/// A flag that Ctrl-C (or a request to terminate) sets; a second Ctrl-C ends the process at once.
+pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(i32::from(crate::INTERRUPTED));
+        }
+        eprintln!("\nretrodict: stopping after the steps under way; once more to stop at once");
+    })
+    .map_err(|error| Failure::Failed(format!("cannot watch for Ctrl-C: {error}")))?;
+    Ok(stop)
+}

@@ -1,0 +1,31 @@
+//! `retrodict report DIR`.
+
+use std::path::Path;
+
+use retrodict_report::{Report, from_store, write};
+
+use super::{Failure, print};
+use crate::args::ReportArgs;
+
+pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
+    let (page, report) = draw(&args.dir)?;
+    print(&last_line(&report, &page))
+}
+
+/// Draws everything that the store below `out` holds.
+pub(crate) fn draw(out: &Path) -> Result<(String, Report), Failure> {
+    let report = from_store(out).map_err(Failure::failed)?;
+    let page = write(out, &report).map_err(Failure::failed)?;
+    Ok((page.display().to_string(), report))
+}
+
+/// How many claims hold, and where to look.
+pub(crate) fn last_line(report: &Report, page: &str) -> String {
+    let claims: Vec<bool> =
+        report.sections.iter().flat_map(|s| &s.claims).map(|claim| claim.holds).collect();
+    let held = claims.iter().filter(|holds| **holds).count();
+    match claims.len() {
+        0 => format!("open {page}\n"),
+        all => format!("{held} of {all} claims hold; open {page}\n"),
+    }
+}

@@ -1,0 +1,153 @@
+//! Progress on standard error: a bar for each running seed and one overall on a terminal, a plain
+//! line now and then otherwise.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use retrodict_lab::{Job, Snapshot};
+
+/// Between two looks at the runs.
+const TICK: Duration = Duration::from_millis(100);
+/// Between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Draws how far the jobs have come while `work` runs, and returns what it gives.
+pub(crate) fn watch<R: Send>(jobs: &[Job<'_>], work: impl FnOnce() -> R + Send) -> R {
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let drawing = scope.spawn(|| {
+            if std::io::stderr().is_terminal() { bars(jobs, &ended) } else { lines(jobs, &ended) }
+        });
+        let result = work();
+        ended.store(true, Ordering::Release);
+        drawing.thread().unpark();
+        // A defect in drawing must not lose the result.
+        let _ = drawing.join();
+        result
+    })
+}
+
+/// All jobs together.
+struct Overall {
+    finished: usize,
+    /// Of everything, 0 to 1, each run counting alike.
+    fraction: f64,
+    left: Option<Duration>,
+}
+
+fn overall(snapshots: &[Snapshot], begun: Instant) -> Overall {
+    let part = |done: u64, total: u64| if total > 0 { done as f64 / total as f64 } else { 0.0 };
+    let runs = snapshots.len().max(1) as f64;
+    let mut fraction = 0.0;
+    let mut before = 0.0;
+    for run in snapshots {
+        fraction += if run.finished { 1.0 } else { part(run.done, run.total) };
+        // What the store had already took no time now.
+        before += if run.started { part(run.first, run.total) } else { f64::from(run.finished) };
+    }
+    let (fraction, now) = (fraction / runs, (fraction - before) / runs);
+    let elapsed = begun.elapsed().as_secs_f64();
+    let left = (now > 0.005).then(|| Duration::from_secs_f64(elapsed * (1.0 - fraction) / now));
+    Overall { finished: snapshots.iter().filter(|run| run.finished).count(), fraction, left }
+}
+
+fn bars(jobs: &[Job<'_>], ended: &AtomicBool) {
+    let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+    let style = |template: &str| {
+        ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("━╸ ")
+    };
+    let total = all.add(ProgressBar::new(1000));
+    let colour = if std::env::var_os("NO_COLOR").is_none() { ".cyan" } else { "" };
+    total.set_style(style(&format!("{{prefix:26}} {{bar:30{colour}}} {{percent:>3}} %  {{msg}}")));
+    let running = style("{prefix:26} {bar:30} {percent:>3} %  {msg}");
+    let mut shown: Vec<Option<ProgressBar>> = jobs.iter().map(|_| None).collect();
+    let begun = Instant::now();
+    loop {
+        let last = ended.load(Ordering::Acquire);
+        let snapshots: Vec<Snapshot> = jobs.iter().map(|job| job.progress.snapshot()).collect();
+        for ((job, run), bar) in jobs.iter().zip(&snapshots).zip(&mut shown) {
+            let runs = run.started && !run.finished && !last;
+            if runs && bar.is_none() {
+                let new = all.insert_before(&total, ProgressBar::new(run.total));
+                new.set_style(running.clone());
+                new.set_prefix(title(job));
+                *bar = Some(new);
+            }
+            if let Some(open) = bar.as_ref() {
+                open.set_position(run.done);
+                open.set_message(losses(run));
+                if !runs {
+                    open.finish_and_clear();
+                    *bar = None;
+                }
+            }
+        }
+        let state = overall(&snapshots, begun);
+        total.set_prefix(format!("{} of {} runs", state.finished, jobs.len()));
+        total.set_position((1000.0 * state.fraction) as u64);
+        total.set_message(state.left.map(time_left).unwrap_or_default());
+        if last {
+            total.finish_and_clear();
+            return;
+        }
+        thread::park_timeout(TICK);
+    }
+}
+
+fn lines(jobs: &[Job<'_>], ended: &AtomicBool) {
+    let begun = Instant::now();
+    let mut next = LINE_EVERY;
+    loop {
+        if ended.load(Ordering::Acquire) {
+            return;
+        }
+        if begun.elapsed() >= next {
+            next += LINE_EVERY;
+            let snapshots: Vec<Snapshot> = jobs.iter().map(|job| job.progress.snapshot()).collect();
+            let state = overall(&snapshots, begun);
+            let percent = 100.0 * state.fraction;
+            let mut line = format!("{} of {} runs, {percent:.0} %", state.finished, jobs.len());
+            if let Some(left) = state.left {
+                let _ = write!(line, ", {}", time_left(left));
+            }
+            eprintln!("{line}");
+        }
+        thread::park_timeout(TICK);
+    }
+}
+
+fn title(job: &Job<'_>) -> String {
+    format!("{} seed {}", job.experiment.spec.name, job.seed)
+}
+
+fn losses(run: &Snapshot) -> String {
+    if run.train_nll.is_nan() {
+        return String::new();
+    }
+    let mut text = format!("epoch {}  train {:.3}", run.epoch, run.train_nll);
+    if !run.held_out_nll.is_nan() {
+        let _ = write!(text, "  held-out {:.2}", run.held_out_nll);
+    }
+    text
+}
+
+fn time_left(left: Duration) -> String {
+    format!("{} left", duration(left))
+}
+
+/// A duration for people: `4 s`, `3 min 20 s`, `2 h 5 min`.
+pub(crate) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

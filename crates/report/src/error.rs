@@ -1,0 +1,43 @@
+use retrodict_lab::ExperimentError;
+use retrodict_lab::spec::SpecError;
+use retrodict_lab::store::StoreError;
+
+use crate::paper::PaperError;
+
+/// What can go wrong while a report is written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A name that becomes a file's is not fit for it.
+    #[error(
+        "the name `{0}` cannot be a file name of the report: lower-case letters, digits, `-` and \
+         `_` can"
+    )]
+    Name(String),
+    /// Two figures or experiments would write the same file.
+    #[error("two parts of the report are named `{0}`: a name may stand once")]
+    Duplicate(String),
+    /// A table's row is not as wide as its header.
+    #[error("cannot write a table: {0}")]
+    Table(#[from] csv::Error),
+    /// An SVG cannot be drawn as PNG.
+    #[error("cannot draw a figure as PNG: {0}")]
+    Raster(String),
+    /// The page's template does not fit its data: a fault of this crate.
+    #[error("cannot fill in the page: {0}")]
+    Page(#[from] minijinja::Error),
+    /// The run store cannot be read, or a part of the report cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A spec in the store cannot be read.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A spec in the store cannot be run.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// The paper's experiments cannot be made.
+    #[error(transparent)]
+    Paper(#[from] PaperError),
+    /// The summary cannot be put into JSON.
+    #[error("cannot write summary.json: {0}")]
+    Summary(#[from] serde_json::Error),
+}

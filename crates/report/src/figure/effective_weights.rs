@@ -1,0 +1,153 @@
+//! Heatmaps of effective weights (paper, figure 2 and its like).
+
+use super::{Figure, side_by_side};
+use crate::plot::colorbar;
+use crate::plot::heatmap::{self, ColorMap, HeatmapPanel};
+use crate::plot::scale::extent;
+use crate::plot::theme::{INK, TITLE_SIZE};
+use crate::plot::{Drawing, drawing::Style, grid};
+use crate::tables::{Table, cell};
+use crate::text;
+
+/// The effective weights of one variant of an experiment.
+#[derive(Clone, Debug)]
+pub struct EffectiveWeights {
+    /// What tells it from the others in the figure: `free head`.
+    pub variant: String,
+    /// Row by row.
+    pub panels: Vec<WeightPanel>,
+}
+
+/// The effective weights of one group of pairs: after the single token of entity `i`, the logit of
+/// every candidate `j`; the right answer stands on the diagonal.
+#[derive(Clone, Debug)]
+pub struct WeightPanel {
+    /// Key of the group in the table: `held_out_unseen`.
+    pub group: String,
+    /// Above the panel: `held-out, unseen direction`.
+    pub title: String,
+    /// What the rows are: `given entity`.
+    pub row_label: String,
+    /// What the columns are: `logit of candidate`.
+    pub column_label: String,
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// Logits `[rows, columns]`, row-major; values that lack or are NaN are drawn grey.
+    pub values: Vec<f32>,
+    /// The diagonal's mean over the other candidates of its type, in logits, where it is known.
+    pub margin: Option<f64>,
+}
+
+/// Side of a panel's cells, in user units.
+const SIDE: f64 = 156.0;
+const PANEL_GAP: (f64, f64) = (16.0, 10.0);
+const BAR_GAP: f64 = 14.0;
+const HEADING: f64 = 26.0;
+
+/// Draws one block of heatmaps a variant, `columns` panels to a row, all on one colour scale.
+///
+/// One scale serves all variants as well: what is brighter is a larger logit, wherever it stands.
+pub fn effective_weights(
+    name: &str,
+    title: &str,
+    columns: usize,
+    variants: &[EffectiveWeights],
+) -> Figure {
+    let values = variants
+        .iter()
+        .flat_map(|v| &v.panels)
+        .flat_map(|p| p.values.iter().map(|v| f64::from(*v)));
+    let colors = ColorMap::new(extent(values).unwrap_or((0.0, 1.0)));
+    let blocks: Vec<Drawing> = variants.iter().map(|v| block(v, columns, colors)).collect();
+    Figure {
+        name: name.into(),
+        title: title.into(),
+        caption: CAPTION.into(),
+        alt: alt(variants),
+        table: table(variants),
+        whole: side_by_side(blocks.clone()),
+        blocks,
+    }
+}
+
+const CAPTION: &str = "Effective weights: the logit of each candidate (column) when the model is \
+    given the single token of an entity (row); the matching pair stands on the diagonal. All \
+    panels share one colour scale; the margin is by how much the right answer's logit exceeds the \
+    mean of the other candidates of its type. Under the reversal curse every panel but the last, \
+    the unseen direction of the held-out pairs, has a bright diagonal.";
+
+fn block(weights: &EffectiveWeights, columns: usize, colors: ColorMap) -> Drawing {
+    let panels: Vec<Drawing> = weights
+        .panels
+        .iter()
+        .map(|p| {
+            let note = p.margin.filter(|m| m.is_finite());
+            HeatmapPanel {
+                title: &p.title,
+                note: &note.map_or(String::new(), |m| format!("margin {}", text::number(m))),
+                row_label: &p.row_label,
+                column_label: &p.column_label,
+                rows: p.rows,
+                columns: p.columns,
+                values: &p.values,
+            }
+            .draw(SIDE, colors)
+        })
+        .collect();
+    let panels = grid::arrange(panels, columns, PANEL_GAP);
+    // The bar spans the cells from the first row's top to the last row's foot.
+    let top = HEADING + heatmap::ROOM_ABOVE;
+    let foot = HEADING + panels.height - heatmap::ROOM_BELOW;
+    let width = panels.width + BAR_GAP + colorbar::WIDTH;
+    let mut block = Drawing::new(width, HEADING + panels.height);
+    let heading = Style::new(TITLE_SIZE, INK).strong();
+    block.text(0.0, 13.0, &weights.variant, heading);
+    let bar = colorbar::draw("logit", colors, (foot - top).max(1.0));
+    let bar_x = panels.width + BAR_GAP;
+    block.place(0.0, HEADING, panels);
+    block.place(bar_x, top - colorbar::ROOM_ABOVE, bar);
+    block
+}
+
+fn alt(variants: &[EffectiveWeights]) -> String {
+    let describe = |v: &EffectiveWeights| {
+        let panels: Vec<String> = v
+            .panels
+            .iter()
+            .map(|p| {
+                let margin = text::number(p.margin.unwrap_or(f64::NAN));
+                format!("{}: margin of the diagonal {margin}", p.title)
+            })
+            .collect();
+        format!("{}: {}", v.variant, panels.join(", "))
+    };
+    let parts: Vec<String> = variants.iter().map(describe).collect();
+    format!("Heatmaps of effective weights. {}.", parts.join("; "))
+}
+
+fn table(variants: &[EffectiveWeights]) -> Table {
+    let mut table = Table::new(&["variant", "group", "row", "column", "logit"]);
+    for variant in variants {
+        for panel in &variant.panels {
+            let cells = panel.values.iter().take(panel.rows.saturating_mul(panel.columns));
+            table.rows.extend(cells.enumerate().map(|(i, value)| {
+                let logit = if value.is_finite() {
+                    // An f32 in its own shortest form.
+                    value.to_string()
+                } else {
+                    cell(f64::NAN)
+                };
+                vec![
+                    variant.variant.clone(),
+                    panel.group.clone(),
+                    (i / panel.columns).to_string(),
+                    (i % panel.columns).to_string(),
+                    logit,
+                ]
+            }));
+        }
+    }
+    table
+}

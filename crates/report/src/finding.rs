@@ -1,0 +1,153 @@
+//! What is seen, in a sentence, decided by the numbers.
+
+use retrodict_lab::stats;
+
+use crate::text;
+
+/// What the runs of one variant of the reversal experiment ended with; all one a seed.
+#[derive(Clone, Debug, Default)]
+pub struct HeadResult {
+    /// Training NLL in nats.
+    pub train_nll: Vec<f64>,
+    /// Held-out NLL in nats.
+    pub held_out_nll: Vec<f64>,
+    /// Share of held-out sentences with the right answer first, from 0 to 1.
+    pub held_out_top1: Vec<f64>,
+    /// From 0, none, to 1, the curse.
+    pub asymmetry: Vec<f64>,
+}
+
+/// A training NLL below this share of uniform guessing's counts as learned; a held-out one as
+/// retrodicted.
+const LEARNED: f64 = 0.1;
+
+/// The finding of the reversal experiment with a free head, and with a tied one where it was run.
+///
+/// `uniform` is the NLL of uniform guessing in nats, `uniform_label` how it came about (`ln 802`).
+pub fn reversal_finding(
+    free: &HeadResult,
+    tied: Option<&HeadResult>,
+    uniform: f64,
+    uniform_label: &str,
+) -> String {
+    let (Some(train), Some(held_out)) =
+        (stats::mean(&free.train_nll), stats::mean(&free.held_out_nll))
+    else {
+        return "No run of this experiment has finished yet.".into();
+    };
+    let guess = format!("{uniform_label} = {}", text::number(uniform));
+    let train_text = text::mean_and_spread(&free.train_nll);
+    let held_out_text = text::mean_and_spread(&free.held_out_nll);
+    if train > LEARNED * uniform {
+        return format!(
+            "The training sentences are not learned yet (NLL {train_text}; uniform guessing is \
+             {guess}), so nothing can be said about the reversal curse."
+        );
+    }
+    let seeds = free.held_out_nll.len();
+    let cursed = free.held_out_nll.iter().filter(|v| **v >= uniform).count();
+    let measured = format!(
+        "NLL {held_out_text} where uniform guessing is {guess}{}{}",
+        part(", the right answer first in", &top1(free)),
+        part(", asymmetry", &text::mean_and_spread(&free.asymmetry)),
+    );
+    let learned = format!("what was trained is known (NLL {train_text})");
+    let seen = if cursed == seeds {
+        let over = match seeds {
+            1 => "on the one seed run".to_owned(),
+            n => format!("on all {n} seeds"),
+        };
+        format!(
+            "The reversal curse holds {over}: {learned}, its held-out reversal no better than by \
+             guessing ({measured})."
+        )
+    } else if cursed > 0 {
+        format!(
+            "The reversal curse holds on {cursed} of {seeds} seeds only: {learned}, its held-out \
+             reversal is on average at {measured}."
+        )
+    } else if held_out > LEARNED * uniform {
+        format!(
+            "The reversal curse is not total here: {learned}, and its held-out reversal is better \
+             than guessed, though not known ({measured})."
+        )
+    } else {
+        format!(
+            "The reversal curse does not hold here: {learned}, and so is its held-out reversal \
+             ({measured})."
+        )
+    };
+    match tied.and_then(|tied| tied_finding(free, tied)) {
+        Some(tied) => format!("{seen} {tied}"),
+        None => seen,
+    }
+}
+
+fn tied_finding(free: &HeadResult, tied: &HeadResult) -> Option<String> {
+    let (free_mean, tied_mean) = (stats::mean(&free.asymmetry)?, stats::mean(&tied.asymmetry)?);
+    let verb = if tied_mean < free_mean { "falls to" } else { "does not fall: it is" };
+    Some(format!(
+        "With a tied head the asymmetry {verb} {}, and the held-out NLL is {}.",
+        text::mean_and_spread(&tied.asymmetry),
+        text::mean_and_spread(&tied.held_out_nll)
+    ))
+}
+
+fn top1(result: &HeadResult) -> String {
+    stats::mean(&result.held_out_top1).map_or(text::NONE.into(), text::percent)
+}
+
+/// A clause of the sentence, left out where its number does not apply.
+fn part(words: &str, number: &str) -> String {
+    if number == text::NONE { String::new() } else { format!("{words} {number}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(train: f64, held_out: [f64; 2], asymmetry: f64) -> HeadResult {
+        HeadResult {
+            train_nll: vec![train; 2],
+            held_out_nll: held_out.to_vec(),
+            held_out_top1: vec![0.0; 2],
+            asymmetry: vec![asymmetry; 2],
+        }
+    }
+
+    fn sentence(free: &HeadResult) -> String {
+        reversal_finding(free, None, 802f64.ln(), "ln 802")
+    }
+
+    #[test]
+    fn each_outcome_has_its_sentence() {
+        let cursed = sentence(&result(0.014, [10.0, 10.4], 1.0));
+        assert!(cursed.starts_with("The reversal curse holds on all 2 seeds"), "{cursed}");
+        assert!(cursed.contains("NLL 10.2 ± 0.3 where uniform guessing is ln 802 = 6.69"));
+        assert!(cursed.contains("first in 0 %, asymmetry 1.00 ± 0.00"), "{cursed}");
+        let partly = sentence(&result(0.01, [6.0, 7.0], 0.9));
+        assert!(partly.contains("holds on 1 of 2 seeds only"), "{partly}");
+        let weak = sentence(&result(0.01, [4.0, 5.0], 0.5));
+        assert!(weak.contains("is not total"), "{weak}");
+        let none = sentence(&result(0.01, [0.02, 0.03], 0.0));
+        assert!(none.contains("does not hold"), "{none}");
+        let early = sentence(&result(5.0, [6.6, 6.6], f64::NAN));
+        assert!(early.contains("not learned yet"), "{early}");
+        assert!(sentence(&HeadResult::default()).contains("No run"));
+    }
+
+    #[test]
+    fn a_tied_head_is_compared() {
+        let free = result(0.014, [10.0, 10.4], 1.0);
+        let say = |tied| reversal_finding(&free, Some(&result(0.01, [4.9, 4.9], tied)), 6.69, "u");
+        assert!(say(0.4).contains("falls to 0.400 ± 0.000"), "{}", say(0.4));
+        assert!(say(1.0).contains("does not fall"));
+        assert!(!say(f64::NAN).contains("tied"));
+    }
+
+    #[test]
+    fn a_diverged_seed_does_not_count_as_cursed() {
+        let found = sentence(&result(0.014, [10.0, f64::NAN], 1.0));
+        assert!(found.contains("on 1 of 2 seeds only"), "{found}");
+    }
+}

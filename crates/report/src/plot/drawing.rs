@@ -1,0 +1,271 @@
+//! A sized group of SVG elements, and the few marks that figures are made of.
+
+use std::fmt::Write as _;
+
+use svg::Node;
+use svg::node::element::{
+    Description, Group, Image, Line, Path, Polyline, Rectangle, SVG, Text, Title,
+};
+
+use super::theme::{Color, FONT_FAMILY, PAPER};
+
+/// Where a text stands from its point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// The text starts at the point.
+    Start,
+    /// The text is centred on the point.
+    Middle,
+    /// The text ends at the point.
+    End,
+}
+
+/// How a text is set.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// In user units.
+    pub size: f64,
+    /// Semi-bold instead of regular.
+    pub strong: bool,
+    /// Fill.
+    pub color: Color,
+    /// Which part of the text the point names.
+    pub anchor: Anchor,
+    /// Turned a quarter to the left, to be read upwards.
+    pub upwards: bool,
+}
+
+impl Style {
+    /// Regular, starting at its point, level.
+    pub fn new(size: f64, color: Color) -> Self {
+        Self { size, strong: false, color, anchor: Anchor::Start, upwards: false }
+    }
+
+    /// With another anchor.
+    pub fn anchor(self, anchor: Anchor) -> Self {
+        Self { anchor, ..self }
+    }
+
+    /// In semi-bold.
+    pub fn strong(self) -> Self {
+        Self { strong: true, ..self }
+    }
+
+    /// Read upwards.
+    pub fn upwards(self) -> Self {
+        Self { upwards: true, ..self }
+    }
+}
+
+/// A stroke.
+#[derive(Clone, Copy, Debug)]
+pub struct Stroke {
+    /// Its colour.
+    pub color: Color,
+    /// In user units.
+    pub width: f64,
+    /// Dashed instead of solid.
+    pub dashed: bool,
+}
+
+impl Stroke {
+    /// A solid stroke.
+    pub fn solid(color: Color, width: f64) -> Self {
+        Self { color, width, dashed: false }
+    }
+
+    /// A dashed stroke.
+    pub fn dashed(color: Color, width: f64) -> Self {
+        Self { color, width, dashed: true }
+    }
+}
+
+/// An axis-parallel rectangle in user units; `y` grows downwards.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rect {
+    /// Left edge.
+    pub x: f64,
+    /// Upper edge.
+    pub y: f64,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
+}
+
+impl Rect {
+    /// Right edge.
+    pub fn right(&self) -> f64 {
+        self.x + self.width
+    }
+
+    /// Lower edge.
+    pub fn bottom(&self) -> f64 {
+        self.y + self.height
+    }
+}
+
+/// A group of marks with a size; the origin is its upper left corner.
+#[derive(Clone, Debug)]
+pub struct Drawing {
+    /// In user units.
+    pub width: f64,
+    /// In user units.
+    pub height: f64,
+    marks: Group,
+}
+
+impl Drawing {
+    /// An empty drawing.
+    pub fn new(width: f64, height: f64) -> Self {
+        Self { width, height, marks: Group::new() }
+    }
+
+    /// Puts another drawing into this one, its corner at (x, y).
+    pub fn place(&mut self, x: f64, y: f64, part: Drawing) {
+        let transform = format!("translate({} {})", px(x), px(y));
+        self.marks.append(part.marks.set("transform", transform));
+    }
+
+    /// A line of text, its baseline at `y`.
+    pub fn text(&mut self, x: f64, y: f64, content: &str, style: Style) {
+        let mut text = Text::new(xml_text(content))
+            .set("class", format!("fill-{}", style.color.name))
+            .set("fill", style.color.light)
+            .set("font-size", px(style.size));
+        if style.upwards {
+            let turn = format!("translate({} {}) rotate(-90)", px(x), px(y));
+            text = text.set("transform", turn);
+        } else {
+            text = text.set("x", px(x)).set("y", px(y));
+        }
+        if style.strong {
+            text = text.set("font-weight", 600);
+        }
+        match style.anchor {
+            Anchor::Start => {}
+            Anchor::Middle => text = text.set("text-anchor", "middle"),
+            Anchor::End => text = text.set("text-anchor", "end"),
+        }
+        self.marks.append(text);
+    }
+
+    /// A straight line.
+    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke) {
+        let line = Line::new()
+            .set("x1", px(from.0))
+            .set("y1", px(from.1))
+            .set("x2", px(to.0))
+            .set("y2", px(to.1));
+        self.marks.append(stroked(line, stroke));
+    }
+
+    /// An open line through points.
+    pub fn polyline(&mut self, points: &[(f64, f64)], stroke: Stroke) {
+        let line = Polyline::new()
+            .set("points", coordinates(points))
+            .set("stroke-linejoin", "round")
+            .set("stroke-linecap", "round");
+        self.marks.append(stroked(line, stroke));
+    }
+
+    /// A closed, filled outline.
+    pub fn area(&mut self, outline: &[(f64, f64)], color: Color, opacity: f64) {
+        let path = Path::new()
+            .set("d", format!("M{}Z", coordinates(outline)))
+            .set("class", format!("fill-{}", color.name))
+            .set("fill", color.light)
+            .set("fill-opacity", opacity);
+        self.marks.append(path);
+    }
+
+    /// The outline of a rectangle.
+    pub fn frame(&mut self, rect: Rect, stroke: Stroke) {
+        self.marks.append(stroked(rectangle(rect), stroke));
+    }
+
+    /// A PNG, given as a `data:` URL, stretched over a rectangle.
+    pub fn image(&mut self, rect: Rect, data_url: String) {
+        let image = Image::new()
+            .set("x", px(rect.x))
+            .set("y", px(rect.y))
+            .set("width", px(rect.width))
+            .set("height", px(rect.height))
+            .set("preserveAspectRatio", "none")
+            .set("href", data_url);
+        self.marks.append(image);
+    }
+
+    /// A whole SVG document for a file: it names its namespace and stands on white.
+    pub fn to_file(&self, title: &str, description: &str) -> String {
+        let mut ground = rectangle(Rect { x: 0.0, y: 0.0, width: self.width, height: self.height });
+        ground.assign("fill", PAPER.light);
+        let root = self
+            .root(title, description, Some(ground))
+            .set("width", px(self.width))
+            .set("height", px(self.height));
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{root}\n")
+    }
+
+    /// An `<svg>` element to stand inside HTML, which needs no namespace: transparent, and as wide
+    /// as its container allows.
+    pub fn to_inline(&self, title: &str, description: &str) -> String {
+        let mut root = self.root(title, description, None);
+        if let Some(attributes) = root.get_attributes_mut() {
+            attributes.remove("xmlns");
+        }
+        root.to_string()
+    }
+
+    fn root(&self, title: &str, description: &str, ground: Option<Rectangle>) -> SVG {
+        let mut root = SVG::new()
+            .set("viewBox", (0, 0, px(self.width), px(self.height)))
+            .set("role", "img")
+            .set("font-family", FONT_FAMILY)
+            .add(Title::new(xml_text(title)))
+            .add(Description::new().add(svg::node::Text::new(xml_text(description))));
+        if let Some(ground) = ground {
+            root.append(ground);
+        }
+        root.add(self.marks.clone())
+    }
+}
+
+fn rectangle(rect: Rect) -> Rectangle {
+    Rectangle::new()
+        .set("x", px(rect.x))
+        .set("y", px(rect.y))
+        .set("width", px(rect.width))
+        .set("height", px(rect.height))
+}
+
+fn stroked<N: Node>(mut node: N, stroke: Stroke) -> N {
+    node.assign("class", format!("stroke-{}", stroke.color.name));
+    node.assign("stroke", stroke.color.light);
+    node.assign("stroke-width", px(stroke.width));
+    node.assign("fill", "none");
+    if stroke.dashed {
+        node.assign("stroke-dasharray", "5 4");
+    }
+    node
+}
+
+fn coordinates(points: &[(f64, f64)]) -> String {
+    let mut text = String::with_capacity(points.len() * 14);
+    for (i, (x, y)) in points.iter().enumerate() {
+        let space = if i == 0 { "" } else { " " };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{space}{},{}", px(*x), px(*y));
+    }
+    text
+}
+
+/// Hundredths of a unit are finer than any screen or printer; `+ 0.0` turns −0 into 0.
+fn px(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0 + 0.0
+}
+
+/// Drops the control characters that no XML document may hold, escaped or not.
+fn xml_text(content: &str) -> String {
+    content.chars().filter(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')).collect()
+}

@@ -1,0 +1,154 @@
+//! A matrix as a picture.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use colorous::Gradient;
+
+use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
+use super::scale::Linear;
+use super::theme::{GRID, INK, LABEL_SIZE, SOFT, TICK_SIZE, TITLE_SIZE};
+
+/// Perceptually even, and read alike with every kind of colour vision.
+pub const GRADIENT: Gradient = colorous::VIRIDIS;
+
+/// Values to colours; one map serves every panel that is to be compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ColorMap {
+    scale: Linear,
+}
+
+/// The last palette entry stands for a missing value; all others are the gradient's.
+const MISSING: u8 = 255;
+const MISSING_COLOR: [u8; 3] = [0xbd, 0xbd, 0xbd];
+
+impl ColorMap {
+    /// A map that gives the gradient's first colour to `domain.0` and its last to `domain.1`.
+    pub fn new(domain: (f64, f64)) -> Self {
+        Self { scale: Linear::new(domain, (0.0, 1.0)) }
+    }
+
+    /// The linear scale under it, from 0 to 1.
+    pub fn scale(&self) -> Linear {
+        self.scale
+    }
+
+    /// The palette index of a value, `MISSING` for NaN.
+    fn index(&self, value: f64) -> u8 {
+        if value.is_nan() {
+            return MISSING;
+        }
+        (self.scale.unit(value) * f64::from(MISSING - 1)).round() as u8
+    }
+}
+
+/// Red, green and blue of every palette index, one after the other.
+fn palette() -> Vec<u8> {
+    (0..MISSING)
+        .map(|i| GRADIENT.eval_rational(usize::from(i), usize::from(MISSING)))
+        .flat_map(|color| [color.r, color.g, color.b])
+        .chain(MISSING_COLOR)
+        .collect()
+}
+
+/// A matrix with its titles.
+#[derive(Clone, Debug)]
+pub struct HeatmapPanel<'a> {
+    /// Above the panel.
+    pub title: &'a str,
+    /// What was measured on it, above the panel after the title.
+    pub note: &'a str,
+    /// Read upwards beside the rows.
+    pub row_label: &'a str,
+    /// Below the columns.
+    pub column_label: &'a str,
+    /// Number of rows, drawn from the top.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// `[rows, columns]`, row-major; a value that lacks is drawn as missing.
+    pub values: &'a [f32],
+}
+
+/// Room for the titles above the cells.
+pub const ROOM_ABOVE: f64 = 36.0;
+/// Room for the label of the rows.
+pub const ROOM_LEFT: f64 = 16.0;
+/// Room for the label of the columns.
+pub const ROOM_BELOW: f64 = 18.0;
+
+impl HeatmapPanel<'_> {
+    /// Draws the panel with its cells in a square of `side` user units.
+    pub fn draw(&self, side: f64, colors: ColorMap) -> Drawing {
+        let mut drawing = Drawing::new(ROOM_LEFT + side, ROOM_ABOVE + side + ROOM_BELOW);
+        let area = Rect { x: ROOM_LEFT, y: ROOM_ABOVE, width: side, height: side };
+        let (middle_x, middle_y) = (area.x + side / 2.0, area.y + side / 2.0);
+        drawing.text(area.x, 12.0, self.title, Style::new(TITLE_SIZE, INK));
+        drawing.text(area.x, 28.0, self.note, Style::new(TICK_SIZE, SOFT));
+        match cells_png(self, colors) {
+            Some(png) => {
+                let url = format!("data:image/png;base64,{}", STANDARD.encode(png));
+                drawing.image(area, url);
+            }
+            None => {
+                let style = Style::new(LABEL_SIZE, SOFT).anchor(Anchor::Middle);
+                drawing.text(middle_x, middle_y, "no values", style);
+            }
+        }
+        drawing.frame(area, Stroke::solid(GRID, 0.75));
+        let label = Style::new(TICK_SIZE, SOFT).anchor(Anchor::Middle);
+        drawing.text(area.x - 5.0, middle_y, self.row_label, label.upwards());
+        drawing.text(middle_x, area.bottom() + 13.0, self.column_label, label);
+        drawing
+    }
+}
+
+/// The side of the embedded picture in pixels, at least: viewers that smooth a small picture then
+/// smooth within a cell's edge only.
+const LEAST_SIDE: usize = 560;
+/// More cells than this a side are not drawn; a picture of them would tell nothing.
+const MOST_CELLS: usize = 4096;
+
+/// The cells as a PNG with a palette, every cell a square of equal pixels; none without cells.
+fn cells_png(panel: &HeatmapPanel<'_>, colors: ColorMap) -> Option<Vec<u8>> {
+    let (rows, columns) = (panel.rows.min(MOST_CELLS), panel.columns.min(MOST_CELLS));
+    if rows == 0 || columns == 0 {
+        return None;
+    }
+    let magnify = LEAST_SIDE.div_ceil(rows.max(columns));
+    let (width, height) = (columns * magnify, rows * magnify);
+    let mut pixels = Vec::with_capacity(width * height);
+    for row in 0..rows {
+        let start = pixels.len();
+        for column in 0..columns {
+            let value = panel.values.get(row * panel.columns + column);
+            let index = colors.index(value.map_or(f64::NAN, |v| f64::from(*v)));
+            pixels.resize(pixels.len() + magnify, index);
+        }
+        for _ in 1..magnify {
+            pixels.extend_from_within(start..start + width);
+        }
+    }
+    encode(&pixels, width as u32, height as u32)
+}
+
+fn encode(pixels: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_palette(palette());
+    // Repeated rows become zeros.
+    encoder.set_filter(png::Filter::Up);
+    encoder.set_compression(png::Compression::High);
+    let mut writer = encoder.write_header().ok()?;
+    writer.write_image_data(pixels).ok()?;
+    writer.finish().ok()?;
+    Some(bytes)
+}
+
+/// A strip of all colours, 1 pixel wide, the gradient's last at the top.
+pub(super) fn strip_url() -> Option<String> {
+    let pixels: Vec<u8> = (0..MISSING).rev().collect();
+    let png = encode(&pixels, 1, u32::from(MISSING))?;
+    Some(format!("data:image/png;base64,{}", STANDARD.encode(png)))
+}

@@ -1,0 +1,133 @@
+//! From values to positions, and the round numbers to write beside them.
+
+/// A linear map from a domain of values to a range of positions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Linear {
+    domain: (f64, f64),
+    range: (f64, f64),
+}
+
+impl Linear {
+    /// A map that takes `domain.0` to `range.0` and `domain.1` to `range.1`.
+    ///
+    /// A domain that is empty or not finite is replaced by one of length 1.
+    pub fn new(domain: (f64, f64), range: (f64, f64)) -> Self {
+        let start = if domain.0.is_finite() { domain.0 } else { 0.0 };
+        let end = if domain.1.is_finite() && domain.1 > start { domain.1 } else { start + 1.0 };
+        Self { domain: (start, end), range }
+    }
+
+    /// The position of a value; values beyond the domain stand at its edge, NaN stays NaN.
+    pub fn at(&self, value: f64) -> f64 {
+        self.range.0 + self.unit(value) * (self.range.1 - self.range.0)
+    }
+
+    /// Where a value lies in the domain, from 0 to 1.
+    pub fn unit(&self, value: f64) -> f64 {
+        let (start, end) = self.domain;
+        ((value - start) / (end - start)).clamp(0.0, 1.0)
+    }
+
+    /// The values this map was made for.
+    pub fn domain(&self) -> (f64, f64) {
+        self.domain
+    }
+
+    /// Round values inside the domain, about `wanted` of them, with the decimals they need.
+    pub fn ticks(&self, wanted: usize) -> Ticks {
+        let (start, end) = self.domain;
+        let step = round_step((end - start) / wanted.max(1) as f64);
+        // A hair of slack, so that an end that is itself round is not lost to rounding.
+        let first = (start / step - 1e-9).ceil();
+        let last = (end / step + 1e-9).floor();
+        let count = (last - first).clamp(0.0, 1e3) as usize + 1;
+        Ticks {
+            values: (0..count).map(|i| (first + i as f64) * step).collect(),
+            decimals: (-step.log10().floor()).max(0.0) as usize,
+        }
+    }
+}
+
+/// Values to mark on an axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ticks {
+    /// Ascending.
+    pub values: Vec<f64>,
+    decimals: usize,
+}
+
+impl Ticks {
+    /// A tick's label, with a true minus sign.
+    pub fn label(&self, value: f64) -> String {
+        // `+ 0.0` turns −0 into 0.
+        format!("{:.*}", self.decimals, value + 0.0).replace('-', "−")
+    }
+}
+
+/// The smallest finite value and the largest, or none.
+pub fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    values.into_iter().filter(|v| v.is_finite()).fold(None, |extent, v| match extent {
+        None => Some((v, v)),
+        Some((low, high)) => Some((v.min(low), v.max(high))),
+    })
+}
+
+/// The nearest of 1, 2 or 5 times a power of ten, by ratio.
+fn round_step(step: f64) -> f64 {
+    let power = 10f64.powf(step.log10().floor());
+    let factor = step / power;
+    power
+        * if factor < 2f64.sqrt() {
+            1.0
+        } else if factor < 10f64.sqrt() {
+            2.0
+        } else if factor < 50f64.sqrt() {
+            5.0
+        } else {
+            10.0
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_inside() {
+        let ticks = |a, b, n| Linear::new((a, b), (0.0, 1.0)).ticks(n);
+        assert_eq!(ticks(0.0, 10.5, 5).values, [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
+        assert_eq!(ticks(0.0, 150.0, 3).values, [0.0, 50.0, 100.0, 150.0]);
+        assert_eq!(ticks(-3.0, 12.0, 4).values, [0.0, 5.0, 10.0]);
+        let small = ticks(0.0, 0.03, 3);
+        assert_eq!(
+            small.values.iter().map(|v| small.label(*v)).collect::<Vec<_>>(),
+            ["0.00", "0.01", "0.02", "0.03"]
+        );
+        assert_eq!(ticks(-1.0, 1.0, 2).label(-1.0), "−1");
+    }
+
+    #[test]
+    fn an_empty_or_unbounded_domain_still_maps() {
+        for domain in [(2.0, 2.0), (f64::NAN, f64::NAN), (0.0, f64::INFINITY), (3.0, 1.0)] {
+            let scale = Linear::new(domain, (100.0, 0.0));
+            assert!(scale.at(2.0).is_finite(), "{domain:?}");
+            assert!(!scale.ticks(4).values.is_empty(), "{domain:?}");
+        }
+        let huge = Linear::new((0.0, 1e300), (0.0, 1.0));
+        assert!(huge.ticks(4).values.len() < 10);
+    }
+
+    #[test]
+    fn values_beyond_the_domain_stand_at_its_edge() {
+        let scale = Linear::new((0.0, 10.0), (200.0, 0.0));
+        assert_eq!(scale.at(2.5), 150.0);
+        assert_eq!(scale.at(-1.0), 200.0);
+        assert_eq!(scale.at(f64::INFINITY), 0.0);
+    }
+
+    #[test]
+    fn extent_skips_what_is_not_finite() {
+        assert_eq!(extent([f64::NAN, 2.0, f64::INFINITY, -1.0]), Some((-1.0, 2.0)));
+        assert_eq!(extent([f64::NAN]), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! What a report is made from.
+
+use crate::figure::Figure;
+use crate::summary::Claim;
+use crate::tables::{Table, cell};
+
+/// Everything the page, the figures, the tables and the summary are made from.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The page's heading.
+    pub title: String,
+    /// Of this program.
+    pub version: String,
+    /// Of this program's source, abbreviated or empty.
+    pub commit: String,
+    /// `quick` or `paper`.
+    pub scale: String,
+    /// Number of seeds an experiment was run with.
+    pub seeds: usize,
+    /// Wall time of everything in the report, in seconds.
+    pub wall_seconds: f64,
+    /// The machine it ran on, in words.
+    pub machine: String,
+    /// In reading order.
+    pub sections: Vec<Section>,
+}
+
+/// One question and its answer.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// Anchor in the page: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// Its heading.
+    pub heading: String,
+    /// What is seen, in a sentence or two, such as [`crate::reversal_finding`] gives.
+    pub finding: String,
+    /// In reading order.
+    pub figures: Vec<Figure>,
+    /// Held or not.
+    pub claims: Vec<Claim>,
+    /// Where the numbers come from.
+    pub experiments: Vec<Experiment>,
+}
+
+/// One spec and its runs.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// Stem of its table `<name>-seeds.csv`: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// As the figures call it: `free head`.
+    pub label: String,
+    /// Spec hash.
+    pub hash: String,
+    /// The whole resolved spec.
+    pub spec_toml: String,
+    /// What was measured after the last epoch, with units: `held-out NLL (nats)`.
+    pub measures: Vec<String>,
+    /// One a seed.
+    pub rows: Vec<SeedRow>,
+    /// Wall time of its runs together, in seconds.
+    pub wall_seconds: f64,
+    /// The machine its runs ran on, in words.
+    pub machine: String,
+}
+
+/// What one run ended with.
+#[derive(Clone, Debug)]
+pub struct SeedRow {
+    /// The run's seed.
+    pub seed: u64,
+    /// `complete`, `diverged`, `failed` or `interrupted`.
+    pub status: String,
+    /// One a measure; NaN where it does not apply.
+    pub values: Vec<f64>,
+}
+
+impl Experiment {
+    /// The values of one measure, one a seed, NaN where a row lacks it.
+    pub(crate) fn column(&self, measure: usize) -> Vec<f64> {
+        let value = |row: &SeedRow| row.values.get(measure).copied().unwrap_or(f64::NAN);
+        self.rows.iter().map(value).collect()
+    }
+
+    /// The numbers over seeds in full precision.
+    pub(crate) fn table(&self) -> Table {
+        let mut table = Table::new(&["seed", "status"]);
+        table.header.extend(self.measures.iter().cloned());
+        for (i, row) in self.rows.iter().enumerate() {
+            let mut cells = vec![row.seed.to_string(), row.status.clone()];
+            cells.extend((0..self.measures.len()).map(|m| cell(self.column(m)[i])));
+            table.rows.push(cells);
+        }
+        table
+    }
+}

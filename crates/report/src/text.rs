@@ -1,0 +1,104 @@
+//! Numbers as a reader wants them.
+
+use retrodict_lab::stats;
+
+/// Stands where a number does not apply.
+pub(crate) const NONE: &str = "–";
+
+/// Three significant digits, with a true minus sign.
+pub(crate) fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return NONE.into();
+    }
+    if value != 0.0 && value.abs() < 1e-4 {
+        return format!("{value:.1e}").replace('-', "−");
+    }
+    fixed(value, decimals(value, 3))
+}
+
+/// `mean ± standard deviation` over seeds, of the finite values; the spread has the mean's
+/// decimals and is left out for a single seed.
+pub(crate) fn mean_and_spread(values: &[f64]) -> String {
+    let Some(mean) = stats::mean(values) else {
+        return NONE.into();
+    };
+    let Some(spread) = stats::std(values) else {
+        return number(mean);
+    };
+    if mean != 0.0 && mean.abs() < 1e-4 {
+        return format!("{} ± {}", number(mean), number(spread));
+    }
+    let places = if mean == 0.0 { decimals(spread, 2) } else { decimals(mean, 3) };
+    format!("{} ± {}", fixed(mean, places), fixed(spread, places))
+}
+
+/// A share of 1 in per cent.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{} %", number(share * 100.0))
+}
+
+/// Seconds below a minute, minutes and seconds below an hour, hours and minutes beyond.
+pub(crate) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return NONE.into();
+    }
+    if seconds < 10.0 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+fn decimals(value: f64, digits: i32) -> usize {
+    if value == 0.0 || !value.is_finite() {
+        return 0;
+    }
+    // Six places at most: beyond them a fixed-point number is not read but counted.
+    (digits - 1 - value.abs().log10().floor() as i32).clamp(0, 6) as usize
+}
+
+fn fixed(value: f64, decimals: usize) -> String {
+    format!("{value:.decimals$}").replace('-', "−")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let cases = [
+            (10.234, "10.2"),
+            (0.013_94, "0.0139"),
+            (0.0, "0"),
+            (1.0, "1.00"),
+            (-2.614, "−2.61"),
+            (3000.4, "3000"),
+            (0.000_012, "1.2e−5"),
+            (f64::NAN, "–"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(number(value), expected);
+        }
+    }
+
+    #[test]
+    fn a_spread_has_the_decimals_of_its_mean() {
+        assert_eq!(mean_and_spread(&[10.0, 10.4]), "10.2 ± 0.3");
+        assert_eq!(mean_and_spread(&[0.0, 0.0]), "0 ± 0");
+        assert_eq!(mean_and_spread(&[5.0]), "5.00");
+        assert_eq!(mean_and_spread(&[f64::NAN]), "–");
+    }
+
+    #[test]
+    fn durations_read_as_spoken() {
+        assert_eq!(duration(4.25), "4.2 s");
+        assert_eq!(duration(72.4), "1 min 12 s");
+        assert_eq!(duration(7260.0), "2 h 1 min");
+        assert_eq!(duration(f64::NAN), "–");
+    }
+}

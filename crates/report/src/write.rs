@@ -1,0 +1,106 @@
+//! A report on disk; every file appears whole or not at all.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use retrodict_lab::store::{StoreError, atomic};
+
+use crate::page;
+use crate::raster;
+use crate::report::Report;
+use crate::summary::{FigureFiles, Summary};
+use crate::{ReportError, figure::Figure};
+
+/// Pixels of the PNG to a user unit of the SVG: sharp on a dense screen, and in print at 3 inches.
+const PNG_SCALE: f32 = 2.0;
+
+/// Writes `figures/<name>.svg` and `.png`, `tables/<name>.csv`, `summary.json` and last
+/// `index.html` into `dir`, which is made if need be. Gives the page's path.
+///
+/// A file that stands is replaced at once by its new form; a reader never sees half of one.
+///
+/// # Errors
+/// [`ReportError::Name`] and [`ReportError::Duplicate`] before anything is written; the others when
+/// a part cannot be drawn or written, with the parts before it in place.
+pub fn write(dir: &Path, report: &Report) -> Result<PathBuf, ReportError> {
+    check_names(report)?;
+    let files = Files { dir };
+    for figure in figures(report) {
+        let names = files_of(figure);
+        let svg = figure.to_svg();
+        files.put(&names.svg, svg.as_bytes())?;
+        files.put(&names.png, &raster::png(&svg, PNG_SCALE)?)?;
+        files.put(&names.table, &figure.table.to_csv()?)?;
+    }
+    for experiment in report.sections.iter().flat_map(|s| &s.experiments) {
+        let name = page::seed_table_path(&experiment.name);
+        files.put(&name, &experiment.table().to_csv()?)?;
+    }
+    let mut summary = serde_json::to_vec_pretty(&summary(report))?;
+    summary.push(b'\n');
+    files.put("summary.json", &summary)?;
+    files.put("index.html", page::html(report)?.as_bytes())
+}
+
+pub(crate) fn files_of(figure: &Figure) -> FigureFiles {
+    FigureFiles::of(&figure.name, &figure.title)
+}
+
+fn figures(report: &Report) -> impl Iterator<Item = &Figure> {
+    report.sections.iter().flat_map(|s| &s.figures)
+}
+
+fn summary(report: &Report) -> Summary<'_> {
+    Summary {
+        version: &report.version,
+        commit: &report.commit,
+        scale: &report.scale,
+        seeds: report.seeds,
+        wall_seconds: report.wall_seconds,
+        claims: report.sections.iter().flat_map(|s| &s.claims).collect(),
+        figures: figures(report).map(files_of).collect(),
+    }
+}
+
+fn check_names(report: &Report) -> Result<(), ReportError> {
+    let mut seen = HashSet::new();
+    let mut check = |kind: &'static str, name: &str| {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        if name.is_empty() || !name.chars().all(fits) {
+            return Err(ReportError::Name(name.into()));
+        }
+        if !seen.insert((kind, name.to_owned())) {
+            return Err(ReportError::Duplicate(name.into()));
+        }
+        Ok(())
+    };
+    for section in &report.sections {
+        check("section", &section.name)?;
+        for figure in &section.figures {
+            check("table", &figure.name)?;
+        }
+        for experiment in &section.experiments {
+            check("experiment", &experiment.name)?;
+        }
+    }
+    Ok(())
+}
+
+struct Files<'a> {
+    dir: &'a Path,
+}
+
+impl Files<'_> {
+    fn put(&self, name: &str, content: &[u8]) -> Result<PathBuf, ReportError> {
+        let path = self.dir.join(name);
+        let folder = path.parent().unwrap_or(self.dir);
+        fs::create_dir_all(folder).map_err(|source| StoreError::Io {
+            doing: "create",
+            path: folder.to_owned(),
+            source,
+        })?;
+        atomic::write(&path, content)?;
+        Ok(path)
+    }
+}
