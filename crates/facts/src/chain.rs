@@ -77,12 +77,12 @@ fn groups(triples: &Tuples<3>) -> Vec<Group> {
     let a_to_c = |of: &[[Entity; 3]]| queries(of, 0, INDIRECT, 2, EntityType::Z);
     let Tuples { whole, partial } = triples;
     vec![
-        Group { id: "train_a_to_b", name: "training chains, A → B", queries: a_to_b(whole) },
-        Group { id: "train_b_to_c", name: "training chains, B → C", queries: b_to_c(whole) },
-        Group { id: "train_a_to_c", name: "training chains, A ⇝ C", queries: a_to_c(whole) },
-        Group { id: "held_out_a_to_b", name: "held-out chains, A → B", queries: a_to_b(partial) },
-        Group { id: "held_out_b_to_c", name: "held-out chains, B → C", queries: b_to_c(partial) },
-        Group { id: "held_out_a_to_c", name: "held-out chains, A ⇝ C", queries: a_to_c(partial) },
+        Group { id: "train_a_to_b", name: "train A → B", queries: a_to_b(whole) },
+        Group { id: "train_b_to_c", name: "train B → C", queries: b_to_c(whole) },
+        Group { id: "train_a_to_c", name: "train A ⇝ C", queries: a_to_c(whole) },
+        Group { id: "held_out_a_to_b", name: "held-out A → B", queries: a_to_b(partial) },
+        Group { id: "held_out_b_to_c", name: "held-out B → C", queries: b_to_c(partial) },
+        Group { id: "held_out_a_to_c", name: "held-out A ⇝ C", queries: a_to_c(partial) },
     ]
 }
 

@@ -60,7 +60,7 @@ pub struct Query {
 pub struct Group {
     /// A stable name for files, in snake case: `held_out_unseen`.
     pub id: &'static str,
-    /// A name for people: `held-out pairs, unseen direction`.
+    /// A name for people: `held-out, unseen direction`.
     pub name: &'static str,
     /// The questions; none where the data set has no such pairs.
     pub queries: Vec<Query>,

@@ -106,9 +106,9 @@ fn groups(both: Vec<(Query, Query)>, mut one: Vec<(Query, Query)>) -> Vec<Group>
     one.sort_by_key(|(seen, _)| seen.answer_type != EntityType::Y);
     let (seen, unseen) = one.into_iter().unzip();
     vec![
-        Group { id: "train_forward", name: "training pairs, x → y", queries: train_forward },
-        Group { id: "train_backward", name: "training pairs, y → x", queries: train_backward },
-        Group { id: "held_out_seen", name: "held-out pairs, seen direction", queries: seen },
-        Group { id: "held_out_unseen", name: "held-out pairs, unseen direction", queries: unseen },
+        Group { id: "train_forward", name: "train x → y", queries: train_forward },
+        Group { id: "train_backward", name: "train y → x", queries: train_backward },
+        Group { id: "held_out_seen", name: "held-out, seen direction", queries: seen },
+        Group { id: "held_out_unseen", name: "held-out, unseen direction", queries: unseen },
     ]
 }
