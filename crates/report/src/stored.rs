@@ -96,15 +96,13 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
     let store = Store::view(out)?;
     let groups = grouped(read(&store)?)?;
     let kept = Reproduction::read(out);
-    let all = || groups.iter().flat_map(|(_, group)| group);
+    let all = || groups.iter().flat_map(|group| &group.variants);
     let runs_took: f64 = all().map(Stored::wall_seconds).sum();
-    let own_scale = groups.iter().find_map(|(owner, _)| *owner).map_or("own", Scale::word);
+    let own_scale = groups.iter().find_map(|group| group.owner).map_or("own", Scale::word);
     let seeds = all().map(|stored| stored.runs.len()).max().unwrap_or(0);
     let machine = all().find_map(|stored| stored.machine.as_ref()).map(machine_name);
-    let sections = groups
-        .iter()
-        .map(|(owner, group)| section(&store, *owner, group))
-        .collect::<Result<_, ReportError>>()?;
+    let sections =
+        groups.iter().map(|group| section(&store, group)).collect::<Result<_, ReportError>>()?;
     Ok(Report {
         title: "retrodict: the reversal curse, redrawn".into(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -115,6 +113,14 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
         machine: machine.unwrap_or_default(),
         sections,
     })
+}
+
+/// Experiments that differ in the head alone.
+struct Group {
+    /// The scale at which they are the paper's; `None` for the user's own.
+    owner: Option<Scale>,
+    /// The free head first.
+    variants: Vec<Stored>,
 }
 
 /// All experiments with at least one complete run. What this program cannot read as a spec (of a
@@ -155,48 +161,47 @@ fn read(store: &Store) -> Result<Vec<Stored>, ReportError> {
     Ok(all)
 }
 
-/// Experiments that differ in the head alone stand together; those of the paper come first, and say
-/// at which scale.
-fn grouped(all: Vec<Stored>) -> Result<Vec<(Option<Scale>, Vec<Stored>)>, ReportError> {
+/// Experiments that differ in the head alone stand together; those of the paper come first.
+fn grouped(all: Vec<Stored>) -> Result<Vec<Group>, ReportError> {
     let mut ours: BTreeMap<String, Scale> = BTreeMap::new();
     for scale in [Scale::Paper, Scale::Quick] {
         for experiment in paper::reversal(scale, 1)? {
             ours.insert(experiment.hash.to_string(), scale);
         }
     }
-    let mut groups: Vec<(Option<Scale>, Vec<Stored>)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for stored in all {
-        let scale = ours.get(&stored.experiment.hash.to_string()).copied();
+        let owner = ours.get(&stored.experiment.hash.to_string()).copied();
         let key = free_headed(&stored.experiment);
         // Two experiments with one spec and two names stay apart, as do two free heads.
-        let place = groups.iter_mut().find(|(_, group)| {
-            group.iter().all(|other| {
+        let place = groups.iter_mut().find(|group| {
+            group.variants.iter().all(|other| {
                 free_headed(&other.experiment) == key && other.label() != stored.label()
             })
         });
         match place {
-            Some((_, group)) => group.push(stored),
-            None => groups.push((scale, vec![stored])),
+            Some(group) => group.variants.push(stored),
+            None => groups.push(Group { owner, variants: vec![stored] }),
         }
     }
-    for (_, group) in &mut groups {
-        group.sort_by_key(|stored| stored.experiment.spec.model.tie_head);
+    for group in &mut groups {
+        group.variants.sort_by_key(|stored| stored.experiment.spec.model.tie_head);
     }
-    groups.sort_by_key(|(scale, group)| {
-        let rank = match scale {
+    groups.sort_by_key(|group| {
+        let rank = match group.owner {
             Some(Scale::Paper) => 0,
             Some(Scale::Quick) => 1,
             None => 2,
         };
-        (rank, group[0].experiment.spec.name.clone())
+        (rank, group.variants[0].experiment.spec.name.clone())
     });
     // One scale owns the paper's figures; another in the same store is one of the user's own.
     let mut taken = false;
-    for (scale, _) in &mut groups {
+    for group in &mut groups {
         if taken {
-            *scale = None;
+            group.owner = None;
         }
-        taken |= scale.is_some();
+        taken |= group.owner.is_some();
     }
     Ok(groups)
 }
@@ -208,7 +213,8 @@ fn free_headed(experiment: &Experiment) -> String {
     spec.hash().to_string()
 }
 
-fn section(store: &Store, owner: Option<Scale>, group: &[Stored]) -> Result<Section, ReportError> {
+fn section(store: &Store, group: &Group) -> Result<Section, ReportError> {
+    let (owner, group) = (group.owner, &group.variants);
     let first = &group[0];
     let stem = stem(&first.experiment);
     let [curves, heat] = match owner {
