@@ -67,7 +67,7 @@ fn bench_in<T: Scalar>(
     steps: Option<u64>,
     allocated: fn() -> u64,
 ) -> Result<Bench, FactsError> {
-    let (jobs, threads) = resources.divide(experiment.shares_steps(), seeds);
+    let (jobs, threads) = resources.divide(experiment.step_flops(), seeds);
     let sentences = experiment.dataset(0)?.train;
     let size = experiment.batch_size(sentences.len());
     let batches: Vec<_> = sentences.chunks_exact(size).collect();

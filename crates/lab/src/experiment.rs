@@ -16,11 +16,6 @@ use crate::store::RunSeeds;
 /// AdamW's and Adam's ε, PyTorch's default.
 const OPTIMIZER_EPSILON: f64 = 1e-8;
 
-/// From this many multiplications and additions in a step on, runs go one after the other and the
-/// threads share each step; below it, every thread has a run of its own. (A step of this size
-/// takes about ten milliseconds on one core, and a meeting of the threads a microsecond.)
-const SHARED_STEP_FLOPS: u64 = 1_000_000_000;
-
 /// A spec that reads well but cannot be run.
 #[derive(Debug, Error)]
 pub enum ExperimentError {
@@ -153,15 +148,15 @@ impl Experiment {
         }
     }
 
-    /// Whether threads should share each step rather than take a run each.
-    pub fn shares_steps(&self) -> bool {
-        // Six operations a parameter and token: forward, and twice that backward.
+    /// About how many multiplications and additions a training step takes: six for each parameter
+    /// and token, forward and backward.
+    pub fn step_flops(&self) -> u64 {
         let batch = match self.spec.train.batch_size {
             BatchSize::Sentences(size) => size,
             BatchSize::Full => 64,
         };
         let tokens = (batch * (self.objective.sentence_length - 1)) as u64;
-        6 * self.decoder.parameter_count() as u64 * tokens > SHARED_STEP_FLOPS
+        6 * self.decoder.parameter_count() as u64 * tokens
     }
 
     /// Bytes that parameters, gradients and moments take.

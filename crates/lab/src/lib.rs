@@ -23,3 +23,9 @@ pub use progress::{Progress, Snapshot};
 pub use result::{RunResult, last_effective_weights};
 pub use run::{Outcome, run};
 pub use schedule::{Job, Resources, run_all};
+
+/// The version of the program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that it was built from, abbreviated, where that is known.
+pub const COMMIT: Option<&str> = option_env!("RETRODICT_COMMIT");

@@ -151,8 +151,8 @@ impl<'a, T: Stored> Run<'a, T> {
         })?;
         let mut run = Run {
             manifest: Manifest {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                commit: option_env!("RETRODICT_COMMIT").map(str::to_owned),
+                version: crate::VERSION.to_owned(),
+                commit: crate::COMMIT.map(str::to_owned),
                 experiment: experiment.spec.name.clone(),
                 spec_hash: experiment.hash.to_string(),
                 seeds: experiment.seeds(seed),

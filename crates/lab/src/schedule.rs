@@ -12,6 +12,15 @@ use crate::progress::Progress;
 use crate::run::{Outcome, run};
 use crate::store::{Status, Store};
 
+/// From this many multiplications and additions in a step on, runs go one after the other and the
+/// threads share each step; below it, every thread has a run of its own. (A step of this size takes
+/// about ten milliseconds on one core, and a meeting of the threads a microsecond.)
+const SHARED_STEP: u64 = 1_000_000_000;
+
+/// From here on threads that are left over help a run that is alone. Smaller steps meet too often
+/// for that: a busy machine would make them many times slower.
+const LONE_STEP: u64 = 250_000_000;
+
 /// One run to be made.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -40,12 +49,13 @@ impl Resources {
         )
     }
 
-    /// Runs at a time, and threads in each, for so many runs.
-    pub fn divide(self, shares_steps: bool, runs: usize) -> (usize, usize) {
+    /// Runs at a time, and threads in each, for so many runs of steps of this size.
+    pub fn divide(self, step_flops: u64, runs: usize) -> (usize, usize) {
         let threads = self.threads();
-        let chosen = if shares_steps { 1 } else { threads };
+        let chosen = if step_flops >= SHARED_STEP { 1 } else { threads };
         let jobs = self.jobs.map_or(chosen, NonZeroUsize::get).clamp(1, runs.max(1));
-        (jobs, (threads / jobs).max(1))
+        let shares = self.jobs.is_some() || step_flops >= LONE_STEP;
+        (jobs, if shares { (threads / jobs).max(1) } else { 1 })
     }
 }
 
@@ -57,8 +67,8 @@ pub fn run_all(
     resources: Resources,
     stop: &AtomicBool,
 ) -> Vec<Outcome> {
-    let shares_steps = jobs.iter().any(|job| job.experiment.shares_steps());
-    let (at_once, threads) = resources.divide(shares_steps, jobs.len());
+    let largest = jobs.iter().map(|job| job.experiment.step_flops()).max().unwrap_or(0);
+    let (at_once, threads) = resources.divide(largest, jobs.len());
     let next = AtomicUsize::new(0);
     let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
     thread::scope(|scope| {
@@ -95,4 +105,23 @@ fn one(job: &Job<'_>, store: &Store, threads: usize, stop: &AtomicBool) -> Outco
 fn failed(message: &str) -> Outcome {
     let message = Some(message.to_owned());
     Outcome { status: Status::Failed, message, from_store: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_divided_by_the_size_of_a_step() {
+        let two = Resources { threads: NonZeroUsize::new(2), jobs: None };
+        assert_eq!(two.divide(1_000_000, 10), (2, 1));
+        assert_eq!(two.divide(1_000_000, 1), (1, 1));
+        assert_eq!(two.divide(LONE_STEP, 1), (1, 2));
+        assert_eq!(two.divide(LONE_STEP, 10), (2, 1));
+        assert_eq!(two.divide(SHARED_STEP, 10), (1, 2));
+        let one_at_a_time = Resources { jobs: NonZeroUsize::new(1), ..two };
+        assert_eq!(one_at_a_time.divide(1_000_000, 10), (1, 2));
+        let eight = Resources { threads: NonZeroUsize::new(8), jobs: NonZeroUsize::new(3) };
+        assert_eq!(eight.divide(SHARED_STEP, 10), (3, 2));
+    }
 }

@@ -35,7 +35,7 @@ pub fn reversal_finding(
     else {
         return "No run of this experiment has finished yet.".into();
     };
-    let guess = format!("{uniform_label} = {}", text::number(uniform));
+    let guess = format!("{uniform_label}\u{a0}=\u{a0}{}", text::number(uniform));
     let train_text = text::mean_and_spread(&free.train_nll);
     let held_out_text = text::mean_and_spread(&free.held_out_nll);
     if train > LEARNED * uniform {
@@ -47,34 +47,33 @@ pub fn reversal_finding(
     let seeds = free.held_out_nll.len();
     let cursed = free.held_out_nll.iter().filter(|v| **v >= uniform).count();
     let measured = format!(
-        "NLL {held_out_text} where uniform guessing is {guess}{}{}",
-        part(", the right answer first in", &top1(free)),
-        part(", asymmetry", &text::mean_and_spread(&free.asymmetry)),
+        "held-out NLL {held_out_text} against {guess} for uniform guessing{}{}",
+        part("; the right answer comes first in", &top1(free)),
+        part("; asymmetry (1 is the curse, 0 none)", &text::mean_and_spread(&free.asymmetry)),
     );
-    let learned = format!("what was trained is known (NLL {train_text})");
+    let learned = format!("the models know what they were trained on (NLL {train_text})");
     let seen = if cursed == seeds {
         let over = match seeds {
             1 => "on the one seed run".to_owned(),
             n => format!("on all {n} seeds"),
         };
         format!(
-            "The reversal curse holds {over}: {learned}, its held-out reversal no better than by \
-             guessing ({measured})."
+            "The reversal curse holds {over}: {learned}, but are no better than guessing at its \
+             reversal ({measured})."
         )
     } else if cursed > 0 {
         format!(
-            "The reversal curse holds on {cursed} of {seeds} seeds only: {learned}, its held-out \
-             reversal is on average at {measured}."
+            "The reversal curse holds on {cursed} of {seeds} seeds: {learned}, but on these are no \
+             better than guessing at its reversal (over all seeds, {measured})."
         )
     } else if held_out > LEARNED * uniform {
         format!(
-            "The reversal curse is not total here: {learned}, and its held-out reversal is better \
-             than guessed, though not known ({measured})."
+            "The reversal curse is not total here: {learned}, and are better than guessing at its \
+             reversal, without knowing it ({measured})."
         )
     } else {
         format!(
-            "The reversal curse does not hold here: {learned}, and so is its held-out reversal \
-             ({measured})."
+            "The reversal curse does not hold here: {learned}, and its reversal too ({measured})."
         )
     };
     match tied.and_then(|tied| tied_finding(free, tied)) {
@@ -119,14 +118,20 @@ mod tests {
         reversal_finding(free, None, 802f64.ln(), "ln 802")
     }
 
+    /// With spaces that may break.
+    fn plain(text: &str) -> String {
+        text.replace('\u{a0}', " ")
+    }
+
     #[test]
     fn each_outcome_has_its_sentence() {
         let cursed = sentence(&result(0.014, [10.0, 10.4], 1.0));
         assert!(cursed.starts_with("The reversal curse holds on all 2 seeds"), "{cursed}");
-        assert!(cursed.contains("NLL 10.2 ± 0.3 where uniform guessing is ln 802 = 6.69"));
-        assert!(cursed.contains("first in 0 %, asymmetry 1.00 ± 0.00"), "{cursed}");
+        assert!(plain(&cursed).contains("held-out NLL 10.2 ± 0.3 against ln 802 = 6.69"));
+        let numbers = "comes first in 0 %; asymmetry (1 is the curse, 0 none) 1.00 ± 0.00)";
+        assert!(plain(&cursed).contains(numbers), "{cursed}");
         let partly = sentence(&result(0.01, [6.0, 7.0], 0.9));
-        assert!(partly.contains("holds on 1 of 2 seeds only"), "{partly}");
+        assert!(partly.contains("holds on 1 of 2 seeds:"), "{partly}");
         let weak = sentence(&result(0.01, [4.0, 5.0], 0.5));
         assert!(weak.contains("is not total"), "{weak}");
         let none = sentence(&result(0.01, [0.02, 0.03], 0.0));
@@ -140,7 +145,7 @@ mod tests {
     fn a_tied_head_is_compared() {
         let free = result(0.014, [10.0, 10.4], 1.0);
         let say = |tied| reversal_finding(&free, Some(&result(0.01, [4.9, 4.9], tied)), 6.69, "u");
-        assert!(say(0.4).contains("falls to 0.400 ± 0.000"), "{}", say(0.4));
+        assert!(plain(&say(0.4)).contains("falls to 0.400 ± 0.000"), "{}", say(0.4));
         assert!(say(1.0).contains("does not fall"));
         assert!(!say(f64::NAN).contains("tied"));
     }
@@ -148,6 +153,6 @@ mod tests {
     #[test]
     fn a_diverged_seed_does_not_count_as_cursed() {
         let found = sentence(&result(0.014, [10.0, f64::NAN], 1.0));
-        assert!(found.contains("on 1 of 2 seeds only"), "{found}");
+        assert!(found.contains("on 1 of 2 seeds:"), "{found}");
     }
 }

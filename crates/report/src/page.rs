@@ -158,7 +158,7 @@ impl<'a> ClaimView<'a> {
             claim: &claim.claim,
             source: &claim.source,
             measured: text::mean_and_spread(&claim.values),
-            wanted: format!("{} {}", claim.comparator.sign(), text::number(claim.threshold)),
+            wanted: format!("{} {}", claim.comparator.sign(), text::level(claim.threshold)),
             holds: claim.holds,
         }
     }

@@ -105,8 +105,8 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
         groups.iter().map(|group| section(&store, group)).collect::<Result<_, ReportError>>()?;
     Ok(Report {
         title: "retrodict: the reversal curse, redrawn".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        commit: option_env!("RETRODICT_COMMIT").unwrap_or_default().into(),
+        version: retrodict_lab::VERSION.into(),
+        commit: retrodict_lab::COMMIT.unwrap_or_default().into(),
         scale: kept.as_ref().map_or(own_scale.into(), |kept| kept.scale.clone()),
         seeds: kept.as_ref().map_or(seeds, |kept| kept.seeds),
         wall_seconds: kept.map_or(runs_took, |kept| kept.wall_seconds),

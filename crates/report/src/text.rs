@@ -5,6 +5,9 @@ use retrodict_lab::stats;
 /// Stands where a number does not apply.
 pub(crate) const NONE: &str = "–";
 
+/// Between a mean and its spread: no line breaks there.
+const PLUS_MINUS: &str = "\u{a0}±\u{a0}";
+
 /// Three significant digits, with a true minus sign.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -26,15 +29,34 @@ pub(crate) fn mean_and_spread(values: &[f64]) -> String {
         return number(mean);
     };
     if mean != 0.0 && mean.abs() < 1e-4 {
-        return format!("{} ± {}", number(mean), number(spread));
+        return format!("{}{PLUS_MINUS}{}", number(mean), number(spread));
     }
     let places = if mean == 0.0 { decimals(spread, 2) } else { decimals(mean, 3) };
-    format!("{} ± {}", fixed(mean, places), fixed(spread, places))
+    format!("{}{PLUS_MINUS}{}", fixed(mean, places), fixed(spread, places))
+}
+
+/// A level that was set, not measured: no more digits than it needs.
+pub(crate) fn level(value: f64) -> String {
+    let text = number(value);
+    if text.contains('.') && !text.contains('e') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// A difference of logits, to one decimal.
+pub(crate) fn logit(value: f64) -> String {
+    if !value.is_finite() {
+        return NONE.into();
+    }
+    // `+ 0.0` turns a rounded −0 into 0.
+    fixed((value * 10.0).round() / 10.0 + 0.0, 1)
 }
 
 /// A share of 1 in per cent.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{} %", number(share * 100.0))
+    format!("{}\u{a0}%", number(share * 100.0))
 }
 
 /// Seconds below a minute, minutes and seconds below an hour, hours and minutes beyond.
@@ -43,13 +65,13 @@ pub(crate) fn duration(seconds: f64) -> String {
         return NONE.into();
     }
     if seconds < 10.0 {
-        return format!("{seconds:.1} s");
+        return format!("{seconds:.1}\u{a0}s");
     }
     let whole = seconds.round() as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, s) => format!("{s} s"),
-        (0, m, s) => format!("{m} min {s} s"),
-        (h, m, _) => format!("{h} h {m} min"),
+        (0, 0, s) => format!("{s}\u{a0}s"),
+        (0, m, s) => format!("{m}\u{a0}min\u{a0}{s}\u{a0}s"),
+        (h, m, _) => format!("{h}\u{a0}h\u{a0}{m}\u{a0}min"),
     }
 }
 
@@ -88,17 +110,28 @@ mod tests {
 
     #[test]
     fn a_spread_has_the_decimals_of_its_mean() {
-        assert_eq!(mean_and_spread(&[10.0, 10.4]), "10.2 ± 0.3");
-        assert_eq!(mean_and_spread(&[0.0, 0.0]), "0 ± 0");
+        assert_eq!(mean_and_spread(&[10.0, 10.4]), "10.2\u{a0}±\u{a0}0.3");
+        assert_eq!(mean_and_spread(&[0.0, 0.0]), "0\u{a0}±\u{a0}0");
         assert_eq!(mean_and_spread(&[5.0]), "5.00");
         assert_eq!(mean_and_spread(&[f64::NAN]), "–");
     }
 
     #[test]
+    fn levels_and_logits_have_the_digits_they_need() {
+        assert_eq!(level(0.05), "0.05");
+        assert_eq!(level(802f64.ln()), "6.69");
+        assert_eq!(level(100.0), "100");
+        assert_eq!(level(0.0), "0");
+        assert_eq!(logit(12.26), "12.3");
+        assert_eq!(logit(-0.01), "0.0");
+        assert_eq!(logit(f64::NAN), "–");
+    }
+
+    #[test]
     fn durations_read_as_spoken() {
-        assert_eq!(duration(4.25), "4.2 s");
-        assert_eq!(duration(72.4), "1 min 12 s");
-        assert_eq!(duration(7260.0), "2 h 1 min");
+        assert_eq!(duration(4.25), "4.2\u{a0}s");
+        assert_eq!(duration(72.4), "1\u{a0}min\u{a0}12\u{a0}s");
+        assert_eq!(duration(7260.0), "2\u{a0}h\u{a0}1\u{a0}min");
         assert_eq!(duration(f64::NAN), "–");
     }
 }

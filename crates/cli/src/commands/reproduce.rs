@@ -12,9 +12,6 @@ use super::{Failure, print, stop_on_interrupt};
 use crate::args::{self, ReproduceArgs};
 use crate::progress::{duration, watch};
 
-/// Steps that are timed for an estimate.
-const ESTIMATE_STEPS: u64 = 3;
-
 pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     let scale = match args.scale {
         args::Scale::Quick => Scale::Quick,
@@ -28,9 +25,10 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         let mut text = String::new();
         for figure in wanted {
             let _ = writeln!(text, "{}  {}: {}", figure.name, figure.title, figure.claim);
-            for experiment in &experiments {
-                let _ = writeln!(text, "      {}", estimate(experiment, resources)?);
-            }
+        }
+        let _ = writeln!(text, "made of");
+        for experiment in &experiments {
+            let _ = writeln!(text, "  {}", estimate(experiment, resources)?);
         }
         return print(&text);
     }
@@ -92,13 +90,12 @@ fn complain_of(jobs: &[Job<'_>], outcomes: &[Outcome]) -> Result<(), Failure> {
     )))
 }
 
-/// One experiment of a figure, with its time here, from a few timed steps.
+/// One experiment of a figure, with its time here, from some timed steps.
 fn estimate(experiment: &Experiment, resources: Resources) -> Result<String, Failure> {
     let spec = &experiment.spec;
     let seeds = spec.seeds.len();
-    // Larger models share their steps among the threads, one run at a time.
-    let timed = if experiment.shares_steps() { 1 } else { seeds.min(2) };
-    let timed = retrodict_lab::bench(experiment, timed, resources, Some(ESTIMATE_STEPS), || 0)
+    let (at_once, _) = resources.divide(experiment.step_flops(), seeds);
+    let timed = retrodict_lab::bench(experiment, at_once, resources, None, || 0)
         .map_err(Failure::failed)?;
     let sentences = experiment.dataset(0).map_err(Failure::failed)?.train.len();
     let steps = spec.train.epochs * sentences.div_ceil(experiment.batch_size(sentences)) as u64;

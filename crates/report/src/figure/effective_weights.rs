@@ -86,7 +86,7 @@ fn block(weights: &EffectiveWeights, columns: usize, colors: ColorMap) -> Drawin
             let note = p.margin.filter(|m| m.is_finite());
             HeatmapPanel {
                 title: &p.title,
-                note: &note.map_or(String::new(), |m| format!("margin {}", text::number(m))),
+                note: &note.map_or(String::new(), |m| format!("margin {}", text::logit(m))),
                 row_label: &p.row_label,
                 column_label: &p.column_label,
                 rows: p.rows,
@@ -117,7 +117,7 @@ fn alt(variants: &[EffectiveWeights]) -> String {
             .panels
             .iter()
             .map(|p| {
-                let margin = text::number(p.margin.unwrap_or(f64::NAN));
+                let margin = p.margin.map_or(text::NONE.into(), text::logit);
                 format!("{}: margin of the diagonal {margin}", p.title)
             })
             .collect();

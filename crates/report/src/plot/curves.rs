@@ -184,15 +184,25 @@ fn label_level(
 ) {
     let width = text_width(&level.label, TICK_SIZE);
     let left = area.x + 6.0;
-    let right = (area.right() - width - 4.0).max(left);
-    let candidates = [(right, at - 5.0), (right, at + 13.0), (left, at - 5.0), (left, at + 13.0)];
-    let clearance = |&(x, base): &(f64, f64)| {
+    let right = area.right() - 4.0;
+    let (above, below) = (at - 5.0, at + 13.0);
+    let candidates = [
+        (right, above, Anchor::End),
+        (right, below, Anchor::End),
+        (left, above, Anchor::Start),
+        (left, below, Anchor::Start),
+    ];
+    let clearance = |&(x, base, anchor): &(f64, f64, Anchor)| {
+        let start = if anchor == Anchor::End { x - width } else { x };
         let middle = base - 4.0;
         if middle - 6.0 < area.y || middle + 6.0 > area.bottom() {
             return -1.0;
         }
         // Beyond 25 units every place is as good as another: the first of them is taken.
-        lines.iter().filter_map(|line| distance(line, (x, x + width), middle)).fold(25.0, f64::min)
+        lines
+            .iter()
+            .filter_map(|line| distance(line, (start, start + width), middle))
+            .fold(25.0, f64::min)
     };
     let mut best = (candidates[0], clearance(&candidates[0]));
     for candidate in &candidates[1..] {
@@ -201,8 +211,8 @@ fn label_level(
             best = (*candidate, clear);
         }
     }
-    let (x, base) = best.0;
-    drawing.text(x, base, &level.label, Style::new(TICK_SIZE, SOFT));
+    let (x, base, anchor) = best.0;
+    drawing.text(x, base, &level.label, Style::new(TICK_SIZE, SOFT).anchor(anchor));
 }
 
 /// The least vertical distance between a line and the height `y` within a span of x.
