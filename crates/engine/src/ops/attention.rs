@@ -9,7 +9,7 @@ use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::SUM_LANES;
+use crate::ops::{SUM_LANES, lanes, lanes_mut};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 
@@ -56,9 +56,14 @@ impl Sizes {
         i * self.keys + j
     }
 
-    /// The lanes of a position from `first` on.
-    fn at(&self, position: usize, first: usize) -> Range<usize> {
-        let start = position * self.lanes + first;
+    /// Where lane number `first` of a position stands in its row.
+    fn at(&self, position: usize, first: usize) -> usize {
+        position * self.lanes + first
+    }
+
+    /// The sixteen lanes from there on.
+    fn range(&self, position: usize, first: usize) -> Range<usize> {
+        let start = self.at(position, first);
         start..start + SUM_LANES
     }
 }
@@ -167,12 +172,12 @@ for_every_isa! {
         let base = head * s.queries * s.keys;
         for i in 0..s.queries {
             for first in (0..s.lanes).step_by(SUM_LANES) {
-                let lanes = first..first + SUM_LANES;
+                let range = first..first + SUM_LANES;
                 let mut highest = [T::from_f64(f64::NEG_INFINITY); SUM_LANES];
                 for j in s.seen(i) {
                     let mut score = [T::ZERO; SUM_LANES];
                     for f in features.clone() {
-                        let (q, k) = (&q.row(f)[s.at(i, first)], &k.row(f)[s.at(j, first)]);
+                        let (q, k) = (lanes(q.row(f), s.at(i, first)), lanes(k.row(f), s.at(j, first)));
                         for l in 0..SUM_LANES {
                             score[l] += q[l] * k[l];
                         }
@@ -181,18 +186,18 @@ for_every_isa! {
                         score[l] *= scale;
                         highest[l] = score[l].larger(highest[l]);
                     }
-                    saved.part_mut(base + s.row(i, j), lanes.clone()).copy_from_slice(&score);
+                    *lanes_mut(saved.part_mut(base + s.row(i, j), range.clone())) = score;
                 }
                 let mut total = [T::ZERO; SUM_LANES];
                 for j in s.seen(i) {
-                    let p = saved.part_mut(base + s.row(i, j), lanes.clone());
+                    let p = lanes_mut(saved.part_mut(base + s.row(i, j), range.clone()));
                     for l in 0..SUM_LANES {
                         p[l] = (p[l] - highest[l]).exp();
                         total[l] += p[l];
                     }
                 }
                 for j in s.seen(i) {
-                    let p = saved.part_mut(base + s.row(i, j), lanes.clone());
+                    let p = lanes_mut(saved.part_mut(base + s.row(i, j), range.clone()));
                     for l in 0..SUM_LANES {
                         p[l] = p[l] / total[l];
                     }
@@ -200,20 +205,17 @@ for_every_isa! {
                 for f in features.clone() {
                     let mut sum = [T::ZERO; SUM_LANES];
                     for j in s.seen(i) {
-                        let v = &v.row(f)[s.at(j, first)];
+                        let v = lanes(v.row(f), s.at(j, first));
                         let factor = factors.map(|start| {
-                            let mut factor = [T::ZERO; SUM_LANES];
-                            let row = start + base + s.row(i, j);
-                            factor.copy_from_slice(saved.part_mut(row, lanes.clone()));
-                            factor
+                            *lanes_mut(saved.part_mut(start + base + s.row(i, j), range.clone()))
                         });
-                        let p = saved.part_mut(base + s.row(i, j), lanes.clone());
+                        let p = lanes_mut(saved.part_mut(base + s.row(i, j), range.clone()));
                         for l in 0..SUM_LANES {
                             let kept = factor.map_or(p[l], |factor| p[l] * factor[l]);
                             sum[l] += kept * v[l];
                         }
                     }
-                    out.part_mut(f, s.at(i, first)).copy_from_slice(&sum);
+                    *lanes_mut(out.part_mut(f, s.range(i, first))) = sum;
                 }
             }
         }
@@ -229,31 +231,30 @@ for_every_isa! {
         let base = head * s.queries * s.keys;
         for i in 0..s.queries {
             for first in (0..s.lanes).step_by(SUM_LANES) {
-                let lanes = first..first + SUM_LANES;
                 let mut mean = [T::ZERO; SUM_LANES];
                 for j in s.seen(i) {
                     let mut dp = [T::ZERO; SUM_LANES];
                     for f in features.clone() {
-                        let (dy, v) = (&dy.row(f)[s.at(i, first)], &v.row(f)[s.at(j, first)]);
+                        let (dy, v) = (lanes(dy.row(f), s.at(i, first)), lanes(v.row(f), s.at(j, first)));
                         for l in 0..SUM_LANES {
                             dp[l] += dy[l] * v[l];
                         }
                     }
                     if let Some(start) = factors {
-                        let factor = &kept.row(start + base + s.row(i, j))[lanes.clone()];
+                        let factor = lanes(kept.row(start + base + s.row(i, j)), first);
                         for l in 0..SUM_LANES {
                             dp[l] *= factor[l];
                         }
                     }
-                    let p = &kept.row(base + s.row(i, j))[lanes.clone()];
+                    let p = lanes(kept.row(base + s.row(i, j)), first);
                     for l in 0..SUM_LANES {
                         mean[l] += p[l] * dp[l];
                     }
-                    scores[s.at(s.row(i, j), first)].copy_from_slice(&dp);
+                    *lanes_mut(&mut scores[s.range(s.row(i, j), first)]) = dp;
                 }
                 for j in s.seen(i) {
-                    let p = &kept.row(base + s.row(i, j))[lanes.clone()];
-                    let ds = &mut scores[s.at(s.row(i, j), first)];
+                    let p = lanes(kept.row(base + s.row(i, j)), first);
+                    let ds = lanes_mut(&mut scores[s.range(s.row(i, j), first)]);
                     for l in 0..SUM_LANES {
                         ds[l] = p[l] * (ds[l] - mean[l]) * scale;
                     }
@@ -271,12 +272,12 @@ for_every_isa! {
                 for first in (0..s.lanes).step_by(SUM_LANES) {
                     let mut sum = [T::ZERO; SUM_LANES];
                     for j in s.seen(i) {
-                        let (k, ds) = (&k.row(f)[s.at(j, first)], &scores[s.at(s.row(i, j), first)]);
+                        let (k, ds) = (lanes(k.row(f), s.at(j, first)), lanes(scores, s.at(s.row(i, j), first)));
                         for l in 0..SUM_LANES {
                             sum[l] += ds[l] * k[l];
                         }
                     }
-                    let out = dq.part_mut(f, s.at(i, first));
+                    let out = lanes_mut(dq.part_mut(f, s.range(i, first)));
                     for l in 0..SUM_LANES {
                         out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
                     }
@@ -294,12 +295,12 @@ for_every_isa! {
                 for first in (0..s.lanes).step_by(SUM_LANES) {
                     let mut sum = [T::ZERO; SUM_LANES];
                     for i in (0..s.queries).filter(|i| s.seen(*i).contains(&j)) {
-                        let (q, ds) = (&q.row(f)[s.at(i, first)], &scores[s.at(s.row(i, j), first)]);
+                        let (q, ds) = (lanes(q.row(f), s.at(i, first)), lanes(scores, s.at(s.row(i, j), first)));
                         for l in 0..SUM_LANES {
                             sum[l] += ds[l] * q[l];
                         }
                     }
-                    let out = dk.part_mut(f, s.at(j, first));
+                    let out = lanes_mut(dk.part_mut(f, s.range(j, first)));
                     for l in 0..SUM_LANES {
                         out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
                     }
@@ -317,20 +318,19 @@ for_every_isa! {
         for f in head * s.width..(head + 1) * s.width {
             for j in 0..s.keys {
                 for first in (0..s.lanes).step_by(SUM_LANES) {
-                    let lanes = first..first + SUM_LANES;
-                    let mut sum = [T::ZERO; SUM_LANES];
+                        let mut sum = [T::ZERO; SUM_LANES];
                     for i in (0..s.queries).filter(|i| s.seen(*i).contains(&j)) {
-                        let dy = &dy.row(f)[s.at(i, first)];
-                        let p = &kept.row(base + s.row(i, j))[lanes.clone()];
+                        let dy = lanes(dy.row(f), s.at(i, first));
+                        let p = lanes(kept.row(base + s.row(i, j)), first);
                         let factor = factors.map(|start| {
-                            &kept.row(start + base + s.row(i, j))[lanes.clone()]
+                            lanes(kept.row(start + base + s.row(i, j)), first)
                         });
                         for l in 0..SUM_LANES {
                             let kept = factor.map_or(p[l], |factor| p[l] * factor[l]);
                             sum[l] += kept * dy[l];
                         }
                     }
-                    let out = dv.part_mut(f, s.at(j, first));
+                    let out = lanes_mut(dv.part_mut(f, s.range(j, first)));
                     for l in 0..SUM_LANES {
                         out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
                     }

@@ -6,7 +6,7 @@ use crate::graph::{Graph, ParameterId, Value};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::{SUM_LANES, put, sum};
+use crate::ops::{SUM_LANES, lanes, lanes_mut, put, sum};
 use crate::scalar::Scalar;
 
 struct LayerNorm {
@@ -78,39 +78,36 @@ for_every_isa! {
         x: Matrix<'_, T>, gain: &[T], bias: &[T], epsilon: T, y: MatrixMut<'_, T>,
         saved: MatrixMut<'_, T>, columns: Range<usize>,
     ) {
-        let mut y = y;
-        let mut saved = saved;
+        let (mut y, mut saved) = (y, saved);
         let over = T::ONE / T::from_f64(x.rows as f64);
         for first in columns.step_by(SUM_LANES) {
-            let lanes = first..first + SUM_LANES;
+            let range = first..first + SUM_LANES;
             let mut mean = [T::ZERO; SUM_LANES];
             for f in 0..x.rows {
-                for (mean, x) in mean.iter_mut().zip(&x.row(f)[lanes.clone()]) {
-                    *mean += *x;
+                let x = lanes(x.row(f), first);
+                for i in 0..SUM_LANES {
+                    mean[i] += x[i];
                 }
             }
-            for mean in &mut mean {
-                *mean *= over;
-            }
+            let mean = mean.map(|sum| sum * over);
             let mut variance = [T::ZERO; SUM_LANES];
             for f in 0..x.rows {
-                let x = &x.row(f)[lanes.clone()];
-                for ((variance, x), mean) in variance.iter_mut().zip(x).zip(&mean) {
-                    let centred = *x - *mean;
-                    *variance += centred * centred;
+                let x = lanes(x.row(f), first);
+                for i in 0..SUM_LANES {
+                    let centred = x[i] - mean[i];
+                    variance[i] += centred * centred;
                 }
             }
-            let rstd = variance.map(|v| T::ONE / (v * over + epsilon).sqrt());
-            for f in 0..x.rows {
-                let (gain, bias) = (gain[f], bias[f]);
-                let x = &x.row(f)[lanes.clone()];
-                let y = y.part_mut(f, lanes.clone());
-                for (((y, x), mean), rstd) in y.iter_mut().zip(x).zip(&mean).zip(&rstd) {
-                    *y = (*x - *mean) * *rstd * gain + bias;
+            let rstd = variance.map(|sum| T::ONE / (sum * over + epsilon).sqrt());
+            for (f, (gain, bias)) in gain.iter().zip(bias).enumerate() {
+                let x = lanes(x.row(f), first);
+                let y = lanes_mut(y.part_mut(f, range.clone()));
+                for i in 0..SUM_LANES {
+                    y[i] = (x[i] - mean[i]) * rstd[i] * *gain + *bias;
                 }
             }
-            saved.part_mut(0, lanes.clone()).copy_from_slice(&mean);
-            saved.part_mut(1, lanes).copy_from_slice(&rstd);
+            *lanes_mut(saved.part_mut(0, range.clone())) = mean;
+            *lanes_mut(saved.part_mut(1, range)) = rstd;
         }
     }
 
@@ -123,12 +120,11 @@ for_every_isa! {
         let Target { matrix: mut dx, accumulate } = target;
         let over = T::ONE / T::from_f64(x.rows as f64);
         for first in columns.step_by(SUM_LANES) {
-            let lanes = first..first + SUM_LANES;
-            let (mean, rstd) = (&kept.row(0)[lanes.clone()], &kept.row(1)[lanes.clone()]);
+            let (mean, rstd) = (lanes(kept.row(0), first), lanes(kept.row(1), first));
             let mut sum_g = [T::ZERO; SUM_LANES];
             let mut sum_gx = [T::ZERO; SUM_LANES];
             for (f, gain) in gain.iter().enumerate() {
-                let (x, dy) = (&x.row(f)[lanes.clone()], &dy.row(f)[lanes.clone()]);
+                let (x, dy) = (lanes(x.row(f), first), lanes(dy.row(f), first));
                 for i in 0..SUM_LANES {
                     let g = dy[i] * *gain;
                     sum_g[i] += g;
@@ -136,16 +132,22 @@ for_every_isa! {
                 }
             }
             for i in 0..SUM_LANES {
-                sum_g[i] *= over;
-                sum_gx[i] = sum_gx[i] * over * rstd[i] * rstd[i];
+                sum_g[i] = sum_g[i] * over * rstd[i];
+                sum_gx[i] = sum_gx[i] * over * rstd[i] * rstd[i] * rstd[i];
             }
             for (f, gain) in gain.iter().enumerate() {
-                let (x, dy) = (&x.row(f)[lanes.clone()], &dy.row(f)[lanes.clone()]);
-                let dx = dx.part_mut(f, lanes.clone());
+                let (x, dy) = (lanes(x.row(f), first), lanes(dy.row(f), first));
+                let dx = lanes_mut(dx.part_mut(f, first..first + SUM_LANES));
+                let mut term = [T::ZERO; SUM_LANES];
                 for i in 0..SUM_LANES {
-                    let term = rstd[i]
-                        * (dy[i] * *gain - sum_g[i] - (x[i] - mean[i]) * sum_gx[i]);
-                    dx[i] = if accumulate { dx[i] + term } else { term };
+                    term[i] = dy[i] * *gain * rstd[i] - sum_g[i] - (x[i] - mean[i]) * sum_gx[i];
+                }
+                if accumulate {
+                    for i in 0..SUM_LANES {
+                        dx[i] += term[i];
+                    }
+                } else {
+                    *dx = term;
                 }
             }
         }
@@ -156,14 +158,11 @@ for_every_isa! {
         features: Range<usize>,
     ) {
         let Target { matrix: mut dg, accumulate } = target;
-        let (mean, rstd) = (kept.row(0), kept.row(1));
         for f in features {
-            let (x, dy) = (x.row(f), dy.row(f));
             let mut sums = [T::ZERO; SUM_LANES];
-            for first in (0..dy.len()).step_by(SUM_LANES) {
-                let lanes = first..first + SUM_LANES;
-                let (x, dy) = (&x[lanes.clone()], &dy[lanes.clone()]);
-                let (mean, rstd) = (&mean[lanes.clone()], &rstd[lanes]);
+            for first in (0..dy.columns).step_by(SUM_LANES) {
+                let (x, dy) = (lanes(x.row(f), first), lanes(dy.row(f), first));
+                let (mean, rstd) = (lanes(kept.row(0), first), lanes(kept.row(1), first));
                 for i in 0..SUM_LANES {
                     sums[i] += dy[i] * (x[i] - mean[i]) * rstd[i];
                 }

@@ -18,6 +18,24 @@ use crate::scalar::Scalar;
 /// Numbers that are summed side by side: the lanes of the widest register.
 const SUM_LANES: usize = 16;
 
+/// Sixteen numbers of a row: an array, whose length the compiler knows.
+#[inline(always)]
+fn lanes<T>(row: &[T], first: usize) -> &[T; SUM_LANES] {
+    match row[first..].first_chunk() {
+        Some(lanes) => lanes,
+        None => unreachable!("rows are padded to whole lanes"),
+    }
+}
+
+/// The same, to be written.
+#[inline(always)]
+fn lanes_mut<T>(row: &mut [T]) -> &mut [T; SUM_LANES] {
+    match row.first_chunk_mut() {
+        Some(lanes) => lanes,
+        None => unreachable!("rows are padded to whole lanes"),
+    }
+}
+
 /// The sum, in a fixed order whatever the processor: sixteen sums side by side, then a tree.
 #[inline(always)]
 fn sum<T: Scalar>(numbers: &[T]) -> T {
