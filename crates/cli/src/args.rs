@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use retrodict_lab::Resources;
+use retrodict_lab::{Isa, Resources};
 
 /// A laboratory for the training dynamics behind the reversal curse.
 ///
@@ -16,6 +16,9 @@ use retrodict_lab::Resources;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Instruction set of the kernels: avx512, avx2 or portable [default: the best there is]
+    #[arg(long, global = true, value_name = "SET")]
+    pub(crate) isa: Option<Isa>,
 }
 
 const EXAMPLES: &str = "Examples:

@@ -11,12 +11,17 @@ use clap::Parser as _;
 
 use args::{Arguments, Command};
 use commands::Failure;
+use retrodict_lab::Isa;
 
 /// Exit status of a process that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    if let Some(Err(error)) = arguments.isa.map(Isa::choose) {
+        return complain(&error.to_string(), 2);
+    }
+    let result = match arguments.command {
         Command::Reproduce(args) => commands::reproduce(&args),
         Command::Run(args) => commands::run(&args),
         Command::Spec(args) => commands::spec(&args),

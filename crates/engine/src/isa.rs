@@ -1,6 +1,10 @@
 //! Which instruction set the kernels run on, found when the program starts.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::OnceLock;
+
+use thiserror::Error;
 
 /// An instruction set that the kernels have been compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,11 +17,59 @@ pub enum Isa {
     Portable,
 }
 
+/// What programs are compiled for, once it has been asked.
+static CHOSEN: OnceLock<Isa> = OnceLock::new();
+
+/// An instruction set that cannot be chosen.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum IsaError {
+    /// There is none of that name.
+    #[error("there is no instruction set `{0}`; there are avx512, avx2 and portable")]
+    Unknown(String),
+    /// The processor lacks it.
+    #[error("this processor does not have {0}; it has {1}")]
+    Unavailable(Isa, String),
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Isa::Avx512 => "avx512",
+            Isa::Avx2 => "avx2",
+            Isa::Portable => "portable",
+        })
+    }
+}
+
+impl FromStr for Isa {
+    type Err = IsaError;
+
+    fn from_str(name: &str) -> Result<Isa, IsaError> {
+        let all = [Isa::Avx512, Isa::Avx2, Isa::Portable];
+        let found = all.into_iter().find(|isa| isa.to_string() == name);
+        found.ok_or_else(|| IsaError::Unknown(name.to_owned()))
+    }
+}
+
 impl Isa {
-    /// The best that this processor has.
+    /// The best that this processor has, or the one that was [chosen](Isa::choose).
     pub fn detect() -> Isa {
-        static FOUND: OnceLock<Isa> = OnceLock::new();
-        *FOUND.get_or_init(|| Isa::available()[0])
+        *CHOSEN.get_or_init(|| Isa::available()[0])
+    }
+
+    /// Compiles all programs of this process for this instruction set. Only the first choice
+    /// counts, and none after a program was compiled.
+    ///
+    /// # Errors
+    /// [`IsaError::Unavailable`] if the processor does not have it.
+    pub fn choose(self) -> Result<(), IsaError> {
+        let available = Isa::available();
+        if !available.contains(&self) {
+            let names: Vec<String> = available.iter().map(Isa::to_string).collect();
+            return Err(IsaError::Unavailable(self, names.join(", ")));
+        }
+        CHOSEN.get_or_init(|| self);
+        Ok(())
     }
 
     /// All that this processor has, the best first.

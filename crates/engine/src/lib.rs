@@ -54,7 +54,7 @@ mod team;
 mod vector;
 
 pub use graph::{Graph, Indices, Initial, Parameter, ParameterId, Value, View, Weights};
-pub use isa::Isa;
+pub use isa::{Isa, IsaError};
 pub use ops::Orientation;
 pub use optim::{Optimizer, Rule};
 pub use parameters::{Gradients, Parameters};

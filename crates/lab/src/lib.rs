@@ -21,6 +21,7 @@ pub use bench::{Bench, bench};
 pub use experiment::{Experiment, ExperimentError};
 pub use progress::{Progress, Snapshot};
 pub use result::{RunResult, last_effective_weights};
+pub use retrodict_engine::{Isa, IsaError};
 pub use run::{Outcome, run};
 pub use schedule::{Job, Resources, run_all};
 

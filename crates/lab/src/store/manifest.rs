@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::SystemTime;
 
+use retrodict_engine::Isa;
 use serde::{Deserialize, Serialize};
 
 use super::{atomic, error::StoreError};
@@ -34,6 +35,8 @@ pub struct Machine {
     pub cores: usize,
     /// The operating system.
     pub os: String,
+    /// The instruction set that the kernels used.
+    pub isa: String,
 }
 
 impl Machine {
@@ -43,6 +46,7 @@ impl Machine {
             cpu: cpu_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             cores: thread::available_parallelism().map_or(1, |cores| cores.get()),
             os: std::env::consts::OS.to_owned(),
+            isa: Isa::detect().to_string(),
         }
     }
 }
