@@ -148,8 +148,8 @@ fn weights(variant: &str, seen: f32, unseen: f32) -> EffectiveWeights {
         panels: vec![
             panel("train_xy", "train, x → y", 140, seen, -0.3),
             panel("train_yx", "train, y → x", 140, seen - 0.3, -0.3),
-            panel("held_out_seen", "held-out, seen", 60, seen, -0.4),
-            panel("held_out_unseen", "held-out, unseen", 60, unseen, -2.6),
+            panel("held_out_seen", "held-out, seen direction", 60, seen, -0.4),
+            panel("held_out_unseen", "held-out, unseen direction", 60, unseen, -2.6),
         ],
     }
 }

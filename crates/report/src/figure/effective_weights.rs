@@ -41,7 +41,7 @@ pub struct WeightPanel {
 }
 
 /// Side of a panel's cells, in user units.
-const SIDE: f64 = 156.0;
+const SIDE: f64 = 158.0;
 const PANEL_GAP: (f64, f64) = (16.0, 10.0);
 const BAR_GAP: f64 = 14.0;
 const HEADING: f64 = 26.0;

@@ -6,7 +6,7 @@ use colorous::Gradient;
 
 use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::scale::Linear;
-use super::theme::{GRID, INK, LABEL_SIZE, SOFT, TICK_SIZE, TITLE_SIZE};
+use super::theme::{GRID, INK, LABEL_SIZE, SOFT, TICK_SIZE};
 
 /// Perceptually even, and read alike with every kind of colour vision.
 pub const GRADIENT: Gradient = colorous::VIRIDIS;
@@ -82,7 +82,7 @@ impl HeatmapPanel<'_> {
         let mut drawing = Drawing::new(ROOM_LEFT + side, ROOM_ABOVE + side + ROOM_BELOW);
         let area = Rect { x: ROOM_LEFT, y: ROOM_ABOVE, width: side, height: side };
         let (middle_x, middle_y) = (area.x + side / 2.0, area.y + side / 2.0);
-        drawing.text(area.x, 12.0, self.title, Style::new(TITLE_SIZE, INK));
+        drawing.text(area.x, 12.0, self.title, Style::new(LABEL_SIZE, INK));
         drawing.text(area.x, 28.0, self.note, Style::new(TICK_SIZE, SOFT));
         match cells_png(self, colors) {
             Some(png) => {

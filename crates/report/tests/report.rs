@@ -1,0 +1,323 @@
+//! What `write` leaves on disk.
+
+#![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use retrodict_report::{
+    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, Report, ReportError, Section,
+    SeedRow, WeightPanel, effective_weights, loss_curves, write,
+};
+use serde_json::{Value, json};
+
+const HOSTILE: &str =
+    "<script src=\"https://evil.example/x.js\">alert('1')</script>&amp;{{ 7 * 6 }}";
+
+/// A report in which every text is `text`, except where it names a file.
+fn report(text: &str) -> Report {
+    let curves = LossCurves {
+        variant: text.into(),
+        epochs: vec![1.0, 2.0],
+        train: vec![vec![6.5, 0.02], vec![6.6, 0.04]],
+        held_out: vec![vec![6.7, 10.0], vec![6.8, 10.5]],
+        uniform: 6.6875,
+        uniform_label: text.into(),
+    };
+    let weights = EffectiveWeights {
+        variant: text.into(),
+        panels: vec![WeightPanel {
+            group: text.into(),
+            title: text.into(),
+            row_label: text.into(),
+            column_label: text.into(),
+            rows: 2,
+            columns: 2,
+            values: vec![11.5, -0.25, 0.0, 12.0],
+            margin: Some(11.875),
+        }],
+    };
+    Report {
+        title: text.into(),
+        version: "0.1.0".into(),
+        commit: text.into(),
+        scale: "quick".into(),
+        seeds: 2,
+        wall_seconds: 48.25,
+        machine: text.into(),
+        sections: vec![Section {
+            name: "reversal".into(),
+            heading: text.into(),
+            finding: text.into(),
+            figures: vec![
+                loss_curves("fig1", text, &[curves]),
+                effective_weights("fig2", text, 2, &[weights]),
+            ],
+            claims: vec![
+                Claim::measured(
+                    "reversal.held_out_nll",
+                    text,
+                    "paper, figure 1",
+                    vec![10.0, 10.5],
+                    Comparator::AtLeast,
+                    6.6875,
+                ),
+                Claim::measured(
+                    "reversal.asymmetry",
+                    text,
+                    text,
+                    vec![f64::NAN, 1.0],
+                    Comparator::Greater,
+                    0.9,
+                ),
+            ],
+            experiments: vec![Experiment {
+                name: "reversal-quick".into(),
+                label: text.into(),
+                hash: text.into(),
+                spec_toml: text.into(),
+                measures: vec![text.into(), "asymmetry".into()],
+                rows: vec![
+                    SeedRow { seed: 7, status: text.into(), values: vec![0.02, 1.0] },
+                    SeedRow { seed: 8, status: "diverged".into(), values: vec![f64::NAN] },
+                ],
+                wall_seconds: 24.0,
+                machine: text.into(),
+            }],
+        }],
+    }
+}
+
+fn files_below(dir: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![dir.to_path_buf()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(path.strip_prefix(dir).unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    found
+}
+
+fn written(text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let page = write(dir.path(), &report(text)).unwrap();
+    assert_eq!(page, dir.path().join("index.html"));
+    let html = fs::read_to_string(page).unwrap();
+    (dir, html)
+}
+
+#[test]
+fn every_file_is_written_and_nothing_else() {
+    let (dir, _) = written("plain");
+    let expected = [
+        "figures/fig1.png",
+        "figures/fig1.svg",
+        "figures/fig2.png",
+        "figures/fig2.svg",
+        "index.html",
+        "summary.json",
+        "tables/fig1.csv",
+        "tables/fig2.csv",
+        "tables/reversal-quick-seeds.csv",
+    ];
+    let expected: BTreeSet<String> = expected.map(String::from).into();
+    assert_eq!(files_below(dir.path()), expected);
+    // Once more over what stands: the same files with the same content.
+    let read = || expected.iter().map(|f| fs::read(dir.path().join(f)).unwrap());
+    let before: Vec<_> = read().collect();
+    write(dir.path(), &report("plain")).unwrap();
+    assert_eq!(files_below(dir.path()), expected);
+    assert!(before.iter().eq(read().collect::<Vec<_>>().iter()));
+}
+
+#[test]
+fn the_summary_is_as_the_command_line_promises() {
+    let (dir, _) = written("plain");
+    let summary: Value =
+        serde_json::from_slice(&fs::read(dir.path().join("summary.json")).unwrap()).unwrap();
+    let figure = |name: &str| {
+        json!({
+            "name": name,
+            "title": "plain",
+            "svg": format!("figures/{name}.svg"),
+            "png": format!("figures/{name}.png"),
+            "table": format!("tables/{name}.csv"),
+        })
+    };
+    assert_eq!(
+        summary,
+        json!({
+            "version": "0.1.0",
+            "commit": "plain",
+            "scale": "quick",
+            "seeds": 2,
+            "wall_seconds": 48.25,
+            "claims": [
+                {
+                    "id": "reversal.held_out_nll",
+                    "claim": "plain",
+                    "source": "paper, figure 1",
+                    "value": 10.25,
+                    "spread": 0.125f64.sqrt(),
+                    "values": [10.0, 10.5],
+                    "comparator": ">=",
+                    "threshold": 6.6875,
+                    "holds": true,
+                },
+                {
+                    "id": "reversal.asymmetry",
+                    "claim": "plain",
+                    "source": "plain",
+                    "value": 1.0,
+                    "spread": null,
+                    "values": [null, 1.0],
+                    "comparator": ">",
+                    "threshold": 0.9,
+                    "holds": false,
+                },
+            ],
+            "figures": [figure("fig1"), figure("fig2")],
+        })
+    );
+}
+
+#[test]
+fn a_claim_holds_only_on_every_seed() {
+    let holds = |values: &[f64], comparator| {
+        Claim::measured("a.b", "", "", values.to_vec(), comparator, 1.0).holds
+    };
+    assert!(holds(&[1.0, 2.0], Comparator::AtLeast));
+    assert!(!holds(&[1.0, 2.0], Comparator::Greater));
+    assert!(!holds(&[0.5, 9.0], Comparator::AtLeast), "the mean alone does not do");
+    assert!(holds(&[0.5, 1.0], Comparator::AtMost));
+    assert!(!holds(&[0.5, 1.0], Comparator::Less));
+    assert!(holds(&[1.0, 1.0], Comparator::Equal));
+    assert!(!holds(&[1.0, f64::NAN], Comparator::Equal));
+    assert!(!holds(&[], Comparator::AtLeast), "nothing measured, nothing held");
+}
+
+#[test]
+fn tables_hold_the_numbers_drawn() {
+    let (dir, _) = written("a \"b\", c");
+    let read = |name: &str| fs::read_to_string(dir.path().join("tables").join(name)).unwrap();
+    let quoted = "\"a \"\"b\"\", c\"";
+    let fig1 = read("fig1.csv");
+    let lines: Vec<&str> = fig1.lines().collect();
+    assert_eq!(lines[0], "variant,split,epoch,nll_mean,nll_std,seeds,uniform_nll");
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines[4], format!("{quoted},held-out,2,10.25,{},2,6.6875", 0.125f64.sqrt()));
+    let fig2 = read("fig2.csv");
+    assert_eq!(
+        fig2.lines().collect::<Vec<_>>(),
+        [
+            "variant,group,row,column,logit".to_owned(),
+            format!("{quoted},{quoted},0,0,11.5"),
+            format!("{quoted},{quoted},0,1,-0.25"),
+            format!("{quoted},{quoted},1,0,0"),
+            format!("{quoted},{quoted},1,1,12"),
+        ]
+    );
+    let seeds = read("reversal-quick-seeds.csv");
+    assert_eq!(seeds.lines().nth(1), Some(&*format!("7,{quoted},0.02,1")));
+    assert_eq!(seeds.lines().nth(2), Some("8,diverged,,"));
+}
+
+/// Everything in the page that is markup: what stands between `<` and `>`.
+fn tags(html: &str) -> impl Iterator<Item = &str> {
+    html.split('<').skip(1).filter_map(|part| part.split('>').next())
+}
+
+/// What a browser reads in an attribute or a text.
+fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#x27;", "'")
+        .replace("&#x2f;", "/")
+        .replace("&amp;", "&")
+}
+
+/// The values of everything that can make a browser fetch something.
+fn references(html: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for tag in tags(html) {
+        for name in [" src=\"", " href=\"", " srcset=\"", " action=\"", " poster=\""] {
+            let values = tag.split(name).skip(1).filter_map(|part| part.split('"').next());
+            found.extend(values.map(unescaped));
+        }
+    }
+    let functions = html.split("url(").skip(1).filter_map(|part| part.split(')').next());
+    found.extend(functions.map(String::from));
+    found
+}
+
+#[test]
+fn the_page_fetches_nothing() {
+    let (dir, html) = written("plain");
+    let mut links = 0;
+    for reference in references(&html) {
+        if reference.starts_with("data:") || reference.starts_with('#') {
+            continue;
+        }
+        assert!(dir.path().join(&reference).is_file(), "{reference}");
+        links += 1;
+    }
+    // Three files for each figure, a table for the experiment, the summary.
+    assert_eq!(links, 8);
+    let elements = ["script", "link", "iframe", "object", "embed", "img", "base"];
+    assert!(tags(&html).all(|tag| !elements.iter().any(|element| tag.starts_with(element))));
+    assert!(!html.contains("http") && !html.contains("@import"));
+}
+
+#[test]
+fn hostile_text_is_shown_and_not_obeyed() {
+    let (_dir, html) = written(HOSTILE);
+    assert!(tags(&html).all(|tag| !tag.contains("script")), "no text becomes markup");
+    assert!(references(&html).iter().all(|reference| !reference.contains("https")));
+    assert!(html.contains("{{ 7 * 6 }}"), "no text is a template");
+    let shown = html
+        .split("<pre tabindex=\"0\">")
+        .nth(1)
+        .and_then(|rest| rest.split("</pre>").next())
+        .unwrap();
+    assert_eq!(unescaped(shown), HOSTILE, "the spec can be copied as it was");
+}
+
+#[test]
+fn names_that_are_no_file_names_are_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |change: fn(&mut Report)| {
+        let mut report = report("plain");
+        change(&mut report);
+        let error = write(dir.path(), &report).unwrap_err();
+        assert_eq!(files_below(dir.path()), BTreeSet::new());
+        error
+    };
+    for change in [
+        (|r| r.sections[0].figures[0].name = "../fig1".into()) as fn(&mut Report),
+        |r| r.sections[0].figures[0].name = String::new(),
+        |r| r.sections[0].experiments[0].name = "a/b".into(),
+        |r| r.sections[0].name = "Two words".into(),
+    ] {
+        assert!(matches!(refused(change), ReportError::Name(_)));
+    }
+    let twice = refused(|r| r.sections[0].figures[1].name = "fig1".into());
+    assert!(matches!(twice, ReportError::Duplicate(name) if name == "fig1"));
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("taken");
+    fs::write(&file, "a file").unwrap();
+    let error = write(&file, &report("plain")).unwrap_err().to_string();
+    assert!(error.contains("taken"), "{error}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "a file");
+}
