@@ -39,11 +39,11 @@ fn bits(trainer: &Trainer<f32>) -> Vec<u32> {
     trainer.parameters().iter().flat_map(|(_, v)| v.iter().map(|x| x.to_bits())).collect()
 }
 
-#[test]
-fn any_number_of_threads_gives_the_same_bits() {
+/// Trains on batches of two sizes with each number of threads.
+fn assert_threads_do_not_matter(decoder: &Decoder) {
     let sentences = sentences(70);
     let run = |threads| {
-        let mut trainer = trainer(&decoder(), threads);
+        let mut trainer = trainer(decoder, threads);
         for _ in 0..5 {
             for batch in sentences.chunks(40) {
                 trainer.step(batch.iter().map(Vec::as_slice));
@@ -55,6 +55,17 @@ fn any_number_of_threads_gives_the_same_bits() {
     for threads in [2, 3, 8] {
         assert!(one == run(threads), "{threads} threads differ");
     }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    assert_threads_do_not_matter(&decoder());
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits_with_rotary_positions() {
+    let position = PositionEncoding::Rotary { fraction: 0.5 };
+    assert_threads_do_not_matter(&Decoder { position, ..decoder() });
 }
 
 #[test]

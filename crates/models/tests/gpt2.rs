@@ -3,95 +3,27 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-use retrodict_engine::{Rule, Scalar};
-use retrodict_models::{Decoder, LossOn, Objective, PositionEncoding, Trainer, TrainerOptions};
-use safetensors::SafeTensors;
+mod common;
+
+use common::{ADAMW, Case};
+use retrodict_engine::Rule;
+use retrodict_models::{LossOn, PositionEncoding};
 
 const RECORD: &[u8] = include_bytes!("reference/gpt2.safetensors");
-const ADAMW: Rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
 
-struct Case {
-    name: &'static str,
-    record: SafeTensors<'static>,
-    decoder: Decoder,
-    objective: Objective,
-    sentences: Vec<Vec<u32>>,
-}
-
-impl Case {
-    fn all() -> Vec<Case> {
-        [
-            ("tied", 3, 1, LossOn::LastEntity, PositionEncoding::Absolute),
-            ("free", 3, 1, LossOn::LastEntity, PositionEncoding::Absolute),
-            ("sequence", 4, 1, LossOn::Sequence, PositionEncoding::Absolute),
-            ("entity2", 2, 2, LossOn::LastEntity, PositionEncoding::Absolute),
-            ("none", 2, 1, LossOn::LastEntity, PositionEncoding::None),
-            ("rotary", 2, 2, LossOn::LastEntity, PositionEncoding::Rotary { fraction: 0.5 }),
-        ]
-        .map(|(name, heads, entity_length, loss_on, position)| {
-            let record = SafeTensors::deserialize(RECORD).unwrap();
-            let shape =
-                |what: &str| record.tensor(&format!("{name}/{what}")).unwrap().shape().to_vec();
-            let wte = shape("initial/transformer.wte.weight");
-            let layers = (0..)
-                .take_while(|l| {
-                    record.tensor(&format!("{name}/initial/transformer.h.{l}.ln_1.weight")).is_ok()
-                })
-                .count();
-            let length = shape("tokens")[1];
-            let positions = match position {
-                PositionEncoding::Absolute => shape("initial/transformer.wpe.weight")[0],
-                PositionEncoding::None | PositionEncoding::Rotary { .. } => length,
-            };
-            let decoder = Decoder {
-                layers,
-                heads,
-                dim: wte[1],
-                vocab: wte[0],
-                positions,
-                position,
-                dropout: 0.0,
-                tie_head: name == "tied",
-                freeze_embeddings: false,
-            };
-            let tokens: Vec<u32> = record
-                .tensor(&format!("{name}/tokens"))
-                .unwrap()
-                .data()
-                .chunks(8)
-                .map(|b| i64::from_le_bytes(b.try_into().unwrap()) as u32)
-                .collect();
-            let sentences = tokens.chunks(length).map(<[u32]>::to_vec).collect();
-            let objective = Objective { sentence_length: length, entity_length, loss_on };
-            Case { name, record, decoder, objective, sentences }
-        })
-        .into()
-    }
-
-    fn numbers(&self, what: &str) -> Vec<f64> {
-        let tensor = self.record.tensor(&format!("{}/{what}", self.name)).unwrap();
-        tensor.data().chunks(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
-    }
-
-    fn trainer<T: Scalar>(&self, rule: Rule, rate: f64, threads: usize) -> Trainer<T> {
-        let options =
-            TrainerOptions { rule, rate, weight_decay: 0.01, init_seed: 0, noise_seed: 0, threads };
-        let mut trainer = Trainer::new(&self.decoder, self.objective, &options);
-        let names: Vec<String> = trainer.parameters().iter().map(|(p, _)| p.name.clone()).collect();
-        for (i, name) in names.iter().enumerate() {
-            let values = self.numbers(&format!("initial/{name}"));
-            let own = trainer.parameters_mut().values_mut(i);
-            assert_eq!(own.len(), values.len(), "{name}");
-            for (own, value) in own.iter_mut().zip(values) {
-                *own = T::from_f64(value);
-            }
-        }
-        trainer
-    }
-
-    fn batch(&self) -> impl ExactSizeIterator<Item = &[u32]> {
-        self.sentences.iter().map(Vec::as_slice)
-    }
+fn cases() -> Vec<Case> {
+    [
+        ("tied", 3, 1, LossOn::LastEntity, PositionEncoding::Absolute),
+        ("free", 3, 1, LossOn::LastEntity, PositionEncoding::Absolute),
+        ("sequence", 4, 1, LossOn::Sequence, PositionEncoding::Absolute),
+        ("entity2", 2, 2, LossOn::LastEntity, PositionEncoding::Absolute),
+        ("none", 2, 1, LossOn::LastEntity, PositionEncoding::None),
+        ("rotary", 2, 2, LossOn::LastEntity, PositionEncoding::Rotary { fraction: 0.5 }),
+    ]
+    .map(|(name, heads, entity_length, loss_on, position)| {
+        Case::read(RECORD, name, heads, entity_length, loss_on, position)
+    })
+    .into()
 }
 
 fn assert_close(name: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
@@ -103,7 +35,7 @@ fn assert_close(name: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
 
 #[test]
 fn logits_equal_theirs() {
-    for case in Case::all() {
+    for case in cases() {
         let mut trainer = case.trainer::<f64>(ADAMW, 0.01, 1);
         let theirs = case.numbers("logits");
         let (positions, vocab) = (case.objective.sentence_length - 1, case.decoder.vocab);
@@ -122,7 +54,7 @@ fn logits_equal_theirs() {
 
 #[test]
 fn every_gradient_equals_theirs_in_f64() {
-    for case in Case::all() {
+    for case in cases() {
         let mut trainer = case.trainer::<f64>(ADAMW, 0.01, 1);
         let mut seen = 0;
         for (p, gradient) in trainer.gradients(case.batch()).iter() {
@@ -138,7 +70,7 @@ fn every_gradient_equals_theirs_in_f64() {
 
 #[test]
 fn every_gradient_is_within_a_ten_thousandth_of_its_norm_in_f32() {
-    for case in Case::all() {
+    for case in cases() {
         let mut trainer = case.trainer::<f32>(ADAMW, 0.01, 1);
         let d = case.decoder.dim;
         for (p, gradient) in trainer.gradients(case.batch()).iter() {
@@ -163,9 +95,7 @@ fn ten_steps(case: &Case, optimizer: &str, rule: Rule, rate: f64, threads: usize
     let theirs = case.numbers(&format!("{optimizer}/losses"));
     for (step, expected) in theirs.iter().enumerate() {
         let before = trainer.parameters().iter().map(|(_, v)| v.to_vec()).collect::<Vec<_>>();
-        let scores = trainer.step(case.batch());
-        let loss = scores.iter().map(|s| s.nll).sum::<f64>()
-            / (scores.len() * case.objective.entity_length) as f64;
+        let loss = case.step(&mut trainer);
         if case.objective.loss_on == LossOn::LastEntity {
             assert_close(&format!("{} loss {step}", case.name), &[loss], &[*expected], 1e-9);
         }
@@ -179,7 +109,7 @@ fn ten_steps(case: &Case, optimizer: &str, rule: Rule, rate: f64, threads: usize
 
 #[test]
 fn ten_steps_of_adamw_equal_theirs() {
-    for case in Case::all() {
+    for case in cases() {
         for threads in [1, 2] {
             ten_steps(&case, "adamw", ADAMW, 0.01, threads);
         }
@@ -188,7 +118,7 @@ fn ten_steps_of_adamw_equal_theirs() {
 
 #[test]
 fn ten_steps_of_adam_and_of_sgd_equal_theirs() {
-    let free = &Case::all()[1];
+    let free = &cases()[1];
     let adam = Rule::Adam { betas: [0.9, 0.999], epsilon: 1e-8 };
     ten_steps(free, "adam", adam, 0.01, 1);
     ten_steps(free, "sgd", Rule::Sgd, 0.1, 1);

@@ -72,7 +72,8 @@ def rotate(case: Case, x: torch.Tensor) -> torch.Tensor:
     heads = x.unflatten(-1, (case.heads, -1))
     turned, rest = heads[..., : case.rotated], heads[..., case.rotated :]
     turned = torch.view_as_complex(turned.unflatten(-1, (-1, 2)).contiguous())
-    turned = turned * torch.polar(torch.ones_like(angle), angle)[:, None]
+    turn = torch.polar(torch.ones_like(angle), angle).to(turned.dtype)
+    turned = turned * turn[:, None]
     return torch.cat((torch.view_as_real(turned).flatten(-2), rest), dim=-1).flatten(-2)
 
 
@@ -139,6 +140,21 @@ def snapshot(model: GPT2LMHeadModel) -> dict:
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
+def train(case: Case, model, tokens: torch.Tensor, kind: str, steps: int, **changed):
+    """The loss before each of these steps on one batch, with some options changed."""
+    make, options = OPTIMIZERS[kind]
+    extra = {} if kind == "sgd" else {"fused": False}
+    optimizer = make(model.parameters(), foreach=False, **extra, **options | changed)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = loss_of(case, model(input_ids=tokens[:, :-1]).logits, tokens)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return torch.stack(losses)
+
+
 def record(case: Case) -> dict:
     model = build(case)
     initial = snapshot(model)
@@ -156,17 +172,7 @@ def record(case: Case) -> dict:
 
     for kind in case.optimizers:
         model.load_state_dict(initial, strict=False)  # strict would ask for the tied head twice
-        make, options = OPTIMIZERS[kind]
-        extra = {} if kind == "sgd" else {"fused": False}
-        optimizer = make(model.parameters(), foreach=False, **extra, **options)
-        losses = []
-        for _ in range(STEPS):
-            optimizer.zero_grad()
-            loss = loss_of(case, model(input_ids=tokens[:, :-1]).logits, tokens)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.detach())
-        arrays[f"{kind}/losses"] = torch.stack(losses)
+        arrays[f"{kind}/losses"] = train(case, model, tokens, kind, STEPS)
         arrays |= {f"{kind}/{name}": value for name, value in snapshot(model).items()}
 
     for name, array in arrays.items():
@@ -175,23 +181,32 @@ def record(case: Case) -> dict:
     return {f"{case.name}/{name}": array.contiguous() for name, array in arrays.items()}
 
 
-def main():
+def write(name: str, arrays: dict, about: dict):
+    """Writes a record beside this script."""
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+    path = Path(__file__).with_name(name)
+    # One metadata key only: the writer puts several in a different order every time.
+    save_file(arrays, path, {"record": json.dumps({"recorded_by": versions} | about)})
+    print(f"{path.name}: {len(arrays)} arrays, {path.stat().st_size / 1024:.0f} KiB")
+
+
+def be_reproducible():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(0)
+
+
+def main():
+    be_reproducible()
     arrays = {}
     for case in CASES:
         arrays |= record(case)
     about = {
-        "recorded_by": {"torch": torch.__version__, "transformers": transformers.__version__},
         "steps": STEPS,
         "optimizers": {kind: options for kind, (_, options) in OPTIMIZERS.items()},
         "cases": [asdict(case) for case in CASES],
     }
-    path = Path(__file__).with_name("gpt2.safetensors")
-    # One metadata key only: the writer puts several in a different order every time.
-    save_file(arrays, path, {"record": json.dumps(about)})
-    print(f"{path.name}: {len(arrays)} arrays, {path.stat().st_size / 1024:.0f} KiB")
+    write("gpt2.safetensors", arrays, about)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,157 @@
+//! `retrodict reproduce` and `retrodict report`: figures, tables, numbers and the page.
+
+#![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Folder, contents};
+use serde_json::Value;
+
+/// What is drawn, without the store it is drawn from.
+fn drawn(out: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut files = contents(out);
+    files.retain(|path, _| !path.starts_with("runs"));
+    files
+}
+
+#[test]
+fn everything_is_there_and_the_numbers_are_the_papers() {
+    let folder = Folder::new();
+    let output = folder.run("reproduce --seeds 1 --out out");
+    assert_eq!(output.status, 0, "{}", output.stderr);
+    assert!(output.stdout.contains("out/index.html"), "{}", output.stdout);
+    let out = folder.path().join("out");
+
+    for name in ["fig1", "fig2"] {
+        let read = |file: String| fs::read(out.join(file)).unwrap();
+        let svg = String::from_utf8(read(format!("figures/{name}.svg"))).unwrap();
+        assert!(svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>"), "{name}");
+        assert!(read(format!("figures/{name}.png")).starts_with(b"\x89PNG\r\n\x1a\n"), "{name}");
+        assert!(read(format!("tables/{name}.csv")).iter().filter(|b| **b == b'\n').count() > 100);
+    }
+
+    let summary: Value =
+        serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["version"], env!("CARGO_PKG_VERSION"));
+    assert!(summary["commit"].is_string());
+    assert_eq!((&summary["scale"], &summary["seeds"]), (&"quick".into(), &1.into()));
+    assert!(summary["wall_seconds"].as_f64().unwrap() > 0.0);
+    let claims = summary["claims"].as_array().unwrap();
+    for claim in claims {
+        for key in ["id", "claim", "source", "comparator"] {
+            assert!(claim[key].is_string(), "{key} of {claim}");
+        }
+        assert!(claim["value"].is_f64() && claim["threshold"].is_f64(), "{claim}");
+        assert!(claim["spread"].is_null(), "one seed has no spread: {claim}");
+        assert_eq!(claim["values"], Value::Array(vec![claim["value"].clone()]), "{claim}");
+        assert_eq!(claim["holds"], true, "{claim}");
+    }
+    let value = |id: &str| {
+        let claim = claims.iter().find(|claim| claim["id"] == id);
+        claim.unwrap_or_else(|| panic!("no claim {id}"))["value"].as_f64().unwrap()
+    };
+    assert!(value("reversal.train_nll") < 0.05);
+    assert!(value("reversal.held_out_nll") >= 802f64.ln());
+    assert_eq!(value("reversal.held_out_top1"), 0.0);
+    assert!(value("reversal.asymmetry") > 0.9);
+    for figure in summary["figures"].as_array().unwrap() {
+        for key in ["svg", "png", "table"] {
+            assert!(out.join(figure[key].as_str().unwrap()).is_file(), "{key} of {figure}");
+        }
+    }
+    let names: Vec<&Value> =
+        summary["figures"].as_array().unwrap().iter().map(|figure| &figure["name"]).collect();
+    assert_eq!(names, ["fig1", "fig2"]);
+
+    // A second start trains nothing and draws the same.
+    let before = folder.contents();
+    assert_eq!(folder.run("reproduce --seeds 1 --out out").done(), output.stdout);
+    assert!(folder.contents() == before);
+}
+
+/// What follows `mark` up to `end`, wherever it stands in `text`.
+fn references<'t>(text: &'t str, mark: &str, end: char) -> Vec<&'t str> {
+    text.split(mark).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
+}
+
+#[test]
+fn a_report_needs_the_store_alone_and_no_network() {
+    let folder = Folder::new();
+    folder.run("reproduce --seeds 1 --out out").done();
+    let before = drawn(&folder.path().join("out"));
+
+    let page = String::from_utf8(before[Path::new("index.html")].clone().unwrap()).unwrap();
+    let page = page.replace("&#x2f;", "/");
+    let mut targets = references(&page, "src=\"", '"');
+    targets.extend(references(&page, "href=\"", '"'));
+    targets.extend(references(&page, "url(", ')'));
+    assert!(targets.len() > 5, "{}", targets.len());
+    for target in targets {
+        let inside = target.starts_with('#') || target.starts_with("data:");
+        let beside = before.contains_key(Path::new(target));
+        assert!(inside || beside, "the page asks for {target}");
+    }
+    for word in ["<script src", "<link", "@import", "<iframe", "<object"] {
+        assert!(!page.contains(word), "{word}");
+    }
+    // Names of markup, which nobody fetches, are all that looks like an address.
+    assert_eq!(page.matches("://").count(), page.matches("=\"http://www.w3.org/").count());
+
+    // The store elsewhere, everything that was drawn gone.
+    let elsewhere = folder.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let moved = elsewhere.join("moved");
+    fs::rename(folder.path().join("out"), &moved).unwrap();
+    for path in ["figures", "tables"] {
+        fs::remove_dir_all(moved.join(path)).unwrap();
+    }
+    for path in ["summary.json", "index.html"] {
+        fs::remove_file(moved.join(path)).unwrap();
+    }
+    let store = contents(&moved.join("runs"));
+    let printed = folder.run("report elsewhere/moved").done();
+    assert!(printed.contains("elsewhere/moved/index.html"), "{printed}");
+    let after = drawn(&moved);
+    assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    for (path, content) in &before {
+        assert!(after[path] == *content, "{} differs", path.display());
+    }
+    assert!(contents(&moved.join("runs")) == store, "the store has changed");
+}
+
+#[test]
+fn a_report_of_ones_own_runs() {
+    let folder = Folder::new();
+    folder.run("run tiny.toml --out out").done();
+    folder.run("run tiny.toml --out out --set name=chain --set data.kind=chain").done();
+    folder.run("report out").done();
+    let files = drawn(&folder.path().join("out"));
+    let count = |start: &str, end: &str| {
+        let name = |path: &&PathBuf| {
+            let path = path.to_str().unwrap();
+            path.starts_with(start) && path.ends_with(end)
+        };
+        files.keys().filter(name).count()
+    };
+    for kind in [".svg", ".png"] {
+        assert_eq!(count("figures/loss-tiny-", kind), 1, "{:?}", files.keys());
+        assert_eq!(count("figures/weights-chain-", kind), 1, "{:?}", files.keys());
+    }
+    assert_eq!(count("tables/", "-seeds.csv"), 2, "{:?}", files.keys());
+}
+
+#[test]
+fn the_list_names_the_figures_and_writes_nothing() {
+    let folder = Folder::new();
+    let before = folder.contents();
+    let list = folder.run("reproduce --list --seeds 3 --out out").done();
+    for figure in ["fig1  ", "fig2  "] {
+        assert!(list.lines().any(|line| line.starts_with(figure)), "no {figure} in: {list}");
+    }
+    assert!(list.contains("3 seeds") && list.contains("about "), "{list}");
+    assert!(folder.contents() == before);
+}
