@@ -108,7 +108,7 @@ pub(crate) struct RunArgs {
     pub(crate) seeds: Option<String>,
     /// One seed
     #[arg(long, value_name = "SEED")]
-    pub(crate) seed: Option<u64>,
+    pub(crate) seed: Option<u32>,
     /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
     pub(crate) out: PathBuf,

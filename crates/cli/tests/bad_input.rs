@@ -48,7 +48,12 @@ fn a_key_or_section_that_does_not_exist() {
     refused_spec("every = 3", "lr = 3", &["bad.toml:18", "`lr` belongs in [train]"]);
     refused_spec("seeds = 2", "epochs = 2", &["bad.toml:2", "`epochs` belongs in [train]"]);
     refused_spec("[train]", "[trian]", &["bad.toml:13", "`[trian]`", "`[train]`?"]);
-    refused_spec("seeds = 2", "model = 2", &["bad.toml:8", "duplicate key"]);
+    refused_spec("[probe]\nevery = 3", "[run]\nevery = 3", &["bad.toml:17", "the sections are"]);
+    let no_table = "seeds = 2\ncheckpoint = 5\n\n[data]\nkind = \"icl\"\n";
+    let folder = Folder::new();
+    folder.write("bad.toml", no_table);
+    let says = ["bad.toml:2", "`checkpoint` is a section: write [checkpoint]"];
+    refused(&folder, "run bad.toml", USAGE, &says);
     let entities = "vocab_size = 40\nentities = 5";
     refused_spec("vocab_size = 40", entities, &["bad.toml:7", "icl data, not of reversal data"]);
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::graph::{Graph, Initial, Parameter, Value};
 use crate::ops::Orientation;
-use crate::program::{Mode, Program};
+use crate::program::{Mode, ProductPrecision, Program};
 use crate::random::{Noise, Purpose, Stream};
 use crate::{Gradients, Parameters, Team};
 
@@ -24,8 +24,9 @@ const TRIED: usize = 40;
 /// # Panics
 /// If they differ.
 pub fn assert_gradients(graph: &Graph<f64>, batch: usize) {
+    use ProductPrecision::Full;
     let mut team = Team::new(2);
-    let mut program = Program::compile(graph, batch, Mode::Training, team.workers());
+    let mut program = Program::compile(graph, batch, Mode::Training, Full, team.workers());
     let stream = Stream::new(99, Purpose::Order, 0);
     let lanes = program.lanes();
     let positions: Vec<usize> = graph.indices.clone();

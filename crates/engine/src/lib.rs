@@ -22,7 +22,8 @@
 //! graph.output(loss, 0..1);
 //!
 //! let mut team = Team::new(1);
-//! let mut program = Program::compile(&graph, 2, Mode::Training, team.workers());
+//! let precision = ProductPrecision::Full;
+//! let mut program = Program::compile(&graph, 2, Mode::Training, precision, team.workers());
 //! let mut parameters = Parameters::initial(&graph, 0);
 //! let mut gradients = Gradients::zeros(&parameters);
 //! let mut optimizer = Optimizer::new(Rule::Sgd, 1.0, 0.0, &parameters);
@@ -58,7 +59,7 @@ pub use isa::{Isa, IsaError};
 pub use ops::Orientation;
 pub use optim::{Optimizer, Rule};
 pub use parameters::{Gradients, Parameters};
-pub use program::{Mode, Output, Program};
+pub use program::{Mode, Output, ProductPrecision, Program};
 pub use random::{Noise, Purpose, Stream};
 pub use scalar::Scalar;
 pub use team::{Team, Worker};

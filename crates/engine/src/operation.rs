@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use crate::isa::Isa;
+use crate::kernels::Product;
 use crate::matrix::{Matrix, MatrixMut, Target};
 use crate::plan::{Extent, NodePlan};
+use crate::program::ProductPrecision;
 use crate::random::Noise;
 use crate::scalar::Scalar;
 use crate::team::Worker;
@@ -62,6 +64,7 @@ pub(crate) struct Extents<'a> {
     pub(crate) output: Extent,
     /// Sentences in a batch, rounded up to [`LANE_UNIT`](crate::plan::LANE_UNIT).
     pub(crate) lanes: usize,
+    pub(crate) precision: ProductPrecision,
 }
 
 impl Extents<'_> {
@@ -92,6 +95,7 @@ pub(crate) struct Context<'a, T> {
     pub(crate) memory: &'a Memory<'a, T>,
     pub(crate) worker: &'a Worker<'a>,
     pub(crate) isa: Isa,
+    pub(crate) precision: ProductPrecision,
     pub(crate) noise: Noise,
     pub(crate) lanes: usize,
     pub(crate) training: bool,
@@ -145,6 +149,21 @@ impl<'a, T: Scalar> Context<'a, T> {
         unsafe {
             let start = self.memory.scratch.add(self.worker.index() * len);
             std::slice::from_raw_parts_mut(start, len)
+        }
+    }
+
+    /// Computes a product in the program's precision; `scratch` holds what
+    /// [`rounding_scratch`](crate::kernels::rounding_scratch) says unless that is full.
+    ///
+    /// # Safety
+    /// As [`Product::run`]; one of the left-hand side's strides must be 1.
+    pub(crate) unsafe fn multiply(&self, product: &Product<T>, scratch: &mut [T]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.precision {
+                ProductPrecision::Full => product.run(self.isa),
+                ProductPrecision::Bf16 => product.run_rounded(self.isa, scratch),
+            }
         }
     }
 

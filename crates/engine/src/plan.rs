@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::graph::{Graph, View};
 use crate::operation::Extents;
 use crate::parameters::Layout;
+use crate::program::ProductPrecision;
 use crate::scalar::Scalar;
 
 /// The batch is padded to a multiple of this many lanes, with copies whose loss has weight zero: no
@@ -178,6 +179,7 @@ pub(crate) fn plan<T: Scalar>(
     layout: &Layout,
     batch: usize,
     training: bool,
+    precision: ProductPrecision,
 ) -> Plan {
     let lanes = batch.next_multiple_of(LANE_UNIT);
     let live = live_positions(graph);
@@ -220,7 +222,7 @@ pub(crate) fn plan<T: Scalar>(
         values[i] = requests.add(size(i), i);
         let inputs = extents_of(i);
         let output = Extent { features: node.shape.features, positions: live[i].clone() };
-        let extents = Extents { inputs: &inputs, output, lanes };
+        let extents = Extents { inputs: &inputs, output, lanes, precision };
         let shape = node.operation.saved(&extents);
         saved[i] = (requests.add(shape.0 * shape.1, i), shape);
         scratch = scratch.max(node.operation.scratch(&extents).next_multiple_of(ALIGN));
@@ -328,8 +330,8 @@ pub(crate) fn plan<T: Scalar>(
             })
             .collect();
         let output = Extent { features: node.shape.features, positions: live[i].clone() };
-        let flops =
-            node.operation.flops(&Extents { inputs: &extents, output: output.clone(), lanes });
+        let extents = Extents { inputs: &extents, output: output.clone(), lanes, precision };
+        let flops = node.operation.flops(&extents);
         nodes.push(NodePlan {
             node: i,
             inputs,

@@ -23,6 +23,20 @@ pub enum Mode {
     Inference,
 }
 
+/// What the operands of matrix products are rounded to. Everything else, the parameters and the
+/// sums of the products included, has the program's own scalar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProductPrecision {
+    /// Nothing: products are computed in the program's scalar.
+    #[default]
+    Full,
+    /// bf16, 8 significant bits, to the nearest. With AVX512-BF16 ([`Isa::Avx512`] in f32) the
+    /// processor's own instruction multiplies; elsewhere it is emulated. The two differ only in
+    /// how they round their sums: over k terms by at most `(k + 1) · 2⁻²²` of the sum of their
+    /// absolute values.
+    Bf16,
+}
+
 /// A compiled graph with its memory.
 pub struct Program<T> {
     operations: Vec<Arc<dyn Operation<T>>>,
@@ -30,6 +44,7 @@ pub struct Program<T> {
     plan: Plan,
     mode: Mode,
     isa: Isa,
+    precision: ProductPrecision,
     batch: usize,
     arena: Buffer<T>,
     scratch: Buffer<T>,
@@ -64,8 +79,14 @@ impl<'a, T: Scalar> Output<'a, T> {
 impl<T: Scalar> Program<T> {
     /// Compiles `graph` for `batch` sentences and a team of `workers`, for the processor's best
     /// instruction set.
-    pub fn compile(graph: &Graph<T>, batch: usize, mode: Mode, workers: usize) -> Program<T> {
-        Program::compile_for(graph, batch, mode, workers, Isa::detect())
+    pub fn compile(
+        graph: &Graph<T>,
+        batch: usize,
+        mode: Mode,
+        precision: ProductPrecision,
+        workers: usize,
+    ) -> Program<T> {
+        Program::compile_for(graph, batch, mode, precision, workers, Isa::detect())
     }
 
     /// Compiles for a given instruction set.
@@ -76,19 +97,21 @@ impl<T: Scalar> Program<T> {
         graph: &Graph<T>,
         batch: usize,
         mode: Mode,
+        precision: ProductPrecision,
         workers: usize,
         isa: Isa,
     ) -> Program<T> {
         assert!(Isa::available().contains(&isa), "this processor does not have {isa:?}");
         assert!(batch > 0, "a batch has at least one sentence");
         let layout = Layout::new(&graph.parameters);
-        let plan = plan(graph, &layout, batch, mode == Mode::Training);
+        let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
         let lanes = plan.lanes;
         Program {
             operations: graph.nodes.iter().map(|node| Arc::clone(&node.operation)).collect(),
             layout,
             mode,
             isa,
+            precision,
             batch,
             arena: Buffer::zeros(plan.arena),
             scratch: Buffer::zeros(plan.scratch * workers),
@@ -219,10 +242,19 @@ impl<T: Scalar> Program<T> {
         let update = optimizer.map(|optimizer| optimizer.begin(parameters, gradients));
         let (plan, operations) = (&self.plan, &self.operations);
         let memory = &memory;
-        let (isa, lanes, training) = (self.isa, plan.lanes, self.mode == Mode::Training);
+        let (isa, precision) = (self.isa, self.precision);
+        let (lanes, training) = (plan.lanes, self.mode == Mode::Training);
         team.run(|worker: &Worker<'_>| {
-            let context =
-                |node| Context { plan: node, memory, worker, isa, noise, lanes, training };
+            let context = |node| Context {
+                plan: node,
+                memory,
+                worker,
+                isa,
+                precision,
+                noise,
+                lanes,
+                training,
+            };
             for node in &plan.nodes {
                 operations[node.node].forward(&context(node));
                 worker.barrier();

@@ -55,7 +55,9 @@ pub fn bench(
     allocated: fn() -> u64,
 ) -> Result<Bench, FactsError> {
     match experiment.spec.precision {
-        Precision::F32 => bench_in::<f32>(experiment, seeds, resources, steps, allocated),
+        Precision::F32 | Precision::Bf16 => {
+            bench_in::<f32>(experiment, seeds, resources, steps, allocated)
+        }
         Precision::F64 => bench_in::<f64>(experiment, seeds, resources, steps, allocated),
     }
 }

@@ -1,7 +1,7 @@
 //! A spec made ready to run: the data set's configuration, the decoder, the objective. Everything
 //! that could be refused is refused here, before any training starts.
 
-use retrodict_engine::Rule;
+use retrodict_engine::{ProductPrecision, Rule};
 use retrodict_facts::{
     ChainConfig, DataConfig, Dataset, FactsError, IclConfig, RelatedConfig, ReversalConfig,
 };
@@ -137,7 +137,11 @@ impl Experiment {
             noise_seed: seeds.order,
             threads,
         };
-        Trainer::new(&self.decoder, self.objective, &options)
+        let products = match self.spec.precision {
+            Precision::F32 | Precision::F64 => ProductPrecision::Full,
+            Precision::Bf16 => ProductPrecision::Bf16,
+        };
+        Trainer::new(&self.decoder, self.objective, &options).with_products(products)
     }
 
     /// Sentences of a full batch, of `sentences` to train on.
@@ -162,7 +166,7 @@ impl Experiment {
     /// Bytes that parameters, gradients and moments take.
     pub fn state_bytes(&self) -> usize {
         let number = match self.spec.precision {
-            Precision::F32 => 4,
+            Precision::F32 | Precision::Bf16 => 4,
             Precision::F64 => 8,
         };
         let moments = if self.spec.train.optimizer == Optimizer::Sgd { 0 } else { 2 };

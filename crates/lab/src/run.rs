@@ -85,7 +85,9 @@ pub fn run(
         return Ok(outcome);
     }
     match experiment.spec.precision {
-        Precision::F32 => Run::<f32>::begin(experiment, &folder, seed, threads)?.go(stop, progress),
+        Precision::F32 | Precision::Bf16 => {
+            Run::<f32>::begin(experiment, &folder, seed, threads)?.go(stop, progress)
+        }
         Precision::F64 => Run::<f64>::begin(experiment, &folder, seed, threads)?.go(stop, progress),
     }
 }
@@ -220,6 +222,10 @@ impl<'a, T: Stored> Run<'a, T> {
         let size = self.experiment.batch_size(self.dataset.train.len());
         let batches = self.dataset.train.len().div_ceil(size) as u64;
         progress.start(spec.train.epochs * batches, self.step());
+        if self.step() == 0 && spec.checkpoint.at.first() == Some(&0) {
+            // Asked for by the spec: the model as it was drawn.
+            self.checkpoint()?;
+        }
         while self.epoch < spec.train.epochs {
             let order = self.order();
             for batch in order.chunks(size).skip(self.batch as usize) {
@@ -259,12 +265,6 @@ impl<'a, T: Stored> Run<'a, T> {
 
     /// One step; says so if the loss is no number any more.
     fn one_step(&mut self, batch: &[usize]) -> Option<String> {
-        if self.step() == 0 && self.experiment.spec.checkpoint.at.first() == Some(&0) {
-            // Asked for by the spec: the model as it was drawn.
-            if let Err(error) = self.checkpoint() {
-                return Some(error.to_string());
-            }
-        }
         let before = Instant::now();
         let sentences = batch.iter().map(|&i| self.dataset.train[i].as_slice());
         let scores = self.trainer.step(sentences);

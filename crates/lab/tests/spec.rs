@@ -75,6 +75,7 @@ fn the_hash_sees_what_decides_the_numbers_and_nothing_else() {
     }
     let other = [
         ("precision", "f64"),
+        ("precision", "bf16"),
         ("data.kind", "chain"),
         ("data.vocab_size", "801"),
         ("data.entity_length", "2"),

@@ -106,7 +106,10 @@ fn hostile_specs_are_refused_with_these_words() {
             "model.kind = \"decodr\"",
             "SPEC.toml:2: `model.kind` is \"decodr\"; it must be decoder; did you mean \"decoder\"?",
         ),
-        ("precision = \"bf16\"", "SPEC.toml:2: `precision` is \"bf16\"; it must be f32 or f64"),
+        (
+            "precision = \"fp16\"",
+            "SPEC.toml:2: `precision` is \"fp16\"; it must be f32, f64 or bf16; did you mean \"bf16\"?",
+        ),
         (
             "train.batch_size = \"fill\"",
             "SPEC.toml:2: `train.batch_size` is \"fill\"; it must be a whole number from 1 to 1000000, or \"full\"",

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use retrodict_engine::{
-    Gradients, Graph, Indices, Mode, Noise, Optimizer, Parameters, Program, Rule, Scalar, Team,
-    Weights,
+    Gradients, Graph, Indices, Mode, Noise, Optimizer, Parameters, ProductPrecision, Program, Rule,
+    Scalar, Team, Weights,
 };
 
 use crate::decoder::Decoder;
@@ -96,6 +96,7 @@ pub struct Trainer<T> {
     gradients: Gradients<T>,
     optimizer: Optimizer<T>,
     noise_seed: u64,
+    precision: ProductPrecision,
     team: Team,
     /// Compiled when a size is first met; there are two or three.
     training: Vec<Compiled<T>>,
@@ -123,11 +124,18 @@ impl<T: Scalar> Trainer<T> {
             parameters,
             optimizer,
             noise_seed: options.noise_seed,
+            precision: ProductPrecision::Full,
             team: Team::new(options.threads),
             training: Vec::new(),
             evaluation: Vec::new(),
             scores: Vec::new(),
         }
+    }
+
+    /// The same, its matrix products computed in `precision` (at first: full), in training and in
+    /// evaluation.
+    pub fn with_products(self, precision: ProductPrecision) -> Trainer<T> {
+        Trainer { precision, training: Vec::new(), evaluation: Vec::new(), ..self }
     }
 
     /// The model's numbers.
@@ -156,7 +164,7 @@ impl<T: Scalar> Trainer<T> {
         sentences: impl ExactSizeIterator<Item = &'s [u32]>,
     ) -> &[SentenceScore] {
         let compiled = program_for(&mut self.training, sentences.len(), || {
-            compile(&self.decoder, self.objective, sentences.len(), &self.team)
+            compile(&self.decoder, self.objective, sentences.len(), self.precision, &self.team)
         });
         compiled.fill(self.objective, sentences);
         let noise = Noise { seed: self.noise_seed, step: self.optimizer.steps() };
@@ -173,7 +181,7 @@ impl<T: Scalar> Trainer<T> {
         sentences: impl ExactSizeIterator<Item = &'s [u32]>,
     ) -> &Gradients<T> {
         let compiled = program_for(&mut self.training, sentences.len(), || {
-            compile(&self.decoder, self.objective, sentences.len(), &self.team)
+            compile(&self.decoder, self.objective, sentences.len(), self.precision, &self.team)
         });
         compiled.fill(self.objective, sentences);
         let noise = Noise { seed: self.noise_seed, step: self.optimizer.steps() };
@@ -190,8 +198,9 @@ impl<T: Scalar> Trainer<T> {
             let compiled = program_for(&mut self.evaluation, batch.len(), || {
                 let mut graph = Graph::new();
                 let (tokens, targets) = with_loss(&self.decoder, &mut graph, objective);
-                let workers = self.team.workers();
-                let program = Program::compile(&graph, batch.len(), Mode::Inference, workers);
+                let (precision, workers) = (self.precision, self.team.workers());
+                let program =
+                    Program::compile(&graph, batch.len(), Mode::Inference, precision, workers);
                 Compiled { program, tokens, targets: Some(targets), skip: 0 }
             });
             compiled.fill(objective, batch.iter().map(Vec::as_slice));
@@ -214,8 +223,9 @@ impl<T: Scalar> Trainer<T> {
             let tokens = graph.indices(length);
             let value = self.decoder.logits(&mut graph, tokens);
             graph.output(value, length - 1..length);
-            let workers = self.team.workers();
-            let program = Program::compile(&graph, batch.len(), Mode::Inference, workers);
+            let (precision, workers) = (self.precision, self.team.workers());
+            let program =
+                Program::compile(&graph, batch.len(), Mode::Inference, precision, workers);
             let mut compiled: Compiled<T> = Compiled { program, tokens, targets: None, skip: 0 };
             let sentences = batch.iter().map(|context| {
                 assert_eq!(context.len(), length, "contexts have one length");
@@ -236,7 +246,8 @@ impl<T: Scalar> Trainer<T> {
     /// Multiplications and additions of a training step of `batch` sentences, and the bytes of
     /// memory that it needs beside parameters, gradients and moments.
     pub fn cost(&self, batch: usize) -> (u64, usize) {
-        let compiled = compile::<T>(&self.decoder, self.objective, batch, &self.team);
+        let compiled =
+            compile::<T>(&self.decoder, self.objective, batch, self.precision, &self.team);
         (compiled.program.flops(), compiled.program.bytes())
     }
 }
@@ -258,11 +269,12 @@ fn compile<T: Scalar>(
     decoder: &Decoder,
     objective: Objective,
     batch: usize,
+    precision: ProductPrecision,
     team: &Team,
 ) -> Compiled<T> {
     let mut graph = Graph::new();
     let (tokens, targets) = with_loss(decoder, &mut graph, objective);
-    let program = Program::compile(&graph, batch, Mode::Training, team.workers());
+    let program = Program::compile(&graph, batch, Mode::Training, precision, team.workers());
     let skip = objective.last_entity().start - objective.scored().start;
     Compiled { program, tokens, targets: Some(targets), skip }
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// A spec that trains in milliseconds: 20 sentences in batches of 8.
+/// A spec that trains in milliseconds.
 pub(crate) const TINY: &str = r#"name = "tiny"
 seeds = 2
 

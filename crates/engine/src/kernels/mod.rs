@@ -2,7 +2,9 @@
 //! [`ops`](crate::ops); a second backend would stand beside this folder.
 
 mod product;
+mod rounded;
 mod transpose;
 
 pub(crate) use product::{Product, Start};
+pub(crate) use rounded::rounding_scratch;
 pub(crate) use transpose::transpose;

@@ -15,7 +15,7 @@ use crate::vector::Vector;
 
 /// How many steps of k are done for all columns before the next ones: the block of the right-hand
 /// side, this many rows of a hundred or so numbers, stays in the second-level cache.
-const K_BLOCK: usize = 512;
+pub(super) const K_BLOCK: usize = 512;
 
 /// What the sums start from.
 #[derive(Clone, Copy)]
@@ -28,17 +28,74 @@ pub(crate) enum Start<T> {
     Bias(*const T),
 }
 
+impl<T> Start<T> {
+    /// The same for the rows from `row` on.
+    ///
+    /// # Safety
+    /// There must be so many rows.
+    pub(super) unsafe fn at_row(self, row: usize) -> Start<T> {
+        match self {
+            // SAFETY: the caller's promise.
+            Start::Bias(bias) => Start::Bias(unsafe { bias.add(row) }),
+            start => start,
+        }
+    }
+}
+
+/// Registers of sums that take up products of elements `E`: the numbers themselves, or several
+/// rounded ones in one word (see [`rounded`](super::rounded)).
+pub(super) trait Multiply<T, E>: Vector<T> {
+    /// A register of elements.
+    type Factors: Copy;
+
+    /// The same element in every lane.
+    ///
+    /// # Safety
+    /// As [`Vector`].
+    unsafe fn spread(element: E) -> Self::Factors;
+    /// Reads [`LANES`](Vector::LANES) elements.
+    ///
+    /// # Safety
+    /// As [`Vector`].
+    unsafe fn read(from: *const E) -> Self::Factors;
+    /// `self + left · right`.
+    ///
+    /// # Safety
+    /// As [`Vector`].
+    unsafe fn add_product(self, left: Self::Factors, right: Self::Factors) -> Self;
+}
+
+impl<T: Scalar, V: Vector<T>> Multiply<T, T> for V {
+    type Factors = V;
+
+    #[inline(always)]
+    unsafe fn spread(element: T) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { V::splat(element) }
+    }
+    #[inline(always)]
+    unsafe fn read(from: *const T) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { V::load(from) }
+    }
+    #[inline(always)]
+    unsafe fn add_product(self, left: V, right: V) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { left.mul_add(right, self) }
+    }
+}
+
 /// `C[row][column] = start + Σ_k A(row, k) · B[k][column]`.
 ///
 /// A is read through two strides; B and C have contiguous rows, `b_row` and `c_row` numbers apart.
 /// Where `columns` is not a multiple of a register, the rows of B must be readable up to the next
 /// multiple of 16; C is written only where it is.
 #[derive(Clone, Copy)]
-pub(crate) struct Product<T> {
-    pub(crate) a: *const T,
+pub(crate) struct Product<T, E = T> {
+    pub(crate) a: *const E,
     pub(crate) a_row: usize,
     pub(crate) a_k: usize,
-    pub(crate) b: *const T,
+    pub(crate) b: *const E,
     pub(crate) b_row: usize,
     pub(crate) c: *mut T,
     pub(crate) c_row: usize,
@@ -63,7 +120,7 @@ impl<T: Scalar> Product<T> {
                 Isa::Avx512 => product_avx512(self),
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx2 => product_avx2(self),
-                _ => product::<T, T::VPortable, 4, 2>(self),
+                _ => product::<T, T, T::VPortable, 4, 2>(self),
             }
         }
     }
@@ -74,7 +131,7 @@ impl<T: Scalar> Product<T> {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 unsafe fn product_avx512<T: Scalar>(p: &Product<T>) {
     // SAFETY: the caller's promises.
-    unsafe { product::<T, T::V512, 6, 4>(p) }
+    unsafe { product::<T, T, T::V512, 6, 4>(p) }
 }
 
 /// 16 registers: 12 sums, 2 of B, 1 of A.
@@ -82,7 +139,7 @@ unsafe fn product_avx512<T: Scalar>(p: &Product<T>) {
 #[target_feature(enable = "avx2,fma")]
 unsafe fn product_avx2<T: Scalar>(p: &Product<T>) {
     // SAFETY: the caller's promises.
-    unsafe { product::<T, T::V256, 6, 2>(p) }
+    unsafe { product::<T, T, T::V256, 6, 2>(p) }
 }
 
 /// Walks blocks of k, then bands of `R` rows, then tiles of `C` registers.
@@ -90,7 +147,15 @@ unsafe fn product_avx2<T: Scalar>(p: &Product<T>) {
 /// # Safety
 /// As [`Product::run`]; the processor must have the instructions of `V`.
 #[inline(always)]
-unsafe fn product<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(p: &Product<T>) {
+pub(super) unsafe fn product<
+    T: Scalar,
+    E: Copy,
+    V: Multiply<T, E>,
+    const R: usize,
+    const C: usize,
+>(
+    p: &Product<T, E>,
+) {
     let mut k0 = 0;
     loop {
         let k1 = p.k.min(k0 + K_BLOCK);
@@ -100,10 +165,10 @@ unsafe fn product<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(p: &P
             // SAFETY: the bands lie within `rows`.
             row += unsafe {
                 match p.rows - row {
-                    left if left >= R => band::<T, V, R, C>(p, row, k0, k1, start),
-                    left if left >= 4 => band::<T, V, 4, C>(p, row, k0, k1, start),
-                    left if left >= 2 => band::<T, V, 2, C>(p, row, k0, k1, start),
-                    _ => band::<T, V, 1, C>(p, row, k0, k1, start),
+                    left if left >= R => band::<T, E, V, R, C>(p, row, k0, k1, start),
+                    left if left >= 4 => band::<T, E, V, 4, C>(p, row, k0, k1, start),
+                    left if left >= 2 => band::<T, E, V, 2, C>(p, row, k0, k1, start),
+                    _ => band::<T, E, V, 1, C>(p, row, k0, k1, start),
                 }
             };
         }
@@ -119,8 +184,8 @@ unsafe fn product<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(p: &P
 /// # Safety
 /// As [`product`].
 #[inline(always)]
-unsafe fn band<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(
-    p: &Product<T>,
+unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: usize>(
+    p: &Product<T, E>,
     row: usize,
     k0: usize,
     k1: usize,
@@ -132,9 +197,9 @@ unsafe fn band<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(
         // SAFETY: the tiles lie within `columns`, or end in a part of a register that they mask.
         column += unsafe {
             match left.div_ceil(V::LANES) {
-                n if n >= C => tile::<T, V, R, C>(p, row, column, k0, k1, start),
-                n if n >= 2 => tile::<T, V, R, 2>(p, row, column, k0, k1, start),
-                _ => tile::<T, V, R, 1>(p, row, column, k0, k1, start),
+                n if n >= C => tile::<T, E, V, R, C>(p, row, column, k0, k1, start),
+                n if n >= 2 => tile::<T, E, V, R, 2>(p, row, column, k0, k1, start),
+                _ => tile::<T, E, V, R, 1>(p, row, column, k0, k1, start),
             }
         };
     }
@@ -147,8 +212,8 @@ unsafe fn band<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(
 /// # Safety
 /// As [`product`].
 #[inline(always)]
-unsafe fn tile<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(
-    p: &Product<T>,
+unsafe fn tile<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: usize>(
+    p: &Product<T, E>,
     row: usize,
     column: usize,
     k0: usize,
@@ -183,14 +248,14 @@ unsafe fn tile<T: Scalar, V: Vector<T>, const R: usize, const C: usize>(
         let mut a = p.a.add(row * p.a_row + k0 * p.a_k);
         let mut b = p.b.add(k0 * p.b_row + column);
         for _ in k0..k1 {
-            let mut right = [V::splat(T::ZERO); C];
-            for (c, right) in right.iter_mut().enumerate() {
-                *right = V::load(b.add(c * V::LANES));
+            let mut right = [V::read(b); C];
+            for (c, right) in right.iter_mut().enumerate().skip(1) {
+                *right = V::read(b.add(c * V::LANES));
             }
             for (r, sums) in sums.iter_mut().enumerate() {
-                let left = V::splat(*a.add(r * p.a_row));
+                let left = V::spread(*a.add(r * p.a_row));
                 for (sum, right) in sums.iter_mut().zip(right) {
-                    *sum = left.mul_add(right, *sum);
+                    *sum = sum.add_product(left, right);
                 }
             }
             a = a.wrapping_add(p.a_k);

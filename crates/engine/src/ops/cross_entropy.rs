@@ -129,7 +129,7 @@ for_every_isa! {
 mod tests {
     use crate::check::{assert_gradients, with_head, with_stem};
     use crate::graph::{Graph, Initial, Parameter};
-    use crate::{Mode, Noise, Parameters, Program, Team};
+    use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     #[test]
     fn gradient() {
@@ -156,7 +156,7 @@ mod tests {
         let mut parameters = Parameters::zeros(&graph);
         parameters.values_mut(0).copy_from_slice(&[1000.0, -1000.0, 0.0, 0.0, 0.0, 0.0]);
         let mut team = Team::new(1);
-        let mut program = Program::compile(&graph, 2, Mode::Inference, 1);
+        let mut program = Program::compile(&graph, 2, Mode::Inference, ProductPrecision::Full, 1);
         program.indices_mut(tokens)[..2].copy_from_slice(&[0, 1]);
         program.indices_mut(targets)[..2].copy_from_slice(&[1, 2]);
         program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut team);

@@ -2,11 +2,12 @@
 
 use crate::graph::{Graph, ParameterId, Shape, Value, View};
 use crate::isa::for_every_isa;
-use crate::kernels::{Product, Start, transpose};
+use crate::kernels::{Product, Start, rounding_scratch, transpose};
 use crate::matrix::{Matrix, Target};
 use crate::operation::{Context, Extents, Operation};
 use crate::ops::{put, sum};
 use crate::plan::LANE_UNIT;
+use crate::program::ProductPrecision;
 use crate::scalar::Scalar;
 
 /// How a weight lies in memory.
@@ -80,7 +81,12 @@ impl Linear {
 
     /// The gradient of the weight is a product whose right-hand side is turned about first: the
     /// operand that runs along the weight's columns.
-    fn weight_gradient<T: Scalar>(&self, at: &Context<'_, T>, target: Target<'_, T>) {
+    fn weight_gradient<T: Scalar>(
+        &self,
+        at: &Context<'_, T>,
+        target: Target<'_, T>,
+        scratch: &mut [T],
+    ) {
         let (x, dy) = (at.input(0), at.d_output());
         let Target { matrix: mut dw, accumulate } = target;
         let (left, right) = match self.orientation {
@@ -95,8 +101,8 @@ impl Linear {
         if rows.is_empty() || columns.is_empty() {
             return;
         }
-        let turned = at.scratch();
         let width = columns.len().next_multiple_of(LANE_UNIT);
+        let (turned, scratch) = scratch.split_at_mut(width * right.columns);
         let from = &right.all()[columns.start * right.stride..];
         transpose(at.isa, from, right.stride, columns.len(), right.columns, turned, width);
         let product = Product {
@@ -113,7 +119,7 @@ impl Linear {
             start: if accumulate { Start::Accumulate } else { Start::Zero },
         };
         // SAFETY: the shapes were checked when the graph was built; rows of `turned` are whole lanes.
-        unsafe { product.run(at.isa) }
+        unsafe { at.multiply(&product, scratch) }
     }
 }
 
@@ -123,11 +129,18 @@ impl<T: Scalar> Operation<T> for Linear {
     }
 
     fn scratch(&self, extents: &Extents<'_>) -> usize {
+        let (inputs, outputs) = (extents.inputs[0].features, extents.output.features);
         let turned = match self.orientation {
-            Orientation::InputsFirst => extents.output.features,
-            Orientation::OutputsFirst => extents.inputs[0].features,
+            Orientation::InputsFirst => outputs.next_multiple_of(LANE_UNIT),
+            Orientation::OutputsFirst => inputs.next_multiple_of(LANE_UNIT),
         };
-        turned.next_multiple_of(LANE_UNIT) * extents.columns()
+        let columns = extents.columns();
+        let rounding = match extents.precision {
+            ProductPrecision::Full => 0,
+            ProductPrecision::Bf16 => rounding_scratch(columns, inputs.max(outputs))
+                .max(rounding_scratch(turned, columns)),
+        };
+        turned * columns + rounding
     }
 
     fn flops(&self, extents: &Extents<'_>) -> u64 {
@@ -160,11 +173,12 @@ impl<T: Scalar> Operation<T> for Linear {
             start,
         };
         // SAFETY: the shapes were checked when the graph was built; columns are whole lanes.
-        unsafe { product.run(at.isa) }
+        unsafe { at.multiply(&product, at.scratch()) }
     }
 
     fn backward(&self, at: &Context<'_, T>) {
         let dy = at.d_output();
+        let scratch = at.scratch();
         if let Some(Target { matrix: mut dx, accumulate }) = at.d_input(0) {
             let rows = at.worker.share(dx.rows, ROW_UNIT);
             if !rows.is_empty() {
@@ -184,11 +198,11 @@ impl<T: Scalar> Operation<T> for Linear {
                     start: if accumulate { Start::Accumulate } else { Start::Zero },
                 };
                 // SAFETY: as in the forward pass.
-                unsafe { product.run(at.isa) }
+                unsafe { at.multiply(&product, scratch) }
             }
         }
         if let Some(target) = at.d_parameter(0) {
-            self.weight_gradient(at, target);
+            self.weight_gradient(at, target, scratch);
         }
         if self.bias
             && let Some(target) = at.d_parameter(1)

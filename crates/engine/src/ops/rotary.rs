@@ -138,7 +138,7 @@ for_every_isa! {
 mod tests {
     use crate::check::{assert_gradients, with_head, with_stem};
     use crate::graph::{Graph, Initial, Parameter};
-    use crate::program::{Mode, Program};
+    use crate::program::{Mode, ProductPrecision, Program};
     use crate::random::Noise;
     use crate::{Parameters, Team};
 
@@ -175,7 +175,8 @@ mod tests {
         let y = graph.rotary(x, 2, ROTATED, base);
         graph.output(y, 0..POSITIONS);
         let mut team = Team::new(1);
-        let mut program = Program::compile(&graph, 1, Mode::Inference, team.workers());
+        let mut program =
+            Program::compile(&graph, 1, Mode::Inference, ProductPrecision::Full, team.workers());
         let mut parameters = Parameters::initial(&graph, 0);
         for (f, value) in parameters.values_mut(0).iter_mut().enumerate() {
             *value = vector(f);

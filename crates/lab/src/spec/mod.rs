@@ -49,7 +49,7 @@ pub struct Spec {
     pub name: String,
     /// The seeds it is run with; none twice.
     pub seeds: Vec<u64>,
-    /// The scalar that trains.
+    /// The numbers that train.
     pub precision: Precision,
     /// What there is to learn.
     pub data: DataSpec,
@@ -203,12 +203,15 @@ pub struct CheckpointSpec {
 }
 
 keywords! {
-    /// The scalar that trains.
+    /// The numbers that train.
     Precision {
         /// Single precision.
         F32 = "f32",
         /// Double precision: oracles and theory-grade runs.
         F64 = "f64",
+        /// Single precision, but for the operands of matrix products: these are rounded to bf16.
+        /// Weights, optimiser and checkpoints are those of [`Precision::F32`].
+        Bf16 = "bf16",
     }
 }
 

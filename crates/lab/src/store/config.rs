@@ -44,7 +44,7 @@ pub(crate) fn config(decoder: &Decoder, precision: Precision) -> Value {
         put(token, Value::Null);
     }
     let dtype = match precision {
-        Precision::F32 => "float32",
+        Precision::F32 | Precision::Bf16 => "float32",
         Precision::F64 => "float64",
     };
     put("torch_dtype", json!(dtype));
