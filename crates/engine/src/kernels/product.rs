@@ -160,17 +160,23 @@ pub(super) unsafe fn product<
     loop {
         let k1 = p.k.min(k0 + K_BLOCK);
         let start = if k0 == 0 { p.start } else { Start::Accumulate };
+        // Bands as even as can be: a last one of a row or two would leave registers idle.
+        let bands = p.rows.div_ceil(R);
         let mut row = 0;
-        while row < p.rows {
+        for band_index in 0..bands {
+            let rows = (p.rows - row).div_ceil(bands - band_index);
             // SAFETY: the bands lie within `rows`.
-            row += unsafe {
-                match p.rows - row {
-                    left if left >= R => band::<T, E, V, R, C>(p, row, k0, k1, start),
-                    left if left >= 4 => band::<T, E, V, 4, C>(p, row, k0, k1, start),
-                    left if left >= 2 => band::<T, E, V, 2, C>(p, row, k0, k1, start),
+            unsafe {
+                match rows {
+                    6 => band::<T, E, V, 6, C>(p, row, k0, k1, start),
+                    5 => band::<T, E, V, 5, C>(p, row, k0, k1, start),
+                    4 => band::<T, E, V, 4, C>(p, row, k0, k1, start),
+                    3 => band::<T, E, V, 3, C>(p, row, k0, k1, start),
+                    2 => band::<T, E, V, 2, C>(p, row, k0, k1, start),
                     _ => band::<T, E, V, 1, C>(p, row, k0, k1, start),
                 }
-            };
+            }
+            row += rows;
         }
         k0 = k1;
         if k0 >= p.k {
@@ -179,7 +185,7 @@ pub(super) unsafe fn product<
     }
 }
 
-/// One band of `R` rows, all columns. Returns `R`.
+/// One band of `R` rows, all columns.
 ///
 /// # Safety
 /// As [`product`].
@@ -190,24 +196,28 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
     k0: usize,
     k1: usize,
     start: Start<T>,
-) -> usize {
-    let mut column = 0;
-    while column < p.columns {
-        let left = p.columns - column;
+) {
+    // Likewise: five registers are three and two rather than four and one.
+    let registers = p.columns.div_ceil(V::LANES);
+    let tiles = registers.div_ceil(C);
+    let mut done = 0;
+    for tile_index in 0..tiles {
+        let wide = (registers - done).div_ceil(tiles - tile_index);
+        let column = done * V::LANES;
         // SAFETY: the tiles lie within `columns`, or end in a part of a register that they mask.
-        column += unsafe {
-            match left.div_ceil(V::LANES) {
-                n if n >= C => tile::<T, E, V, R, C>(p, row, column, k0, k1, start),
-                n if n >= 2 => tile::<T, E, V, R, 2>(p, row, column, k0, k1, start),
+        unsafe {
+            match wide {
+                4 => tile::<T, E, V, R, 4>(p, row, column, k0, k1, start),
+                3 => tile::<T, E, V, R, 3>(p, row, column, k0, k1, start),
+                2 => tile::<T, E, V, R, 2>(p, row, column, k0, k1, start),
                 _ => tile::<T, E, V, R, 1>(p, row, column, k0, k1, start),
             }
-        };
+        }
+        done += wide;
     }
-    R
 }
 
-/// One tile: `R` rows of `C` registers that stay in registers over the block of k. Returns the
-/// columns it covered.
+/// One tile: `R` rows of `C` registers that stay in registers over the block of k.
 ///
 /// # Safety
 /// As [`product`].
@@ -219,7 +229,7 @@ unsafe fn tile<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
     k0: usize,
     k1: usize,
     start: Start<T>,
-) -> usize {
+) {
     let last = (p.columns - column).saturating_sub((C - 1) * V::LANES).min(V::LANES);
     // SAFETY: `row + r < rows`, `column + c` within the columns but for the last register, which is
     // read from C and written to C only in its first `last` lanes.
@@ -272,7 +282,6 @@ unsafe fn tile<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
             }
         }
     }
-    C * V::LANES
 }
 
 #[cfg(test)]
