@@ -8,9 +8,8 @@ use crate::vector::{Portable, Vector};
 
 /// A floating-point type that programs are generic over: `f32` trains, `f64` is the oracle.
 ///
-/// [`exp`](Scalar::exp) and [`tanh`](Scalar::tanh) are branch-free polynomials, not calls into a
-/// mathematical library: the compiler vectorises loops over them, and every machine gets the same
-/// bits.
+/// [`exp`](Scalar::exp) is a branch-free polynomial, not a call into a mathematical library: the
+/// compiler vectorises loops over it, and every machine gets the same bits.
 pub trait Scalar:
     Copy
     + Default
@@ -69,13 +68,6 @@ pub trait Scalar:
     #[inline(always)]
     fn fused<const FUSED: bool>(self, factor: Self, summand: Self) -> Self {
         if FUSED { self.mul_add(factor, summand) } else { self * factor + summand }
-    }
-
-    /// The hyperbolic tangent, with an absolute (not relative) error of a few units of rounding.
-    #[inline(always)]
-    fn tanh<const FUSED: bool>(self) -> Self {
-        let two = Self::ONE + Self::ONE;
-        Self::ONE - two / ((two * self).exp::<FUSED>() + Self::ONE)
     }
 }
 
@@ -224,20 +216,5 @@ mod tests {
     fn exp_saturates_and_keeps_nan() {
         assert!(Scalar::exp::<false>(1e9f32).is_finite() && Scalar::exp::<false>(-1e9f32) > 0.0);
         assert!(Scalar::exp::<false>(f32::NAN).is_nan() && Scalar::exp::<false>(f64::NAN).is_nan());
-    }
-
-    #[test]
-    fn tanh_is_accurate_in_absolute_terms() {
-        tanh_is_accurate::<false>();
-        tanh_is_accurate::<true>();
-    }
-
-    fn tanh_is_accurate<const FUSED: bool>() {
-        for i in -4000..=4000 {
-            let x = f64::from(i) * 5e-3;
-            assert!((Scalar::tanh::<FUSED>(x) - libm::tanh(x)).abs() <= 4.0 * f64::EPSILON);
-            let error = f64::from(Scalar::tanh::<FUSED>(x as f32)) - libm::tanh(f64::from(x as f32));
-            assert!(error.abs() <= 4.0 * f64::from(f32::EPSILON));
-        }
     }
 }

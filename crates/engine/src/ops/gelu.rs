@@ -50,20 +50,18 @@ impl<T: Scalar> Operation<T> for Gelu {
 }
 
 for_every_isa! {
+    /// ½ (1 + tanh z) is the logistic function σ of 2z: `y = x σ(u)` with `u = a x + b x³`, and
+    /// `dy/dx = σ + σ (1 − σ) (a x + 3 b x³)`.
     fn forward<T>(x: &[T], y: &mut [T], slope: &mut [T]) {
-        let [cubic, scale, half] = [CUBIC, SCALE, 0.5].map(T::from_f64);
-        let three = T::from_f64(3.0);
+        let [a, b, b3] = [1.0, CUBIC, 3.0 * CUBIC].map(|c| T::from_f64(2.0 * SCALE * c));
         for ((x, y), slope) in x.iter().zip(y).zip(slope) {
             let x = *x;
-            let linear = scale * x;
-            let cube = cubic * x * x * linear;
-            let t = (linear + cube).tanh::<FUSED>();
-            let gate = half.fused::<FUSED>(t, half);
+            let square = x * x;
+            let u = square.fused::<FUSED>(b, a) * x;
+            let gate = T::ONE / (T::ONE + (-u).exp::<FUSED>());
             *y = x * gate;
-            // ½ x (1 − tanh²) is y (1 − tanh); the derivative of what is inside, times x, is
-            // `linear + 3 cube`.
-            let rise = gate * (T::ONE - t);
-            *slope = rise.fused::<FUSED>(three.fused::<FUSED>(cube, linear), gate);
+            let rise = square.fused::<FUSED>(b3, a) * x;
+            *slope = gate.fused::<FUSED>((-gate).fused::<FUSED>(rise, rise), gate);
         }
     }
 

@@ -108,11 +108,11 @@ for_every_isa! {
         gain: Option<Target<'_, T>>, bias: Option<Target<'_, T>>, features: Range<usize>,
     ) {
         let (mut gain, mut bias) = (gain, bias);
+        let [mean, rstd] = [0, 1].map(|row| kept.row(row).as_chunks::<SUM_LANES>().0);
         for f in features {
             let mut sums = [[T::ZERO; SUM_LANES]; 2];
-            for first in (0..dy.columns).step_by(SUM_LANES) {
-                let [x, dy] = [x, dy].map(|m| lanes::<T, SUM_LANES>(m.row(f), first));
-                let [mean, rstd] = [0, 1].map(|row| lanes::<T, SUM_LANES>(kept.row(row), first));
+            let [x, dy] = [x, dy].map(|m| m.row(f).as_chunks::<SUM_LANES>().0);
+            for (((x, dy), mean), rstd) in x.iter().zip(dy).zip(mean).zip(rstd) {
                 for i in 0..SUM_LANES {
                     let normalised = (x[i] - mean[i]) * rstd[i];
                     sums[0][i] = normalised.fused::<FUSED>(dy[i], sums[0][i]);
