@@ -69,6 +69,19 @@ pub trait Vector<T>: Copy {
     }
 }
 
+/// Asks for a line of memory that will be read soon; any address will do.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint; it reads nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Plain numbers in a row; the compiler finds registers for them.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable<T, const N: usize>([T; N]);

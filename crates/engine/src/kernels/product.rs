@@ -11,11 +11,18 @@
 
 use crate::isa::Isa;
 use crate::scalar::Scalar;
-use crate::vector::Vector;
+use crate::vector::{Vector, prefetch};
 
 /// How many steps of k are done for all columns before the next ones: the block of the right-hand
 /// side, this many rows of a hundred or so numbers, stays in the second-level cache.
 pub(super) const K_BLOCK: usize = 512;
+
+/// Where the rows of A lie side by side, each step of k goes to another line of the cache, and if
+/// these are at least so many elements apart, out of the processor's sight: the line that the rows
+/// after the next ones need is asked for by hand.
+const FAR: usize = 256;
+/// How many rows further that is.
+const NEXT_LINE: usize = 16;
 
 /// What the sums start from.
 #[derive(Clone, Copy)]
@@ -200,6 +207,7 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
     // Likewise: five registers are three and two rather than four and one.
     let registers = p.columns.div_ceil(V::LANES);
     let tiles = registers.div_ceil(C);
+    let ahead = p.a_row == 1 && p.a_k >= FAR;
     let mut done = 0;
     for tile_index in 0..tiles {
         let wide = (registers - done).div_ceil(tiles - tile_index);
@@ -207,10 +215,11 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
         // SAFETY: the tiles lie within `columns`, or end in a part of a register that they mask.
         unsafe {
             match wide {
-                4 => tile::<T, E, V, R, 4>(p, row, column, k0, k1, start),
-                3 => tile::<T, E, V, R, 3>(p, row, column, k0, k1, start),
-                2 => tile::<T, E, V, R, 2>(p, row, column, k0, k1, start),
-                _ => tile::<T, E, V, R, 1>(p, row, column, k0, k1, start),
+                4 if ahead => tile::<T, E, V, R, 4, true>(p, row, column, k0, k1, start),
+                4 => tile::<T, E, V, R, 4, false>(p, row, column, k0, k1, start),
+                3 => tile::<T, E, V, R, 3, false>(p, row, column, k0, k1, start),
+                2 => tile::<T, E, V, R, 2, false>(p, row, column, k0, k1, start),
+                _ => tile::<T, E, V, R, 1, false>(p, row, column, k0, k1, start),
             }
         }
         done += wide;
@@ -222,7 +231,14 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
 /// # Safety
 /// As [`product`].
 #[inline(always)]
-unsafe fn tile<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: usize>(
+unsafe fn tile<
+    T: Scalar,
+    E: Copy,
+    V: Multiply<T, E>,
+    const R: usize,
+    const C: usize,
+    const PREFETCH: bool,
+>(
     p: &Product<T, E>,
     row: usize,
     column: usize,
@@ -258,6 +274,9 @@ unsafe fn tile<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
         let mut a = p.a.add(row * p.a_row + k0 * p.a_k);
         let mut b = p.b.add(k0 * p.b_row + column);
         for _ in k0..k1 {
+            if PREFETCH {
+                prefetch(a.wrapping_add(NEXT_LINE));
+            }
             let mut right = [V::read(b); C];
             for (c, right) in right.iter_mut().enumerate().skip(1) {
                 *right = V::read(b.add(c * V::LANES));
