@@ -225,7 +225,7 @@ for_every_isa! {
                     if let Some(start) = factors {
                         let factor = lanes::<T, W>(saved.row_mut(start + base + s.row(i, j)), first);
                         for l in 0..W {
-                            kept[l] = kept[l] * factor[l];
+                            kept[l] *= factor[l];
                         }
                     }
                     for f in features.clone() {
@@ -344,7 +344,7 @@ for_every_isa! {
                     if let Some(start) = factors {
                         let factor = lanes::<T, W>(kept.row(start + base + s.row(i, j)), first);
                         for l in 0..W {
-                            p[l] = p[l] * factor[l];
+                            p[l] *= factor[l];
                         }
                     }
                     let add = accumulate || i > begin;

@@ -148,7 +148,7 @@ fn normalise_lanes<T: Scalar, const FUSED: bool, const W: usize>(
         }
     }
     for mean in &mut mean {
-        *mean = *mean * over;
+        *mean *= over;
     }
     let mut rstd = [T::ZERO; W];
     for f in 0..x.rows {
