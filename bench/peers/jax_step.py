@@ -1,7 +1,7 @@
 """Times one training step of a plain GPT-2 decoder in JAX, many seeds at once.
 
 Two input positions, logits of the last one only, one jitted program with donated buffers.
-Several seeds: `vmap` over them and `lax.scan` over steps. One seed: a call a step.
+Several steps to a call by `lax.scan`; several seeds at once by `vmap`.
 Prints one JSON object.
 The decoder is the one that `check_jax.py` holds against the reference record.
 """
@@ -22,7 +22,7 @@ from jax import lax
 from shapes import BATCH, LEARNING_RATE, SENTENCE, VOCAB, WEIGHT_DECAY, add_shape_arguments
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-CHUNKS = 5  # timed calls at least; with many seeds each scans over a fifth of the steps
+CHUNKS = 5  # timed calls, each a scan over a fifth of the steps
 
 
 def init(key, layers: int, dim: int, vocab: int, positions: int, tied: bool) -> dict:
@@ -132,7 +132,7 @@ def train(state, tokens, heads: int, steps: int, lr=LEARNING_RATE, weight_decay=
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add_shape_arguments(parser)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=10, help="trained at once, by vmap")
     args = parser.parse_args()
 
     def start(key):
@@ -141,20 +141,19 @@ def main():
     def batch(key):
         return jax.random.randint(key, (BATCH, SENTENCE), 0, VOCAB)
 
+    scan = max(1, args.steps // CHUNKS)
+    run = partial(train, heads=args.heads, steps=scan)
     if args.seeds == 1:
-        # Large models: on a CPU, a scan of several steps or a vmap over one seed doubles the time.
-        keys, scan = jax.random.key(0), 1
-        run = partial(train, heads=args.heads, steps=scan)
+        keys = jax.random.key(0)
     else:
-        keys, scan = jax.random.split(jax.random.key(0), args.seeds), max(1, args.steps // CHUNKS)
-        start, batch = jax.vmap(start), jax.vmap(batch)
-        run = jax.vmap(partial(train, heads=args.heads, steps=scan))
+        keys = jax.random.split(jax.random.key(0), args.seeds)
+        start, batch, run = jax.vmap(start), jax.vmap(batch), jax.vmap(run)
     run = jax.jit(run, donate_argnums=0)
 
     state, tokens = jax.jit(start)(keys), batch(keys)
     state, losses = jax.block_until_ready(run(state, tokens))  # compiles, and warms up
     times = []
-    for _ in range(max(CHUNKS, args.steps // scan)):
+    for _ in range(CHUNKS):
         begin = time.perf_counter()
         state, losses = jax.block_until_ready(run(state, tokens))
         times.append(1000 * (time.perf_counter() - begin) / scan)

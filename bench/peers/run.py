@@ -22,8 +22,8 @@ from shapes import SHAPES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-CONTESTANTS = ["retrodict", "pytorch", "jax"]
-PACKAGES = {"pytorch": ["torch", "transformers"], "jax": ["jax"], "retrodict": []}
+CONTESTANTS = ["retrodict", "pytorch", "jax", "jax-vmap"]
+PACKAGES = {"retrodict": [], "pytorch": ["torch", "transformers"], "jax": ["jax"], "jax-vmap": ["jax"]}
 
 
 def parse_arguments():
@@ -68,6 +68,11 @@ def restrict_to_cores(count: int):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
+def takes_part(contestant: str, shape) -> bool:
+    """One seed is not a `vmap`: it would be the contestant `jax` again."""
+    return contestant != "jax-vmap" or shape.seeds > 1
+
+
 def command(contestant: str, shape, args, python: str) -> list[str]:
     if contestant == "retrodict":
         settings = {
@@ -81,9 +86,10 @@ def command(contestant: str, shape, args, python: str) -> list[str]:
         counts = [f"--seeds={shape.seeds}", f"--threads={args.threads}", f"--steps={shape.steps}"]
         return [str(args.retrodict), "bench", *sets, *counts, "--json"]
     sizes = [f"--{key}={getattr(shape, key)}" for key in ("layers", "dim", "heads", "steps")]
-    seeds = [f"--seeds={shape.seeds}"] if contestant == "jax" else []
+    program, vmap = contestant.removesuffix("-vmap"), contestant.endswith("-vmap")
+    seeds = [f"--seeds={shape.seeds if vmap else 1}"] if program == "jax" else []
     tied = ["--tied"] if args.tied else []
-    return [python, str(HERE / f"{contestant}_step.py"), *sizes, *seeds, f"--threads={args.threads}", *tied]
+    return [python, str(HERE / f"{program}_step.py"), *sizes, *seeds, f"--threads={args.threads}", *tied]
 
 
 def measure(contestant: str, shape, args, python: str) -> dict:
@@ -112,6 +118,15 @@ def three_digits(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def ratio(peer: list[float], ours: list[float]) -> str:
+    """Ratio of the medians (least–most ratio of one round); empty where the peer took no part."""
+    if not peer:
+        return ""
+    rounds = [theirs / mine for theirs, mine in zip(peer, ours)]
+    middle = statistics.median(peer) / statistics.median(ours)
+    return f"{middle:.1f} ({min(rounds):.1f}–{max(rounds):.1f})"
+
+
 def table(measurements: list[dict], args) -> str:
     def milliseconds(shape, contestant):
         return [
@@ -126,9 +141,9 @@ def table(measurements: list[dict], args) -> str:
     rows = [head, ["---"] * len(head)]
     for shape in (shape for shape in SHAPES if shape.name in args.shapes):
         times = {name: milliseconds(shape, name) for name in args.contestants}
-        median = {name: statistics.median(values) for name, values in times.items()}
-        spans = [f"{three_digits(median[name])} ({three_digits(min(v))}–{three_digits(max(v))})" for name, v in times.items()]
-        factors = [f"{median[peer] / median['retrodict']:.1f}" for peer in ratios]
+        median = {name: statistics.median(values) for name, values in times.items() if values}
+        spans = [f"{three_digits(median[n])} ({three_digits(min(v))}–{three_digits(max(v))})" if v else "" for n, v in times.items()]
+        factors = [ratio(times[peer], times["retrodict"]) for peer in ratios]
         rows.append([f"{shape.layers} × {shape.dim}", str(shape.heads), str(shape.seeds), *spans, *factors])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -142,7 +157,7 @@ def main():
     measurements = []
     for shape in (shape for shape in SHAPES if shape.name in args.shapes):
         for round_number in range(1, args.repeats + 1):
-            for contestant in args.contestants:
+            for contestant in (name for name in args.contestants if takes_part(name, shape)):
                 result = measure(contestant, shape, args, python)
                 print(
                     f"{shape.name} round {round_number}: {contestant} {three_digits(result['ms_per_seed_step'])} ms",
@@ -157,7 +172,7 @@ def main():
     print(table(measurements, args))
 
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    path = HERE / "results" / f"{begin:%Y-%m-%d}-{slug}.json"
+    path = HERE / "results" / f"{begin:%Y-%m-%dT%H%M}-{slug}.json"
     path.parent.mkdir(exist_ok=True)
     raw = {
         "date": begin.isoformat(timespec="seconds"),

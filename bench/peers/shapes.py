@@ -27,7 +27,7 @@ SHAPES = [
     Shape(layers=2, dim=64, heads=4, seeds=10, steps=500),
     Shape(layers=24, dim=20, heads=4, seeds=10, steps=100),
     Shape(layers=1, dim=768, heads=12, seeds=1, steps=40),
-    Shape(layers=24, dim=768, heads=12, seeds=1, steps=5),
+    Shape(layers=24, dim=768, heads=12, seeds=1, steps=10),
 ]
 
 
