@@ -224,9 +224,8 @@ pub(crate) struct BenchArgs {
     /// Runs to time
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) seeds: NonZeroUsize,
-    /// Cores used in all [default: all]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) resources: ResourceArgs,
     /// Steps of each run [default: as many as take about a second]
     #[arg(long, value_name = "K")]
     pub(crate) steps: Option<NonZeroUsize>,

@@ -17,6 +17,11 @@ pub enum Isa {
     Portable,
 }
 
+/// Whether the build's own target multiplies and adds in one instruction; where it does not, a
+/// fused operation would be a slow call into a library.
+pub(crate) const PORTABLE_IS_FUSED: bool =
+    cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
 /// What programs are compiled for, once it has been asked.
 static CHOSEN: OnceLock<Isa> = OnceLock::new();
 
@@ -98,38 +103,42 @@ impl Isa {
 /// Compiles one function body for every instruction set and picks at run time.
 ///
 /// The functions take an [`Isa`] before their own arguments. The body is plain Rust over slices;
-/// the compiler vectorises it with the registers that the set has.
+/// the compiler vectorises it with the registers that the set has. In it the constant `FUSED` says
+/// whether the set multiplies and adds in one instruction: to be handed to
+/// [`Scalar::fused`](crate::scalar::Scalar::fused) and the functions made of it. A kernel may have
+/// one constant of its own, such as how many lanes it takes at a time.
 macro_rules! for_every_isa {
-    ($($(#[$meta:meta])* $vis:vis fn $name:ident<$T:ident>
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident<$T:ident $(, const $W:ident: usize)?>
         ($($arg:ident: $type:ty),* $(,)?) $body:block)+) => {$(
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)] // kernels take their matrices as they come
-        $vis fn $name<$T: $crate::scalar::Scalar>(isa: $crate::isa::Isa, $($arg: $type),*) {
+        $vis fn $name<$T: $crate::scalar::Scalar $(, const $W: usize)?>(isa: $crate::isa::Isa, $($arg: $type),*) {
             #[inline(always)]
             #[allow(clippy::too_many_arguments)] // as above
-            fn body<$T: $crate::scalar::Scalar>($($arg: $type),*) $body
+            #[allow(unused)] // not every kernel has products to fuse
+            fn body<$T: $crate::scalar::Scalar $(, const $W: usize)?, const FUSED: bool>($($arg: $type),*) $body
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
                 #[allow(clippy::too_many_arguments)] // as above
-                fn avx512<$T: $crate::scalar::Scalar>($($arg: $type),*) {
-                    body::<$T>($($arg),*)
+                fn avx512<$T: $crate::scalar::Scalar $(, const $W: usize)?>($($arg: $type),*) {
+                    body::<$T $(, $W)?, true>($($arg),*)
                 }
                 #[target_feature(enable = "avx2,fma")]
                 #[allow(clippy::too_many_arguments)] // as above
-                fn avx2<$T: $crate::scalar::Scalar>($($arg: $type),*) {
-                    body::<$T>($($arg),*)
+                fn avx2<$T: $crate::scalar::Scalar $(, const $W: usize)?>($($arg: $type),*) {
+                    body::<$T $(, $W)?, true>($($arg),*)
                 }
                 match isa {
                     // SAFETY: an `Isa` is only made where the processor has its features.
-                    $crate::isa::Isa::Avx512 => return unsafe { avx512::<$T>($($arg),*) },
+                    $crate::isa::Isa::Avx512 => return unsafe { avx512::<$T $(, $W)?>($($arg),*) },
                     // SAFETY: as above.
-                    $crate::isa::Isa::Avx2 => return unsafe { avx2::<$T>($($arg),*) },
+                    $crate::isa::Isa::Avx2 => return unsafe { avx2::<$T $(, $W)?>($($arg),*) },
                     $crate::isa::Isa::Portable => {}
                 }
             }
             let _ = isa;
-            body::<$T>($($arg),*)
+            body::<$T $(, $W)?, { $crate::isa::PORTABLE_IS_FUSED }>($($arg),*)
         }
     )+};
 }

@@ -46,6 +46,7 @@ mod matrix;
 mod operation;
 mod ops;
 mod optim;
+mod pace;
 mod parameters;
 mod plan;
 mod program;
@@ -58,6 +59,7 @@ pub use graph::{Graph, Indices, Initial, Parameter, ParameterId, Value, View, We
 pub use isa::{Isa, IsaError};
 pub use ops::Orientation;
 pub use optim::{Optimizer, Rule};
+pub use pace::Pace;
 pub use parameters::{Gradients, Parameters};
 pub use program::{Mode, Output, ProductPrecision, Program};
 pub use random::{Noise, Purpose, Stream};

@@ -127,6 +127,11 @@ impl<T: Scalar> Program<T> {
         self.batch
     }
 
+    /// Workers of the team that it was compiled for.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// Sentences in a batch, with the padding. A padding lane must hold valid indices, such as a
     /// copy of the first sentence, and weight zero.
     pub fn lanes(&self) -> usize {
@@ -168,7 +173,7 @@ impl<T: Scalar> Program<T> {
     pub fn forward(&mut self, parameters: &Parameters<T>, noise: Noise, team: &mut Team) {
         let values = parameters.values.as_slice().as_ptr().cast_mut();
         // SAFETY: without gradients and an optimiser the parameters are only read.
-        unsafe { self.execute(&parameters.layout, values, None, None, noise, team) }
+        unsafe { self.execute(&parameters.layout, values, None, None, noise, team) };
     }
 
     /// Computes the outputs and the gradients of the loss.
@@ -184,10 +189,11 @@ impl<T: Scalar> Program<T> {
     ) {
         let values = parameters.values.as_slice().as_ptr().cast_mut();
         // SAFETY: without an optimiser the parameters are only read.
-        unsafe { self.execute(&parameters.layout, values, Some(gradients), None, noise, team) }
+        unsafe { self.execute(&parameters.layout, values, Some(gradients), None, noise, team) };
     }
 
-    /// One training step: outputs, gradients, and the update of the parameters.
+    /// One training step: outputs, gradients, and the update of the parameters. Says whether all
+    /// workers stayed to the end, as [`Team::run`].
     ///
     /// # Panics
     /// If the program was compiled for inference.
@@ -198,7 +204,7 @@ impl<T: Scalar> Program<T> {
         optimizer: &mut Optimizer<T>,
         noise: Noise,
         team: &mut Team,
-    ) {
+    ) -> bool {
         let values = parameters.values.as_mut_slice().as_mut_ptr();
         let layout = Arc::clone(&parameters.layout);
         // SAFETY: the parameters are borrowed mutably.
@@ -215,7 +221,7 @@ impl<T: Scalar> Program<T> {
         optimizer: Option<&mut Optimizer<T>>,
         noise: Noise,
         team: &mut Team,
-    ) {
+    ) -> bool {
         assert!(*layout == self.layout, "the parameters belong to another model");
         assert_eq!(team.workers(), self.workers, "the program was compiled for another team");
         let backward = gradients.is_some();
@@ -257,7 +263,9 @@ impl<T: Scalar> Program<T> {
             };
             for node in &plan.nodes {
                 operations[node.node].forward(&context(node));
-                worker.barrier();
+                if !worker.barrier() {
+                    return;
+                }
             }
             if !backward {
                 return;
@@ -271,15 +279,19 @@ impl<T: Scalar> Program<T> {
                             memory.arena.add(range.start + share.start).write_bytes(0, share.len());
                         }
                     }
-                    worker.barrier();
+                    if !worker.barrier() {
+                        return;
+                    }
                 }
                 operations[node.node].backward(&context(node));
-                worker.barrier();
+                if !worker.barrier() {
+                    return;
+                }
             }
             if let Some(update) = &update {
                 // SAFETY: shares are disjoint, and the backward pass is over.
                 unsafe { update.run(isa, worker.share(layout.trainable, 4096)) }
             }
-        });
+        })
     }
 }

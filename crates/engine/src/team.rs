@@ -9,11 +9,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 /// How often a waiting worker looks before it offers its core to others.
 const SPINS: u32 = 4000;
 /// How often an idle worker yields before it sleeps until there is work.
 const YIELDS: u32 = 100;
+
+/// How long a worker waits at a barrier before it takes another one for lost. Far longer than
+/// workers of equal cores differ, shorter than a scheduler lets another program run.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// One round, in the word that also holds how many workers it has.
+const ROUND: usize = 1 << 16;
 
 /// A fixed number of workers: the calling thread and helpers that live as long as the team.
 pub struct Team {
@@ -33,7 +41,13 @@ struct Shared {
     workers: usize,
     /// Points to a `&Work` on the stack of `Team::run` while a round is on.
     work: AtomicPtr<()>,
+    /// The number of the round and how many workers it has, in one word (see [`ROUND`]): a helper
+    /// must not see the one without the other.
     round: AtomicUsize,
+    /// Workers of the present round, for those that are in it.
+    active: AtomicUsize,
+    /// Somebody has lost patience at a barrier: from the next one on, one worker goes on alone.
+    retreat: AtomicBool,
     arrived: AtomicUsize,
     phase: AtomicUsize,
     /// Helpers that are done with this round's work.
@@ -45,10 +59,13 @@ struct Shared {
 impl Team {
     /// A team of `workers` (at least one); one is the calling thread itself.
     pub fn new(workers: usize) -> Team {
+        let workers = workers.clamp(1, ROUND - 1);
         let shared = Arc::new(Shared {
-            workers: workers.max(1),
+            workers,
             work: AtomicPtr::new(std::ptr::null_mut()),
             round: AtomicUsize::new(0),
+            active: AtomicUsize::new(workers),
+            retreat: AtomicBool::new(false),
             arrived: AtomicUsize::new(0),
             phase: AtomicUsize::new(0),
             leavers: AtomicUsize::new(0),
@@ -69,32 +86,45 @@ impl Team {
         self.shared.workers
     }
 
-    /// Runs `work` on every worker and returns when all are done.
+    /// From now on only so many of the workers, at least one, take part in a round; the others
+    /// sleep.
+    pub fn set_active(&mut self, workers: usize) {
+        self.shared.active.store(workers.clamp(1, self.shared.workers), Ordering::Relaxed);
+    }
+
+    /// Runs `work` on every active worker and returns when all are done; says whether they all
+    /// stayed to the end. Where one has lost its core to another program for long, the others would
+    /// wait for it at every barrier: then the calling thread goes on alone.
     ///
     /// # Panics
     /// If a worker panics; the team cannot be used after that.
-    pub fn run(&mut self, work: impl Fn(&Worker<'_>) + Sync) {
+    pub fn run(&mut self, work: impl Fn(&Worker<'_>) + Sync) -> bool {
         let shared = &*self.shared;
         assert!(!shared.failed.load(Ordering::Relaxed), "a worker of this team panicked before");
         let worker = Worker { index: 0, shared };
-        if shared.workers == 1 {
-            return work(&worker);
+        let active = shared.active.load(Ordering::Relaxed);
+        if active == 1 {
+            work(&worker);
+            return true;
         }
         let mut work: &Work<'_> = &work;
         shared.work.store((&raw mut work).cast(), Ordering::Relaxed);
-        shared.round.fetch_add(1, Ordering::Release);
-        for helper in &self.helpers {
+        let round = shared.round.load(Ordering::Relaxed) / ROUND;
+        shared.round.store(round.wrapping_add(1).wrapping_mul(ROUND) + active, Ordering::Release);
+        for helper in &self.helpers[..active - 1] {
             Thread::unpark(helper.thread());
         }
         let result = catch_unwind(AssertUnwindSafe(|| work(&worker)));
         if let Err(panic) = result {
             shared.failed.store(true, Ordering::Release);
             // The helpers may still hold `work`: they see the failure at their next barrier.
-            shared.wait_for_all_to_leave();
+            shared.wait_for_helpers(active - 1);
             resume_unwind(panic);
         }
-        shared.wait_for_all_to_leave();
+        shared.wait_for_helpers(active - 1);
         assert!(!shared.failed.load(Ordering::Acquire), "a worker panicked");
+        shared.active.store(active, Ordering::Relaxed);
+        !shared.retreat.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -115,46 +145,58 @@ impl Worker<'_> {
         self.index
     }
 
-    /// Waits until all workers are here. What they wrote before is then seen by all.
-    pub fn barrier(&self) {
+    /// Waits until all workers are here. What they wrote before is then seen by all. A worker for
+    /// which it is false has no more part in the round: its work must return at once, and what
+    /// comes after the barrier is shared among fewer.
+    #[must_use]
+    pub fn barrier(&self) -> bool {
         self.shared.meet();
+        self.index < self.shared.active.load(Ordering::Relaxed)
     }
 
     /// This worker's part of `0..total`, in pieces of `unit` (but for the end); the parts of all
     /// workers cover everything once.
     pub fn share(&self, total: usize, unit: usize) -> Range<usize> {
         let units = total.div_ceil(unit);
-        let bound = |index: usize| (units * index / self.shared.workers * unit).min(total);
+        let active = self.shared.active.load(Ordering::Relaxed);
+        let bound = |index: usize| (units * index / active * unit).min(total);
         bound(self.index)..bound(self.index + 1)
     }
 }
 
 impl Shared {
     fn meet(&self) {
-        if self.workers == 1 {
+        let active = self.active.load(Ordering::Relaxed);
+        if active == 1 {
             return;
         }
         let phase = self.phase.load(Ordering::Relaxed);
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.workers {
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == active {
             self.arrived.store(0, Ordering::Relaxed);
+            if self.retreat.load(Ordering::Relaxed) {
+                self.active.store(1, Ordering::Relaxed);
+            }
             self.phase.store(phase.wrapping_add(1), Ordering::Release);
             return;
         }
         let mut looks = 0;
+        let mut since = None;
         while self.phase.load(Ordering::Acquire) == phase {
             if self.failed.load(Ordering::Relaxed) {
                 // Unwinds to the catch in `run` or `help`.
                 panic!("another worker panicked");
             }
             pause(&mut looks);
+            if looks > SPINS && since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                self.retreat.store(true, Ordering::Relaxed);
+            }
         }
     }
 
     /// The last meeting of a round: after it nobody touches `work` any more.
-    fn wait_for_all_to_leave(&self) {
+    fn wait_for_helpers(&self, helpers: usize) {
         let mut looks = 0;
-        let all = self.workers - 1;
-        while self.leavers.load(Ordering::Acquire) < all {
+        while self.leavers.load(Ordering::Acquire) < helpers {
             pause(&mut looks);
         }
         self.leavers.store(0, Ordering::Relaxed);
@@ -180,7 +222,8 @@ fn help(shared: &Shared, index: usize) {
                 return;
             }
             let round = shared.round.load(Ordering::Acquire);
-            if round != seen {
+            // A round without this worker does not keep it awake.
+            if round != seen && index < round % ROUND {
                 seen = round;
                 break;
             }
@@ -208,12 +251,60 @@ mod tests {
             for round in 1..200 {
                 team.run(|worker| {
                     cells[worker.index()].fetch_add(1, Ordering::Relaxed);
-                    worker.barrier();
-                    let sum: usize = cells.iter().map(|c| c.load(Ordering::Relaxed)).sum();
-                    assert_eq!(sum, round * workers);
-                    worker.barrier();
+                    if worker.barrier() {
+                        let sum: usize = cells.iter().map(|c| c.load(Ordering::Relaxed)).sum();
+                        assert_eq!(sum, round * workers);
+                        let _ = worker.barrier();
+                    }
                 });
             }
+        }
+    }
+
+    /// Workers that sit out some rounds must neither run twice nor miss one.
+    #[test]
+    fn the_number_of_active_workers_may_change_from_round_to_round() {
+        let mut team = Team::new(4);
+        let cells: Vec<AtomicUsize> = (0..4).map(|_| AtomicUsize::new(0)).collect();
+        for round in 0..4000 {
+            let active = 1 + round * 7 % 4;
+            team.set_active(active);
+            team.run(|worker| {
+                cells[worker.index()].fetch_add(1, Ordering::Relaxed);
+                assert_eq!(worker.share(active, 1), worker.index()..worker.index() + 1);
+                let _ = worker.barrier();
+            });
+            let took_part: usize = cells.iter().map(|c| c.swap(0, Ordering::Relaxed)).sum();
+            assert_eq!(took_part, active, "round {round}");
+        }
+    }
+
+    /// Whichever is late, everything is done once, by those that are left.
+    #[test]
+    fn a_worker_that_loses_its_core_is_left_behind() {
+        for late in [0, 1, 2] {
+            let mut team = Team::new(3);
+            let taken: Vec<AtomicUsize> = (0..12).map(|_| AtomicUsize::new(0)).collect();
+            let stayed = team.run(|worker| {
+                if worker.index() == late {
+                    std::thread::sleep(50 * PATIENCE);
+                }
+                if worker.barrier() {
+                    assert_eq!(worker.index(), 0);
+                    for i in worker.share(12, 1) {
+                        taken[i].fetch_add(1, Ordering::Relaxed);
+                    }
+                    assert!(worker.barrier());
+                }
+            });
+            assert!(!stayed, "worker {late} was waited for");
+            assert!(taken.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+            // The next round is whole again.
+            let workers = AtomicUsize::new(0);
+            team.run(|_| {
+                workers.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(workers.into_inner(), 3);
         }
     }
 
@@ -239,7 +330,7 @@ mod tests {
             let result = catch_unwind(|| {
                 Team::new(2).run(|worker| {
                     assert!(worker.index() != culprit, "on purpose");
-                    worker.barrier();
+                    let _ = worker.barrier();
                 });
             });
             assert!(result.is_err());

@@ -69,6 +69,19 @@ pub trait Vector<T>: Copy {
     }
 }
 
+/// Asks for a line of memory that will be read soon; any address will do.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint; it reads nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Plain numbers in a row; the compiler finds registers for them.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable<T, const N: usize>([T; N]);
@@ -106,8 +119,41 @@ mod x86 {
     use super::Vector;
     use std::arch::x86_64::*;
 
+    /// One bit for each of the first `count < 16` lanes.
+    #[inline(always)]
+    fn bits16(count: usize) -> __mmask16 {
+        (1 << count) - 1
+    }
+
+    /// One bit for each of the first `count < 8` lanes.
+    #[inline(always)]
+    fn bits8(count: usize) -> __mmask8 {
+        (1 << count) - 1
+    }
+
+    /// All bits of the first `count` lanes.
+    #[inline(always)]
+    unsafe fn words8(count: usize) -> __m256i {
+        // SAFETY: the caller vouches for AVX2.
+        unsafe {
+            let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lanes)
+        }
+    }
+
+    /// All bits of the first `count` lanes.
+    #[inline(always)]
+    unsafe fn words4(count: usize) -> __m256i {
+        // SAFETY: the caller vouches for AVX2.
+        unsafe {
+            let lanes = _mm256_setr_epi64x(0, 1, 2, 3);
+            _mm256_cmpgt_epi64(_mm256_set1_epi64x(count as i64), lanes)
+        }
+    }
+
     macro_rules! register {
-        ($register:ty, $t:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident) => {
+        ($register:ty, $t:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident,
+         $mask:ident $store_part:ident) => {
             impl Vector<$t> for $register {
                 const LANES: usize = $lanes;
 
@@ -131,12 +177,21 @@ mod x86 {
                     // SAFETY: the caller vouches for the instruction set.
                     unsafe { $fma(self, factor, summand) }
                 }
+                #[inline(always)]
+                unsafe fn store_part(self, to: *mut $t, count: usize) {
+                    // SAFETY: as above; lanes that are masked out are not touched.
+                    unsafe { $store_part(to, $mask(count), self) }
+                }
             }
         };
     }
 
-    register!(__m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps);
-    register!(__m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd);
-    register!(__m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps);
-    register!(__m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd);
+    register!(__m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
+        bits16 _mm512_mask_storeu_ps);
+    register!(__m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd,
+        bits8 _mm512_mask_storeu_pd);
+    register!(__m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
+        words8 _mm256_maskstore_ps);
+    register!(__m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
+        words4 _mm256_maskstore_pd);
 }

@@ -17,10 +17,6 @@ use crate::store::{Status, Store};
 /// about ten milliseconds on one core, and a meeting of the threads a microsecond.)
 const SHARED_STEP: u64 = 1_000_000_000;
 
-/// From here on threads that are left over help a run that is alone. Smaller steps meet too often
-/// for that: a busy machine would make them many times slower.
-const LONE_STEP: u64 = 250_000_000;
-
 /// One run to be made.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -54,8 +50,8 @@ impl Resources {
         let threads = self.threads();
         let chosen = if step_flops >= SHARED_STEP { 1 } else { threads };
         let jobs = self.jobs.map_or(chosen, NonZeroUsize::get).clamp(1, runs.max(1));
-        let shares = self.jobs.is_some() || step_flops >= LONE_STEP;
-        (jobs, if shares { (threads / jobs).max(1) } else { 1 })
+        // Threads that are left over help; a small run finds out by itself whether that pays.
+        (jobs, (threads / jobs).max(1))
     }
 }
 
@@ -115,9 +111,8 @@ mod tests {
     fn cores_are_divided_by_the_size_of_a_step() {
         let two = Resources { threads: NonZeroUsize::new(2), jobs: None };
         assert_eq!(two.divide(1_000_000, 10), (2, 1));
-        assert_eq!(two.divide(1_000_000, 1), (1, 1));
-        assert_eq!(two.divide(LONE_STEP, 1), (1, 2));
-        assert_eq!(two.divide(LONE_STEP, 10), (2, 1));
+        assert_eq!(two.divide(1_000_000, 1), (1, 2));
+        assert_eq!(two.divide(SHARED_STEP - 1, 10), (2, 1));
         assert_eq!(two.divide(SHARED_STEP, 10), (1, 2));
         let one_at_a_time = Resources { jobs: NonZeroUsize::new(1), ..two };
         assert_eq!(one_at_a_time.divide(1_000_000, 10), (1, 2));

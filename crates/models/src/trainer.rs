@@ -1,10 +1,11 @@
 //! A decoder with its numbers, its optimiser and its compiled programs: sentences in, scores out.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use retrodict_engine::{
-    Gradients, Graph, Indices, Mode, Noise, Optimizer, Parameters, ProductPrecision, Program, Rule,
-    Scalar, Team, Weights,
+    Gradients, Graph, Indices, Mode, Noise, Optimizer, Pace, Parameters, ProductPrecision, Program,
+    Rule, Scalar, Team, Weights,
 };
 
 use crate::decoder::Decoder;
@@ -86,6 +87,7 @@ struct Compiled<T> {
     targets: Option<(Indices, Weights)>,
     /// Scored positions that are not of the last entity, before it.
     skip: usize,
+    pace: Pace,
 }
 
 /// A decoder in training. After the first steps, a step allocates nothing.
@@ -169,7 +171,11 @@ impl<T: Scalar> Trainer<T> {
         compiled.fill(self.objective, sentences);
         let noise = Noise { seed: self.noise_seed, step: self.optimizer.steps() };
         let (parameters, gradients) = (&mut self.parameters, &mut self.gradients);
-        compiled.program.step(parameters, gradients, &mut self.optimizer, noise, &mut self.team);
+        self.team.set_active(compiled.pace.workers());
+        let begun = Instant::now();
+        let (optimizer, team) = (&mut self.optimizer, &mut self.team);
+        let together = compiled.program.step(parameters, gradients, optimizer, noise, team);
+        compiled.pace.took(begun.elapsed(), together);
         self.scores.clear();
         compiled.score(&mut self.scores);
         &self.scores
@@ -201,7 +207,7 @@ impl<T: Scalar> Trainer<T> {
                 let (precision, workers) = (self.precision, self.team.workers());
                 let program =
                     Program::compile(&graph, batch.len(), Mode::Inference, precision, workers);
-                Compiled { program, tokens, targets: Some(targets), skip: 0 }
+                Compiled::new(program, tokens, Some(targets), 0)
             });
             compiled.fill(objective, batch.iter().map(Vec::as_slice));
             let noise = Noise { seed: 0, step: 0 };
@@ -226,7 +232,7 @@ impl<T: Scalar> Trainer<T> {
             let (precision, workers) = (self.precision, self.team.workers());
             let program =
                 Program::compile(&graph, batch.len(), Mode::Inference, precision, workers);
-            let mut compiled: Compiled<T> = Compiled { program, tokens, targets: None, skip: 0 };
+            let mut compiled: Compiled<T> = Compiled::new(program, tokens, None, 0);
             let sentences = batch.iter().map(|context| {
                 assert_eq!(context.len(), length, "contexts have one length");
                 context.as_slice()
@@ -276,7 +282,7 @@ fn compile<T: Scalar>(
     let (tokens, targets) = with_loss(decoder, &mut graph, objective);
     let program = Program::compile(&graph, batch, Mode::Training, precision, team.workers());
     let skip = objective.last_entity().start - objective.scored().start;
-    Compiled { program, tokens, targets: Some(targets), skip }
+    Compiled::new(program, tokens, Some(targets), skip)
 }
 
 fn with_loss<T: Scalar>(
@@ -296,6 +302,16 @@ fn with_loss<T: Scalar>(
 }
 
 impl<T: Scalar> Compiled<T> {
+    fn new(
+        program: Program<T>,
+        tokens: Indices,
+        targets: Option<(Indices, Weights)>,
+        skip: usize,
+    ) -> Compiled<T> {
+        let pace = Pace::new(program.workers(), program.flops());
+        Compiled { program, tokens, targets, skip, pace }
+    }
+
     /// Writes a batch into the inputs; padding lanes repeat the first sentence, with weight zero.
     fn fill<'s>(
         &mut self,

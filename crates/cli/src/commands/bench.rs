@@ -1,7 +1,7 @@
 //! `retrodict bench`.
 
+use retrodict_lab::Experiment;
 use retrodict_lab::spec::Spec;
-use retrodict_lab::{Experiment, Resources};
 
 use super::{Failure, overrides, print, ready_spec};
 use crate::allocations;
@@ -14,7 +14,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
         None => (ready_spec("reversal-quick", &set)?, "reversal-quick".to_owned()),
     };
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
-    let resources = Resources { threads: args.threads, jobs: None };
+    let resources = args.resources.resources();
     let steps = args.steps.map(|steps| steps.get() as u64);
     let found =
         retrodict_lab::bench(&experiment, args.seeds.get(), resources, steps, allocations::bytes)

@@ -11,11 +11,18 @@
 
 use crate::isa::Isa;
 use crate::scalar::Scalar;
-use crate::vector::Vector;
+use crate::vector::{Vector, prefetch};
 
 /// How many steps of k are done for all columns before the next ones: the block of the right-hand
 /// side, this many rows of a hundred or so numbers, stays in the second-level cache.
 pub(super) const K_BLOCK: usize = 512;
+
+/// Where the rows of A lie side by side, each step of k goes to another line of the cache, and if
+/// these are at least so many elements apart, out of the processor's sight: the line that the rows
+/// after the next ones need is asked for by hand.
+const FAR: usize = 256;
+/// How many rows further that is.
+const NEXT_LINE: usize = 16;
 
 /// What the sums start from.
 #[derive(Clone, Copy)]
@@ -160,17 +167,23 @@ pub(super) unsafe fn product<
     loop {
         let k1 = p.k.min(k0 + K_BLOCK);
         let start = if k0 == 0 { p.start } else { Start::Accumulate };
+        // Bands as even as can be: a last one of a row or two would leave registers idle.
+        let bands = p.rows.div_ceil(R);
         let mut row = 0;
-        while row < p.rows {
+        for band_index in 0..bands {
+            let rows = (p.rows - row).div_ceil(bands - band_index);
             // SAFETY: the bands lie within `rows`.
-            row += unsafe {
-                match p.rows - row {
-                    left if left >= R => band::<T, E, V, R, C>(p, row, k0, k1, start),
-                    left if left >= 4 => band::<T, E, V, 4, C>(p, row, k0, k1, start),
-                    left if left >= 2 => band::<T, E, V, 2, C>(p, row, k0, k1, start),
+            unsafe {
+                match rows {
+                    6 => band::<T, E, V, 6, C>(p, row, k0, k1, start),
+                    5 => band::<T, E, V, 5, C>(p, row, k0, k1, start),
+                    4 => band::<T, E, V, 4, C>(p, row, k0, k1, start),
+                    3 => band::<T, E, V, 3, C>(p, row, k0, k1, start),
+                    2 => band::<T, E, V, 2, C>(p, row, k0, k1, start),
                     _ => band::<T, E, V, 1, C>(p, row, k0, k1, start),
                 }
-            };
+            }
+            row += rows;
         }
         k0 = k1;
         if k0 >= p.k {
@@ -179,7 +192,7 @@ pub(super) unsafe fn product<
     }
 }
 
-/// One band of `R` rows, all columns. Returns `R`.
+/// One band of `R` rows, all columns.
 ///
 /// # Safety
 /// As [`product`].
@@ -190,36 +203,49 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
     k0: usize,
     k1: usize,
     start: Start<T>,
-) -> usize {
-    let mut column = 0;
-    while column < p.columns {
-        let left = p.columns - column;
+) {
+    // Likewise: five registers are three and two rather than four and one.
+    let registers = p.columns.div_ceil(V::LANES);
+    let tiles = registers.div_ceil(C);
+    let ahead = p.a_row == 1 && p.a_k >= FAR;
+    let mut done = 0;
+    for tile_index in 0..tiles {
+        let wide = (registers - done).div_ceil(tiles - tile_index);
+        let column = done * V::LANES;
         // SAFETY: the tiles lie within `columns`, or end in a part of a register that they mask.
-        column += unsafe {
-            match left.div_ceil(V::LANES) {
-                n if n >= C => tile::<T, E, V, R, C>(p, row, column, k0, k1, start),
-                n if n >= 2 => tile::<T, E, V, R, 2>(p, row, column, k0, k1, start),
-                _ => tile::<T, E, V, R, 1>(p, row, column, k0, k1, start),
+        unsafe {
+            match wide {
+                4 if ahead => tile::<T, E, V, R, 4, true>(p, row, column, k0, k1, start),
+                4 => tile::<T, E, V, R, 4, false>(p, row, column, k0, k1, start),
+                3 => tile::<T, E, V, R, 3, false>(p, row, column, k0, k1, start),
+                2 => tile::<T, E, V, R, 2, false>(p, row, column, k0, k1, start),
+                _ => tile::<T, E, V, R, 1, false>(p, row, column, k0, k1, start),
             }
-        };
+        }
+        done += wide;
     }
-    R
 }
 
-/// One tile: `R` rows of `C` registers that stay in registers over the block of k. Returns the
-/// columns it covered.
+/// One tile: `R` rows of `C` registers that stay in registers over the block of k.
 ///
 /// # Safety
 /// As [`product`].
 #[inline(always)]
-unsafe fn tile<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: usize>(
+unsafe fn tile<
+    T: Scalar,
+    E: Copy,
+    V: Multiply<T, E>,
+    const R: usize,
+    const C: usize,
+    const PREFETCH: bool,
+>(
     p: &Product<T, E>,
     row: usize,
     column: usize,
     k0: usize,
     k1: usize,
     start: Start<T>,
-) -> usize {
+) {
     let last = (p.columns - column).saturating_sub((C - 1) * V::LANES).min(V::LANES);
     // SAFETY: `row + r < rows`, `column + c` within the columns but for the last register, which is
     // read from C and written to C only in its first `last` lanes.
@@ -248,6 +274,9 @@ unsafe fn tile<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
         let mut a = p.a.add(row * p.a_row + k0 * p.a_k);
         let mut b = p.b.add(k0 * p.b_row + column);
         for _ in k0..k1 {
+            if PREFETCH {
+                prefetch(a.wrapping_add(NEXT_LINE));
+            }
             let mut right = [V::read(b); C];
             for (c, right) in right.iter_mut().enumerate().skip(1) {
                 *right = V::read(b.add(c * V::LANES));
@@ -272,7 +301,6 @@ unsafe fn tile<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
             }
         }
     }
-    C * V::LANES
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::{SUM_LANES, lanes, lanes_mut};
+use crate::ops::{SUM_LANES, WIDE, lanes, lanes_mut};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 
@@ -61,10 +61,10 @@ impl Sizes {
         position * self.lanes + first
     }
 
-    /// The sixteen lanes from there on.
-    fn range(&self, position: usize, first: usize) -> Range<usize> {
+    /// The `W` lanes from there on.
+    fn range<const W: usize>(&self, position: usize, first: usize) -> Range<usize> {
         let start = self.at(position, first);
-        start..start + SUM_LANES
+        start..start + W
     }
 }
 
@@ -116,6 +116,23 @@ impl<T: Scalar> Operation<T> for Attention {
     }
 
     fn forward(&self, at: &Context<'_, T>) {
+        match at.lanes.is_multiple_of(WIDE) {
+            true => self.attend_all::<T, WIDE>(at),
+            false => self.attend_all::<T, SUM_LANES>(at),
+        }
+    }
+
+    fn backward(&self, at: &Context<'_, T>) {
+        match at.lanes.is_multiple_of(WIDE) {
+            true => self.gradients::<T, WIDE>(at),
+            false => self.gradients::<T, SUM_LANES>(at),
+        }
+    }
+}
+
+impl Attention {
+    /// The forward pass, `W` lanes at a time.
+    fn attend_all<T: Scalar, const W: usize>(&self, at: &Context<'_, T>) {
         let sizes = self.sizes(at);
         let heads = self.share(at, sizes);
         if heads.is_empty() {
@@ -133,26 +150,27 @@ impl<T: Scalar> Operation<T> for Attention {
         });
         for head in heads {
             let (q, k, v) = (at.input(0), at.input(1), at.input(2));
-            attend(at.isa, sizes, head, q, k, v, at.saved(), factors, at.output());
+            attend::<T, W>(at.isa, sizes, head, q, k, v, at.saved(), factors, at.output());
         }
     }
 
-    fn backward(&self, at: &Context<'_, T>) {
+    /// The backward pass, likewise.
+    fn gradients<T: Scalar, const W: usize>(&self, at: &Context<'_, T>) {
         let sizes = self.sizes(at);
         let rows = sizes.queries * sizes.keys;
         let factors = (at.training && self.threshold > 0).then_some(self.heads * rows);
         let scores = at.scratch();
         for head in self.share(at, sizes) {
             let (q, k, v, dy) = (at.input(0), at.input(1), at.input(2), at.d_output());
-            score_gradient(at.isa, sizes, head, v, dy, at.kept(), factors, scores);
+            score_gradient::<T, W>(at.isa, sizes, head, v, dy, at.kept(), factors, scores);
             if let Some(target) = at.d_input(0) {
-                query_gradient(at.isa, sizes, head, k, scores, target);
+                query_gradient::<T, W>(at.isa, sizes, head, k, scores, target);
             }
             if let Some(target) = at.d_input(1) {
-                key_gradient(at.isa, sizes, head, q, scores, target);
+                key_gradient::<T, W>(at.isa, sizes, head, q, scores, target);
             }
             if let Some(target) = at.d_input(2) {
-                value_gradient(at.isa, sizes, head, dy, at.kept(), factors, target);
+                value_gradient::<T, W>(at.isa, sizes, head, dy, at.kept(), factors, target);
             }
         }
     }
@@ -161,7 +179,7 @@ impl<T: Scalar> Operation<T> for Attention {
 for_every_isa! {
     /// Scores, probabilities and output of one head. `factors` is the row where those of dropout
     /// begin.
-    fn attend<T>(
+    fn attend<T, const W: usize>(
         s: Sizes, head: usize, q: Matrix<'_, T>, k: Matrix<'_, T>, v: Matrix<'_, T>,
         saved: MatrixMut<'_, T>, factors: Option<usize>, out: MatrixMut<'_, T>,
     ) {
@@ -171,58 +189,60 @@ for_every_isa! {
         let features = head * s.width..(head + 1) * s.width;
         let base = head * s.queries * s.keys;
         for i in 0..s.queries {
-            for first in (0..s.lanes).step_by(SUM_LANES) {
-                let range = first..first + SUM_LANES;
-                let mut highest = [T::from_f64(f64::NEG_INFINITY); SUM_LANES];
+            for first in (0..s.lanes).step_by(W) {
+                let range = first..first + W;
+                let mut highest = [T::from_f64(f64::NEG_INFINITY); W];
                 for j in s.seen(i) {
-                    let mut score = [T::ZERO; SUM_LANES];
+                    let mut score = [T::ZERO; W];
                     for f in features.clone() {
-                        let (q, k) = (lanes(q.row(f), s.at(i, first)), lanes(k.row(f), s.at(j, first)));
-                        for l in 0..SUM_LANES {
-                            score[l] += q[l] * k[l];
+                        let (q, k) = (lanes::<T, W>(q.row(f), s.at(i, first)), lanes::<T, W>(k.row(f), s.at(j, first)));
+                        for l in 0..W {
+                            score[l] = q[l].fused::<FUSED>(k[l], score[l]);
                         }
                     }
-                    for l in 0..SUM_LANES {
+                    for l in 0..W {
                         score[l] *= scale;
                         highest[l] = score[l].larger(highest[l]);
                     }
                     *lanes_mut(saved.part_mut(base + s.row(i, j), range.clone())) = score;
                 }
-                let mut total = [T::ZERO; SUM_LANES];
+                let mut total = [T::ZERO; W];
                 for j in s.seen(i) {
-                    let p = lanes_mut(saved.part_mut(base + s.row(i, j), range.clone()));
-                    for l in 0..SUM_LANES {
-                        p[l] = (p[l] - highest[l]).exp();
+                    let p = lanes_mut::<T, W>(saved.part_mut(base + s.row(i, j), range.clone()));
+                    for l in 0..W {
+                        p[l] = (p[l] - highest[l]).exp::<FUSED>();
                         total[l] += p[l];
                     }
                 }
                 for j in s.seen(i) {
-                    let p = lanes_mut(saved.part_mut(base + s.row(i, j), range.clone()));
-                    for l in 0..SUM_LANES {
+                    let p = lanes_mut::<T, W>(saved.part_mut(base + s.row(i, j), range.clone()));
+                    for l in 0..W {
                         p[l] = p[l] / total[l];
                     }
                 }
-                for f in features.clone() {
-                    let mut sum = [T::ZERO; SUM_LANES];
-                    for j in s.seen(i) {
-                        let v = lanes(v.row(f), s.at(j, first));
-                        let factor = factors.map(|start| {
-                            *lanes_mut(saved.part_mut(start + base + s.row(i, j), range.clone()))
-                        });
-                        let p = lanes_mut(saved.part_mut(base + s.row(i, j), range.clone()));
-                        for l in 0..SUM_LANES {
-                            let kept = factor.map_or(p[l], |factor| p[l] * factor[l]);
-                            sum[l] += kept * v[l];
+                for j in s.seen(i) {
+                    let mut kept = *lanes::<T, W>(saved.row_mut(base + s.row(i, j)), first);
+                    if let Some(start) = factors {
+                        let factor = lanes::<T, W>(saved.row_mut(start + base + s.row(i, j)), first);
+                        for l in 0..W {
+                            kept[l] *= factor[l];
                         }
                     }
-                    *lanes_mut(out.part_mut(f, s.range(i, first))) = sum;
+                    for f in features.clone() {
+                        let v = lanes::<T, W>(v.row(f), s.at(j, first));
+                        let out = lanes_mut::<T, W>(out.part_mut(f, s.range::<W>(i, first)));
+                        for l in 0..W {
+                            let before = if j == 0 { T::ZERO } else { out[l] };
+                            out[l] = kept[l].fused::<FUSED>(v[l], before);
+                        }
+                    }
                 }
             }
         }
     }
 
     /// `ds = p · (dp − Σ p · dp)` with `dp = Σ_f dy · v`, through dropout and scale.
-    fn score_gradient<T>(
+    fn score_gradient<T, const W: usize>(
         s: Sizes, head: usize, v: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>,
         factors: Option<usize>, scores: &mut [T],
     ) {
@@ -230,32 +250,32 @@ for_every_isa! {
         let features = head * s.width..(head + 1) * s.width;
         let base = head * s.queries * s.keys;
         for i in 0..s.queries {
-            for first in (0..s.lanes).step_by(SUM_LANES) {
-                let mut mean = [T::ZERO; SUM_LANES];
+            for first in (0..s.lanes).step_by(W) {
+                let mut mean = [T::ZERO; W];
                 for j in s.seen(i) {
-                    let mut dp = [T::ZERO; SUM_LANES];
+                    let mut dp = [T::ZERO; W];
                     for f in features.clone() {
-                        let (dy, v) = (lanes(dy.row(f), s.at(i, first)), lanes(v.row(f), s.at(j, first)));
-                        for l in 0..SUM_LANES {
-                            dp[l] += dy[l] * v[l];
+                        let (dy, v) = (lanes::<T, W>(dy.row(f), s.at(i, first)), lanes::<T, W>(v.row(f), s.at(j, first)));
+                        for l in 0..W {
+                            dp[l] = dy[l].fused::<FUSED>(v[l], dp[l]);
                         }
                     }
                     if let Some(start) = factors {
-                        let factor = lanes(kept.row(start + base + s.row(i, j)), first);
-                        for l in 0..SUM_LANES {
+                        let factor = lanes::<T, W>(kept.row(start + base + s.row(i, j)), first);
+                        for l in 0..W {
                             dp[l] *= factor[l];
                         }
                     }
-                    let p = lanes(kept.row(base + s.row(i, j)), first);
-                    for l in 0..SUM_LANES {
-                        mean[l] += p[l] * dp[l];
+                    let p = lanes::<T, W>(kept.row(base + s.row(i, j)), first);
+                    for l in 0..W {
+                        mean[l] = p[l].fused::<FUSED>(dp[l], mean[l]);
                     }
-                    *lanes_mut(&mut scores[s.range(s.row(i, j), first)]) = dp;
+                    *lanes_mut(&mut scores[s.range::<W>(s.row(i, j), first)]) = dp;
                 }
                 for j in s.seen(i) {
-                    let p = lanes(kept.row(base + s.row(i, j)), first);
-                    let ds = lanes_mut(&mut scores[s.range(s.row(i, j), first)]);
-                    for l in 0..SUM_LANES {
+                    let p = lanes::<T, W>(kept.row(base + s.row(i, j)), first);
+                    let ds = lanes_mut::<T, W>(&mut scores[s.range::<W>(s.row(i, j), first)]);
+                    for l in 0..W {
                         ds[l] = p[l] * (ds[l] - mean[l]) * scale;
                     }
                 }
@@ -263,22 +283,22 @@ for_every_isa! {
         }
     }
 
-    fn query_gradient<T>(
+    fn query_gradient<T, const W: usize>(
         s: Sizes, head: usize, k: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
     ) {
         let Target { matrix: mut dq, accumulate } = target;
         for f in head * s.width..(head + 1) * s.width {
             for i in 0..s.queries {
-                for first in (0..s.lanes).step_by(SUM_LANES) {
-                    let mut sum = [T::ZERO; SUM_LANES];
+                for first in (0..s.lanes).step_by(W) {
+                    let mut sum = [T::ZERO; W];
                     for j in s.seen(i) {
-                        let (k, ds) = (lanes(k.row(f), s.at(j, first)), lanes(scores, s.at(s.row(i, j), first)));
-                        for l in 0..SUM_LANES {
-                            sum[l] += ds[l] * k[l];
+                        let (k, ds) = (lanes::<T, W>(k.row(f), s.at(j, first)), lanes::<T, W>(scores, s.at(s.row(i, j), first)));
+                        for l in 0..W {
+                            sum[l] = ds[l].fused::<FUSED>(k[l], sum[l]);
                         }
                     }
-                    let out = lanes_mut(dq.part_mut(f, s.range(i, first)));
-                    for l in 0..SUM_LANES {
+                    let out = lanes_mut::<T, W>(dq.part_mut(f, s.range::<W>(i, first)));
+                    for l in 0..W {
                         out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
                     }
                 }
@@ -286,22 +306,22 @@ for_every_isa! {
         }
     }
 
-    fn key_gradient<T>(
+    fn key_gradient<T, const W: usize>(
         s: Sizes, head: usize, q: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
     ) {
         let Target { matrix: mut dk, accumulate } = target;
         for f in head * s.width..(head + 1) * s.width {
             for j in 0..s.keys {
-                for first in (0..s.lanes).step_by(SUM_LANES) {
-                    let mut sum = [T::ZERO; SUM_LANES];
+                for first in (0..s.lanes).step_by(W) {
+                    let mut sum = [T::ZERO; W];
                     for i in (0..s.queries).filter(|i| s.seen(*i).contains(&j)) {
-                        let (q, ds) = (lanes(q.row(f), s.at(i, first)), lanes(scores, s.at(s.row(i, j), first)));
-                        for l in 0..SUM_LANES {
-                            sum[l] += ds[l] * q[l];
+                        let (q, ds) = (lanes::<T, W>(q.row(f), s.at(i, first)), lanes::<T, W>(scores, s.at(s.row(i, j), first)));
+                        for l in 0..W {
+                            sum[l] = ds[l].fused::<FUSED>(q[l], sum[l]);
                         }
                     }
-                    let out = lanes_mut(dk.part_mut(f, s.range(j, first)));
-                    for l in 0..SUM_LANES {
+                    let out = lanes_mut::<T, W>(dk.part_mut(f, s.range::<W>(j, first)));
+                    for l in 0..W {
                         out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
                     }
                 }
@@ -309,30 +329,32 @@ for_every_isa! {
         }
     }
 
-    fn value_gradient<T>(
+    fn value_gradient<T, const W: usize>(
         s: Sizes, head: usize, dy: Matrix<'_, T>, kept: Matrix<'_, T>, factors: Option<usize>,
         target: Target<'_, T>,
     ) {
         let Target { matrix: mut dv, accumulate } = target;
         let base = head * s.queries * s.keys;
-        for f in head * s.width..(head + 1) * s.width {
+        for first in (0..s.lanes).step_by(W) {
             for j in 0..s.keys {
-                for first in (0..s.lanes).step_by(SUM_LANES) {
-                        let mut sum = [T::ZERO; SUM_LANES];
-                    for i in (0..s.queries).filter(|i| s.seen(*i).contains(&j)) {
-                        let dy = lanes(dy.row(f), s.at(i, first));
-                        let p = lanes(kept.row(base + s.row(i, j)), first);
-                        let factor = factors.map(|start| {
-                            lanes(kept.row(start + base + s.row(i, j)), first)
-                        });
-                        for l in 0..SUM_LANES {
-                            let kept = factor.map_or(p[l], |factor| p[l] * factor[l]);
-                            sum[l] += kept * dy[l];
+                // The first query that sees this key begins the sum.
+                let begin = (j + s.queries).saturating_sub(s.keys);
+                for i in begin..s.queries {
+                    let mut p = *lanes::<T, W>(kept.row(base + s.row(i, j)), first);
+                    if let Some(start) = factors {
+                        let factor = lanes::<T, W>(kept.row(start + base + s.row(i, j)), first);
+                        for l in 0..W {
+                            p[l] *= factor[l];
                         }
                     }
-                    let out = lanes_mut(dv.part_mut(f, s.range(j, first)));
-                    for l in 0..SUM_LANES {
-                        out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
+                    let add = accumulate || i > begin;
+                    for f in head * s.width..(head + 1) * s.width {
+                        let dy = lanes::<T, W>(dy.row(f), s.at(i, first));
+                        let out = lanes_mut::<T, W>(dv.part_mut(f, s.range::<W>(j, first)));
+                        for l in 0..W {
+                            let before = if add { out[l] } else { T::ZERO };
+                            out[l] = p[l].fused::<FUSED>(dy[l], before);
+                        }
                     }
                 }
             }

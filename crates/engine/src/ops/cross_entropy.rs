@@ -94,7 +94,7 @@ for_every_isa! {
                 let logit = &logits.row(f)[lanes.clone()];
                 let mut power = [T::ZERO; SUM_LANES];
                 for l in 0..SUM_LANES {
-                    power[l] = (logit[l] - highest[l]).exp();
+                    power[l] = (logit[l] - highest[l]).exp::<FUSED>();
                     total[l] += power[l];
                 }
                 if let Some(target) = &mut gradient {

@@ -6,7 +6,7 @@ use crate::graph::{Graph, ParameterId, Value};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::{SUM_LANES, lanes, lanes_mut, put, sum};
+use crate::ops::{SUM_LANES, WIDE, lanes, lanes_mut, put, sum};
 use crate::scalar::Scalar;
 
 struct LayerNorm {
@@ -62,13 +62,9 @@ impl<T: Scalar> Operation<T> for LayerNorm {
             input_gradient(at.isa, x, dy, at.parameter(0).row(0), kept, target, columns);
         }
         let features = at.worker.share(x.rows, SUM_LANES);
-        if let Some(target) = at.d_parameter(0) {
-            gain_gradient(at.isa, x, dy, kept, target, features.clone());
-        }
-        if let Some(Target { matrix: mut db, accumulate }) = at.d_parameter(1) {
-            for f in features {
-                put(&mut db.part_mut(0, f..f + 1)[0], sum(dy.row(f)), accumulate);
-            }
+        let [gain, bias] = [0, 1].map(|i| at.d_parameter(i));
+        if gain.is_some() || bias.is_some() {
+            parameter_gradients(at.isa, x, dy, kept, gain, bias, features);
         }
     }
 }
@@ -79,95 +75,138 @@ for_every_isa! {
         saved: MatrixMut<'_, T>, columns: Range<usize>,
     ) {
         let (mut y, mut saved) = (y, saved);
-        let over = T::ONE / T::from_f64(x.rows as f64);
-        for first in columns.step_by(SUM_LANES) {
-            let range = first..first + SUM_LANES;
-            let mut mean = [T::ZERO; SUM_LANES];
-            for f in 0..x.rows {
-                let x = lanes(x.row(f), first);
-                for i in 0..SUM_LANES {
-                    mean[i] += x[i];
-                }
-            }
-            let mean = mean.map(|sum| sum * over);
-            let mut variance = [T::ZERO; SUM_LANES];
-            for f in 0..x.rows {
-                let x = lanes(x.row(f), first);
-                for i in 0..SUM_LANES {
-                    let centred = x[i] - mean[i];
-                    variance[i] += centred * centred;
-                }
-            }
-            let rstd = variance.map(|sum| T::ONE / (sum * over + epsilon).sqrt());
-            for (f, (gain, bias)) in gain.iter().zip(bias).enumerate() {
-                let x = lanes(x.row(f), first);
-                let y = lanes_mut(y.part_mut(f, range.clone()));
-                for i in 0..SUM_LANES {
-                    y[i] = (x[i] - mean[i]) * rstd[i] * *gain + *bias;
-                }
-            }
-            *lanes_mut(saved.part_mut(0, range.clone())) = mean;
-            *lanes_mut(saved.part_mut(1, range)) = rstd;
+        let mut first = columns.start;
+        while first + WIDE <= columns.end {
+            normalise_lanes::<T, FUSED, WIDE>(x, gain, bias, epsilon, &mut y, &mut saved, first);
+            first += WIDE;
+        }
+        while first < columns.end {
+            normalise_lanes::<T, FUSED, SUM_LANES>(x, gain, bias, epsilon, &mut y, &mut saved, first);
+            first += SUM_LANES;
         }
     }
 
-    /// With x̂ the normalised input and g = gain · dy:
-    /// `dx = rstd · (g − mean(g) − x̂ · mean(g · x̂))`, means over the features.
     fn input_gradient<T>(
         x: Matrix<'_, T>, dy: Matrix<'_, T>, gain: &[T], kept: Matrix<'_, T>,
         target: Target<'_, T>, columns: Range<usize>,
     ) {
-        let Target { matrix: mut dx, accumulate } = target;
-        let over = T::ONE / T::from_f64(x.rows as f64);
-        for first in columns.step_by(SUM_LANES) {
-            let (mean, rstd) = (lanes(kept.row(0), first), lanes(kept.row(1), first));
-            let mut sum_g = [T::ZERO; SUM_LANES];
-            let mut sum_gx = [T::ZERO; SUM_LANES];
-            for (f, gain) in gain.iter().enumerate() {
-                let (x, dy) = (lanes(x.row(f), first), lanes(dy.row(f), first));
+        let mut target = target;
+        let mut first = columns.start;
+        while first + WIDE <= columns.end {
+            input_gradient_lanes::<T, FUSED, WIDE>(x, dy, gain, kept, &mut target, first);
+            first += WIDE;
+        }
+        while first < columns.end {
+            input_gradient_lanes::<T, FUSED, SUM_LANES>(x, dy, gain, kept, &mut target, first);
+            first += SUM_LANES;
+        }
+    }
+
+    /// `dg = Σ dy · x̂` and `db = Σ dy`, over the columns.
+    fn parameter_gradients<T>(
+        x: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>,
+        gain: Option<Target<'_, T>>, bias: Option<Target<'_, T>>, features: Range<usize>,
+    ) {
+        let (mut gain, mut bias) = (gain, bias);
+        let [mean, rstd] = [0, 1].map(|row| kept.row(row).as_chunks::<SUM_LANES>().0);
+        for f in features {
+            let mut sums = [[T::ZERO; SUM_LANES]; 2];
+            let [x, dy] = [x, dy].map(|m| m.row(f).as_chunks::<SUM_LANES>().0);
+            for (((x, dy), mean), rstd) in x.iter().zip(dy).zip(mean).zip(rstd) {
                 for i in 0..SUM_LANES {
-                    let g = dy[i] * *gain;
-                    sum_g[i] += g;
-                    sum_gx[i] += g * (x[i] - mean[i]);
+                    let normalised = (x[i] - mean[i]) * rstd[i];
+                    sums[0][i] = normalised.fused::<FUSED>(dy[i], sums[0][i]);
+                    sums[1][i] += dy[i];
                 }
             }
-            for i in 0..SUM_LANES {
-                sum_g[i] = sum_g[i] * over * rstd[i];
-                sum_gx[i] = sum_gx[i] * over * rstd[i] * rstd[i] * rstd[i];
-            }
-            for (f, gain) in gain.iter().enumerate() {
-                let (x, dy) = (lanes(x.row(f), first), lanes(dy.row(f), first));
-                let dx = lanes_mut(dx.part_mut(f, first..first + SUM_LANES));
-                let mut term = [T::ZERO; SUM_LANES];
-                for i in 0..SUM_LANES {
-                    term[i] = dy[i] * *gain * rstd[i] - sum_g[i] - (x[i] - mean[i]) * sum_gx[i];
-                }
-                if accumulate {
-                    for i in 0..SUM_LANES {
-                        dx[i] += term[i];
-                    }
-                } else {
-                    *dx = term;
+            for (target, sums) in [&mut gain, &mut bias].into_iter().zip(&sums) {
+                if let Some(Target { matrix, accumulate }) = target {
+                    put(&mut matrix.part_mut(0, f..f + 1)[0], sum(sums), *accumulate);
                 }
             }
         }
     }
+}
 
-    fn gain_gradient<T>(
-        x: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>, target: Target<'_, T>,
-        features: Range<usize>,
-    ) {
-        let Target { matrix: mut dg, accumulate } = target;
-        for f in features {
-            let mut sums = [T::ZERO; SUM_LANES];
-            for first in (0..dy.columns).step_by(SUM_LANES) {
-                let (x, dy) = (lanes(x.row(f), first), lanes(dy.row(f), first));
-                let (mean, rstd) = (lanes(kept.row(0), first), lanes(kept.row(1), first));
-                for i in 0..SUM_LANES {
-                    sums[i] += dy[i] * (x[i] - mean[i]) * rstd[i];
-                }
-            }
-            put(&mut dg.part_mut(0, f..f + 1)[0], sum(&sums), accumulate);
+#[inline(always)]
+fn normalise_lanes<T: Scalar, const FUSED: bool, const W: usize>(
+    x: Matrix<'_, T>,
+    gain: &[T],
+    bias: &[T],
+    epsilon: T,
+    y: &mut MatrixMut<'_, T>,
+    saved: &mut MatrixMut<'_, T>,
+    first: usize,
+) {
+    let range = first..first + W;
+    let over = T::ONE / T::from_f64(x.rows as f64);
+    let mut mean = [T::ZERO; W];
+    for f in 0..x.rows {
+        let x = lanes::<T, W>(x.row(f), first);
+        for i in 0..W {
+            mean[i] += x[i];
+        }
+    }
+    for mean in &mut mean {
+        *mean *= over;
+    }
+    let mut rstd = [T::ZERO; W];
+    for f in 0..x.rows {
+        let x = lanes::<T, W>(x.row(f), first);
+        for i in 0..W {
+            let centred = x[i] - mean[i];
+            rstd[i] = centred.fused::<FUSED>(centred, rstd[i]);
+        }
+    }
+    for rstd in &mut rstd {
+        *rstd = T::ONE / (*rstd * over + epsilon).sqrt();
+    }
+    for (f, (gain, bias)) in gain.iter().zip(bias).enumerate() {
+        let x = lanes::<T, W>(x.row(f), first);
+        let y = lanes_mut::<T, W>(y.part_mut(f, range.clone()));
+        for i in 0..W {
+            y[i] = ((x[i] - mean[i]) * rstd[i]).fused::<FUSED>(*gain, *bias);
+        }
+    }
+    *lanes_mut(saved.part_mut(0, range.clone())) = mean;
+    *lanes_mut(saved.part_mut(1, range)) = rstd;
+}
+
+/// With x̂ the normalised input and g = gain · dy:
+/// `dx = rstd · (g − mean(g) − x̂ · mean(g · x̂))`, means over the features.
+#[inline(always)]
+fn input_gradient_lanes<T: Scalar, const FUSED: bool, const W: usize>(
+    x: Matrix<'_, T>,
+    dy: Matrix<'_, T>,
+    gain: &[T],
+    kept: Matrix<'_, T>,
+    target: &mut Target<'_, T>,
+    first: usize,
+) {
+    let Target { matrix: dx, accumulate } = target;
+    let over = T::ONE / T::from_f64(x.rows as f64);
+    let (mean, rstd) = (lanes::<T, W>(kept.row(0), first), lanes::<T, W>(kept.row(1), first));
+    let mut sum_g = [T::ZERO; W];
+    let mut sum_gx = [T::ZERO; W];
+    for (f, gain) in gain.iter().enumerate() {
+        let (x, dy) = (lanes::<T, W>(x.row(f), first), lanes::<T, W>(dy.row(f), first));
+        for i in 0..W {
+            let g = dy[i] * *gain;
+            sum_g[i] += g;
+            sum_gx[i] = g.fused::<FUSED>(x[i] - mean[i], sum_gx[i]);
+        }
+    }
+    for i in 0..W {
+        sum_g[i] = sum_g[i] * over * rstd[i];
+        sum_gx[i] = sum_gx[i] * over * rstd[i] * rstd[i] * rstd[i];
+    }
+    for (f, gain) in gain.iter().enumerate() {
+        let (x, dy) = (lanes::<T, W>(x.row(f), first), lanes::<T, W>(dy.row(f), first));
+        let dx = lanes_mut::<T, W>(dx.part_mut(f, first..first + W));
+        for i in 0..W {
+            let centred = (dy[i] * *gain).fused::<FUSED>(rstd[i], -sum_g[i]);
+            let term = (mean[i] - x[i]).fused::<FUSED>(sum_gx[i], centred);
+            dx[i] = if *accumulate { dx[i] + term } else { term };
         }
     }
 }

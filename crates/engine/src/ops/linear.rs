@@ -5,7 +5,7 @@ use crate::isa::for_every_isa;
 use crate::kernels::{Product, Start, rounding_scratch, transpose};
 use crate::matrix::{Matrix, Target};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::{put, sum};
+use crate::ops::{SUM_LANES, WIDE, lanes, put, sum};
 use crate::plan::LANE_UNIT;
 use crate::program::ProductPrecision;
 use crate::scalar::Scalar;
@@ -120,6 +120,17 @@ impl Linear {
         };
         // SAFETY: the shapes were checked when the graph was built; rows of `turned` are whole lanes.
         unsafe { at.multiply(&product, scratch) }
+        // With dy turned about, the gradient of the bias is a sum of its rows.
+        if self.sums_turned()
+            && let Some(Target { matrix: mut db, accumulate }) = at.d_parameter(1)
+        {
+            sum_rows(at.isa, turned, width, db.part_mut(0, columns), accumulate);
+        }
+    }
+
+    /// Whether the gradient of the bias is taken along with that of the weight.
+    fn sums_turned(&self) -> bool {
+        self.bias && self.orientation == Orientation::InputsFirst
     }
 }
 
@@ -201,10 +212,13 @@ impl<T: Scalar> Operation<T> for Linear {
                 unsafe { at.multiply(&product, scratch) }
             }
         }
-        if let Some(target) = at.d_parameter(0) {
+        let weight_target = at.d_parameter(0);
+        let bias_is_done = self.sums_turned() && weight_target.is_some();
+        if let Some(target) = weight_target {
             self.weight_gradient(at, target, scratch);
         }
         if self.bias
+            && !bias_is_done
             && let Some(target) = at.d_parameter(1)
         {
             bias_gradient(at.isa, dy, target, at.worker.share(dy.rows, LANE_UNIT));
@@ -213,6 +227,18 @@ impl<T: Scalar> Operation<T> for Linear {
 }
 
 for_every_isa! {
+    /// The sum of the rows of a matrix with rows of `width`, in ascending order.
+    fn sum_rows<T>(rows: &[T], width: usize, out: &mut [T], accumulate: bool) {
+        let mut first = 0;
+        while first < width {
+            first += match width - first {
+                WIDE.. => sum_lanes::<T, WIDE>(rows, width, first, out, accumulate),
+                32..WIDE => sum_lanes::<T, 32>(rows, width, first, out, accumulate),
+                _ => sum_lanes::<T, SUM_LANES>(rows, width, first, out, accumulate),
+            };
+        }
+    }
+
     fn bias_gradient<T>(
         dy: Matrix<'_, T>, target: Target<'_, T>, outputs: std::ops::Range<usize>,
     ) {
@@ -222,6 +248,28 @@ for_every_isa! {
             put(out, sum(dy.row(first + i)), accumulate);
         }
     }
+}
+
+/// The sums of `W` columns from `first` on, of which `out` may end early. Returns `W`.
+#[inline(always)]
+fn sum_lanes<T: Scalar, const W: usize>(
+    rows: &[T],
+    width: usize,
+    first: usize,
+    out: &mut [T],
+    accumulate: bool,
+) -> usize {
+    let mut sums = [T::ZERO; W];
+    for row in rows.chunks_exact(width) {
+        let row = lanes::<T, W>(row, first);
+        for l in 0..W {
+            sums[l] += row[l];
+        }
+    }
+    for (out, sum) in out[first..].iter_mut().zip(sums) {
+        put(out, sum, accumulate);
+    }
+    W
 }
 
 #[cfg(test)]

@@ -18,9 +18,13 @@ use crate::scalar::Scalar;
 /// Numbers that are summed side by side: the lanes of the widest register.
 const SUM_LANES: usize = 16;
 
-/// Sixteen numbers of a row: an array, whose length the compiler knows.
+/// Numbers that are worked on at a time where there are so many: four registers, so that an
+/// operation need not wait for the one before it.
+const WIDE: usize = 4 * SUM_LANES;
+
+/// `W` numbers of a row: an array, whose length the compiler knows.
 #[inline(always)]
-fn lanes<T>(row: &[T], first: usize) -> &[T; SUM_LANES] {
+fn lanes<T, const W: usize>(row: &[T], first: usize) -> &[T; W] {
     match row[first..].first_chunk() {
         Some(lanes) => lanes,
         None => unreachable!("rows are padded to whole lanes"),
@@ -29,7 +33,7 @@ fn lanes<T>(row: &[T], first: usize) -> &[T; SUM_LANES] {
 
 /// The same, to be written.
 #[inline(always)]
-fn lanes_mut<T>(row: &mut [T]) -> &mut [T; SUM_LANES] {
+fn lanes_mut<T, const W: usize>(row: &mut [T]) -> &mut [T; W] {
     match row.first_chunk_mut() {
         Some(lanes) => lanes,
         None => unreachable!("rows are padded to whole lanes"),

@@ -11,7 +11,7 @@ pub(super) fn moments<T: Scalar>(c: Constants, g: T, m: &mut T, v: &mut T) -> T 
     let [d1, d2] = c.betas.map(|beta| T::from_f64(1.0 - beta));
     *m = *m * b1 + g * d1;
     *v = *v * b2 + g * g * d2;
-    let root = v.sqrt() / T::from_f64(c.second_correction) + T::from_f64(c.epsilon);
+    let root = v.sqrt() * T::from_f64(1.0 / c.second_correction) + T::from_f64(c.epsilon);
     T::from_f64(c.corrected_rate) * *m / root
 }
 

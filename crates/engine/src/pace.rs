@@ -1,0 +1,169 @@
+//! How many workers a step is worth, found by trying.
+//!
+//! A small step meets at hundreds of barriers: on a quiet machine two workers make it faster, beside
+//! another job much slower, for they wait for whichever of them has lost its core. Results do not
+//! depend on the number of workers, so it can be chosen anew while a run goes on.
+
+use std::time::Duration;
+
+/// Steps at first that are not looked at: memory is met for the first time.
+const WARM_UP: u32 = 2;
+/// Steps of a trial that count. One before them does not: a sleeping worker may have to wake.
+const TRIAL: u32 = 3;
+/// Steps between two trials; twice as many after each that changed nothing, up to the second.
+const PERIOD: (u32, u32) = (250, 8000);
+/// A trial is broken off once it has taken so many times what it should beat.
+const HOPELESS: f64 = 3.0;
+/// Weight of a new step in the running mean.
+const NEW: f64 = 0.1;
+/// Steps of so many multiplications and additions, ten milliseconds on one core, are long beside
+/// the waits at their barriers: one worker is not tried before the team has fallen apart.
+const LARGE_STEP: u64 = 1_000_000_000;
+/// So many of the last steps, in the running mean, must have lost a worker for that.
+const FALLEN_APART: f64 = 0.3;
+
+/// Chooses between all workers and one.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    choices: [usize; 2],
+    large: bool,
+    /// Which choice is in use between trials.
+    best: usize,
+    /// Seconds that a step takes with each; 0 before it was tried.
+    seconds: [f64; 2],
+    /// How many of the last steps have lost a worker.
+    losses: f64,
+    period: u32,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Steps left.
+    WarmUp(u32),
+    /// Steps left of the use of `best`.
+    Steady(u32),
+    /// Which choice is tried, steps done (the first does not count), and seconds of those that do.
+    Trial { choice: usize, done: u32, seconds: f64 },
+}
+
+impl Pace {
+    /// For a team of at most `workers`, and steps of so many multiplications and additions.
+    pub fn new(workers: usize, step_flops: u64) -> Pace {
+        Pace {
+            choices: [workers, 1],
+            large: step_flops >= LARGE_STEP,
+            best: 0,
+            seconds: [0.0; 2],
+            losses: 0.0,
+            period: PERIOD.0,
+            phase: Phase::WarmUp(WARM_UP),
+        }
+    }
+
+    /// How many workers the next step should have.
+    pub fn workers(&self) -> usize {
+        match self.phase {
+            Phase::Trial { choice, .. } => self.choices[choice],
+            _ => self.choices[self.best],
+        }
+    }
+
+    /// Takes note of how long that step took, and whether its workers stayed together.
+    pub fn took(&mut self, time: Duration, together: bool) {
+        if self.choices[0] == 1 {
+            return;
+        }
+        let time = time.as_secs_f64();
+        self.losses += NEW * (f64::from(u8::from(!together)) - self.losses);
+        self.phase = match self.phase {
+            Phase::WarmUp(1) if self.large => Phase::Steady(u32::MAX),
+            Phase::WarmUp(1) => trial(0),
+            Phase::WarmUp(left) => Phase::WarmUp(left - 1),
+            Phase::Steady(left) => self.steady(left, time),
+            Phase::Trial { choice, done: 0, .. } => Phase::Trial { choice, done: 1, seconds: 0.0 },
+            Phase::Trial { choice, done, seconds } => {
+                let seconds = seconds + time;
+                let rival = self.seconds[1 - choice];
+                let hopeless = rival > 0.0 && seconds > HOPELESS * f64::from(TRIAL) * rival;
+                if done < TRIAL && !hopeless {
+                    Phase::Trial { choice, done: done + 1, seconds }
+                } else {
+                    self.seconds[choice] = seconds / f64::from(done);
+                    if rival > 0.0 { self.choose() } else { trial(1 - choice) }
+                }
+            }
+        };
+    }
+
+    fn steady(&mut self, left: u32, time: f64) -> Phase {
+        let (now, other) = (self.seconds[self.best], self.seconds[1 - self.best]);
+        let now = if now > 0.0 { now + NEW * (time - now) } else { time };
+        self.seconds[self.best] = now;
+        let fallen_apart = self.best == 0 && other == 0.0 && self.losses > FALLEN_APART;
+        let overtaken = other > 0.0 && now > 1.2 * other;
+        if left > 1 && !fallen_apart && !overtaken {
+            return Phase::Steady(left - 1);
+        }
+        if overtaken {
+            // The machine has changed; what the other took is long ago, and soon known again.
+            self.period = PERIOD.0;
+        }
+        trial(1 - self.best)
+    }
+
+    fn choose(&mut self) -> Phase {
+        let best = usize::from(self.seconds[1] < self.seconds[0]);
+        let changed = best != self.best;
+        self.best = best;
+        self.period = if changed { PERIOD.0 } else { (2 * self.period).min(PERIOD.1) };
+        if !changed {
+            // So that a mean that was overtaken does not ask for another trial at once.
+            self.seconds[1 - best] = self.seconds[1 - best].max(self.seconds[best]);
+        }
+        Phase::Steady(self.period)
+    }
+}
+
+fn trial(choice: usize) -> Phase {
+    Phase::Trial { choice, done: 0, seconds: 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs `steps` steps that take so many microseconds with all workers and with one; returns how
+    /// many were made with one.
+    fn alone(pace: &mut Pace, steps: u32, all: u64, one: u64) -> u32 {
+        let mut alone = 0;
+        for _ in 0..steps {
+            let single = pace.workers() == 1;
+            alone += u32::from(single);
+            let together = single || all < 10 * one;
+            pace.took(Duration::from_micros(if single { one } else { all }), together);
+        }
+        alone
+    }
+
+    #[test]
+    fn keeps_to_what_is_faster_and_changes_its_mind() {
+        let mut pace = Pace::new(2, 0);
+        assert!(alone(&mut pace, 2000, 60, 100) < 30, "a quiet machine");
+        assert!(alone(&mut pace, 2000, 2000, 100) > 1900, "a neighbour comes");
+        assert!(alone(&mut pace, 2000, 2000, 100) > 1980, "and stays");
+        assert!(alone(&mut pace, 20_000, 60, 100) < 9000, "and goes");
+    }
+
+    #[test]
+    fn one_worker_is_always_one() {
+        assert_eq!(alone(&mut Pace::new(1, 0), 500, 1, 1), 500);
+    }
+
+    #[test]
+    fn large_steps_have_all_workers_until_these_fall_apart() {
+        let mut pace = Pace::new(2, LARGE_STEP);
+        assert_eq!(alone(&mut pace, 500, 60_000, 100_000), 0);
+        assert!(alone(&mut pace, 500, 2_000_000, 100_000) > 480);
+    }
+}
