@@ -177,11 +177,22 @@ pub(crate) struct IclArgs {
     /// Attributes y of each entity
     #[arg(long, value_name = "N", default_value = "10")]
     pub(crate) attributes: usize,
-    /// Fraction of each entity's sentences that is trained
+    /// Fraction of each entity's sentences that is trained, or of the entities
     #[arg(long, value_name = "F", default_value = "0.7", allow_negative_numbers = true)]
     pub(crate) train_fraction: f64,
+    /// What that fraction is of
+    #[arg(long, value_enum, default_value = "sentences")]
+    pub(crate) hold_out: HoldOut,
     #[command(flatten)]
     pub(crate) seed: SeedArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HoldOut {
+    /// A part of each entity's sentences is held out.
+    Sentences,
+    /// A part of the entities is held out, with all that is said of them.
+    Entities,
 }
 
 #[derive(Debug, Args)]

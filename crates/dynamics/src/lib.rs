@@ -1,14 +1,18 @@
-//! What is measured of a model: effective weights, margins, asymmetry.
+//! What is measured of a model: effective weights, margins, asymmetry, answers, embeddings.
 //!
 //! The measures are pure: they see a data set's groups and matrices of logits,
 //! never a model. [`measure`] asks for the logits, the rest is arithmetic.
 
+mod answers;
 mod asymmetry;
+mod cosines;
 mod effective_weights;
 mod intransitivity;
 mod weight_matrix;
 
+pub use answers::{Answers, answers};
 pub use asymmetry::asymmetry;
+pub use cosines::{cosines, evenly_spread, mean_absolute_cosine};
 pub use effective_weights::{Context, measure};
 pub use intransitivity::intransitivity;
 pub use weight_matrix::{NotSquare, WeightMatrix};

@@ -1,6 +1,7 @@
 //! What every data set is: sentences to train on, sentences held out, and the
 //! groups of questions that its effective weights answer.
 
+use std::collections::BTreeMap;
 use std::io;
 
 /// A number below [`Dataset::vocab`].
@@ -12,7 +13,7 @@ pub type Entity = Vec<Token>;
 /// The type of an entity. Entities of different types share no token, but in
 /// the *related* data, where only the first token tells the type. In a chain
 /// A → B → C the types X, Y, Z are those of A, B, C.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntityType {
     /// Left entities of a forward sentence; A of a chain.
     X,
@@ -54,6 +55,28 @@ pub struct Query {
     pub answer_type: EntityType,
 }
 
+impl Query {
+    /// The query as a model is asked it: the relation follows the source.
+    pub fn question(&self) -> Question {
+        Question {
+            context: [self.source.as_slice(), &[self.relation]].concat(),
+            answer: self.answer.clone(),
+            answer_type: self.answer_type,
+        }
+    }
+}
+
+/// A sentence cut before its last entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The tokens before the answer.
+    pub context: Vec<Token>,
+    /// The entity that is right.
+    pub answer: Entity,
+    /// The type of `answer`.
+    pub answer_type: EntityType,
+}
+
 /// Questions of one kind, a panel of an effective-weight figure: the queries are
 /// its rows, their answers in the same order its columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +99,8 @@ pub struct Dataset {
     /// The size of the whole vocabulary, reserved tokens included. Uniform
     /// guessing has the NLL ln(`vocab`) a token.
     pub vocab: usize,
+    /// How many tokens are reserved for relations: the first ones.
+    pub reserved: usize,
     /// How many tokens the last entity of a sentence has.
     pub entity_length: usize,
     /// The panels of the paper's effective-weight figure, in its order.
@@ -88,6 +113,8 @@ pub struct Dataset {
     ///   `held_out_a_to_b`, `held_out_b_to_c`, `held_out_a_to_c`; the i-th
     ///   queries of the three of a kind belong to one chain.
     /// - *icl*: none.
+    ///
+    /// The last group asks for the held-out sentences.
     pub groups: Vec<Group>,
 }
 
@@ -100,6 +127,41 @@ impl Dataset {
     /// The group of that [`Group::id`].
     pub fn group(&self, id: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.id == id)
+    }
+
+    /// What the held-out sentences ask, those of the last group in its order.
+    pub fn held_out_questions(&self) -> Vec<Question> {
+        if let Some(group) = self.groups.last() {
+            return group.queries.iter().map(Query::question).collect();
+        }
+        // In context, x is what is asked for.
+        let cut = |sentence: &Vec<Token>| {
+            let (context, answer) = sentence.split_at(sentence.len() - self.entity_length);
+            let (context, answer) = (context.to_vec(), answer.to_vec());
+            Question { context, answer, answer_type: EntityType::X }
+        };
+        self.held_out.iter().map(cut).collect()
+    }
+
+    /// The tokens of all entities that stand in a sentence: by the type of the
+    /// entities that they are part of (the first type, if of several; all one
+    /// type where there are no groups), then by number.
+    pub fn entity_tokens(&self) -> Vec<Token> {
+        let mut types = BTreeMap::new();
+        for query in self.groups.iter().flat_map(|group| &group.queries) {
+            for &token in &query.answer {
+                let first = types.entry(token).or_insert(query.answer_type);
+                *first = query.answer_type.min(*first);
+            }
+        }
+        let in_sentences = self.sentences().flat_map(|(_, sentence)| sentence);
+        for &token in in_sentences.filter(|token| **token as usize >= self.reserved) {
+            // What is no answer anywhere is the beginning of chains.
+            types.entry(token).or_insert(EntityType::X);
+        }
+        let mut tokens: Vec<Token> = types.keys().copied().collect();
+        tokens.sort_by_key(|token| types[token]);
+        tokens
     }
 
     /// All sentences, those to train on first.

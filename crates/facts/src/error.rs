@@ -37,17 +37,14 @@ pub enum FactsError {
         value: f64,
     },
     /// A `train_fraction` that rounds down to no training sentence.
-    #[error(
-        "train_fraction is {value}, but must be at least {least}: \
-         with {attributes} attributes an entity would have no training sentence"
-    )]
+    #[error("train_fraction is {value}, but must be at least {least}: {reason}")]
     NothingToTrain {
         /// What it was.
         value: f64,
-        /// The smallest fraction that trains one sentence for each entity.
+        /// The smallest fraction that trains one sentence of each entity, or one entity.
         least: f64,
-        /// How many sentences an entity has.
-        attributes: usize,
+        /// What sets this bound.
+        reason: String,
     },
 }
 

@@ -1,6 +1,7 @@
 //! In-context reversal (paper, appendix): `x 0 y 2 y 1 x`, a fact and its reverse
-//! in one sentence. Every x is paired with every y; the model sees every entity
-//! while training, but not every pair.
+//! in one sentence. Every x is paired with every y. In the paper's split the model
+//! sees every entity while training, but not every pair; in the other it is asked
+//! about entities that it has never seen.
 
 use crate::dataset::Token;
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
@@ -15,6 +16,16 @@ const RESERVED: usize = 3;
 /// Tokens of `x 0 y 2 y 1 x`.
 pub(crate) const SENTENCE_LENGTH: usize = 7;
 
+/// What an in-context data set holds out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HoldOut {
+    /// Some sentences of every x (the paper's): its held-out pairs are new, it is not.
+    #[default]
+    Sentences,
+    /// Every sentence of some x: the last ones drawn stand in no training sentence.
+    Entities,
+}
+
 /// What decides an in-context data set, but for the seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IclConfig {
@@ -24,14 +35,23 @@ pub struct IclConfig {
     pub entities: usize,
     /// How many y there are, each said of every x.
     pub attributes: usize,
-    /// The fraction of an x's sentences that is trained, rounded down.
+    /// The fraction that is trained, rounded down: of each x's sentences, or of
+    /// the x where these are held out.
     pub train_fraction: f64,
+    /// What is held out.
+    pub hold_out: HoldOut,
 }
 
 impl Default for IclConfig {
-    /// The paper's: 400 tokens, 100 entities, 10 attributes, 0.7.
+    /// The paper's: 400 tokens, 100 entities, 10 attributes, 0.7 of the sentences.
     fn default() -> Self {
-        Self { vocab_size: 400, entities: 100, attributes: 10, train_fraction: 0.7 }
+        Self {
+            vocab_size: 400,
+            entities: 100,
+            attributes: 10,
+            train_fraction: 0.7,
+            hold_out: HoldOut::Sentences,
+        }
     }
 }
 
@@ -41,7 +61,7 @@ impl IclConfig {
     /// # Errors
     /// [`FactsError`] names the key and what would fit.
     pub fn validate(&self) -> Result<(), FactsError> {
-        let Self { vocab_size, entities, attributes, train_fraction } = *self;
+        let Self { vocab_size, entities, attributes, train_fraction, hold_out: _ } = *self;
         limits::vocab_at_most(vocab_size)?;
         for (key, value) in [("entities", entities), ("attributes", attributes)] {
             at_least(key, value, 1, "there must be a pair to tell of")?;
@@ -60,9 +80,18 @@ impl IclConfig {
             format!("each of the {entities} entities has a sentence with each attribute"),
         )?;
         limits::fraction(train_fraction)?;
-        if self.trained_sentences() == 0 {
-            let least = least_fraction(attributes);
-            return Err(FactsError::NothingToTrain { value: train_fraction, least, attributes });
+        let (of, reason) = match self.hold_out {
+            HoldOut::Sentences => {
+                let reason = "attributes an entity would have no training sentence";
+                (attributes, format!("with {attributes} {reason}"))
+            }
+            HoldOut::Entities => {
+                (entities, format!("with {entities} entities none would be trained"))
+            }
+        };
+        if self.trained(of) == 0 {
+            let least = least_fraction(of);
+            return Err(FactsError::NothingToTrain { value: train_fraction, least, reason });
         }
         Ok(())
     }
@@ -72,9 +101,9 @@ impl IclConfig {
         self.vocab_size.saturating_add(RESERVED)
     }
 
-    /// How many sentences of each x are trained.
-    fn trained_sentences(&self) -> usize {
-        (self.train_fraction * self.attributes as f64) as usize
+    /// How many are trained of so many.
+    fn trained(&self, of: usize) -> usize {
+        (self.train_fraction * of as f64) as usize
     }
 
     /// Draws the data set of that seed.
@@ -90,22 +119,34 @@ impl IclConfig {
         let (entities, attributes) = drawn.split_at(self.entities);
 
         let (mut train, mut held_out) = (Vec::new(), Vec::new());
-        for &x in entities {
+        for (place, &x) in entities.iter().enumerate() {
             let mut shuffled = attributes.to_vec();
             random.shuffle(&mut shuffled);
             let sentence = |&y: &Token| vec![x, FORWARD, y, EQUIVALENT, y, BACKWARD, x];
-            let (trained, rest) = shuffled.split_at(self.trained_sentences());
+            let trained = match self.hold_out {
+                HoldOut::Sentences => self.trained(self.attributes),
+                HoldOut::Entities if place < self.trained(self.entities) => self.attributes,
+                HoldOut::Entities => 0,
+            };
+            let (trained, rest) = shuffled.split_at(trained);
             train.extend(trained.iter().map(sentence));
             held_out.extend(rest.iter().map(sentence));
         }
-        Ok(Dataset { train, held_out, vocab: self.vocab(), entity_length: 1, groups: Vec::new() })
+        Ok(Dataset {
+            train,
+            held_out,
+            vocab: self.vocab(),
+            reserved: RESERVED,
+            entity_length: 1,
+            groups: Vec::new(),
+        })
     }
 }
 
-/// The smallest fraction of `attributes` that rounds down to one: 1/n, or the
-/// next number where the product of the rounded 1/n with n falls short of 1.
-fn least_fraction(attributes: usize) -> f64 {
-    let n = attributes as f64;
+/// The smallest fraction of `n` that rounds down to one: 1/n, or the next number
+/// where the product of the rounded 1/n with n falls short of 1.
+fn least_fraction(n: usize) -> f64 {
+    let n = n as f64;
     let fraction = 1.0 / n;
     if fraction * n < 1.0 { fraction.next_up() } else { fraction }
 }

@@ -26,8 +26,8 @@ mod tuples;
 
 pub use chain::ChainConfig;
 pub use config::DataConfig;
-pub use dataset::{Dataset, Entity, EntityType, Group, Query, Split, Token};
+pub use dataset::{Dataset, Entity, EntityType, Group, Query, Question, Split, Token};
 pub use error::FactsError;
-pub use icl::IclConfig;
+pub use icl::{HoldOut, IclConfig};
 pub use related::RelatedConfig;
 pub use reversal::ReversalConfig;

@@ -76,6 +76,7 @@ impl ReversalConfig {
             train: trained_twice.chain(trained_once).map(spoken).collect(),
             held_out: one.iter().map(|(_, unseen)| spoken(unseen)).collect(),
             vocab: self.vocab(),
+            reserved: RESERVED,
             entity_length: self.entity_length,
             groups: groups(both, one),
         })

@@ -78,12 +78,15 @@ def chain(random, vocab_size, entity_length, train_fraction):
     )
 
 
-def icl(random, vocab_size, entities, attributes, train_fraction):
+def icl(random, vocab_size, entities, attributes, train_fraction, hold_out="sentences"):
     chosen = random.choice(vocab_size, entities + attributes, replace=False) + 3
     train, held_out = [], []
+    seen = set(chosen[: int(train_fraction * entities)])
     for x in chosen[:entities]:
         sentences = random.permutation([[x, 0, y, 2, y, 1, x] for y in chosen[entities:]])
         cut = int(train_fraction * attributes)
+        if hold_out == "entities":
+            cut = len(sentences) if x in seen else 0
         train += list(sentences[:cut])
         held_out += list(sentences[cut:])
     return train, held_out
@@ -132,7 +135,9 @@ def settings():
         (2, 50, 7, 3, 0.7), (3, 200, 1, 199, 0.29), (4, 801, 33, 9, 1.0), (5, 2, 1, 1, 1.0),
         (6, 300, 250, 50, 0.58),
     ]:
-        yield "icl", at, dict(vocab_size=vocab, entities=entities, attributes=attributes, train_fraction=fraction)
+        # No entity is left to train where the fraction of them is below one.
+        for hold_out in ("sentences", "entities")[: 1 + int(fraction * entities)]:
+            yield "icl", at, dict(vocab_size=vocab, entities=entities, attributes=attributes, train_fraction=fraction, hold_out=hold_out)
     for at, vocab, tokens, train, held_out in [
         (0, 800, 600, 200, 50), (2**32 - 1, 800, 600, 200, 50), (1, 20, 17, 9, 8), (2, 50, 40, 0, 7),
         (3, 200, 100, 30, 0), (4, 803, 800, 400, 200), (5, 4, 1, 1, 0), (6, 800, 600, 550, 50),

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers
 
-use retrodict_facts::{ChainConfig, FactsError, IclConfig, RelatedConfig, ReversalConfig};
+use retrodict_facts::{ChainConfig, FactsError, HoldOut, IclConfig, RelatedConfig, ReversalConfig};
 
 /// The key, the value and the bound that a refusal names, all of them in its message.
 fn refused<T: std::fmt::Debug>(result: Result<T, FactsError>) -> (&'static str, usize, usize) {
@@ -74,7 +74,7 @@ fn in_context_pairs_of_impossible_size() {
         vocab_size,
         entities,
         attributes,
-        train_fraction: 0.7,
+        ..IclConfig::default()
     };
     assert_eq!(refused(config(400, 0, 10).generate(0)), ("entities", 0, 1));
     assert_eq!(refused(config(400, 100, 0).generate(0)), ("attributes", 0, 1));
@@ -92,16 +92,21 @@ fn in_context_pairs_of_impossible_size() {
 #[test]
 fn in_context_pairs_with_nothing_to_train() {
     // 1/49 rounded, times 49, falls short of 1.
-    for attributes in [2, 10, 49] {
-        let mut config = IclConfig { attributes, train_fraction: 0.01, ..IclConfig::default() };
-        let error = config.generate(0).unwrap_err();
-        let FactsError::NothingToTrain { least, .. } = error else { panic!("{error}") };
-        assert!(error.to_string().contains(&format!("at least {least}")), "{error}");
+    for n in [2, 10, 49] {
+        let tiny = IclConfig { train_fraction: 0.01, ..IclConfig::default() };
+        let by_sentences = IclConfig { attributes: n, ..tiny };
+        let by_entities = IclConfig { entities: n, hold_out: HoldOut::Entities, ..tiny };
+        for (mut config, trained) in [(by_sentences, 100), (by_entities, 10)] {
+            let error = config.generate(0).unwrap_err();
+            let FactsError::NothingToTrain { least, .. } = error else { panic!("{error}") };
+            let message = error.to_string();
+            assert!(message.contains(&format!("at least {least}: with {n} ")), "{message}");
 
-        config.train_fraction = least;
-        assert_eq!(config.generate(0).unwrap().train.len(), config.entities);
-        config.train_fraction = least.next_down();
-        assert!(config.validate().is_err(), "{least} is not the least");
+            config.train_fraction = least;
+            assert_eq!(config.generate(0).unwrap().train.len(), trained);
+            config.train_fraction = least.next_down();
+            assert!(config.validate().is_err(), "{least} is not the least");
+        }
     }
 }
 

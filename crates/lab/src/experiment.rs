@@ -3,7 +3,7 @@
 
 use retrodict_engine::{ProductPrecision, Rule};
 use retrodict_facts::{
-    ChainConfig, DataConfig, Dataset, FactsError, IclConfig, RelatedConfig, ReversalConfig,
+    ChainConfig, DataConfig, Dataset, FactsError, HoldOut, IclConfig, RelatedConfig, ReversalConfig,
 };
 use retrodict_models::{
     Decoder, LossOn, ModelError, Objective, PositionEncoding, Trainer, TrainerOptions,
@@ -86,7 +86,9 @@ impl Experiment {
             position: match spec.model.position {
                 Position::None => PositionEncoding::None,
                 Position::Absolute => PositionEncoding::Absolute,
-                Position::Rotary => PositionEncoding::Rotary { fraction: 0.5 },
+                Position::Rotary => {
+                    PositionEncoding::Rotary { fraction: spec.model.rotary_fraction }
+                }
             },
             dropout: spec.model.dropout,
             tie_head: spec.model.tie_head,
@@ -182,8 +184,18 @@ fn data_config(kind: &DataKind) -> DataConfig {
         DataKind::Chain { vocab_size, entity_length, train_fraction } => {
             DataConfig::Chain(ChainConfig { vocab_size, entity_length, train_fraction })
         }
-        DataKind::Icl { vocab_size, entities, attributes, train_fraction } => {
-            DataConfig::Icl(IclConfig { vocab_size, entities, attributes, train_fraction })
+        DataKind::Icl { vocab_size, entities, attributes, train_fraction, hold_out } => {
+            let hold_out = match hold_out {
+                spec::HoldOut::Sentences => HoldOut::Sentences,
+                spec::HoldOut::Entities => HoldOut::Entities,
+            };
+            DataConfig::Icl(IclConfig {
+                vocab_size,
+                entities,
+                attributes,
+                train_fraction,
+                hold_out,
+            })
         }
         DataKind::Related { vocab_size, tokens, train, held_out } => {
             DataConfig::Related(RelatedConfig { vocab_size, tokens, train, held_out })

@@ -5,6 +5,7 @@
 //! [`RunResult::collect`] reads from the store what they gave.
 
 mod bench;
+mod embeddings;
 mod experiment;
 pub mod name;
 pub mod probe;
@@ -18,9 +19,13 @@ pub mod store;
 pub mod suggest;
 
 pub use bench::{Bench, bench};
+pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 pub use experiment::{Experiment, ExperimentError};
 pub use progress::{Progress, Snapshot};
-pub use result::{RunResult, last_effective_weights};
+pub use result::{
+    RunResult, effective_weight_epochs, effective_weights_at, last_effective_weights,
+};
+pub use retrodict_dynamics::Answers;
 pub use retrodict_engine::{Isa, IsaError};
 pub use run::{Outcome, run};
 pub use schedule::{Job, Resources, run_all};

@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
+use retrodict_dynamics::Answers;
+use retrodict_facts::Dataset;
+
+use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::Experiment;
 use crate::probe::{EFFECTIVE_WEIGHTS, EffectiveWeights, Indexes};
 use crate::run::Outcome;
-use crate::store::{Manifest, MetricsRow, Status, Store, StoreError};
+use crate::store::{Manifest, MetricsRow, RunDir, Status, Store, StoreError};
 
 /// The values after the last epoch, and how the run stands.
 #[derive(Debug, Clone)]
@@ -22,6 +26,11 @@ pub struct RunResult {
     pub last: Option<MetricsRow>,
     /// What its last effective weights come down to.
     pub indexes: Indexes,
+    /// How the trained model answers; `None` if the run is not complete, or was written by a
+    /// version that did not ask.
+    pub answers: Option<Answers>,
+    /// How nearly orthogonal its embeddings are; `None` as with `answers`.
+    pub embedding_cosines: Option<EmbeddingCosines>,
     /// What it says of itself; `None` if it failed before it began.
     pub manifest: Option<Manifest>,
 }
@@ -45,12 +54,17 @@ impl RunResult {
             Err(error) if complete => return Err(error),
             Err(_) => None,
         };
-        let indexes = if complete {
-            let weights = last_effective_weights(experiment, store, seed)?;
-            weights.map(|weights| weights.indexes()).unwrap_or_default()
-        } else {
-            Indexes::default()
-        };
+        let (mut indexes, mut answers, mut embedding_cosines) = (Indexes::default(), None, None);
+        if complete {
+            let dataset = dataset(experiment, &folder)?;
+            if let Some((_, path)) = folder.probes(EFFECTIVE_WEIGHTS)?.last() {
+                indexes = EffectiveWeights::read(path, &dataset)?.indexes();
+            }
+            if let Some((_, path)) = folder.probes(EMBEDDING_COSINES)?.last() {
+                embedding_cosines = Some(EmbeddingCosines::read(path, &dataset)?);
+            }
+            answers = folder.read_answers()?;
+        }
         Ok(RunResult {
             seed,
             folder: folder.path().to_owned(),
@@ -58,6 +72,8 @@ impl RunResult {
             message: outcome.message,
             last,
             indexes,
+            answers,
+            embedding_cosines,
             manifest: folder.read_manifest().ok(),
         })
     }
@@ -77,12 +93,44 @@ pub fn last_effective_weights(
     store: &Store,
     seed: u64,
 ) -> Result<Option<EffectiveWeights>, StoreError> {
+    let epochs = effective_weight_epochs(experiment, store, seed)?;
+    let Some(&last) = epochs.last() else { return Ok(None) };
+    Ok(effective_weights_at(experiment, store, seed, &[last])?.pop())
+}
+
+/// The epochs after which the run with `seed` had its effective weights measured, rising.
+///
+/// # Errors
+/// [`StoreError`] if its folder cannot be read.
+pub fn effective_weight_epochs(
+    experiment: &Experiment,
+    store: &Store,
+    seed: u64,
+) -> Result<Vec<u64>, StoreError> {
     let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
-    let probes = folder.probes(EFFECTIVE_WEIGHTS)?;
-    let Some((_, path)) = probes.last() else { return Ok(None) };
-    let dataset = experiment.dataset(seed).map_err(|error| StoreError::Damaged {
-        path: folder.spec_path(),
-        what: error.to_string(),
-    })?;
-    EffectiveWeights::read(path, &dataset).map(Some)
+    Ok(folder.probes(EFFECTIVE_WEIGHTS)?.into_iter().map(|(epoch, _)| epoch).collect())
+}
+
+/// The effective weights that the run with `seed` had after each of `epochs`.
+///
+/// # Errors
+/// [`StoreError`] if they were not measured then, or a file is damaged.
+pub fn effective_weights_at(
+    experiment: &Experiment,
+    store: &Store,
+    seed: u64,
+    epochs: &[u64],
+) -> Result<Vec<EffectiveWeights>, StoreError> {
+    let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
+    let dataset = dataset(experiment, &folder)?;
+    let read =
+        |&epoch| EffectiveWeights::read(&folder.probe_path(EFFECTIVE_WEIGHTS, epoch), &dataset);
+    epochs.iter().map(read).collect()
+}
+
+/// The data set of a run.
+fn dataset(experiment: &Experiment, folder: &RunDir) -> Result<Dataset, StoreError> {
+    experiment
+        .dataset(folder.seed)
+        .map_err(|error| StoreError::Damaged { path: folder.spec_path(), what: error.to_string() })
 }

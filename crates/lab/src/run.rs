@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use retrodict_dynamics::answers;
 use retrodict_engine::{Gradients, Parameter, Parameters, Purpose, Scalar, Stream};
 use retrodict_facts::Dataset;
 use retrodict_models::{SentenceScore, Trainer};
 
+use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::Experiment;
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
@@ -196,8 +198,8 @@ impl<'a, T: Stored> Run<'a, T> {
             End::Diverged(message) => (Status::Diverged, Some(message)),
         };
         self.folder.write_metrics(&self.rows)?;
-        if status == Status::Complete && self.experiment.spec.probe.effective_weights {
-            self.probe()?;
+        if status == Status::Complete {
+            self.examine()?;
         }
         if status != Status::Diverged {
             self.checkpoint()?;
@@ -308,6 +310,17 @@ impl<'a, T: Stored> Run<'a, T> {
             self.folder.write_probe(EFFECTIVE_WEIGHTS, self.epoch, &tensors)?;
         }
         Ok(())
+    }
+
+    /// What is asked of the trained model alone.
+    fn examine(&mut self) -> Result<(), StoreError> {
+        if self.experiment.spec.probe.effective_weights {
+            self.probe()?;
+        }
+        let cosines = EmbeddingCosines::measure(&self.trainer, &self.dataset);
+        self.folder.write_probe(EMBEDDING_COSINES, self.epoch, &cosines.tensors())?;
+        let answers = answers(&self.dataset, |contexts| self.trainer.next_token_logits(contexts));
+        self.folder.write_answers(&answers)
     }
 
     fn step(&self) -> u64 {

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
 use retrodict_lab::spec::{
-    BatchSize, DataKind, Keyword, Optimizer, Position, Precision, READY, Spec, SpecHash, ready,
+    BatchSize, DataKind, HoldOut, Keyword, Optimizer, Position, Precision, READY, Spec, SpecHash,
+    ready,
 };
 
 const CHAIN: &str = "[data]\nkind = \"chain\"\n";
@@ -29,7 +30,13 @@ fn all_but_the_kind_has_the_contracts_default() {
 
     assert_eq!(
         parse("data.kind = \"icl\"").data.kind,
-        DataKind::Icl { vocab_size: 400, entities: 100, attributes: 10, train_fraction: 0.7 }
+        DataKind::Icl {
+            vocab_size: 400,
+            entities: 100,
+            attributes: 10,
+            train_fraction: 0.7,
+            hold_out: HoldOut::Sentences,
+        }
     );
     assert_eq!(
         parse("data.kind = \"related\"").data.kind,
@@ -107,6 +114,26 @@ fn the_hash_sees_what_decides_the_numbers_and_nothing_else() {
     assert_eq!(hashes.len(), other.len() + 1, "two specs share a hash");
 }
 
+/// Runs of stores that are older than a key are found again, and the key is written all the same.
+#[test]
+fn a_key_that_came_later_does_not_change_the_hash_where_it_says_what_was() {
+    let rotary = |sets: &[(&str, &str)]| with(&[&[("model.position", "rotary")], sets].concat());
+    let icl = |sets: &[(&str, &str)]| {
+        Spec::parse_with(ready("icl-quick").unwrap(), "SPEC.toml", sets).unwrap()
+    };
+    // As computed by version 0.1.0 before either key was there.
+    assert_eq!(rotary(&[]).hash().to_string(), "7129ebd0fbc63d9d");
+    assert!(rotary(&[]).to_toml().contains("rotary_fraction = 0.5\n"));
+    assert!(icl(&[]).to_toml().contains("hold_out = \"sentences\"\n"));
+    assert_ne!(rotary(&[("model.rotary_fraction", "1")]).hash(), rotary(&[]).hash());
+    assert_ne!(icl(&[("data.hold_out", "entities")]).hash(), icl(&[]).hash());
+
+    // Where nothing is rotated, the fraction decides nothing.
+    let unread = with(&[("model.rotary_fraction", "1")]);
+    assert_eq!((unread.hash(), unread.to_toml()), (with(&[]).hash(), with(&[]).to_toml()));
+    assert!(!unread.to_toml().contains("rotary_fraction"));
+}
+
 #[test]
 fn the_hash_does_not_see_how_a_spec_is_written() {
     let hash = parse(CHAIN).hash();
@@ -169,6 +196,8 @@ fn a_resolved_spec_reads_back_equal() {
         ("train.batch_size", "full"),
         ("checkpoint.at", "[0, 100]"),
     ]));
+    specs.push(with(&[("model.position", "rotary"), ("model.rotary_fraction", "0.3")]));
+    specs.push(parse("[data]\nkind = \"icl\"\nhold_out = \"entities\""));
     for spec in specs {
         let again = Spec::parse(&spec.to_toml(), "elsewhere.toml").unwrap();
         assert_eq!(again, spec);
@@ -198,11 +227,11 @@ fn ready_specs_mention_and_explain_every_key_of_their_kind() {
             DataKind::Reversal { .. } | DataKind::Chain { .. } => {
                 "vocab_size entity_length train_fraction"
             }
-            DataKind::Icl { .. } => "vocab_size entities attributes train_fraction",
+            DataKind::Icl { .. } => "vocab_size entities attributes train_fraction hold_out",
             DataKind::Related { .. } => "vocab_size tokens train held_out",
         };
         let keys = format!(
-            "name seeds precision kind {data} seed kind layers heads dim position dropout tie_head \
+            "name seeds precision kind {data} seed kind layers heads dim position rotary_fraction dropout tie_head \
              freeze_embeddings optimizer lr weight_decay betas batch_size epochs loss_on init_seed \
              order_seed every effective_weights every at"
         );

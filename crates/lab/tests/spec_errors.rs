@@ -37,7 +37,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model]\nlearning_rate = 2",
-            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, heads, dim, position, dropout, tie_head and freeze_embeddings",
+            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, heads, dim, position, rotary_fraction, dropout, tie_head and freeze_embeddings",
         ),
         (
             "[model]\nweight_decy = 2",
@@ -52,7 +52,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model.extra]\nlayers = 2",
-            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, heads, dim, position, dropout, tie_head and freeze_embeddings",
+            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, heads, dim, position, rotary_fraction, dropout, tie_head and freeze_embeddings",
         ),
         ("model = 3", "SPEC.toml:2: `model` is a section: write [model] and its keys below it"),
         (
@@ -63,6 +63,10 @@ fn hostile_specs_are_refused_with_these_words() {
         (
             "data.entities = 3",
             "SPEC.toml:2: `data.entities` is a key of icl data, not of reversal data",
+        ),
+        (
+            "data.hold_out = \"entities\"",
+            "SPEC.toml:2: `data.hold_out` is a key of icl data, not of reversal data",
         ),
         (
             "data.held_out = 3",
@@ -97,6 +101,14 @@ fn hostile_specs_are_refused_with_these_words() {
         (
             "model.position = \"relative\"",
             "SPEC.toml:2: `model.position` is \"relative\"; it must be none, absolute or rotary",
+        ),
+        (
+            "model.rotary_fraction = 0",
+            "SPEC.toml:2: `model.rotary_fraction` is 0; it must be a number above 0, and at most 1",
+        ),
+        (
+            "model.rotary_fraction = 1.5",
+            "SPEC.toml:2: `model.rotary_fraction` is 1.5; it must be a number above 0, and at most 1",
         ),
         (
             "model.kind = \"bilinear\"",

@@ -11,6 +11,8 @@ const INITIAL_STD: f64 = 0.02;
 pub(crate) const EPSILON: f64 = 1e-5;
 /// Features of the hidden layer of an MLP, for each feature of the residual stream.
 const EXPANSION: usize = 4;
+/// The name of the token table, `[vocab, dim]`.
+pub const TOKEN_EMBEDDINGS: &str = "transformer.wte.weight";
 /// The base of rotary angles, as in the library that the authors used.
 const ROTARY_BASE: f64 = 10_000.0;
 
@@ -77,12 +79,12 @@ pub enum ModelError {
     #[error("dropout is {0}, but must be at least 0 and below 1")]
     Dropout(f64),
     /// The rotated part is not a part.
-    #[error("the rotary fraction is {0}, but must be above 0 and at most 1")]
+    #[error("rotary_fraction is {0}, but must be above 0 and at most 1")]
     RotaryFraction(f64),
     /// Not one pair of a head's features would be rotated.
     #[error(
-        "a head has {width} features (dim / heads), too few to rotate a fraction of {fraction}: \
-         {needed} would be enough"
+        "rotary_fraction is {fraction}, but a pair of dimensions is the least that can be rotated, and \
+         so much of a head's {width} (dim / heads) is less; {needed} would do"
     )]
     NothingToRotate {
         /// Features of a head.
@@ -157,7 +159,7 @@ impl Decoder {
         let table = |name: &str, rows: usize| {
             Parameter::matrix(name, [rows, d], normal).frozen(self.freeze_embeddings)
         };
-        let wte = graph.parameter(table("transformer.wte.weight", self.vocab));
+        let wte = graph.parameter(table(TOKEN_EMBEDDINGS, self.vocab));
         let wpe = (self.position == PositionEncoding::Absolute)
             .then(|| graph.parameter(table("transformer.wpe.weight", self.positions)));
         let x = graph.embedding(tokens, wte, wpe);
@@ -319,11 +321,11 @@ mod tests {
         };
         for fraction in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
             let expected =
-                format!("the rotary fraction is {fraction}, but must be above 0 and at most 1");
+                format!("rotary_fraction is {fraction}, but must be above 0 and at most 1");
             assert_eq!(error(fraction, 4, 64), Some(expected));
         }
-        let expected = "a head has 3 features (dim / heads), too few to rotate a fraction of 0.5: \
-                        4 would be enough";
+        let expected = "rotary_fraction is 0.5, but a pair of dimensions is the least that can be \
+                        rotated, and so much of a head's 3 (dim / heads) is less; 4 would do";
         assert_eq!(error(0.5, 2, 6).as_deref(), Some(expected));
         assert_eq!(error(0.5, 2, 8), None);
         assert_eq!(error(1.0, 2, 6), None);

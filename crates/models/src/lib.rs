@@ -3,5 +3,5 @@
 mod decoder;
 mod trainer;
 
-pub use decoder::{Decoder, ModelError, PositionEncoding};
+pub use decoder::{Decoder, ModelError, PositionEncoding, TOKEN_EMBEDDINGS};
 pub use trainer::{LossOn, Objective, SentenceScore, Trainer, TrainerOptions};

@@ -2,10 +2,10 @@
 
 use std::io::{self, BufWriter, Write as _};
 
-use retrodict_facts::{ChainConfig, DataConfig, IclConfig, RelatedConfig, ReversalConfig};
+use retrodict_facts::{ChainConfig, DataConfig, HoldOut, IclConfig, RelatedConfig, ReversalConfig};
 
 use super::Failure;
-use crate::args::{DataArgs, DataKind};
+use crate::args::{self, DataArgs, DataKind};
 
 pub(crate) fn data(args: &DataArgs) -> Result<(), Failure> {
     let (config, seed) = match &args.kind {
@@ -31,6 +31,10 @@ pub(crate) fn data(args: &DataArgs) -> Result<(), Failure> {
                 entities: a.entities,
                 attributes: a.attributes,
                 train_fraction: a.train_fraction,
+                hold_out: match a.hold_out {
+                    args::HoldOut::Sentences => HoldOut::Sentences,
+                    args::HoldOut::Entities => HoldOut::Entities,
+                },
             }),
             &a.seed,
         ),

@@ -69,7 +69,7 @@ fn verdict(results: &[RunResult], out: &str) -> Result<(), Failure> {
 /// What is reported of a run: the name in JSON, the heading of the table, the value.
 type Measure = (&'static str, &'static str, fn(&RunResult) -> Option<f64>);
 
-const MEASURES: [Measure; 10] = [
+const MEASURES: [Measure; 18] = [
     ("train_nll", "train NLL", |r| Some(r.last?.train_nll)),
     ("train_first_token_nll", "", |r| Some(r.last?.train_first_token_nll)),
     ("held_out_nll", "held-out NLL", |r| r.last?.held_out_nll),
@@ -79,6 +79,16 @@ const MEASURES: [Measure; 10] = [
     ("asymmetry_in_context", "", |r| r.indexes.asymmetry_in_context),
     ("intransitivity", "intransitivity", |r| r.indexes.intransitivity),
     ("unseen_top1_among_candidates", "", |r| r.indexes.unseen_top1_among_candidates),
+    ("direct_top1", "", |r| r.answers?.direct_top1),
+    ("two_step_top1", "in two steps", |r| r.answers?.two_step_top1),
+    ("whole_direct_top1", "", |r| r.answers?.whole_direct_top1),
+    ("whole_two_step_top1", "", |r| r.answers?.whole_two_step_top1),
+    ("candidates_mean", "candidates", |r| r.answers?.candidates_mean),
+    ("rank_among_candidates_mean", "mean rank", |r| r.answers?.rank_among_candidates_mean),
+    ("top1_among_candidates", "", |r| r.answers?.top1_among_candidates),
+    ("embedding_cosine_mean_absolute", "", |r| {
+        r.embedding_cosines.as_ref()?.mean_absolute_off_diagonal
+    }),
     ("ms_per_step", "ms a step", RunResult::ms_per_step),
 ];
 

@@ -22,6 +22,8 @@ pub(crate) const NOT_NEGATIVE: Bound =
     Bound { holds: |x| x >= 0.0 && x.is_finite(), says: "a finite number, 0 or more" };
 pub(crate) const FRACTION: Bound =
     Bound { holds: |x| (0.0..=1.0).contains(&x), says: "a fraction from 0 to 1" };
+pub(crate) const PART: Bound =
+    Bound { holds: |x| x > 0.0 && x <= 1.0, says: "a number above 0, and at most 1" };
 pub(crate) const BELOW_ONE: Bound =
     Bound { holds: |x| (0.0..1.0).contains(&x), says: "a number from 0 to below 1" };
 

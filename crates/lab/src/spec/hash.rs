@@ -9,8 +9,8 @@ use super::{Spec, write};
 
 /// A spec's hash, shown and written as 16 hexadecimal digits.
 ///
-/// A key that a later version adds keeps the hash of older specs if it is left
-/// out of the lines where it has the value that was implied before.
+/// Keys of later versions keep the hash of older specs: where one has the value
+/// that was implied before ([`write::Line::implied`]), it is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpecHash(pub u64);
 
@@ -18,6 +18,7 @@ impl SpecHash {
     pub(crate) fn of(spec: &Spec) -> Self {
         let mut lines: Vec<_> = write::lines(spec)
             .iter()
+            .filter(|line| !line.implied)
             .filter(|line| {
                 matches!(line.section, "data" | "model" | "train" | "probe")
                     || line.key == "precision"

@@ -20,12 +20,23 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
             "train",
             "held_out",
             "train_fraction",
+            "hold_out",
             "seed",
         ],
     ),
     (
         "model",
-        &["kind", "layers", "heads", "dim", "position", "dropout", "tie_head", "freeze_embeddings"],
+        &[
+            "kind",
+            "layers",
+            "heads",
+            "dim",
+            "position",
+            "rotary_fraction",
+            "dropout",
+            "tie_head",
+            "freeze_embeddings",
+        ],
     ),
     (
         "train",
@@ -51,7 +62,7 @@ pub(crate) fn owners(key: &str) -> &'static [DataName] {
     match key {
         "entity_length" => &[Reversal, Chain],
         "train_fraction" => &[Reversal, Chain, Icl],
-        "entities" | "attributes" => &[Icl],
+        "entities" | "attributes" | "hold_out" => &[Icl],
         "tokens" | "train" | "held_out" => &[Related],
         _ => &[Reversal, Chain, Icl, Related],
     }

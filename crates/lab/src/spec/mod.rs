@@ -101,8 +101,10 @@ pub enum DataKind {
         entities: usize,
         /// Attributes y of each entity.
         attributes: usize,
-        /// Fraction of each entity's sentences that train.
+        /// Fraction of each entity's sentences that train, or of the entities.
         train_fraction: f64,
+        /// Which of the two.
+        hold_out: HoldOut,
     },
     /// Chains whose entities share one variable token.
     Related {
@@ -142,6 +144,9 @@ pub struct ModelSpec {
     pub dim: usize,
     /// How positions are told apart.
     pub position: Position,
+    /// The part of each head's dimensions that is rotated, above 0 and up to 1; the default
+    /// unless the position is [`Position::Rotary`].
+    pub rotary_fraction: f64,
     /// Dropout on embeddings, attention and residuals while training, in [0, 1).
     pub dropout: f64,
     /// Whether the output head is the token embedding itself.
@@ -226,6 +231,16 @@ keywords! {
         Icl = "icl",
         /// [`DataKind::Related`].
         Related = "related",
+    }
+}
+
+keywords! {
+    /// What in-context data hold out.
+    HoldOut {
+        /// A fraction of every entity's sentences (the paper's).
+        Sentences = "sentences",
+        /// A fraction of the entities, with all that is said of them.
+        Entities = "entities",
     }
 }
 

@@ -3,12 +3,14 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::check::{BELOW_ONE, Checker, FRACTION, NOT_NEGATIVE, POSITIVE, integer_in, one_of};
+use super::check::{
+    BELOW_ONE, Checker, FRACTION, NOT_NEGATIVE, PART, POSITIVE, integer_in, one_of,
+};
 use super::document::{Entry, Found, Value};
 use super::error::{Problem, SpecError};
 use super::keyword::Keyword;
 use super::{
-    BatchSize, CheckpointSpec, DataKind, DataName, DataSpec, LossOn, ModelKind, ModelSpec,
+    BatchSize, CheckpointSpec, DataKind, DataName, DataSpec, HoldOut, LossOn, ModelKind, ModelSpec,
     Optimizer, Position, Precision, ProbeSpec, Spec, TrainSpec, keys, seeds,
 };
 use crate::name::check_name;
@@ -28,6 +30,8 @@ const SEED: RangeInclusive<u64> = 0..=seeds::LARGEST_SEED;
 
 const DEFAULT_SEEDS: u64 = 10;
 const DEFAULT_BETAS: [f64; 2] = [0.9, 0.999];
+/// As in the authors' code: 32 of a head's 64 dimensions.
+const DEFAULT_ROTARY_FRACTION: f64 = 0.5;
 
 /// The spec that `entries` make, or the first of its problems.
 pub(crate) fn spec(
@@ -130,6 +134,7 @@ fn data(checker: &mut Checker) -> DataSpec {
             entities: checker.size("data", "entities", 100, VOCABULARY),
             attributes: checker.size("data", "attributes", 10, VOCABULARY),
             train_fraction: train_fraction(checker),
+            hold_out: checker.keyword("data", "hold_out", HoldOut::Sentences),
         },
         DataName::Related => DataKind::Related {
             vocab_size: vocab_size(checker, 800),
@@ -204,12 +209,19 @@ fn model(checker: &mut Checker) -> ModelSpec {
         let hint = divisor_hint(heads, dim);
         checker.refuse(&entry, Problem::Heads { heads, dim, hint });
     }
+    let position = checker.keyword("model", "position", Position::Absolute);
+    let fraction = checker.number("model", "rotary_fraction", DEFAULT_ROTARY_FRACTION, PART);
     ModelSpec {
         kind,
         layers,
         heads,
         dim,
-        position: checker.keyword("model", "position", Position::Absolute),
+        position,
+        // As with the betas: checked always, kept only where it means something.
+        rotary_fraction: match position {
+            Position::Rotary => fraction,
+            Position::None | Position::Absolute => DEFAULT_ROTARY_FRACTION,
+        },
         dropout: checker.number("model", "dropout", 0.1, BELOW_ONE),
         tie_head: checker.boolean("model", "tie_head", false),
         freeze_embeddings: checker.boolean("model", "freeze_embeddings", false),

@@ -2,13 +2,16 @@
 //! is taken over.
 
 use super::keys::path;
-use super::{BatchSize, DataKind, Keyword, Optimizer, Spec};
+use super::{BatchSize, DataKind, HoldOut, Keyword, Optimizer, Position, Spec};
 
 /// One key with its value in TOML.
 pub(crate) struct Line {
     pub(crate) section: &'static str,
     pub(crate) key: &'static str,
     pub(crate) value: String,
+    /// Whether the value is the one that was implied before the key was there: such a line is
+    /// left out of the hash, so that older specs keep theirs.
+    pub(crate) implied: bool,
 }
 
 impl Line {
@@ -42,11 +45,12 @@ pub(crate) fn lines(spec: &Spec) -> Vec<Line> {
             lines.put("entity_length", entity_length.to_string());
             lines.put("train_fraction", number(train_fraction));
         }
-        DataKind::Icl { vocab_size, entities, attributes, train_fraction } => {
+        DataKind::Icl { vocab_size, entities, attributes, train_fraction, hold_out } => {
             lines.put("vocab_size", vocab_size.to_string());
             lines.put("entities", entities.to_string());
             lines.put("attributes", attributes.to_string());
             lines.put("train_fraction", number(train_fraction));
+            lines.put_later("hold_out", word(hold_out.word()), hold_out == HoldOut::Sentences);
         }
         DataKind::Related { vocab_size, tokens, train, held_out } => {
             lines.put("vocab_size", vocab_size.to_string());
@@ -64,6 +68,10 @@ pub(crate) fn lines(spec: &Spec) -> Vec<Line> {
     lines.put("heads", model.heads.to_string());
     lines.put("dim", model.dim.to_string());
     lines.put("position", word(model.position.word()));
+    if model.position == Position::Rotary {
+        let fraction = model.rotary_fraction;
+        lines.put_later("rotary_fraction", number(fraction), fraction == 0.5);
+    }
     lines.put("dropout", number(model.dropout));
     lines.put("tie_head", model.tie_head.to_string());
     lines.put("freeze_embeddings", model.freeze_embeddings.to_string());
@@ -121,8 +129,13 @@ struct Lines {
 
 impl Lines {
     fn put(&mut self, key: &'static str, value: String) {
+        self.put_later(key, value, false);
+    }
+
+    /// A key that came with a later version; see [`Line::implied`].
+    fn put_later(&mut self, key: &'static str, value: String, implied: bool) {
         let section = self.section;
-        self.lines.push(Line { section, key, value });
+        self.lines.push(Line { section, key, value, implied });
     }
 
     fn put_some(&mut self, key: &'static str, value: Option<u64>) {

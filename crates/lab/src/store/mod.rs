@@ -6,6 +6,7 @@
 //!   spec.toml          the whole resolved spec
 //!   manifest.json      program, machine, times, how it ended
 //!   metrics.parquet    one row an epoch
+//!   answers.json       how the trained model answers
 //!   probes/<name>/epoch-000020.safetensors
 //!   checkpoints/step-<k>/{config.json, model.safetensors, optimizer.safetensors, state.json}
 //!   COMPLETE           written last

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+use retrodict_dynamics::Answers;
 use retrodict_models::Decoder;
 
 use super::atomic;
@@ -73,6 +74,23 @@ impl RunDir {
         Manifest::read(&self.manifest_path())
     }
 
+    /// Where [`Answers`] stand, once the last epoch is done.
+    pub fn answers_path(&self) -> PathBuf {
+        self.path.join("answers.json")
+    }
+
+    /// What the trained model answered; `None` where it was not asked: the run has not ended, or
+    /// its version of the program did not ask.
+    pub fn read_answers(&self) -> Result<Option<Answers>, StoreError> {
+        let path = self.answers_path();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("read", &path)(error)),
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| StoreError::damaged(&path, error))
+    }
+
     /// All rows of metrics.
     pub fn read_metrics(&self) -> Result<Vec<MetricsRow>, StoreError> {
         read_metrics(&self.metrics_path())
@@ -100,6 +118,11 @@ impl RunDir {
         }
         probes.sort_unstable();
         Ok(probes)
+    }
+
+    /// Where the probe `name` stands that was taken after `epoch`.
+    pub fn probe_path(&self, name: &str, epoch: u64) -> PathBuf {
+        self.path.join("probes").join(name).join(probe_name(epoch))
     }
 
     /// Takes the right to write the run: makes its folder, locks it, and sweeps
@@ -166,9 +189,18 @@ impl RunWriter {
     ) -> Result<PathBuf, StoreError> {
         let folder = self.path.join("probes").join(name);
         fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
-        let path = folder.join(probe_name(epoch));
+        let path = self.probe_path(name, epoch);
         write_tensors(&path, tensors)?;
         Ok(path)
+    }
+
+    /// Writes what the trained model answered.
+    pub fn write_answers(&self, answers: &Answers) -> Result<(), StoreError> {
+        let path = self.answers_path();
+        let mut text = serde_json::to_vec_pretty(answers)
+            .map_err(|error| StoreError::unwritable(&path, error))?;
+        text.push(b'\n');
+        atomic::write(&path, &text)
     }
 
     /// Writes a checkpoint; see [`write_checkpoint`].
