@@ -229,6 +229,9 @@ pub(crate) struct BenchArgs {
     /// Steps of each run [default: as many as take about a second]
     #[arg(long, value_name = "K")]
     pub(crate) steps: Option<NonZeroUsize>,
+    /// Also say where a step's time goes, each kind of operation beside the least it could take
+    #[arg(long)]
+    pub(crate) profile: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -17,6 +17,13 @@ use crate::team::Worker;
 /// partition of what is *written*, never of what is summed, so that results do not depend on the
 /// number of workers.
 pub(crate) trait Operation<T: Scalar>: Send + Sync {
+    /// What it is called in a profile.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        let path = path.split('<').next().unwrap_or(path);
+        path.rsplit("::").next().unwrap_or(path)
+    }
+
     /// The positions of input number `input` that are needed for these positions of the output.
     fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
         output

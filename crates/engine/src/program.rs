@@ -7,9 +7,10 @@ use crate::graph::{Graph, Indices, Weights};
 use crate::isa::Isa;
 use crate::matrix::{Buffer, Matrix};
 use crate::operation::{Context, Memory, Operation};
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, Rule};
 use crate::parameters::{Gradients, Layout, Parameters};
 use crate::plan::{Plan, plan};
+use crate::profile::{Clock, Direction, Profile};
 use crate::random::Noise;
 use crate::scalar::Scalar;
 use crate::team::{Team, Worker};
@@ -51,6 +52,7 @@ pub struct Program<T> {
     workers: usize,
     indices: Vec<Vec<u32>>,
     weights: Vec<Vec<T>>,
+    clock: Option<Clock>,
 }
 
 /// What a caller reads after a run: `[features, positions, lanes]`.
@@ -119,6 +121,7 @@ impl<T: Scalar> Program<T> {
             indices: graph.indices.iter().map(|p| vec![0; p * lanes]).collect(),
             weights: graph.weights.iter().map(|p| vec![T::ZERO; p * lanes]).collect(),
             plan,
+            clock: None,
         }
     }
 
@@ -147,6 +150,25 @@ impl<T: Scalar> Program<T> {
     pub fn flops(&self) -> u64 {
         let forward: u64 = self.plan.nodes.iter().map(|node| node.flops).sum();
         if self.mode == Mode::Training { 3 * forward } else { forward }
+    }
+
+    /// From now on measures where the time of each step goes, which costs it a little.
+    pub fn keep_profile(&mut self) {
+        self.clock = Some(Clock::new(self.plan.nodes.len()));
+    }
+
+    /// What was measured since [`keep_profile`](Program::keep_profile), for an optimiser of that
+    /// rule.
+    pub fn profile(&self, rule: Rule) -> Option<Profile> {
+        let names: Vec<_> = self.operations.iter().map(|operation| operation.name()).collect();
+        let (nodes, trainable) = (&self.plan.nodes, self.layout.trainable);
+        let clock = self.clock.as_ref()?;
+        Some(clock.read(nodes, &names, T::BYTES, trainable, rule.moments()))
+    }
+
+    /// The instruction set that it was compiled for.
+    pub fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// The numbers of an index input, `[positions, lanes]`, to be set before a run.
@@ -250,7 +272,9 @@ impl<T: Scalar> Program<T> {
         let memory = &memory;
         let (isa, precision) = (self.isa, self.precision);
         let (lanes, training) = (plan.lanes, self.mode == Mode::Training);
+        let clock = self.clock.as_ref();
         team.run(|worker: &Worker<'_>| {
+            let mut lap = clock.filter(|_| worker.index() == 0).map(Clock::start);
             let context = |node| Context {
                 plan: node,
                 memory,
@@ -261,16 +285,20 @@ impl<T: Scalar> Program<T> {
                 lanes,
                 training,
             };
-            for node in &plan.nodes {
+            for (at, node) in plan.nodes.iter().enumerate() {
                 operations[node.node].forward(&context(node));
                 if !worker.barrier() {
                     return;
+                }
+                if let Some(lap) = &mut lap {
+                    lap.node(at, Direction::Forward);
                 }
             }
             if !backward {
                 return;
             }
-            for node in plan.nodes.iter().rev().filter(|node| node.runs_backward) {
+            let backwards = plan.nodes.iter().enumerate().rev();
+            for (at, node) in backwards.filter(|(_, node)| node.runs_backward) {
                 if !node.clear.is_empty() {
                     for range in &node.clear {
                         let share = worker.share(range.len(), 64);
@@ -287,10 +315,16 @@ impl<T: Scalar> Program<T> {
                 if !worker.barrier() {
                     return;
                 }
+                if let Some(lap) = &mut lap {
+                    lap.node(at, Direction::Backward);
+                }
             }
             if let Some(update) = &update {
                 // SAFETY: shares are disjoint, and the backward pass is over.
                 unsafe { update.run(isa, worker.share(layout.trainable, 4096)) }
+                if let Some(lap) = &mut lap {
+                    lap.update();
+                }
             }
         })
     }

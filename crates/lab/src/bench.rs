@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use retrodict_engine::Scalar;
+use retrodict_engine::{Limits, Profile, Scalar};
 use retrodict_facts::FactsError;
 use serde::Serialize;
 
@@ -26,7 +26,9 @@ pub struct Bench {
     pub ms_per_seed_step: f64,
     /// 10⁹ multiplications and additions a second, all threads together.
     pub gflops: f64,
-    /// MiB that parameters, gradients, moments and activations of the runs at work should take.
+    /// MiB that the process should take: what it has before the runs begin (some 7, of which the
+    /// larger part is the program itself; left out where the system does not say), and the
+    /// parameters, gradients, moments and activations of the runs at work.
     pub predicted_mib: f64,
     /// MiB that the process has taken at most; null where the system does not say.
     pub peak_rss_mib: Option<f64>,
@@ -40,40 +42,102 @@ pub struct Bench {
     pub jobs: usize,
     /// Threads in each.
     pub threads_per_run: usize,
+    /// Where the time of a lone run's step goes, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<StepProfile>,
 }
 
-/// Times training steps of `seeds` runs. `allocated` says how many bytes the process has asked for
+/// Where a step's time goes, beside the least that it could take here. The run is alone, with as
+/// many threads as each has in the timing.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepProfile {
+    /// The rate of fused multiply-adds in registers, in 10⁹ a second.
+    pub peak_gflops: f64,
+    /// 10⁹ bytes a second, read and written over a buffer as large as what a step works on.
+    pub peak_gigabytes: f64,
+    /// MiB of that buffer.
+    pub working_set_mib: f64,
+    /// Each kind of operation.
+    pub passes: Vec<PassProfile>,
+}
+
+/// All passes of one kind in a step.
+#[derive(Debug, Clone, Serialize)]
+pub struct PassProfile {
+    /// What it is.
+    pub pass: String,
+    /// How many there are.
+    pub count: usize,
+    /// Milliseconds that they take together.
+    pub ms: f64,
+    /// Milliseconds that they could take at best: the greater of FLOPs over the peak and bytes over
+    /// the bandwidth.
+    pub floor_ms: f64,
+    /// Millions of multiplications and additions.
+    pub mflop: f64,
+    /// Millions of bytes that are read or written.
+    pub megabytes: f64,
+}
+
+impl StepProfile {
+    fn new(profile: Profile, limits: Limits) -> StepProfile {
+        let passes = profile.passes.into_iter().map(|pass| PassProfile {
+            count: pass.count,
+            ms: 1e3 * pass.time.as_secs_f64(),
+            floor_ms: 1e3 * limits.floor(pass.flops, pass.bytes),
+            mflop: 1e-6 * pass.flops as f64,
+            megabytes: 1e-6 * pass.bytes as f64,
+            pass: pass.name,
+        });
+        StepProfile {
+            peak_gflops: 1e-9 * limits.flops_per_second,
+            peak_gigabytes: 1e-9 * limits.bytes_per_second,
+            working_set_mib: mib(limits.buffer_bytes),
+            passes: passes.collect(),
+        }
+    }
+}
+
+/// What is timed, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct BenchOptions {
+    /// Runs.
+    pub seeds: usize,
+    /// What they may take of the machine.
+    pub resources: Resources,
+    /// Steps of each; if not given, as many as take about a second.
+    pub steps: Option<u64>,
+    /// Whether to say where the time goes.
+    pub profile: bool,
+}
+
+/// Times training steps. `allocated` says how many bytes the process has asked for
 /// so far.
 ///
 /// # Errors
 /// As [`Experiment::dataset`].
 pub fn bench(
     experiment: &Experiment,
-    seeds: usize,
-    resources: Resources,
-    steps: Option<u64>,
+    options: BenchOptions,
     allocated: fn() -> u64,
 ) -> Result<Bench, FactsError> {
     match experiment.spec.precision {
-        Precision::F32 | Precision::Bf16 => {
-            bench_in::<f32>(experiment, seeds, resources, steps, allocated)
-        }
-        Precision::F64 => bench_in::<f64>(experiment, seeds, resources, steps, allocated),
+        Precision::F32 | Precision::Bf16 => bench_in::<f32>(experiment, options, allocated),
+        Precision::F64 => bench_in::<f64>(experiment, options, allocated),
     }
 }
 
 fn bench_in<T: Scalar>(
     experiment: &Experiment,
-    seeds: usize,
-    resources: Resources,
-    steps: Option<u64>,
+    options: BenchOptions,
     allocated: fn() -> u64,
 ) -> Result<Bench, FactsError> {
+    let BenchOptions { seeds, resources, mut steps, profile } = options;
+    let before = status_mib("VmRSS:").unwrap_or(0.0);
     let (jobs, threads) = resources.divide(experiment.step_flops(), seeds);
     let sentences = experiment.dataset(0)?.train;
     let size = experiment.batch_size(sentences.len());
     let batches: Vec<_> = sentences.chunks_exact(size).collect();
-    let mut steps = steps;
     let (mut wall, mut inside, mut bytes) = (0.0, 0.0, 0);
     let (mut flops, mut activations) = (0, 0);
     // Runs that work at the same time make a wave; larger models could not all be held at once.
@@ -122,25 +186,35 @@ fn bench_in<T: Scalar>(
     }
     let steps = steps.unwrap_or(0);
     let all = seeds as f64 * steps as f64;
-    let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+    let peak_rss_mib = status_mib("VmHWM:"); // before a profile adds to it
+    let profile = profile.then(|| {
+        let mut trainer = experiment.trainer::<T>(0, threads);
+        let (profile, limits) = trainer.profile(batches[0], steps);
+        StepProfile::new(profile, limits)
+    });
     Ok(Bench {
         ms_per_step: 1e3 * inside / all,
         ms_per_seed_step: 1e3 * wall / all,
         gflops: 1e-9 * flops as f64 * all / wall,
-        predicted_mib: mib((experiment.state_bytes() + activations) * jobs),
-        peak_rss_mib: peak_rss_mib(),
+        predicted_mib: before + mib((experiment.state_bytes() + activations) * jobs),
+        peak_rss_mib,
         bytes_allocated_per_step: bytes as f64 / all,
         seeds,
         steps,
         jobs,
         threads_per_run: threads,
+        profile,
     })
 }
 
-/// The most memory that this process has had, as Linux counts it.
-fn peak_rss_mib() -> Option<f64> {
+fn mib(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// A line of what Linux says of this process, in MiB; `VmHWM` is the most memory that it has had.
+fn status_mib(line: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|text| text.strip_prefix(line))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1024.0)
 }

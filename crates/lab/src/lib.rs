@@ -18,7 +18,7 @@ pub mod stats;
 pub mod store;
 pub mod suggest;
 
-pub use bench::{Bench, bench};
+pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 pub use experiment::{Experiment, ExperimentError};
 pub use progress::{Progress, Snapshot};

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Instant;
 
 use retrodict_engine::{
-    Gradients, Graph, Indices, Mode, Noise, Optimizer, Pace, Parameters, ProductPrecision, Program,
-    Rule, Scalar, Team, Weights,
+    Gradients, Graph, Indices, Limits, Mode, Noise, Optimizer, Pace, Parameters, ProductPrecision,
+    Profile, Program, Rule, Scalar, Team, Weights,
 };
 
 use crate::decoder::Decoder;
@@ -247,6 +247,28 @@ impl<T: Scalar> Trainer<T> {
             }
         }
         logits
+    }
+
+    /// Measures where the time of `steps` steps on a batch goes, and what the machine could do at
+    /// best with as many bytes as a step works on. The parameters change as in any step.
+    pub fn profile(&mut self, batch: &[Vec<u32>], steps: u64) -> (Profile, Limits) {
+        let sentences = || batch.iter().map(Vec::as_slice);
+        for _ in 0..2 {
+            self.step(sentences()); // compiles, and touches all memory
+        }
+        let size = batch.len();
+        let at = self.training.iter().position(|compiled| compiled.program.batch() == size);
+        let at = at.expect("the step compiled a program of this size");
+        self.training[at].program.keep_profile();
+        for _ in 0..steps {
+            self.step(sentences());
+        }
+        let program = &self.training[at].program;
+        let rule = self.optimizer.rule;
+        let profile = program.profile(rule).expect("it was told to keep one");
+        let state = (2 + rule.moments()) * self.parameters.count() * T::BYTES;
+        let (isa, bytes) = (program.isa(), program.bytes() + state);
+        (profile, Limits::measure::<T>(isa, &mut self.team, bytes))
     }
 
     /// Multiplications and additions of a training step of `batch` sentences, and the bytes of

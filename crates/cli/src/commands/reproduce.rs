@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Job, Outcome, Progress, Resources, run_all};
+use retrodict_lab::{BenchOptions, Experiment, Job, Outcome, Progress, Resources, run_all};
 use retrodict_report::{Reproduction, Scale, figures, reversal};
 
 use super::report::{draw, last_line};
@@ -95,8 +95,8 @@ fn estimate(experiment: &Experiment, resources: Resources) -> Result<String, Fai
     let spec = &experiment.spec;
     let seeds = spec.seeds.len();
     let (at_once, _) = resources.divide(experiment.step_flops(), seeds);
-    let timed = retrodict_lab::bench(experiment, at_once, resources, None, || 0)
-        .map_err(Failure::failed)?;
+    let options = BenchOptions { seeds: at_once, resources, steps: None, profile: false };
+    let timed = retrodict_lab::bench(experiment, options, || 0).map_err(Failure::failed)?;
     let sentences = experiment.dataset(0).map_err(Failure::failed)?.train.len();
     let steps = spec.train.epochs * sentences.div_ceil(experiment.batch_size(sentences)) as u64;
     let seconds = 1e-3 * timed.ms_per_seed_step * steps as f64 * seeds as f64;

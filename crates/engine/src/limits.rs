@@ -1,0 +1,189 @@
+//! What this machine can do at best: the floor that measured times are held against.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use crate::isa::{Isa, for_every_isa};
+use crate::matrix::Buffer;
+use crate::scalar::Scalar;
+use crate::team::Team;
+use crate::vector::Vector;
+
+/// Independent sums: enough to hide the latency of a fused multiply-add in two units, few enough
+/// for 16 registers.
+const SUMS: usize = 10;
+/// How often the better of two measurements is taken; the first ones wake the cores up.
+const ATTEMPTS: usize = 12;
+/// How long one attempt takes, about.
+const ATTEMPT: Duration = Duration::from_millis(8);
+
+/// The best rates that a team reached in loops that do nothing else.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Multiplications and additions a second, fused and in registers, all workers together.
+    pub flops_per_second: f64,
+    /// Bytes read and written a second over a buffer of [`buffer_bytes`](Limits::buffer_bytes),
+    /// all workers together.
+    pub bytes_per_second: f64,
+    /// The size of that buffer.
+    pub buffer_bytes: usize,
+}
+
+impl Limits {
+    /// Measures them, in a few tenths of a second, with the instructions of `isa`. The buffer has
+    /// the size of what a step works on, so that a model that fits a cache is held against the
+    /// cache.
+    pub fn measure<T: Scalar>(isa: Isa, team: &mut Team, buffer_bytes: usize) -> Limits {
+        let mut buffer = Buffer::<T>::zeros(buffer_bytes.div_ceil(T::BYTES).max(1024));
+        let buffer_bytes = buffer.as_slice().len() * T::BYTES;
+        let rounds = 20_000;
+        let lanes = match isa {
+            Isa::Avx512 => T::V512::LANES,
+            Isa::Avx2 => T::V256::LANES,
+            Isa::Portable => T::VPortable::LANES,
+        };
+        let workers = team.workers() as f64;
+        let flops_per_second = best_rate(|| {
+            team.run(|_| multiply_and_add::<T>(isa, rounds));
+            workers * (2 * SUMS * lanes * rounds) as f64
+        });
+        let bytes_per_second = best_rate(|| {
+            let data = Shared(buffer.as_mut_slice().as_mut_ptr());
+            let len = buffer_bytes / T::BYTES;
+            team.run(|worker| {
+                let share = worker.share(len, 4096);
+                // SAFETY: shares are disjoint, and the buffer is borrowed for this round.
+                let part = unsafe {
+                    std::slice::from_raw_parts_mut(data.get().add(share.start), share.len())
+                };
+                scale(isa, part);
+            });
+            2.0 * buffer_bytes as f64
+        });
+        Limits { flops_per_second, bytes_per_second, buffer_bytes }
+    }
+
+    /// The least seconds that so much work can take.
+    pub fn floor(&self, flops: u64, bytes: u64) -> f64 {
+        (flops as f64 / self.flops_per_second).max(bytes as f64 / self.bytes_per_second)
+    }
+}
+
+/// The best of several attempts at `work`, which returns how much it has done.
+fn best_rate(mut work: impl FnMut() -> f64) -> f64 {
+    let mut best = 0.0_f64;
+    for _ in 0..ATTEMPTS {
+        let (begun, mut done) = (Instant::now(), 0.0);
+        while begun.elapsed() < ATTEMPT {
+            done += work();
+        }
+        best = best.max(done / begun.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// A pointer that all workers may see.
+struct Shared<T>(*mut T);
+
+// SAFETY: workers take disjoint shares.
+unsafe impl<T: Scalar> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn get(&self) -> *mut T {
+        self.0
+    }
+}
+
+/// `rounds` fused multiply-adds into each of [`SUMS`] registers.
+fn multiply_and_add<T: Scalar>(isa: Isa, rounds: usize) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` is only made where the processor has its features.
+        Isa::Avx512 => unsafe { multiply_and_add_avx512::<T>(rounds) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { multiply_and_add_avx2::<T>(rounds) },
+        // SAFETY: plain numbers need no instruction set.
+        _ => unsafe { chains::<T, T::VPortable>(rounds) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn multiply_and_add_avx512<T: Scalar>(rounds: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { chains::<T, T::V512>(rounds) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn multiply_and_add_avx2<T: Scalar>(rounds: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { chains::<T, T::V256>(rounds) }
+}
+
+/// # Safety
+/// The processor must have the instructions of `V`.
+#[inline(always)]
+unsafe fn chains<T: Scalar, V: Vector<T>>(rounds: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let half = black_box(V::splat(T::from_f64(0.5)));
+        let mut sums = [half; SUMS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = sum.mul_add(half, half);
+            }
+        }
+        black_box(sums);
+    }
+}
+
+for_every_isa! {
+    /// Reads and writes every number once.
+    fn scale<T>(data: &mut [T]) {
+        let factor = T::from_f64(0.5);
+        for x in data {
+            *x = *x * factor;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A floor below which real work falls would be no floor.
+    #[test]
+    fn no_product_is_faster_than_the_limit() {
+        let mut team = Team::new(1);
+        for isa in Isa::available() {
+            let limits = Limits::measure::<f32>(isa, &mut team, 1 << 16);
+            let (m, n, k) = (48, 64, 256);
+            let (a, b) = (Buffer::<f32>::zeros(m * k), Buffer::<f32>::zeros(k * n));
+            let mut c = Buffer::<f32>::zeros(m * n);
+            let product = crate::kernels::Product {
+                a: a.as_slice().as_ptr(),
+                a_row: k,
+                a_k: 1,
+                b: b.as_slice().as_ptr(),
+                b_row: n,
+                c: c.as_mut_slice().as_mut_ptr(),
+                c_row: n,
+                rows: m,
+                columns: n,
+                k,
+                start: crate::kernels::Start::Zero,
+            };
+            let reached = best_rate(|| {
+                // SAFETY: the buffers have the shapes given.
+                unsafe { product.run(isa) };
+                (2 * m * n * k) as f64
+            });
+            // The clock may differ a little between the two.
+            let ratio = reached / limits.flops_per_second;
+            assert!(ratio < 1.5, "{isa}: {ratio} of the limit");
+            assert!(ratio > 0.05, "{isa}: {ratio} of the limit");
+        }
+    }
+}
