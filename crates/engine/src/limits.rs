@@ -144,7 +144,7 @@ for_every_isa! {
     fn scale<T>(data: &mut [T]) {
         let factor = T::from_f64(0.5);
         for x in data {
-            *x = *x * factor;
+            *x *= factor;
         }
     }
 }
