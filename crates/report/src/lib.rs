@@ -38,12 +38,13 @@ mod write;
 
 pub use error::ReportError;
 pub use figure::{
-    EffectiveWeights, Figure, LossCurves, WeightPanel, effective_weights, loss_curves,
+    Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Panel, Series, SeriesKind,
+    Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines, loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
 pub use paper::{FIGURES, PaperError, PaperFigure, Scale, figures, reversal};
 pub use raster::png;
-pub use report::{Experiment, Report, Section, SeedRow};
+pub use report::{Experiment, NamedTable, Report, Section, SeedRow};
 pub use stored::{Reproduction, from_store};
 pub use summary::{Claim, Comparator};
 pub use tables::Table;

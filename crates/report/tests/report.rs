@@ -37,6 +37,7 @@ fn report(text: &str) -> Report {
             values: vec![11.5, -0.25, 0.0, 12.0],
             margin: Some(11.875),
         }],
+        frames: vec![],
     };
     Report {
         title: text.into(),
@@ -49,6 +50,8 @@ fn report(text: &str) -> Report {
         sections: vec![Section {
             name: "reversal".into(),
             heading: text.into(),
+            source: text.into(),
+            see: text.into(),
             finding: text.into(),
             figures: vec![
                 loss_curves("fig1", text, &[curves]),
@@ -86,6 +89,7 @@ fn report(text: &str) -> Report {
                 machine: text.into(),
             }],
         }],
+        tables: vec![],
     }
 }
 

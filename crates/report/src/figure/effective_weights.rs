@@ -1,8 +1,8 @@
 //! Heatmaps of effective weights (paper, figure 2 and its like).
 
-use super::{Figure, side_by_side};
+use super::{Figure, Text};
 use crate::plot::colorbar;
-use crate::plot::heatmap::{self, ColorMap, HeatmapPanel};
+use crate::plot::heatmap::{self, ColorMap, Colors, HeatmapPanel};
 use crate::plot::scale::extent;
 use crate::plot::theme::{INK, TITLE_SIZE};
 use crate::plot::{Drawing, drawing::Style, grid};
@@ -14,7 +14,18 @@ use crate::text;
 pub struct EffectiveWeights {
     /// What tells it from the others in the figure: `free head`.
     pub variant: String,
-    /// Row by row.
+    /// After the last epoch, row by row.
+    pub panels: Vec<WeightPanel>,
+    /// The same panels earlier in training, epochs ascending; may be empty.
+    pub frames: Vec<WeightFrame>,
+}
+
+/// The effective weights of a variant after one epoch of training.
+#[derive(Clone, Debug)]
+pub struct WeightFrame {
+    /// Epochs of training so far.
+    pub epoch: u64,
+    /// As many as, and of the shapes of, [`EffectiveWeights::panels`].
     pub panels: Vec<WeightPanel>,
 }
 
@@ -59,18 +70,19 @@ pub fn effective_weights(
         .iter()
         .flat_map(|v| &v.panels)
         .flat_map(|p| p.values.iter().map(|v| f64::from(*v)));
-    let colors = ColorMap::new(extent(values).unwrap_or((0.0, 1.0)));
+    let colors = ColorMap::new(extent(values).unwrap_or((0.0, 1.0)), Colors::Sequential);
     let blocks: Vec<Drawing> = variants.iter().map(|v| block(v, columns, colors)).collect();
-    Figure {
+    let text = Text {
         name: name.into(),
         title: title.into(),
         caption: CAPTION.into(),
         alt: alt(variants),
         table: table(variants),
-        whole: side_by_side(blocks.clone()),
-        blocks,
-    }
+    };
+    Figure::of_blocks(text, blocks, MOST_SIDE_BY_SIDE)
 }
+
+const MOST_SIDE_BY_SIDE: usize = 3;
 
 const CAPTION: &str = "Effective weights: the logit of each candidate (column) when the model is \
     given the single token of an entity (row); the matching pair stands on the diagonal. All \

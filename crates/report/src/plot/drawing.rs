@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use svg::Node;
 use svg::node::element::{
-    Description, Group, Image, Line, Path, Polyline, Rectangle, SVG, Text, Title,
+    Circle, Description, Group, Image, Line, Path, Polyline, Rectangle, SVG, Text, Title,
 };
 
 use super::theme::{Color, FONT_FAMILY, PAPER};
@@ -177,6 +177,20 @@ impl Drawing {
             .set("fill", color.light)
             .set("fill-opacity", opacity);
         self.marks.append(path);
+    }
+
+    /// A filled dot.
+    pub fn dot(&mut self, at: (f64, f64), across: f64, color: Color, opacity: f64) {
+        let mut dot = Circle::new()
+            .set("cx", px(at.0))
+            .set("cy", px(at.1))
+            .set("r", px(across / 2.0))
+            .set("class", format!("fill-{}", color.name))
+            .set("fill", color.light);
+        if opacity < 1.0 {
+            dot = dot.set("fill-opacity", opacity);
+        }
+        self.marks.append(dot);
     }
 
     /// The outline of a rectangle.

@@ -8,13 +8,38 @@ use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::scale::Linear;
 use super::theme::{GRID, INK, LABEL_SIZE, SOFT, TICK_SIZE};
 
-/// Perceptually even, and read alike with every kind of colour vision.
-pub const GRADIENT: Gradient = colorous::VIRIDIS;
+/// The colours of a map; each is read alike with every kind of colour vision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colors {
+    /// Perceptually even, dark to bright: for quantities without a middle.
+    Sequential,
+    /// Red over white to blue: for quantities with a sign.
+    Diverging,
+}
+
+impl Colors {
+    fn gradient(self) -> Gradient {
+        match self {
+            Self::Sequential => colorous::VIRIDIS,
+            Self::Diverging => colorous::RED_BLUE,
+        }
+    }
+
+    /// Red, green and blue of every palette index, one after the other.
+    pub(super) fn palette(self) -> Vec<u8> {
+        (0..MISSING)
+            .map(|i| self.gradient().eval_rational(usize::from(i), usize::from(MISSING)))
+            .flat_map(|color| [color.r, color.g, color.b])
+            .chain(MISSING_COLOR)
+            .collect()
+    }
+}
 
 /// Values to colours; one map serves every panel that is to be compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorMap {
     scale: Linear,
+    colors: Colors,
 }
 
 /// The last palette entry stands for a missing value; all others are the gradient's.
@@ -22,9 +47,14 @@ const MISSING: u8 = 255;
 const MISSING_COLOR: [u8; 3] = [0xbd, 0xbd, 0xbd];
 
 impl ColorMap {
-    /// A map that gives the gradient's first colour to `domain.0` and its last to `domain.1`.
-    pub fn new(domain: (f64, f64)) -> Self {
-        Self { scale: Linear::new(domain, (0.0, 1.0)) }
+    /// A map that gives the first colour to `domain.0` and the last to `domain.1`.
+    pub fn new(domain: (f64, f64), colors: Colors) -> Self {
+        Self { scale: Linear::new(domain, (0.0, 1.0)), colors }
+    }
+
+    /// Which colours it gives.
+    pub fn colors(&self) -> Colors {
+        self.colors
     }
 
     /// The linear scale under it, from 0 to 1.
@@ -33,21 +63,12 @@ impl ColorMap {
     }
 
     /// The palette index of a value, `MISSING` for NaN.
-    fn index(&self, value: f64) -> u8 {
+    pub(super) fn index(&self, value: f64) -> u8 {
         if value.is_nan() {
             return MISSING;
         }
         (self.scale.unit(value) * f64::from(MISSING - 1)).round() as u8
     }
-}
-
-/// Red, green and blue of every palette index, one after the other.
-fn palette() -> Vec<u8> {
-    (0..MISSING)
-        .map(|i| GRADIENT.eval_rational(usize::from(i), usize::from(MISSING)))
-        .flat_map(|color| [color.r, color.g, color.b])
-        .chain(MISSING_COLOR)
-        .collect()
 }
 
 /// A matrix with its titles.
@@ -128,15 +149,15 @@ fn cells_png(panel: &HeatmapPanel<'_>, colors: ColorMap) -> Option<Vec<u8>> {
             pixels.extend_from_within(start..start + width);
         }
     }
-    encode(&pixels, width as u32, height as u32)
+    encode(&pixels, width as u32, height as u32, colors.colors())
 }
 
-fn encode(pixels: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
+pub(super) fn encode(pixels: &[u8], width: u32, height: u32, colors: Colors) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_palette(palette());
+    encoder.set_palette(colors.palette());
     // Repeated rows become zeros.
     encoder.set_filter(png::Filter::Up);
     encoder.set_compression(png::Compression::High);
@@ -146,9 +167,9 @@ fn encode(pixels: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A strip of all colours, 1 pixel wide, the gradient's last at the top.
-pub(super) fn strip_url() -> Option<String> {
+/// A strip of all colours, 1 pixel wide, the last at the top.
+pub(super) fn strip_url(colors: Colors) -> Option<String> {
     let pixels: Vec<u8> = (0..MISSING).rev().collect();
-    let png = encode(&pixels, 1, u32::from(MISSING))?;
+    let png = encode(&pixels, 1, u32::from(MISSING), colors)?;
     Some(format!("data:image/png;base64,{}", STANDARD.encode(png)))
 }

@@ -15,6 +15,8 @@ pub mod curves;
 pub mod drawing;
 pub mod grid;
 pub mod heatmap;
+pub mod level;
+pub mod multiples;
 pub mod scale;
 pub mod theme;
 
