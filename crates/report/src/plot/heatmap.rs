@@ -63,11 +63,19 @@ impl ColorMap {
     }
 
     /// The palette index of a value, `MISSING` for NaN.
-    pub(super) fn index(&self, value: f64) -> u8 {
+    fn index(&self, value: f64) -> u8 {
         if value.is_nan() {
             return MISSING;
         }
         (self.scale.unit(value) * f64::from(MISSING - 1)).round() as u8
+    }
+
+    /// The palette index of a value to the nearest `step`.
+    pub(super) fn step(&self, value: f64, step: u8) -> u8 {
+        match self.index(value) {
+            MISSING => MISSING,
+            index => (index.saturating_add(step / 2) / step * step).min(MISSING - 1),
+        }
     }
 }
 
@@ -96,30 +104,36 @@ pub const ROOM_ABOVE: f64 = 36.0;
 pub const ROOM_LEFT: f64 = 16.0;
 /// Room for the label of the columns.
 pub const ROOM_BELOW: f64 = 18.0;
+/// The base line of a panel's note.
+pub(super) const NOTE_BASE: f64 = 28.0;
 
 impl HeatmapPanel<'_> {
     /// Draws the panel with its cells in a square of `side` user units.
     pub fn draw(&self, side: f64, colors: ColorMap) -> Drawing {
+        let (mut drawing, area) = self.surround(side);
+        drawing.text(area.x, NOTE_BASE, self.note, Style::new(TICK_SIZE, SOFT));
+        match cells_png(self, colors) {
+            Some(png) => drawing.image(area, png_url(&png)),
+            None => {
+                let style = Style::new(LABEL_SIZE, SOFT).anchor(Anchor::Middle);
+                let (x, y) = (area.x + side / 2.0, area.y + side / 2.0);
+                drawing.text(x, y, "no values", style);
+            }
+        }
+        drawing.frame(area, Stroke::solid(GRID, 0.75));
+        drawing
+    }
+
+    /// What stands around the cells, and where they go.
+    pub(super) fn surround(&self, side: f64) -> (Drawing, Rect) {
         let mut drawing = Drawing::new(ROOM_LEFT + side, ROOM_ABOVE + side + ROOM_BELOW);
         let area = Rect { x: ROOM_LEFT, y: ROOM_ABOVE, width: side, height: side };
         let (middle_x, middle_y) = (area.x + side / 2.0, area.y + side / 2.0);
         drawing.text(area.x, 12.0, self.title, Style::new(LABEL_SIZE, INK));
-        drawing.text(area.x, 28.0, self.note, Style::new(TICK_SIZE, SOFT));
-        match cells_png(self, colors) {
-            Some(png) => {
-                let url = format!("data:image/png;base64,{}", STANDARD.encode(png));
-                drawing.image(area, url);
-            }
-            None => {
-                let style = Style::new(LABEL_SIZE, SOFT).anchor(Anchor::Middle);
-                drawing.text(middle_x, middle_y, "no values", style);
-            }
-        }
-        drawing.frame(area, Stroke::solid(GRID, 0.75));
         let label = Style::new(TICK_SIZE, SOFT).anchor(Anchor::Middle);
         drawing.text(area.x - 5.0, middle_y, self.row_label, label.upwards());
         drawing.text(middle_x, area.bottom() + 13.0, self.column_label, label);
-        drawing
+        (drawing, area)
     }
 }
 
@@ -170,6 +184,10 @@ pub(super) fn encode(pixels: &[u8], width: u32, height: u32, colors: Colors) -> 
 /// A strip of all colours, 1 pixel wide, the last at the top.
 pub(super) fn strip_url(colors: Colors) -> Option<String> {
     let pixels: Vec<u8> = (0..MISSING).rev().collect();
-    let png = encode(&pixels, 1, u32::from(MISSING), colors)?;
-    Some(format!("data:image/png;base64,{}", STANDARD.encode(png)))
+    Some(png_url(&encode(&pixels, 1, u32::from(MISSING), colors)?))
+}
+
+/// A PNG as a `data:` URL.
+pub(super) fn png_url(png: &[u8]) -> String {
+    format!("data:image/png;base64,{}", STANDARD.encode(png))
 }

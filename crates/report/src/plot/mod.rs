@@ -13,6 +13,7 @@ pub mod axes;
 pub mod colorbar;
 pub mod curves;
 pub mod drawing;
+pub mod film;
 pub mod grid;
 pub mod heatmap;
 pub mod level;
