@@ -49,6 +49,8 @@ fn report() -> Report {
         sections: vec![Section {
             name: "reversal".into(),
             heading: "Reversal".into(),
+            source: "paper, figures 1 and 2".into(),
+            see: "The last panel has no diagonal.".into(),
             finding: reversal_finding(&results[0], Some(&results[1]), uniform, "ln 802"),
             figures: vec![
                 loss_curves("fig1", "Reversal: loss over training", &curves),
@@ -85,6 +87,7 @@ fn report() -> Report {
                 experiment("reversal-quick-tied", "tied head", &results[1]),
             ],
         }],
+        tables: vec![],
     }
 }
 
@@ -151,6 +154,7 @@ fn weights(variant: &str, seen: f32, unseen: f32) -> EffectiveWeights {
             panel("held_out_seen", "held-out, seen direction", 60, seen, -0.4),
             panel("held_out_unseen", "held-out, unseen direction", 60, unseen, -2.6),
         ],
+        frames: vec![],
     }
 }
 

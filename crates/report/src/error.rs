@@ -19,8 +19,8 @@ pub enum ReportError {
     /// A table's row is not as wide as its header.
     #[error("cannot write a table: {0}")]
     Table(#[from] csv::Error),
-    /// An SVG cannot be drawn as PNG.
-    #[error("cannot draw a figure as PNG: {0}")]
+    /// An SVG cannot be drawn as PNG or PDF.
+    #[error("cannot draw a figure as PNG or PDF: {0}")]
     Raster(String),
     /// The page's template does not fit its data: a fault of this crate.
     #[error("cannot fill in the page: {0}")]

@@ -1,6 +1,6 @@
 //! Figures, tables and the self-contained HTML report.
 //!
-//! Plain data in, files out: [`figure`] draws, [`write()`] puts figures (SVG and PNG), tables (CSV),
+//! Plain data in, files out: [`figure`] draws, [`write()`] puts figures (SVG, PNG and PDF), tables (CSV),
 //! `summary.json` and `index.html` into a directory. The page needs no network: figures, styles
 //! and fonts are inside it.
 //!
@@ -27,6 +27,7 @@ pub mod figure;
 mod finding;
 mod page;
 mod paper;
+mod pdf;
 pub mod plot;
 mod raster;
 mod report;
@@ -38,12 +39,14 @@ mod write;
 
 pub use error::ReportError;
 pub use figure::{
-    EffectiveWeights, Figure, LossCurves, WeightPanel, effective_weights, loss_curves,
+    Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Panel, Series, SeriesKind,
+    Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines, loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
 pub use paper::{FIGURES, PaperError, PaperFigure, Scale, figures, reversal};
+pub use pdf::pdf;
 pub use raster::png;
-pub use report::{Experiment, Report, Section, SeedRow};
+pub use report::{Experiment, NamedTable, Report, Section, SeedRow};
 pub use stored::{Reproduction, from_store};
 pub use summary::{Claim, Comparator};
 pub use tables::Table;

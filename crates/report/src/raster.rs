@@ -18,8 +18,26 @@ const SYMBOLS: &[u8] = include_bytes!("../assets/fonts/DejaVuSans-symbols.ttf");
 /// # Errors
 /// [`ReportError::Raster`] if the document is not SVG, or too large for memory.
 pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, ReportError> {
+    draw(&tree(svg)?, scale)
+}
+
+/// Draws an SVG document as a small PNG that fits into `width` × `height` pixels.
+///
+/// # Errors
+/// As [`png`].
+pub(crate) fn thumbnail(svg: &str, width: f32, height: f32) -> Result<Vec<u8>, ReportError> {
+    let tree = tree(svg)?;
+    let (w, h) = (tree.size().width(), tree.size().height());
+    draw(&tree, (width / w).min(height / h).min(1.0))
+}
+
+/// An SVG document, its text laid out with the bundled fonts.
+pub(crate) fn tree(svg: &str) -> Result<Tree, ReportError> {
     let options = Options { fontdb: fonts(), font_family: "Inter".into(), ..Options::default() };
-    let tree = Tree::from_str(svg, &options).map_err(|e| ReportError::Raster(e.to_string()))?;
+    Tree::from_str(svg, &options).map_err(|e| ReportError::Raster(e.to_string()))
+}
+
+fn draw(tree: &Tree, scale: f32) -> Result<Vec<u8>, ReportError> {
     let size = tree
         .size()
         .to_int_size()
@@ -29,7 +47,7 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, ReportError> {
         let (width, height) = (size.width(), size.height());
         ReportError::Raster(format!("{width} × {height} pixels are too many"))
     })?;
-    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixmap.as_mut());
+    resvg::render(tree, Transform::from_scale(scale, scale), &mut pixmap.as_mut());
     pixmap.encode_png().map_err(|e| ReportError::Raster(e.to_string()))
 }
 

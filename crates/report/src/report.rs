@@ -23,15 +23,34 @@ pub struct Report {
     pub machine: String,
     /// In reading order.
     pub sections: Vec<Section>,
+    /// The generated tables: notation, hyper-parameters, configurations.
+    pub tables: Vec<NamedTable>,
 }
 
-/// One question and its answer.
+/// A table made from the specs and data sets that ran.
+#[derive(Clone, Debug)]
+pub struct NamedTable {
+    /// Stem of its file and anchor in the page: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// A short title.
+    pub title: String,
+    /// Its cells.
+    pub table: Table,
+    /// Where it comes from, in a sentence.
+    pub note: String,
+}
+
+/// One figure of the gallery: a question and its answer.
 #[derive(Clone, Debug)]
 pub struct Section {
     /// Anchor in the page: lower-case letters, digits, `-` and `_`.
     pub name: String,
     /// Its heading.
     pub heading: String,
+    /// Where in the paper: `paper, figure 1`.
+    pub source: String,
+    /// What to see in the figure, in one sentence.
+    pub see: String,
     /// What is seen, in a sentence or two, such as [`crate::reversal_finding`] gives.
     pub finding: String,
     /// In reading order.

@@ -112,6 +112,7 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
         wall_seconds: kept.map_or(runs_took, |kept| kept.wall_seconds),
         machine: machine.unwrap_or_default(),
         sections,
+        tables: Vec::new(),
     })
 }
 
@@ -245,6 +246,8 @@ fn section(store: &Store, group: &Group) -> Result<Section, ReportError> {
     Ok(Section {
         name: if owner.is_some() { "reversal".into() } else { stem },
         heading,
+        source: owner.map_or(String::new(), |_| "paper, figures 1 and 2".into()),
+        see: String::new(),
         finding: finding(group),
         figures,
         claims,
@@ -363,7 +366,7 @@ fn weights_of(store: &Store, stored: &Stored) -> Result<Option<EffectiveWeights>
         }
     });
     let variant = format!("{}, seed {}", stored.label(), run.seed);
-    Ok(Some(EffectiveWeights { variant, panels: panels.collect() }))
+    Ok(Some(EffectiveWeights { variant, panels: panels.collect(), frames: Vec::new() }))
 }
 
 /// What the table of numbers holds: heading with unit, and value.

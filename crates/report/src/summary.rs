@@ -116,6 +116,7 @@ pub(crate) struct FigureFiles {
     pub(crate) title: String,
     pub(crate) svg: String,
     pub(crate) png: String,
+    pub(crate) pdf: String,
     pub(crate) table: String,
 }
 
@@ -126,6 +127,7 @@ impl FigureFiles {
             title: title.into(),
             svg: format!("figures/{name}.svg"),
             png: format!("figures/{name}.png"),
+            pdf: format!("figures/{name}.pdf"),
             table: format!("tables/{name}.csv"),
         }
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use retrodict_lab::store::{StoreError, atomic};
 
 use crate::page;
+use crate::pdf;
 use crate::raster;
 use crate::report::Report;
 use crate::summary::{FigureFiles, Summary};
@@ -15,7 +16,10 @@ use crate::{ReportError, figure::Figure};
 /// Pixels of the PNG to a user unit of the SVG: sharp on a dense screen, and in print at 3 inches.
 const PNG_SCALE: f32 = 2.0;
 
-/// Writes `figures/<name>.svg` and `.png`, `tables/<name>.csv`, `summary.json` and last
+/// Most pixels of a figure in the page's index: sharp enough on a dense screen, and light.
+const THUMBNAIL: (f32, f32) = (380.0, 250.0);
+
+/// Writes `figures/<name>.svg`, `.png` and `.pdf`, `tables/<name>.csv`, `summary.json` and last
 /// `index.html` into `dir`, which is made if need be. Gives the page's path.
 ///
 /// A file that stands is replaced at once by its new form; a reader never sees half of one.
@@ -26,21 +30,27 @@ const PNG_SCALE: f32 = 2.0;
 pub fn write(dir: &Path, report: &Report) -> Result<PathBuf, ReportError> {
     check_names(report)?;
     let files = Files { dir };
+    let mut thumbnails = Vec::new();
     for figure in figures(report) {
         let names = files_of(figure);
         let svg = figure.to_svg();
         files.put(&names.svg, svg.as_bytes())?;
         files.put(&names.png, &raster::png(&svg, PNG_SCALE)?)?;
+        files.put(&names.pdf, &pdf::pdf(&svg, &figure.title)?)?;
+        thumbnails.push(raster::thumbnail(&svg, THUMBNAIL.0, THUMBNAIL.1)?);
         files.put(&names.table, &figure.table.to_csv()?)?;
     }
     for experiment in report.sections.iter().flat_map(|s| &s.experiments) {
         let name = page::seed_table_path(&experiment.name);
         files.put(&name, &experiment.table().to_csv()?)?;
     }
+    for named in &report.tables {
+        files.put(&page::table_path(&named.name), &named.table.to_csv()?)?;
+    }
     let mut summary = serde_json::to_vec_pretty(&summary(report))?;
     summary.push(b'\n');
     files.put("summary.json", &summary)?;
-    files.put("index.html", page::html(report)?.as_bytes())
+    files.put("index.html", page::html(report, &thumbnails)?.as_bytes())
 }
 
 pub(crate) fn files_of(figure: &Figure) -> FigureFiles {
@@ -83,6 +93,11 @@ fn check_names(report: &Report) -> Result<(), ReportError> {
         for experiment in &section.experiments {
             check("experiment", &experiment.name)?;
         }
+    }
+    // A table is an anchor beside the sections, and a file beside the figures' tables.
+    for named in &report.tables {
+        check("section", &named.name)?;
+        check("table", &named.name)?;
     }
     Ok(())
 }

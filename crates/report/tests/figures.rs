@@ -35,7 +35,7 @@ fn panel(rows: usize, columns: usize, values: &[f32]) -> WeightPanel {
 }
 
 fn heatmaps(panels: Vec<WeightPanel>) -> Figure {
-    let variants = [EffectiveWeights { variant: "free head".into(), panels }];
+    let variants = [EffectiveWeights { variant: "free head".into(), panels, frames: vec![] }];
     effective_weights("fig2", "t", 2, &variants)
 }
 

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, Report, ReportError, Section,
-    SeedRow, WeightPanel, effective_weights, loss_curves, write,
+    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Report, ReportError,
+    Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves, write,
 };
 use serde_json::{Value, json};
 
@@ -25,18 +25,24 @@ fn report(text: &str) -> Report {
         uniform: 6.6875,
         uniform_label: text.into(),
     };
+    let panel = |values: [f32; 4], margin| WeightPanel {
+        group: text.into(),
+        title: text.into(),
+        row_label: text.into(),
+        column_label: text.into(),
+        rows: 2,
+        columns: 2,
+        values: values.into(),
+        margin: Some(margin),
+    };
+    let frame = |epoch, scale: f32, margin| WeightFrame {
+        epoch,
+        panels: vec![panel([11.5, -0.25, 0.0, 12.0].map(|v| scale * v), margin)],
+    };
     let weights = EffectiveWeights {
         variant: text.into(),
-        panels: vec![WeightPanel {
-            group: text.into(),
-            title: text.into(),
-            row_label: text.into(),
-            column_label: text.into(),
-            rows: 2,
-            columns: 2,
-            values: vec![11.5, -0.25, 0.0, 12.0],
-            margin: Some(11.875),
-        }],
+        panels: vec![panel([11.5, -0.25, 0.0, 12.0], 11.875)],
+        frames: vec![frame(1, 0.0, 0.0), frame(2, 1.0, 11.875)],
     };
     Report {
         title: text.into(),
@@ -49,6 +55,8 @@ fn report(text: &str) -> Report {
         sections: vec![Section {
             name: "reversal".into(),
             heading: text.into(),
+            source: text.into(),
+            see: text.into(),
             finding: text.into(),
             figures: vec![
                 loss_curves("fig1", text, &[curves]),
@@ -86,6 +94,12 @@ fn report(text: &str) -> Report {
                 machine: text.into(),
             }],
         }],
+        tables: vec![NamedTable {
+            name: "hyper-parameters".into(),
+            title: text.into(),
+            table: Table { header: vec!["key".into()], rows: vec![vec![text.into()]] },
+            note: text.into(),
+        }],
     }
 }
 
@@ -117,14 +131,17 @@ fn written(text: &str) -> (tempfile::TempDir, String) {
 fn every_file_is_written_and_nothing_else() {
     let (dir, _) = written("plain");
     let expected = [
+        "figures/fig1.pdf",
         "figures/fig1.png",
         "figures/fig1.svg",
+        "figures/fig2.pdf",
         "figures/fig2.png",
         "figures/fig2.svg",
         "index.html",
         "summary.json",
         "tables/fig1.csv",
         "tables/fig2.csv",
+        "tables/hyper-parameters.csv",
         "tables/reversal-quick-seeds.csv",
     ];
     let expected: BTreeSet<String> = expected.map(String::from).into();
@@ -148,6 +165,7 @@ fn the_summary_is_as_the_command_line_promises() {
             "title": "plain",
             "svg": format!("figures/{name}.svg"),
             "png": format!("figures/{name}.png"),
+            "pdf": format!("figures/{name}.pdf"),
             "table": format!("tables/{name}.csv"),
         })
     };
@@ -269,17 +287,22 @@ fn the_page_fetches_nothing() {
         assert!(dir.path().join(&reference).is_file(), "{reference}");
         links += 1;
     }
-    // Three files for each figure, a table for the experiment, the summary.
-    assert_eq!(links, 8);
-    let elements = ["script", "link", "iframe", "object", "embed", "img", "base"];
+    // Four files for each figure, one for the experiment and for the table, the summary.
+    assert_eq!(links, 11);
+    let elements = ["iframe", "object", "embed", "base"];
     assert!(tags(&html).all(|tag| !elements.iter().any(|element| tag.starts_with(element))));
-    assert!(!html.contains("http") && !html.contains("@import"));
+    assert!(!html.contains("://") && !html.contains("@import"));
+    let policy = "content=\"default-src 'none'; img-src data:; font-src data:;";
+    assert!(html.contains(policy), "the browser holds it too");
 }
 
 #[test]
 fn hostile_text_is_shown_and_not_obeyed() {
     let (_dir, html) = written(HOSTILE);
-    assert!(tags(&html).all(|tag| !tag.contains("script")), "no text becomes markup");
+    let scripts: Vec<&str> = tags(&html).filter(|tag| tag.contains("script")).collect();
+    // The policy, the page's own script, and nothing of what the texts ask for.
+    assert_eq!(scripts.iter().filter(|tag| !tag.starts_with("meta ")).count(), 2, "{scripts:?}");
+    assert!(!html.contains("evil.example/x.js\">"), "no text becomes markup");
     assert!(references(&html).iter().all(|reference| !reference.contains("https")));
     assert!(html.contains("{{ 7 * 6 }}"), "no text is a template");
     let shown = html

@@ -1,8 +1,11 @@
 //! Heatmaps of effective weights (paper, figure 2 and its like).
 
-use super::{Figure, side_by_side};
+use std::collections::BTreeSet;
+
+use super::{Figure, Text};
 use crate::plot::colorbar;
-use crate::plot::heatmap::{self, ColorMap, HeatmapPanel};
+use crate::plot::film::{self, Frame};
+use crate::plot::heatmap::{self, ColorMap, Colors, HeatmapPanel};
 use crate::plot::scale::extent;
 use crate::plot::theme::{INK, TITLE_SIZE};
 use crate::plot::{Drawing, drawing::Style, grid};
@@ -14,7 +17,18 @@ use crate::text;
 pub struct EffectiveWeights {
     /// What tells it from the others in the figure: `free head`.
     pub variant: String,
-    /// Row by row.
+    /// After the last epoch, row by row.
+    pub panels: Vec<WeightPanel>,
+    /// The same panels earlier in training, epochs ascending; may be empty.
+    pub frames: Vec<WeightFrame>,
+}
+
+/// The effective weights of a variant after one epoch of training.
+#[derive(Clone, Debug)]
+pub struct WeightFrame {
+    /// Epochs of training so far.
+    pub epoch: u64,
+    /// As many as, and of the shapes of, [`EffectiveWeights::panels`].
     pub panels: Vec<WeightPanel>,
 }
 
@@ -55,21 +69,57 @@ pub fn effective_weights(
     columns: usize,
     variants: &[EffectiveWeights],
 ) -> Figure {
-    let values = variants
-        .iter()
-        .flat_map(|v| &v.panels)
-        .flat_map(|p| p.values.iter().map(|v| f64::from(*v)));
-    let colors = ColorMap::new(extent(values).unwrap_or((0.0, 1.0)));
-    let blocks: Vec<Drawing> = variants.iter().map(|v| block(v, columns, colors)).collect();
-    Figure {
+    let still = variants.iter().flat_map(|v| &v.panels);
+    let moving = variants.iter().flat_map(|v| &v.frames).flat_map(|f| &f.panels);
+    let values = still.chain(moving).flat_map(|p| p.values.iter().map(|v| f64::from(*v)));
+    let colors = ColorMap::new(extent(values).unwrap_or((0.0, 1.0)), Colors::Sequential);
+    let blocks: Vec<Drawing> = variants.iter().map(|v| block(v, columns, colors, &[])).collect();
+    let text = Text {
         name: name.into(),
         title: title.into(),
         caption: CAPTION.into(),
         alt: alt(variants),
         table: table(variants),
-        whole: side_by_side(blocks.clone()),
-        blocks,
+    };
+    let mut figure = Figure::of_blocks(text, blocks, MOST_SIDE_BY_SIDE);
+    figure.frames = epochs(variants);
+    if !figure.frames.is_empty() {
+        // The page turns back; the file keeps all entities after the last epoch.
+        figure.blocks =
+            variants.iter().map(|v| block(v, columns, colors, &figure.frames)).collect();
     }
+    figure
+}
+
+const MOST_SIDE_BY_SIDE: usize = 3;
+/// More frames than this make a page heavy and a slider no finer to the hand.
+const MOST_FRAMES: usize = 20;
+
+/// The epochs that have frames in any variant, thinned evenly; the first and the last stay.
+fn epochs(variants: &[EffectiveWeights]) -> Vec<u64> {
+    let all: BTreeSet<u64> = variants.iter().flat_map(|v| &v.frames).map(|f| f.epoch).collect();
+    let all: Vec<u64> = all.into_iter().collect();
+    match all.len() {
+        // One frame is no film.
+        0 | 1 => Vec::new(),
+        n if n <= MOST_FRAMES => all,
+        n => (0..MOST_FRAMES).map(|i| all[i * (n - 1) / (MOST_FRAMES - 1)]).collect(),
+    }
+}
+
+/// The panel `at` as it was after each of `epochs`, or last before it.
+fn film<'a>(weights: &'a EffectiveWeights, at: usize, epochs: &[u64]) -> Vec<Frame<'a>> {
+    let frame = |epoch: &u64| {
+        let before = weights.frames.iter().rev().find(|f| f.epoch <= *epoch);
+        let panel = before.or(weights.frames.first())?.panels.get(at)?;
+        Some(Frame { note: note(panel), values: &panel.values })
+    };
+    epochs.iter().filter_map(frame).collect()
+}
+
+fn note(panel: &WeightPanel) -> String {
+    let margin = panel.margin.filter(|m| m.is_finite());
+    margin.map_or(String::new(), |m| format!("margin {}", text::logit(m)))
 }
 
 const CAPTION: &str = "Effective weights: the logit of each candidate (column) when the model is \
@@ -78,22 +128,23 @@ const CAPTION: &str = "Effective weights: the logit of each candidate (column) w
     mean of the other candidates of its type. Under the reversal curse every panel but the last, \
     the unseen direction of the held-out pairs, has a bright diagonal.";
 
-fn block(weights: &EffectiveWeights, columns: usize, colors: ColorMap) -> Drawing {
+/// One variant, which `epochs`, if there are any, can turn back.
+fn block(weights: &EffectiveWeights, columns: usize, colors: ColorMap, epochs: &[u64]) -> Drawing {
     let panels: Vec<Drawing> = weights
         .panels
         .iter()
-        .map(|p| {
-            let note = p.margin.filter(|m| m.is_finite());
-            HeatmapPanel {
+        .enumerate()
+        .map(|(i, p)| {
+            let panel = HeatmapPanel {
                 title: &p.title,
-                note: &note.map_or(String::new(), |m| format!("margin {}", text::logit(m))),
+                note: &note(p),
                 row_label: &p.row_label,
                 column_label: &p.column_label,
                 rows: p.rows,
                 columns: p.columns,
                 values: &p.values,
-            }
-            .draw(SIDE, colors)
+            };
+            film::draw(&panel, &film(weights, i, epochs), SIDE, colors)
         })
         .collect();
     let panels = grid::arrange(panels, columns, PANEL_GAP);

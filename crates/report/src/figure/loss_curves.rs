@@ -1,10 +1,11 @@
 //! Negative log probability over epochs (paper, figure 1 and its like).
 
-use super::{Figure, side_by_side};
-use crate::plot::Drawing;
-use crate::plot::curves::{Curve, CurvePanel, Level, Point};
+use super::{Figure, Text};
+use crate::plot::curves::{Curve, CurvePanel, Mark, Point, Span};
+use crate::plot::level::Level;
 use crate::plot::scale::extent;
 use crate::plot::theme::{Color, HELD_OUT, HELD_OUT_TEXT, TRAIN};
+use crate::plot::{Drawing, multiples};
 use crate::tables::{Table, cell};
 use retrodict_lab::stats;
 
@@ -33,7 +34,10 @@ pub struct LossCurves {
 const WIDTH: f64 = 392.0;
 const HEIGHT: f64 = 290.0;
 
-/// Draws one panel of curves a variant, on shared axes.
+/// More variants than this are drawn as small multiples.
+const MOST_SIDE_BY_SIDE: usize = 3;
+
+/// Draws one panel of curves a variant, on shared axes; more than three as small multiples.
 pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
     let series: Vec<[Series; 2]> = variants
         .iter()
@@ -48,34 +52,44 @@ pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
     let last_epoch = extent(points().map(|p| p.point.x)).map_or(1.0, |e| e.1);
     let tops = points().map(|p| p.point.y + p.point.spread.unwrap_or(0.0));
     let top = extent(tops.chain(variants.iter().map(|v| v.uniform))).map_or(1.0, |e| e.1);
-    let panel = |variant: &LossCurves, series: &[Series; 2]| CurvePanel {
-        title: variant.variant.clone(),
-        x_label: "epoch".into(),
-        y_label: "negative log probability (nats)".into(),
-        x_domain: (0.0, last_epoch),
-        y_domain: (0.0, top * 1.04),
-        curves: series.iter().map(Series::curve).collect(),
-        levels: vec![Level {
-            label: format!(
-                "uniform guessing, {} = {}",
-                variant.uniform_label,
-                text::number(variant.uniform)
-            ),
-            y: variant.uniform,
-        }],
+    let small = variants.len() > MOST_SIDE_BY_SIDE;
+    let panel = |variant: &LossCurves, series: &[Series; 2]| {
+        let uniform = format!("{} = {}", variant.uniform_label, text::number(variant.uniform));
+        CurvePanel {
+            title: variant.variant.clone(),
+            x: Span { label: "epoch".into(), domain: (0.0, last_epoch), log: false },
+            y: Span {
+                label: "negative log probability (nats)".into(),
+                domain: (0.0, top * 1.04),
+                log: false,
+            },
+            curves: series.iter().map(Series::curve).collect(),
+            levels: vec![Level {
+                // What the line is stands in the legend of small multiples.
+                label: if small { uniform } else { format!("{UNIFORM}, {uniform}") },
+                y: variant.uniform,
+            }],
+        }
     };
-    let blocks: Vec<Drawing> =
-        variants.iter().zip(&series).map(|(v, s)| panel(v, s).draw(WIDTH, HEIGHT)).collect();
-    Figure {
+    let panels: Vec<CurvePanel> = variants.iter().zip(&series).map(|(v, s)| panel(v, s)).collect();
+    let text = Text {
         name: name.into(),
         title: title.into(),
         caption: caption(variants),
         alt: alt(variants),
         table: table(variants, &series),
-        whole: side_by_side(blocks.clone()),
-        blocks,
+    };
+    if small {
+        let columns = multiples::columns(panels.len());
+        let draw = |columns| multiples::draw(&panels, columns, Some(UNIFORM));
+        Figure::of_whole(text, draw(columns), draw(2))
+    } else {
+        let blocks: Vec<Drawing> = panels.iter().map(|p| p.draw(WIDTH, HEIGHT)).collect();
+        Figure::of_blocks(text, blocks, MOST_SIDE_BY_SIDE)
     }
 }
+
+const UNIFORM: &str = "uniform guessing";
 
 struct Series {
     split: &'static str,
@@ -120,6 +134,7 @@ impl Series {
             label: self.split.into(),
             color: self.color,
             label_color: self.label_color,
+            mark: Mark::Line,
             points: self.points.iter().map(|p| p.point).collect(),
         }
     }

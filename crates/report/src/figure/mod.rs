@@ -1,15 +1,21 @@
 //! The paper's figures, composed of the parts in [`crate::plot`].
 
+mod accuracies;
+mod cosines;
 mod effective_weights;
+mod lines;
 mod loss_curves;
 
-pub use effective_weights::{EffectiveWeights, WeightPanel, effective_weights};
+pub use accuracies::{Accuracies, Way, accuracies};
+pub use cosines::{Cosines, cosines};
+pub use effective_weights::{EffectiveWeights, WeightFrame, WeightPanel, effective_weights};
+pub use lines::{Axes, Panel, Series, SeriesKind, lines};
 pub use loss_curves::{LossCurves, loss_curves};
 
 use crate::plot::{Drawing, grid};
 use crate::tables::Table;
 
-/// A figure, drawn: one block a variant (such as free head, tied head).
+/// A figure, drawn: one block a variant (such as free head, tied head), or small multiples.
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// Stem of its files: lower-case letters, digits, `-` and `_`.
@@ -22,30 +28,66 @@ pub struct Figure {
     pub alt: String,
     /// The numbers drawn.
     pub table: Table,
+    /// For a page; they can stand below each other.
     blocks: Vec<Drawing>,
+    /// For a narrow page, where `blocks` do not do.
+    narrow: Vec<Drawing>,
+    /// The epochs that `blocks` can be turned back to, ascending; see [`WeightFrame`].
+    frames: Vec<u64>,
+    /// For a file.
     whole: Drawing,
 }
 
 /// Between blocks that stand side by side, in user units.
-const BLOCK_GAP: f64 = 28.0;
+const BLOCK_GAP: (f64, f64) = (28.0, 24.0);
 /// Around a figure in its file, in user units.
 const MARGIN: f64 = 14.0;
 
+/// A figure's words and numbers, to which a drawing is added.
+struct Text {
+    name: String,
+    title: String,
+    caption: String,
+    alt: String,
+    table: Table,
+}
+
 impl Figure {
+    /// Of blocks that stand side by side in the file, `columns` to a row.
+    fn of_blocks(text: Text, blocks: Vec<Drawing>, columns: usize) -> Self {
+        let whole = grid::margin(grid::arrange(blocks.clone(), columns, BLOCK_GAP), MARGIN);
+        Self::new(text, blocks, Vec::new(), whole)
+    }
+
+    /// Of one drawing, and of one with the same content for a narrow page.
+    fn of_whole(text: Text, wide: Drawing, narrow: Drawing) -> Self {
+        let whole = grid::margin(wide.clone(), MARGIN);
+        Self::new(text, vec![wide], vec![narrow], whole)
+    }
+
+    fn new(text: Text, blocks: Vec<Drawing>, narrow: Vec<Drawing>, whole: Drawing) -> Self {
+        let Text { name, title, caption, alt, table } = text;
+        Self { name, title, caption, alt, table, blocks, narrow, frames: Vec::new(), whole }
+    }
+
     /// The figure as an SVG file: its variants side by side, on white.
     pub fn to_svg(&self) -> String {
         self.whole.to_file(&self.title, &self.alt)
     }
 
-    /// The figure's variants as `<svg>` elements for HTML, each complete in itself, so that a
-    /// narrow page can set them below each other.
+    /// The figure's parts as `<svg>` elements for HTML, each complete in itself, so that a narrow
+    /// page can set them below each other.
     pub(crate) fn inline_blocks(&self) -> impl Iterator<Item = String> {
         self.blocks.iter().map(|block| block.to_inline(&self.title, &self.alt))
     }
-}
 
-/// The file's form of a figure whose variants are `blocks`.
-fn side_by_side(blocks: Vec<Drawing>) -> Drawing {
-    let columns = blocks.len();
-    grid::margin(grid::arrange(blocks, columns, (BLOCK_GAP, 0.0)), MARGIN)
+    /// The same for a narrow page; none where [`Self::inline_blocks`] serve both.
+    pub(crate) fn inline_narrow(&self) -> impl Iterator<Item = String> {
+        self.narrow.iter().map(|block| block.to_inline(&self.title, &self.alt))
+    }
+
+    /// The epochs that the inline form can be turned back to, ascending.
+    pub(crate) fn frames(&self) -> &[u64] {
+        &self.frames
+    }
 }

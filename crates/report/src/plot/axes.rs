@@ -1,7 +1,7 @@
 //! Two axes around a plotting area.
 
 use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
-use super::scale::{Linear, Ticks};
+use super::scale::{Scale, Ticks};
 use super::theme::{GRID, LABEL_SIZE, SOFT, TICK_SIZE};
 
 /// One axis: what it measures and how.
@@ -10,7 +10,7 @@ pub struct Axis {
     /// The quantity and its unit.
     pub label: String,
     /// Values to positions, in the drawing's own units.
-    pub scale: Linear,
+    pub scale: Scale,
     /// Where it is marked.
     pub ticks: Ticks,
 }
@@ -21,34 +21,53 @@ pub const ROOM_BELOW: f64 = 40.0;
 pub const ROOM_LEFT: f64 = 30.0;
 /// Room that the label of the y axis takes above the area.
 pub const ROOM_ABOVE: f64 = 22.0;
+/// Room that tick labels alone take below the area.
+pub const ROOM_TICKS: f64 = 22.0;
+
+/// What of the axes is written; the lines are always drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Tick labels left of the area.
+    pub y_ticks: bool,
+    /// Tick labels below the area.
+    pub x_ticks: bool,
+    /// What the axes measure.
+    pub labels: bool,
+}
+
+impl Written {
+    /// Everything, for a panel that stands alone.
+    pub const ALL: Self = Self { y_ticks: true, x_ticks: true, labels: true };
+}
 
 /// Draws both axes: light lines across the area at the y ticks, small marks at the x ticks.
 ///
 /// The label of y stands level above the area, where it is read without turning the head.
-pub fn draw(drawing: &mut Drawing, area: Rect, x: &Axis, y: &Axis) {
+pub fn draw(drawing: &mut Drawing, area: Rect, x: &Axis, y: &Axis, written: Written) {
     let tick_style = Style::new(TICK_SIZE, SOFT);
     let label_style = Style::new(LABEL_SIZE, SOFT);
 
     for &value in &y.ticks.values {
         let at = y.scale.at(value);
         drawing.line((area.x, at), (area.right(), at), Stroke::solid(GRID, 1.0));
-        let label = y.ticks.label(value);
-        drawing.text(area.x - 7.0, at + 4.0, &label, tick_style.anchor(Anchor::End));
+        if written.y_ticks {
+            let label = y.ticks.label(value);
+            drawing.text(area.x - 7.0, at + 4.0, &label, tick_style.anchor(Anchor::End));
+        }
     }
-    drawing.text(area.x - ROOM_LEFT, area.y - ROOM_ABOVE + 10.0, &y.label, label_style);
-
     let floor = area.bottom();
     drawing.line((area.x, floor), (area.right(), floor), Stroke::solid(SOFT, 1.0));
     for &value in &x.ticks.values {
         let at = x.scale.at(value);
         drawing.line((at, floor), (at, floor + 4.0), Stroke::solid(SOFT, 1.0));
-        let label = x.ticks.label(value);
-        drawing.text(at, floor + 17.0, &label, tick_style.anchor(Anchor::Middle));
+        if written.x_ticks {
+            let label = x.ticks.label(value);
+            drawing.text(at, floor + 17.0, &label, tick_style.anchor(Anchor::Middle));
+        }
     }
-    drawing.text(
-        area.x + area.width / 2.0,
-        floor + 34.0,
-        &x.label,
-        label_style.anchor(Anchor::Middle),
-    );
+    if written.labels {
+        drawing.text(area.x - ROOM_LEFT, area.y - ROOM_ABOVE + 10.0, &y.label, label_style);
+        let middle = area.x + area.width / 2.0;
+        drawing.text(middle, floor + 34.0, &x.label, label_style.anchor(Anchor::Middle));
+    }
 }

@@ -17,7 +17,7 @@ pub fn draw(label: &str, colors: ColorMap, height: f64) -> Drawing {
     let bar = Rect { x: 0.0, y: ROOM_ABOVE, width: BAR, height };
     let style = Style::new(TICK_SIZE, SOFT);
     drawing.text(0.0, 10.0, label, style);
-    if let Some(url) = strip_url() {
+    if let Some(url) = strip_url(colors.colors()) {
         drawing.image(bar, url);
     }
     drawing.frame(bar, Stroke::solid(GRID, 0.75));

@@ -1,21 +1,35 @@
 //! A panel of curves, each with an optional band, labelled where it ends instead of in a legend.
 
-use super::axes::{self, Axis, ROOM_ABOVE, ROOM_BELOW, ROOM_LEFT};
+use super::axes::{self, Axis, ROOM_ABOVE, ROOM_BELOW, ROOM_LEFT, Written};
 use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
-use super::scale::Linear;
-use super::theme::{Color, INK, LABEL_SIZE, SOFT, TICK_SIZE, TITLE_SIZE, text_width};
+use super::level::Level;
+use super::scale::Scale;
+use super::theme::{Color, INK, LABEL_SIZE, SOFT, TITLE_SIZE, text_width};
 
 /// One curve.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// Written at its right end.
+    /// Written at its right end, or in the legend.
     pub label: String,
     /// Of line and band.
     pub color: Color,
     /// Of the label, which asks for more contrast than a line.
     pub label_color: Color,
+    /// How its points are drawn.
+    pub mark: Mark,
     /// In ascending order of x.
     pub points: Vec<Point>,
+}
+
+/// How the points of a curve are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Joined by a line.
+    Line,
+    /// Joined by a dashed line.
+    Dashed,
+    /// A dot each.
+    Dots,
 }
 
 /// A point of a curve; one that is not finite breaks the line.
@@ -29,13 +43,15 @@ pub struct Point {
     pub spread: Option<f64>,
 }
 
-/// A level to hold the curves against.
+/// One axis of a panel, before it is known how long it is drawn.
 #[derive(Clone, Debug)]
-pub struct Level {
-    /// Written along the line.
+pub struct Span {
+    /// The quantity and its unit.
     pub label: String,
-    /// Value on the y axis.
-    pub y: f64,
+    /// Shared by panels that are to be compared.
+    pub domain: (f64, f64),
+    /// Whether equal ratios are equal lengths.
+    pub log: bool,
 }
 
 /// A panel of curves over one pair of axes.
@@ -43,14 +59,10 @@ pub struct Level {
 pub struct CurvePanel {
     /// Above the panel.
     pub title: String,
-    /// Label of the x axis.
-    pub x_label: String,
-    /// Label of the y axis.
-    pub y_label: String,
-    /// Shared by panels that are to be compared.
-    pub x_domain: (f64, f64),
-    /// Shared by panels that are to be compared.
-    pub y_domain: (f64, f64),
+    /// The axis below.
+    pub x: Span,
+    /// The axis to the left.
+    pub y: Span,
     /// In drawing order.
     pub curves: Vec<Curve>,
     /// Drawn dashed, over the curves.
@@ -58,50 +70,59 @@ pub struct CurvePanel {
 }
 
 const BAND_OPACITY: f64 = 0.2;
-const LINE_WIDTH: f64 = 1.8;
+/// Of a curve, in user units.
+pub const LINE_WIDTH: f64 = 1.8;
+/// Across a dot, in user units.
+pub const DOT: f64 = 4.5;
 /// Least distance between the base lines of two labels.
 const LABEL_STEP: f64 = 15.0;
 
 impl CurvePanel {
-    /// Draws the panel, its axes and labels, into `width` × `height` user units.
+    /// Draws the panel, its title, axes and labels, into `width` × `height` user units.
     pub fn draw(&self, width: f64, height: f64) -> Drawing {
         let mut drawing = Drawing::new(width, height);
         let area = self.area(width, height);
-        let x = Linear::new(self.x_domain, (area.x, area.right()));
-        let y = Linear::new(self.y_domain, (area.bottom(), area.y));
-        let axis = |label: &String, scale: Linear, ticks| Axis {
-            label: label.clone(),
-            scale,
-            ticks: scale.ticks(ticks),
-        };
         drawing.text(0.0, 13.0, &self.title, Style::new(TITLE_SIZE, INK).strong());
-        axes::draw(&mut drawing, area, &axis(&self.x_label, x, 4), &axis(&self.y_label, y, 5));
+        self.draw_in(&mut drawing, area, Written::ALL);
+        self.label_ends(&mut drawing, area);
+        drawing
+    }
 
+    /// Draws axes, curves and levels into an area, with no title and no labels of curves.
+    pub(super) fn draw_in(&self, drawing: &mut Drawing, area: Rect, written: Written) {
+        let (x, y) = self.scales(area);
+        let axis = |span: &Span, scale: Scale, length: f64| Axis {
+            label: span.label.clone(),
+            scale,
+            ticks: scale.ticks((length / 45.0).clamp(3.0, 5.0) as usize),
+        };
+        let (x_axis, y_axis) = (axis(&self.x, x, area.width * 0.6), axis(&self.y, y, area.height));
+        axes::draw(drawing, area, &x_axis, &y_axis, written);
         for curve in &self.curves {
-            draw_bands(&mut drawing, curve, x, y);
+            draw_bands(drawing, curve, x, y);
         }
-        let lines: Vec<_> = self
-            .curves
-            .iter()
-            .flat_map(|curve| lines(curve, x, y))
-            .map(|(color, line)| {
-                drawing.polyline(&line, Stroke::solid(color, LINE_WIDTH));
-                line
-            })
-            .collect();
-        if lines.is_empty() {
+        let mut all = Vec::new();
+        for curve in &self.curves {
+            for line in lines(curve, x, y) {
+                draw_line(drawing, curve, &line);
+                all.push(line);
+            }
+        }
+        if all.is_empty() {
             let (x, y) = (area.x + area.width / 2.0, area.y + area.height / 2.0);
             let style = Style::new(LABEL_SIZE, SOFT).anchor(Anchor::Middle);
             drawing.text(x, y, "no finite values", style);
         }
-        for level in self.levels.iter().filter(|level| level.y.is_finite()) {
-            let at = y.at(level.y);
-            let stroke = Stroke::dashed(SOFT, 1.2);
-            drawing.line((area.x, at), (area.right(), at), stroke);
-            label_level(&mut drawing, level, at, area, &lines);
+        for level in &self.levels {
+            level.draw(drawing, area, y, &all);
         }
-        self.label_ends(&mut drawing, area, y);
-        drawing
+    }
+
+    fn scales(&self, area: Rect) -> (Scale, Scale) {
+        (
+            Scale::new(self.x.domain, (area.x, area.right()), self.x.log),
+            Scale::new(self.y.domain, (area.bottom(), area.y), self.y.log),
+        )
     }
 
     fn area(&self, width: f64, height: f64) -> Rect {
@@ -117,14 +138,12 @@ impl CurvePanel {
     }
 
     /// Writes each curve's label at the height where it ends, pushed apart where they would touch.
-    fn label_ends(&self, drawing: &mut Drawing, area: Rect, y: Linear) {
+    fn label_ends(&self, drawing: &mut Drawing, area: Rect) {
+        let (x, y) = self.scales(area);
         let mut ends: Vec<(f64, &Curve)> = self
             .curves
             .iter()
-            .filter_map(|curve| {
-                let last = curve.points.iter().rev().find(|point| is_drawn(point))?;
-                Some((y.at(last.y), curve))
-            })
+            .filter_map(|curve| Some((positions(curve, x, y).flatten().last()?.1, curve)))
             .collect();
         ends.sort_by(|a, b| a.0.total_cmp(&b.0));
         // From the lowest up: a label keeps its distance from the one below it.
@@ -138,94 +157,81 @@ impl CurvePanel {
     }
 }
 
-fn is_drawn(point: &Point) -> bool {
-    point.x.is_finite() && point.y.is_finite()
+/// Where the points of a curve stand; none for one that has no place.
+fn positions(curve: &Curve, x: Scale, y: Scale) -> impl Iterator<Item = Option<(f64, f64)>> {
+    curve.points.iter().map(move |point| {
+        let at = (x.at(point.x), y.at(point.y));
+        let drawn = point.x.is_finite() && point.y.is_finite();
+        (drawn && at.0.is_finite() && at.1.is_finite()).then_some(at)
+    })
 }
 
 /// The unbroken stretches of a curve, in user units; a lone point becomes a dot.
-fn lines(curve: &Curve, x: Linear, y: Linear) -> Vec<(Color, Vec<(f64, f64)>)> {
-    curve
-        .points
-        .split(|point| !is_drawn(point))
+fn lines(curve: &Curve, x: Scale, y: Scale) -> Vec<Vec<(f64, f64)>> {
+    let points: Vec<_> = positions(curve, x, y).collect();
+    points
+        .split(Option::is_none)
         .filter(|stretch| !stretch.is_empty())
         .map(|stretch| {
-            let mut line: Vec<_> = stretch.iter().map(|p| (x.at(p.x), y.at(p.y))).collect();
-            if line.len() == 1 {
-                // Round caps make a dot of a line without length.
-                line.push(line[0]);
+            let mut line: Vec<(f64, f64)> = stretch.iter().flatten().copied().collect();
+            if curve.mark != Mark::Dots {
+                line = thinned(line);
+                if line.len() == 1 {
+                    // Round caps make a dot of a line without length.
+                    line.push(line[0]);
+                }
             }
-            (curve.color, line)
+            line
         })
         .collect()
 }
 
-fn draw_bands(drawing: &mut Drawing, curve: &Curve, x: Linear, y: Linear) {
-    let edges = |point: &Point| {
-        let spread = point.spread.filter(|s| s.is_finite() && is_drawn(point))?;
-        Some((x.at(point.x), y.at(point.y + spread), y.at(point.y - spread)))
-    };
-    let edges: Vec<_> = curve.points.iter().map(edges).collect();
+fn draw_line(drawing: &mut Drawing, curve: &Curve, line: &[(f64, f64)]) {
+    match curve.mark {
+        Mark::Line => drawing.polyline(line, Stroke::solid(curve.color, LINE_WIDTH)),
+        Mark::Dashed => drawing.polyline(line, Stroke::dashed(curve.color, LINE_WIDTH)),
+        Mark::Dots => line.iter().for_each(|&at| drawing.dot(at, DOT, curve.color, 1.0)),
+    }
+}
+
+/// A width within which no eye tells two points of a line apart.
+const COLUMN: f64 = 0.5;
+
+/// The same line with no more than four points to a [`COLUMN`]: the first, the lowest, the highest
+/// and the last of it, so that no swing is lost.
+fn thinned(line: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let column = |point: &(f64, f64)| (point.0 / COLUMN).floor();
+    let mut kept = Vec::with_capacity(line.len());
+    for chunk in line.chunk_by(|a, b| column(a) == column(b)) {
+        let by = |better: fn(f64, f64) -> bool| {
+            (0..chunk.len())
+                .fold(0, |best, i| if better(chunk[i].1, chunk[best].1) { i } else { best })
+        };
+        let mut keep = [0, by(|a, b| a < b), by(|a, b| a > b), chunk.len() - 1];
+        keep.sort_unstable();
+        kept.extend(
+            keep.iter()
+                .enumerate()
+                .filter(|(i, k)| *i == 0 || keep[i - 1] != **k)
+                .map(|(_, k)| chunk[*k]),
+        );
+    }
+    kept
+}
+
+fn draw_bands(drawing: &mut Drawing, curve: &Curve, x: Scale, y: Scale) {
+    let edges: Vec<_> = positions(curve, x, y)
+        .zip(&curve.points)
+        .map(|(at, point)| {
+            let spread = point.spread.filter(|s| s.is_finite())?;
+            let (upper, lower) = (y.at(point.y + spread), y.at(point.y - spread));
+            Some((at?.0, upper, if lower.is_nan() { upper } else { lower }))
+        })
+        .collect();
     for stretch in edges.split(Option::is_none).filter(|s| s.len() > 1) {
-        let upper = stretch.iter().flatten().map(|&(x, upper, _)| (x, upper));
-        let lower = stretch.iter().flatten().map(|&(x, _, lower)| (x, lower));
-        let outline: Vec<_> = upper.chain(lower.rev()).collect();
+        let upper = thinned(stretch.iter().flatten().map(|&(x, upper, _)| (x, upper)).collect());
+        let lower = thinned(stretch.iter().flatten().map(|&(x, _, lower)| (x, lower)).collect());
+        let outline: Vec<_> = upper.into_iter().chain(lower.into_iter().rev()).collect();
         drawing.area(&outline, curve.color, BAND_OPACITY);
     }
-}
-
-/// Writes a level's label above or below its line, left or right, where it is farthest from the
-/// curves.
-fn label_level(
-    drawing: &mut Drawing,
-    level: &Level,
-    at: f64,
-    area: Rect,
-    lines: &[Vec<(f64, f64)>],
-) {
-    let width = text_width(&level.label, TICK_SIZE);
-    let left = area.x + 6.0;
-    let right = area.right() - 4.0;
-    let (above, below) = (at - 5.0, at + 13.0);
-    let candidates = [
-        (right, above, Anchor::End),
-        (right, below, Anchor::End),
-        (left, above, Anchor::Start),
-        (left, below, Anchor::Start),
-    ];
-    let clearance = |&(x, base, anchor): &(f64, f64, Anchor)| {
-        let start = if anchor == Anchor::End { x - width } else { x };
-        let middle = base - 4.0;
-        if middle - 6.0 < area.y || middle + 6.0 > area.bottom() {
-            return -1.0;
-        }
-        // Beyond 25 units every place is as good as another: the first of them is taken.
-        lines
-            .iter()
-            .filter_map(|line| distance(line, (start, start + width), middle))
-            .fold(25.0, f64::min)
-    };
-    let mut best = (candidates[0], clearance(&candidates[0]));
-    for candidate in &candidates[1..] {
-        let clear = clearance(candidate);
-        if clear > best.1 {
-            best = (*candidate, clear);
-        }
-    }
-    let (x, base, anchor) = best.0;
-    drawing.text(x, base, &level.label, Style::new(TICK_SIZE, SOFT).anchor(anchor));
-}
-
-/// The least vertical distance between a line and the height `y` within a span of x.
-fn distance(line: &[(f64, f64)], span: (f64, f64), y: f64) -> Option<f64> {
-    let within = |segment: &[(f64, f64)]| {
-        let ((x0, y0), (x1, y1)) = (segment[0], segment[1]);
-        let (from, to) = (span.0.max(x0), span.1.min(x1));
-        if from > to {
-            return None;
-        }
-        let slope = if x1 > x0 { (y1 - y0) / (x1 - x0) } else { 0.0 };
-        let (a, b) = (y0 + slope * (from - x0) - y, y0 + slope * (to - x0) - y);
-        Some(if a * b <= 0.0 { 0.0 } else { a.abs().min(b.abs()) })
-    };
-    line.windows(2).filter_map(within).reduce(f64::min)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use svg::Node;
 use svg::node::element::{
-    Description, Group, Image, Line, Path, Polyline, Rectangle, SVG, Text, Title,
+    Circle, Description, Group, Image, Line, Path, Polyline, Rectangle, SVG, Text, Title,
 };
 
 use super::theme::{Color, FONT_FAMILY, PAPER};
@@ -179,6 +179,20 @@ impl Drawing {
         self.marks.append(path);
     }
 
+    /// A filled dot.
+    pub fn dot(&mut self, at: (f64, f64), across: f64, color: Color, opacity: f64) {
+        let mut dot = Circle::new()
+            .set("cx", px(at.0))
+            .set("cy", px(at.1))
+            .set("r", px(across / 2.0))
+            .set("class", format!("fill-{}", color.name))
+            .set("fill", color.light);
+        if opacity < 1.0 {
+            dot = dot.set("fill-opacity", opacity);
+        }
+        self.marks.append(dot);
+    }
+
     /// The outline of a rectangle.
     pub fn frame(&mut self, rect: Rect, stroke: Stroke) {
         self.marks.append(stroked(rectangle(rect), stroke));
@@ -194,6 +208,45 @@ impl Drawing {
             .set("preserveAspectRatio", "none")
             .set("href", data_url);
         self.marks.append(image);
+    }
+
+    /// A line of text that a page's script changes with the frame, shown as its last form.
+    pub fn text_frames(&mut self, x: f64, y: f64, forms: &[String], style: Style) {
+        let last = forms.last().map_or("", String::as_str);
+        let text = Text::new(xml_text(last))
+            .set("class", format!("fill-{}", style.color.name))
+            .set("fill", style.color.light)
+            .set("font-size", px(style.size))
+            .set("x", px(x))
+            .set("y", px(y))
+            .set("data-forms", xml_text(&forms.join("|")));
+        self.marks.append(text);
+    }
+
+    /// A window on the last of `frames` pictures of `size` = (columns, rows) pixels, which stand
+    /// below each other in one PNG, given as a `data:` URL. A page's script moves the window.
+    pub fn window(&mut self, rect: Rect, size: (usize, usize), frames: usize, data_url: String) {
+        let (columns, rows) = size;
+        let film = Image::new()
+            .set("width", columns)
+            .set("height", rows * frames)
+            .set("preserveAspectRatio", "none")
+            .set("style", "image-rendering:pixelated")
+            .set("href", data_url);
+        let mut window = SVG::new()
+            .set("x", px(rect.x))
+            .set("y", px(rect.y))
+            .set("width", px(rect.width))
+            .set("height", px(rect.height))
+            .set("viewBox", (0, frames.saturating_sub(1) * rows, columns, rows))
+            .set("preserveAspectRatio", "none")
+            .set("data-window", rows)
+            .add(film);
+        // It is inside another, whose namespace it has.
+        if let Some(attributes) = window.get_attributes_mut() {
+            attributes.remove("xmlns");
+        }
+        self.marks.append(window);
     }
 
     /// A whole SVG document for a file: it names its namespace and stands on white.

@@ -8,13 +8,38 @@ use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::scale::Linear;
 use super::theme::{GRID, INK, LABEL_SIZE, SOFT, TICK_SIZE};
 
-/// Perceptually even, and read alike with every kind of colour vision.
-pub const GRADIENT: Gradient = colorous::VIRIDIS;
+/// The colours of a map; each is read alike with every kind of colour vision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colors {
+    /// Perceptually even, dark to bright: for quantities without a middle.
+    Sequential,
+    /// Red over white to blue: for quantities with a sign.
+    Diverging,
+}
+
+impl Colors {
+    fn gradient(self) -> Gradient {
+        match self {
+            Self::Sequential => colorous::VIRIDIS,
+            Self::Diverging => colorous::RED_BLUE,
+        }
+    }
+
+    /// Red, green and blue of every palette index, one after the other.
+    pub(super) fn palette(self) -> Vec<u8> {
+        (0..MISSING)
+            .map(|i| self.gradient().eval_rational(usize::from(i), usize::from(MISSING)))
+            .flat_map(|color| [color.r, color.g, color.b])
+            .chain(MISSING_COLOR)
+            .collect()
+    }
+}
 
 /// Values to colours; one map serves every panel that is to be compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorMap {
     scale: Linear,
+    colors: Colors,
 }
 
 /// The last palette entry stands for a missing value; all others are the gradient's.
@@ -22,9 +47,14 @@ const MISSING: u8 = 255;
 const MISSING_COLOR: [u8; 3] = [0xbd, 0xbd, 0xbd];
 
 impl ColorMap {
-    /// A map that gives the gradient's first colour to `domain.0` and its last to `domain.1`.
-    pub fn new(domain: (f64, f64)) -> Self {
-        Self { scale: Linear::new(domain, (0.0, 1.0)) }
+    /// A map that gives the first colour to `domain.0` and the last to `domain.1`.
+    pub fn new(domain: (f64, f64), colors: Colors) -> Self {
+        Self { scale: Linear::new(domain, (0.0, 1.0)), colors }
+    }
+
+    /// Which colours it gives.
+    pub fn colors(&self) -> Colors {
+        self.colors
     }
 
     /// The linear scale under it, from 0 to 1.
@@ -39,15 +69,14 @@ impl ColorMap {
         }
         (self.scale.unit(value) * f64::from(MISSING - 1)).round() as u8
     }
-}
 
-/// Red, green and blue of every palette index, one after the other.
-fn palette() -> Vec<u8> {
-    (0..MISSING)
-        .map(|i| GRADIENT.eval_rational(usize::from(i), usize::from(MISSING)))
-        .flat_map(|color| [color.r, color.g, color.b])
-        .chain(MISSING_COLOR)
-        .collect()
+    /// The palette index of a value to the nearest `step`.
+    pub(super) fn step(&self, value: f64, step: u8) -> u8 {
+        match self.index(value) {
+            MISSING => MISSING,
+            index => (index.saturating_add(step / 2) / step * step).min(MISSING - 1),
+        }
+    }
 }
 
 /// A matrix with its titles.
@@ -75,30 +104,36 @@ pub const ROOM_ABOVE: f64 = 36.0;
 pub const ROOM_LEFT: f64 = 16.0;
 /// Room for the label of the columns.
 pub const ROOM_BELOW: f64 = 18.0;
+/// The base line of a panel's note.
+pub(super) const NOTE_BASE: f64 = 28.0;
 
 impl HeatmapPanel<'_> {
     /// Draws the panel with its cells in a square of `side` user units.
     pub fn draw(&self, side: f64, colors: ColorMap) -> Drawing {
+        let (mut drawing, area) = self.surround(side);
+        drawing.text(area.x, NOTE_BASE, self.note, Style::new(TICK_SIZE, SOFT));
+        match cells_png(self, colors) {
+            Some(png) => drawing.image(area, png_url(&png)),
+            None => {
+                let style = Style::new(LABEL_SIZE, SOFT).anchor(Anchor::Middle);
+                let (x, y) = (area.x + side / 2.0, area.y + side / 2.0);
+                drawing.text(x, y, "no values", style);
+            }
+        }
+        drawing.frame(area, Stroke::solid(GRID, 0.75));
+        drawing
+    }
+
+    /// What stands around the cells, and where they go.
+    pub(super) fn surround(&self, side: f64) -> (Drawing, Rect) {
         let mut drawing = Drawing::new(ROOM_LEFT + side, ROOM_ABOVE + side + ROOM_BELOW);
         let area = Rect { x: ROOM_LEFT, y: ROOM_ABOVE, width: side, height: side };
         let (middle_x, middle_y) = (area.x + side / 2.0, area.y + side / 2.0);
         drawing.text(area.x, 12.0, self.title, Style::new(LABEL_SIZE, INK));
-        drawing.text(area.x, 28.0, self.note, Style::new(TICK_SIZE, SOFT));
-        match cells_png(self, colors) {
-            Some(png) => {
-                let url = format!("data:image/png;base64,{}", STANDARD.encode(png));
-                drawing.image(area, url);
-            }
-            None => {
-                let style = Style::new(LABEL_SIZE, SOFT).anchor(Anchor::Middle);
-                drawing.text(middle_x, middle_y, "no values", style);
-            }
-        }
-        drawing.frame(area, Stroke::solid(GRID, 0.75));
         let label = Style::new(TICK_SIZE, SOFT).anchor(Anchor::Middle);
         drawing.text(area.x - 5.0, middle_y, self.row_label, label.upwards());
         drawing.text(middle_x, area.bottom() + 13.0, self.column_label, label);
-        drawing
+        (drawing, area)
     }
 }
 
@@ -128,15 +163,15 @@ fn cells_png(panel: &HeatmapPanel<'_>, colors: ColorMap) -> Option<Vec<u8>> {
             pixels.extend_from_within(start..start + width);
         }
     }
-    encode(&pixels, width as u32, height as u32)
+    encode(&pixels, width as u32, height as u32, colors.colors())
 }
 
-fn encode(pixels: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
+pub(super) fn encode(pixels: &[u8], width: u32, height: u32, colors: Colors) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_palette(palette());
+    encoder.set_palette(colors.palette());
     // Repeated rows become zeros.
     encoder.set_filter(png::Filter::Up);
     encoder.set_compression(png::Compression::High);
@@ -146,9 +181,13 @@ fn encode(pixels: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A strip of all colours, 1 pixel wide, the gradient's last at the top.
-pub(super) fn strip_url() -> Option<String> {
+/// A strip of all colours, 1 pixel wide, the last at the top.
+pub(super) fn strip_url(colors: Colors) -> Option<String> {
     let pixels: Vec<u8> = (0..MISSING).rev().collect();
-    let png = encode(&pixels, 1, u32::from(MISSING))?;
-    Some(format!("data:image/png;base64,{}", STANDARD.encode(png)))
+    Some(png_url(&encode(&pixels, 1, u32::from(MISSING), colors)?))
+}
+
+/// A PNG as a `data:` URL.
+pub(super) fn png_url(png: &[u8]) -> String {
+    format!("data:image/png;base64,{}", STANDARD.encode(png))
 }

@@ -13,8 +13,11 @@ pub mod axes;
 pub mod colorbar;
 pub mod curves;
 pub mod drawing;
+pub mod film;
 pub mod grid;
 pub mod heatmap;
+pub mod level;
+pub mod multiples;
 pub mod scale;
 pub mod theme;
 

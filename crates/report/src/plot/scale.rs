@@ -43,8 +43,57 @@ impl Linear {
         let count = (last - first).clamp(0.0, 1e3) as usize + 1;
         Ticks {
             values: (0..count).map(|i| (first + i as f64) * step).collect(),
-            decimals: (-step.log10().floor()).max(0.0) as usize,
+            form: Form::Decimals((-step.log10().floor()).max(0.0) as usize),
         }
+    }
+}
+
+/// The map of an axis: by value, or by its logarithm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scale {
+    /// Equal differences are equal lengths.
+    Linear(Linear),
+    /// Equal ratios are equal lengths; the map is of log₁₀ of the value.
+    Log(Linear),
+}
+
+impl Scale {
+    /// A map of `domain` to `range`; with `log`, of positive values only.
+    pub fn new(domain: (f64, f64), range: (f64, f64), log: bool) -> Self {
+        if log {
+            Self::Log(Linear::new((domain.0.log10(), domain.1.log10()), range))
+        } else {
+            Self::Linear(Linear::new(domain, range))
+        }
+    }
+
+    /// The position of a value; NaN for NaN, and for what has no logarithm where one is needed.
+    pub fn at(&self, value: f64) -> f64 {
+        match self {
+            Self::Linear(map) => map.at(value),
+            Self::Log(_) if value <= 0.0 => f64::NAN,
+            Self::Log(map) => map.at(value.log10()),
+        }
+    }
+
+    /// About `wanted` round values inside the domain: by value, or powers of ten. A logarithmic
+    /// domain within which fewer than two powers of ten lie is marked at 1, 2 and 5 times them.
+    pub fn ticks(&self, wanted: usize) -> Ticks {
+        let map = match self {
+            Self::Linear(map) => return map.ticks(wanted),
+            Self::Log(map) => map,
+        };
+        let (start, end) = map.domain();
+        let (first, last) = ((start - 1e-9).ceil() as i32, (end + 1e-9).floor() as i32);
+        if last - first < 1 {
+            let within = |v: &f64| (start - 1e-9..=end + 1e-9).contains(&v.log10());
+            let around = first.saturating_sub(1)..=last.saturating_add(1);
+            let values = around.flat_map(|p| [1.0, 2.0, 5.0].map(|f| f * 10f64.powi(p)));
+            return Ticks { values: values.filter(within).collect(), form: Form::Shortest };
+        }
+        let step = ((last - first) as usize).div_ceil(wanted.max(1)).max(1);
+        let values = (first..=last).step_by(step).map(|power| 10f64.powi(power)).collect();
+        Ticks { values, form: Form::Power }
     }
 }
 
@@ -53,15 +102,40 @@ impl Linear {
 pub struct Ticks {
     /// Ascending.
     pub values: Vec<f64>,
-    decimals: usize,
+    form: Form,
+}
+
+/// How the values of ticks are written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    /// With so many decimals.
+    Decimals(usize),
+    /// With no more digits than the value needs.
+    Shortest,
+    /// As a power of ten, from 0.01 to 10000 written out.
+    Power,
 }
 
 impl Ticks {
     /// A tick's label, with a true minus sign.
     pub fn label(&self, value: f64) -> String {
         // `+ 0.0` turns −0 into 0.
-        format!("{:.*}", self.decimals, value + 0.0).replace('-', "−")
+        let value = value + 0.0;
+        match self.form {
+            Form::Decimals(places) => format!("{value:.places$}").replace('-', "−"),
+            Form::Power if !(0.005..=20_000.0).contains(&value) => {
+                format!("10{}", superscript(value.log10().round() as i32))
+            }
+            // The shortest form of the float nearest to a round number is that number.
+            Form::Shortest | Form::Power => format!("{}", (value * 1e12).round() / 1e12),
+        }
     }
+}
+
+fn superscript(power: i32) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let raised = |c: char| c.to_digit(10).map_or('⁻', |d| DIGITS[d as usize]);
+    power.to_string().chars().map(raised).collect()
 }
 
 /// The smallest finite value and the largest, or none.
@@ -104,6 +178,24 @@ mod tests {
             ["0.00", "0.01", "0.02", "0.03"]
         );
         assert_eq!(ticks(-1.0, 1.0, 2).label(-1.0), "−1");
+    }
+
+    #[test]
+    fn a_logarithmic_scale_is_marked_at_powers_of_ten() {
+        let labels = |domain, wanted| {
+            let ticks = Scale::new(domain, (0.0, 100.0), true).ticks(wanted);
+            ticks.values.iter().map(|v| ticks.label(*v)).collect::<Vec<_>>()
+        };
+        assert_eq!(labels((0.01, 1000.0), 6), ["0.01", "0.1", "1", "10", "100", "1000"]);
+        assert_eq!(labels((1e-12, 1.0), 4), ["10⁻¹²", "10⁻⁹", "10⁻⁶", "10⁻³", "1"]);
+        assert_eq!(labels((0.15, 0.6), 4), ["0.2", "0.5"]);
+        let scale = Scale::new((0.01, 100.0), (0.0, 100.0), true);
+        assert_eq!((scale.at(1.0), scale.at(1e-9)), (50.0, 0.0));
+        assert!(scale.at(0.0).is_nan() && scale.at(-1.0).is_nan());
+        for domain in [(0.0, 1.0), (-1.0, 5.0), (f64::NAN, 1.0), (3.0, 3.0)] {
+            assert!(Scale::new(domain, (0.0, 1.0), true).at(2.0).is_finite(), "{domain:?}");
+            let _ = Scale::new(domain, (0.0, 1.0), true).ticks(4);
+        }
     }
 
     #[test]

@@ -33,7 +33,19 @@ pub const HELD_OUT: Color = color("held-out", "#d55e00", "#e69f00");
 /// The held-out curve's label: vermillion, darkened until text is legible on white.
 pub const HELD_OUT_TEXT: Color = color("held-out-text", "#b04a00", "#e69f00");
 
-const ALL: [Color; 7] = [INK, SOFT, GRID, PAPER, TRAIN, HELD_OUT, HELD_OUT_TEXT];
+/// Curves beside each other where no role tells them apart: Okabe and Ito's colours in the order
+/// in which neighbours differ most; on white, the bright ones darkened.
+pub const SERIES: [Color; 7] = [
+    color("series-1", "#0072b2", "#56b4e9"),
+    color("series-2", "#d55e00", "#e69f00"),
+    color("series-3", "#009e73", "#2fc89b"),
+    color("series-4", "#a8508a", "#e58fc5"),
+    color("series-5", "#3f8fc7", "#9fd3f5"),
+    color("series-6", "#b07a00", "#f0e442"),
+    color("series-7", "#1f2328", "#e8eaed"),
+];
+
+const ROLES: [Color; 7] = [INK, SOFT, GRID, PAPER, TRAIN, HELD_OUT, HELD_OUT_TEXT];
 
 /// The name of the bundled family first, so that file, page and PNG agree where they can.
 pub const FONT_FAMILY: &str = "Inter, 'Helvetica Neue', Helvetica, Arial, sans-serif";
@@ -52,9 +64,28 @@ pub fn text_width(text: &str, size: f64) -> f64 {
     0.56 * size * text.chars().count() as f64
 }
 
+/// A text broken at spaces into lines no wider than `width`, as near as [`text_width`] knows; one
+/// word is never broken.
+pub fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    // A no-break space is no place to break.
+    for word in text.split([' ', '\n', '\t']).filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if text_width(line, size) + text_width(word, size) + 3.0 <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// CSS rules that turn a figure, held inline by a dark page, into its dark form.
 pub fn dark_css() -> String {
-    ALL.iter()
+    ROLES
+        .iter()
+        .chain(&SERIES)
         .map(|c| format!(".fill-{0}{{fill:{1}}}.stroke-{0}{{stroke:{1}}}", c.name, c.dark))
         .collect()
 }

@@ -1,0 +1,156 @@
+//! Lines and dots over any two quantities, theory beside measurement.
+
+use super::{Figure, Text};
+use crate::plot::curves::{Curve, CurvePanel, Mark, Point, Span};
+use crate::plot::multiples;
+use crate::plot::scale::extent;
+use crate::plot::theme::SERIES;
+use crate::tables::{Table, cell};
+
+/// What the axes of all panels measure, and how.
+#[derive(Clone, Debug)]
+pub struct Axes {
+    /// Below, with its unit.
+    pub x: String,
+    /// To the left, with its unit.
+    pub y: String,
+    /// Whether x is drawn by its logarithm; values that have none are left out.
+    pub x_log: bool,
+    /// Whether y is drawn by its logarithm; values that have none are left out.
+    pub y_log: bool,
+}
+
+/// One panel.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// Above it; also its key in the table.
+    pub title: String,
+    /// In drawing order.
+    pub series: Vec<Series>,
+}
+
+/// Points that belong together.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// In the legend; series of one label have one colour in all panels.
+    pub label: String,
+    /// (x, y), x ascending; one that is not finite breaks a line.
+    pub points: Vec<(f64, f64)>,
+    /// How they are drawn.
+    pub kind: SeriesKind,
+}
+
+/// How the points of a series are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeriesKind {
+    /// Joined by a line.
+    Line,
+    /// Joined by a dashed line, such as a bound.
+    Dashed,
+    /// A dot each, such as measurements.
+    Dots,
+}
+
+/// Draws panels on shared axes under one legend.
+pub fn lines(name: &str, title: &str, axes: &Axes, panels: &[Panel]) -> Figure {
+    let mut labels: Vec<&str> = Vec::new();
+    for series in panels.iter().flat_map(|p| &p.series) {
+        if !labels.contains(&series.label.as_str()) {
+            labels.push(&series.label);
+        }
+    }
+    let points = || panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points).copied();
+    let drawable = |&(x, y): &(f64, f64)| {
+        x.is_finite() && y.is_finite() && !(axes.x_log && x <= 0.0) && !(axes.y_log && y <= 0.0)
+    };
+    let x = Span {
+        label: axes.x.clone(),
+        domain: extent(points().filter(drawable).map(|p| p.0)).unwrap_or((1.0, 10.0)),
+        log: axes.x_log,
+    };
+    let y = Span {
+        label: axes.y.clone(),
+        domain: padded(extent(points().filter(drawable).map(|p| p.1)), axes.y_log),
+        log: axes.y_log,
+    };
+    let curve = |series: &Series| {
+        let at = labels.iter().position(|label| *label == series.label).unwrap_or(0);
+        let color = SERIES[at % SERIES.len()];
+        let mark = match series.kind {
+            SeriesKind::Line => Mark::Line,
+            SeriesKind::Dashed => Mark::Dashed,
+            SeriesKind::Dots => Mark::Dots,
+        };
+        let points = series.points.iter().map(|&(x, y)| Point { x, y, spread: None });
+        let (label, points) = (series.label.clone(), points.collect());
+        Curve { label, color, label_color: color, mark, points }
+    };
+    let drawn: Vec<CurvePanel> = panels
+        .iter()
+        .map(|panel| CurvePanel {
+            title: panel.title.clone(),
+            x: x.clone(),
+            y: y.clone(),
+            curves: panel.series.iter().map(curve).collect(),
+            levels: Vec::new(),
+        })
+        .collect();
+    let text = Text {
+        name: name.into(),
+        title: title.into(),
+        caption: format!("{} over {}.", capital(&axes.y), axes.x),
+        alt: alt(axes, panels),
+        table: table(panels),
+    };
+    let columns = multiples::columns(panels.len());
+    let narrow = multiples::draw(&drawn, columns.min(2), None);
+    Figure::of_whole(text, multiples::draw(&drawn, columns, None), narrow)
+}
+
+/// A little air, so that no line runs along the edge; from 0 where all is positive and linear.
+fn padded(extent: Option<(f64, f64)>, log: bool) -> (f64, f64) {
+    match extent {
+        None => (if log { 0.1 } else { 0.0 }, 1.0),
+        Some((low, high)) if log => (low / 1.15, high * 1.15),
+        Some((low, high)) => (low.min(0.0), high + 0.04 * (high - low.min(0.0))),
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    // A quantity's sign, such as `p(C | A)`, keeps its case.
+    match chars.next() {
+        Some(first) if chars.clone().next().is_some_and(|c| c.is_lowercase()) => {
+            first.to_uppercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn alt(axes: &Axes, panels: &[Panel]) -> String {
+    let series = |s: &Series| {
+        let last = s.points.iter().rev().find(|p| p.0.is_finite() && p.1.is_finite());
+        last.map_or(format!("{} has no values", s.label), |(x, y)| {
+            format!("{} ends at {}, {}", s.label, crate::text::number(*x), crate::text::number(*y))
+        })
+    };
+    let panel = |p: &Panel| {
+        format!("{}: {}", p.title, p.series.iter().map(series).collect::<Vec<_>>().join(", "))
+    };
+    let parts: Vec<String> = panels.iter().map(panel).collect();
+    format!("{} over {}. {}.", axes.y, axes.x, parts.join("; "))
+}
+
+fn table(panels: &[Panel]) -> Table {
+    let mut table = Table::new(&["panel", "series", "x", "y"]);
+    for panel in panels {
+        for series in &panel.series {
+            table.rows.extend(
+                series.points.iter().map(|(x, y)| {
+                    vec![panel.title.clone(), series.label.clone(), cell(*x), cell(*y)]
+                }),
+            );
+        }
+    }
+    table
+}

@@ -1,0 +1,59 @@
+//! The self-contained HTML report: a gallery of figures, the claims before them.
+
+mod views;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+
+use crate::plot::theme;
+use crate::report::Report;
+use crate::{ReportError, raster};
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// The page, complete in one file.
+///
+/// `thumbnails` are PNGs, one a figure in the order of the report.
+pub(crate) fn html(report: &Report, thumbnails: &[Vec<u8>]) -> Result<String, ReportError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Tags that stand on lines of their own leave no lines behind.
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+    environment.set_syntax(syntax);
+    // The name's ending turns escaping on.
+    environment.add_template("page.html", TEMPLATE)?;
+    let page = environment.get_template("page.html")?;
+    Ok(page.render(Serde(views::Page::of(report, thumbnails)))?)
+}
+
+/// Where the numbers over seeds of an experiment lie, relative to the page.
+pub(crate) fn seed_table_path(experiment: &str) -> String {
+    format!("tables/{experiment}-seeds.csv")
+}
+
+/// Where a generated table lies, relative to the page.
+pub(crate) fn table_path(name: &str) -> String {
+    format!("tables/{name}.csv")
+}
+
+/// The style sheet with its fonts, and with the figures' colours on a dark page.
+fn style() -> String {
+    let face = |weight: u32, font: &[u8]| {
+        format!(
+            "@font-face{{font-family:Inter;font-weight:{weight};\
+             src:url(data:font/otf;base64,{}) format('opentype')}}\n",
+            STANDARD.encode(font)
+        )
+    };
+    format!(
+        "{}{}{STYLE}\n@media screen and (prefers-color-scheme:dark){{{}}}\n",
+        face(400, raster::INTER_REGULAR),
+        face(600, raster::INTER_SEMIBOLD),
+        theme::dark_css()
+    )
+}

@@ -1,0 +1,235 @@
+//! What the page's template reads. Only [`Value::from_safe_string`] escapes escaping.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::Value;
+use serde::Serialize;
+
+use super::{SCRIPT, seed_table_path, style, table_path};
+use crate::figure::Figure;
+use crate::plot::film;
+use crate::report::{Experiment, NamedTable, Report, Section};
+use crate::summary::{Claim, FigureFiles};
+use crate::text;
+use crate::write::files_of;
+
+#[derive(Serialize)]
+pub(super) struct Page<'a> {
+    title: &'a str,
+    style: Value,
+    script: Value,
+    source: String,
+    scale: &'a str,
+    seeds: usize,
+    time: String,
+    machine: &'a str,
+    /// How many claims hold, of how many.
+    held: usize,
+    claims: usize,
+    most_cells: usize,
+    sections: Vec<SectionView<'a>>,
+    tables: Vec<TableView<'a>>,
+}
+
+#[derive(Serialize)]
+struct SectionView<'a> {
+    name: &'a str,
+    heading: &'a str,
+    source: &'a str,
+    see: &'a str,
+    finding: &'a str,
+    figures: Vec<FigureView<'a>>,
+    claims: Vec<ClaimView<'a>>,
+    held: usize,
+    measures: Vec<&'a str>,
+    experiments: Vec<ExperimentView<'a>>,
+}
+
+#[derive(Serialize)]
+struct FigureView<'a> {
+    number: usize,
+    title: &'a str,
+    caption: &'a str,
+    blocks: Vec<Value>,
+    narrow: Vec<Value>,
+    /// The epochs it can be turned back to, separated by spaces; empty where it stands still.
+    frames: String,
+    last_frame: usize,
+    last_epoch: u64,
+    thumbnail: String,
+    files: FigureFiles,
+}
+
+#[derive(Serialize)]
+struct ClaimView<'a> {
+    id: &'a str,
+    claim: &'a str,
+    source: &'a str,
+    measured: String,
+    wanted: String,
+    holds: bool,
+}
+
+#[derive(Serialize)]
+struct ExperimentView<'a> {
+    name: &'a str,
+    label: &'a str,
+    hash: &'a str,
+    spec: &'a str,
+    time: String,
+    machine: &'a str,
+    measures: &'a [String],
+    rows: Vec<RowView<'a>>,
+    means: Vec<String>,
+    /// One a measure of the section.
+    section_means: Vec<String>,
+    table: String,
+}
+
+#[derive(Serialize)]
+struct RowView<'a> {
+    seed: u64,
+    status: &'a str,
+    values: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct TableView<'a> {
+    name: &'a str,
+    title: &'a str,
+    note: &'a str,
+    header: Vec<String>,
+    rows: &'a [Vec<String>],
+    file: String,
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn of(report: &'a Report, thumbnails: &'a [Vec<u8>]) -> Self {
+        let commit = match report.commit.as_str() {
+            "" => String::new(),
+            commit => format!(" ({commit})"),
+        };
+        let mut numbered = (1..).zip(thumbnails);
+        let sections: Vec<SectionView<'a>> =
+            report.sections.iter().map(|s| SectionView::of(s, &mut numbered)).collect();
+        Self {
+            title: &report.title,
+            style: Value::from_safe_string(style()),
+            script: Value::from_safe_string(SCRIPT.into()),
+            source: format!("retrodict {}{commit}", report.version),
+            scale: &report.scale,
+            seeds: report.seeds,
+            time: text::duration(report.wall_seconds),
+            machine: &report.machine,
+            held: sections.iter().map(|s| s.held).sum(),
+            claims: sections.iter().map(|s| s.claims.len()).sum(),
+            most_cells: film::MOST_CELLS,
+            sections,
+            tables: report.tables.iter().map(TableView::of).collect(),
+        }
+    }
+}
+
+impl<'a> SectionView<'a> {
+    fn of(section: &'a Section, numbered: &mut impl Iterator<Item = (usize, &'a Vec<u8>)>) -> Self {
+        let mut measures: Vec<&str> = Vec::new();
+        for measure in section.experiments.iter().flat_map(|e| &e.measures) {
+            if !measures.contains(&measure.as_str()) {
+                measures.push(measure);
+            }
+        }
+        // In this order: a figure that is left takes no number with it.
+        let figures = section.figures.iter().zip(numbered);
+        Self {
+            name: &section.name,
+            heading: &section.heading,
+            source: &section.source,
+            see: &section.see,
+            finding: &section.finding,
+            figures: figures.map(|(f, (number, png))| FigureView::of(f, number, png)).collect(),
+            claims: section.claims.iter().map(ClaimView::of).collect(),
+            held: section.claims.iter().filter(|claim| claim.holds).count(),
+            experiments: section
+                .experiments
+                .iter()
+                .map(|experiment| ExperimentView::of(experiment, &measures))
+                .collect(),
+            measures,
+        }
+    }
+}
+
+impl<'a> FigureView<'a> {
+    fn of(figure: &'a Figure, number: usize, thumbnail: &[u8]) -> Self {
+        let frames: Vec<String> = figure.frames().iter().map(u64::to_string).collect();
+        Self {
+            number,
+            title: &figure.title,
+            caption: &figure.caption,
+            blocks: figure.inline_blocks().map(Value::from_safe_string).collect(),
+            narrow: figure.inline_narrow().map(Value::from_safe_string).collect(),
+            last_frame: frames.len().saturating_sub(1),
+            last_epoch: figure.frames().last().copied().unwrap_or(0),
+            frames: frames.join(" "),
+            thumbnail: format!("data:image/png;base64,{}", STANDARD.encode(thumbnail)),
+            files: files_of(figure),
+        }
+    }
+}
+
+impl<'a> ClaimView<'a> {
+    fn of(claim: &'a Claim) -> Self {
+        Self {
+            id: &claim.id,
+            claim: &claim.claim,
+            source: &claim.source,
+            measured: text::mean_and_spread(&claim.values),
+            wanted: format!("{}\u{a0}{}", claim.comparator.sign(), text::level(claim.threshold)),
+            holds: claim.holds,
+        }
+    }
+}
+
+impl<'a> ExperimentView<'a> {
+    fn of(experiment: &'a Experiment, section: &[&str]) -> Self {
+        let columns: Vec<Vec<f64>> =
+            (0..experiment.measures.len()).map(|measure| experiment.column(measure)).collect();
+        let rows = experiment.rows.iter().enumerate().map(|(i, row)| RowView {
+            seed: row.seed,
+            status: &row.status,
+            values: columns.iter().map(|c| text::number(c[i])).collect(),
+        });
+        let means: Vec<String> = columns.iter().map(|c| text::mean_and_spread(c)).collect();
+        let mean = |measure: &&str| {
+            let at = experiment.measures.iter().position(|own| own == measure);
+            at.map_or(text::NONE.into(), |at| means[at].clone())
+        };
+        Self {
+            name: &experiment.name,
+            label: &experiment.label,
+            hash: &experiment.hash,
+            spec: &experiment.spec_toml,
+            time: text::duration(experiment.wall_seconds),
+            machine: &experiment.machine,
+            measures: &experiment.measures,
+            rows: rows.collect(),
+            section_means: section.iter().map(mean).collect(),
+            means,
+            table: seed_table_path(&experiment.name),
+        }
+    }
+}
+
+impl<'a> TableView<'a> {
+    fn of(named: &'a NamedTable) -> Self {
+        Self {
+            name: &named.name,
+            title: &named.title,
+            note: &named.note,
+            // Headings are in snake_case for those who read the file.
+            header: named.table.header.iter().map(|h| h.replace('_', " ")).collect(),
+            rows: &named.table.rows,
+            file: table_path(&named.name),
+        }
+    }
+}

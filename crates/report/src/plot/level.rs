@@ -1,0 +1,88 @@
+//! Levels that curves are held against, labelled where the label hides least.
+
+use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
+use super::scale::Scale;
+use super::theme::{SOFT, TICK_SIZE, text_width};
+
+/// A level to hold the curves against.
+#[derive(Clone, Debug)]
+pub struct Level {
+    /// Written along the line.
+    pub label: String,
+    /// Value on the y axis.
+    pub y: f64,
+}
+
+impl Level {
+    /// Draws the level dashed across the area, its label clear of `lines` as far as can be.
+    pub(super) fn draw(
+        &self,
+        drawing: &mut Drawing,
+        area: Rect,
+        y: Scale,
+        lines: &[Vec<(f64, f64)>],
+    ) {
+        let at = y.at(self.y);
+        if at.is_finite() {
+            drawing.line((area.x, at), (area.right(), at), Stroke::dashed(SOFT, 1.2));
+            label_level(drawing, self, at, area, lines);
+        }
+    }
+}
+
+/// Writes a level's label above or below its line, left or right, where it is farthest from the
+/// curves.
+fn label_level(
+    drawing: &mut Drawing,
+    level: &Level,
+    at: f64,
+    area: Rect,
+    lines: &[Vec<(f64, f64)>],
+) {
+    let width = text_width(&level.label, TICK_SIZE);
+    let left = area.x + 6.0;
+    let right = area.right() - 4.0;
+    let (above, below) = (at - 5.0, at + 13.0);
+    let candidates = [
+        (right, above, Anchor::End),
+        (right, below, Anchor::End),
+        (left, above, Anchor::Start),
+        (left, below, Anchor::Start),
+    ];
+    let clearance = |&(x, base, anchor): &(f64, f64, Anchor)| {
+        let start = if anchor == Anchor::End { x - width } else { x };
+        let middle = base - 4.0;
+        if middle - 6.0 < area.y || middle + 6.0 > area.bottom() {
+            return -1.0;
+        }
+        // Beyond 25 units every place is as good as another: the first of them is taken.
+        lines
+            .iter()
+            .filter_map(|line| distance(line, (start, start + width), middle))
+            .fold(25.0, f64::min)
+    };
+    let mut best = (candidates[0], clearance(&candidates[0]));
+    for candidate in &candidates[1..] {
+        let clear = clearance(candidate);
+        if clear > best.1 {
+            best = (*candidate, clear);
+        }
+    }
+    let (x, base, anchor) = best.0;
+    drawing.text(x, base, &level.label, Style::new(TICK_SIZE, SOFT).anchor(anchor));
+}
+
+/// The least vertical distance between a line and the height `y` within a span of x.
+fn distance(line: &[(f64, f64)], span: (f64, f64), y: f64) -> Option<f64> {
+    let within = |segment: &[(f64, f64)]| {
+        let ((x0, y0), (x1, y1)) = (segment[0], segment[1]);
+        let (from, to) = (span.0.max(x0), span.1.min(x1));
+        if from > to {
+            return None;
+        }
+        let slope = if x1 > x0 { (y1 - y0) / (x1 - x0) } else { 0.0 };
+        let (a, b) = (y0 + slope * (from - x0) - y, y0 + slope * (to - x0) - y);
+        Some(if a * b <= 0.0 { 0.0 } else { a.abs().min(b.abs()) })
+    };
+    line.windows(2).filter_map(within).reduce(f64::min)
+}

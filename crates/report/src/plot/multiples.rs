@@ -1,0 +1,131 @@
+//! Small multiples: panels on shared axes, written once at the outer edge, under one legend.
+
+use super::axes::{ROOM_LEFT, ROOM_TICKS, Written};
+use super::curves::{Curve, CurvePanel, DOT, LINE_WIDTH, Mark};
+use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
+use super::grid;
+use super::theme::{INK, LABEL_SIZE, SOFT, TITLE_SIZE, text_width, wrap};
+
+/// The area of a panel, in user units.
+const AREA: (f64, f64) = (184.0, 132.0);
+/// Between neighbours; the last tick label of x stands over the edge of its area.
+const GAP: (f64, f64) = (6.0, 12.0);
+const RIGHT: f64 = 10.0;
+const TITLE_STEP: f64 = 15.0;
+/// Of legend rows, and of the rows that hold the labels of the axes.
+const ROW: f64 = 20.0;
+const SWATCH: f64 = 22.0;
+
+/// How many panels to a row are read well: up to three rows of three, rows of four beyond.
+pub fn columns(panels: usize) -> usize {
+    match panels {
+        0..=3 => panels.max(1),
+        4 | 7 | 8 => 4,
+        5 | 6 | 9 => 3,
+        _ => 4,
+    }
+}
+
+/// Draws panels that share both axes, `columns` to a row.
+///
+/// `level` names in the legend what the dashed levels are. Each label and what it stands for is
+/// in the legend once; the first panel's axes name the quantities.
+pub fn draw(panels: &[CurvePanel], columns: usize, level: Option<&str>) -> Drawing {
+    let columns = columns.clamp(1, panels.len().max(1));
+    let titles: Vec<Vec<String>> =
+        panels.iter().map(|p| wrap(&p.title, TITLE_SIZE, AREA.0 + GAP.0)).collect();
+    let rows = titles.chunks(columns).map(|row| row.iter().map(Vec::len).max().unwrap_or(0));
+    let rows: Vec<usize> = rows.collect();
+    let parts: Vec<Drawing> = panels
+        .iter()
+        .zip(&titles)
+        .enumerate()
+        .map(|(i, (panel, title))| {
+            let written = Written {
+                y_ticks: i % columns == 0,
+                x_ticks: i + columns >= panels.len(),
+                labels: false,
+            };
+            part(panel, title, rows[i / columns], written)
+        })
+        .collect();
+    let grid = grid::arrange(parts, columns, GAP);
+    let legend = legend(panels, level, grid.width);
+    let top = legend.height + ROW;
+    let mut whole = Drawing::new(grid.width, top + grid.height + ROW);
+    let style = Style::new(LABEL_SIZE, SOFT);
+    if let Some(panel) = panels.first() {
+        whole.text(0.0, legend.height + 10.0, &panel.y.label, style);
+        let middle = ROOM_LEFT + (grid.width - ROOM_LEFT - RIGHT) / 2.0;
+        let foot = top + grid.height + 12.0;
+        whole.text(middle, foot, &panel.x.label, style.anchor(Anchor::Middle));
+    }
+    whole.place(0.0, 0.0, legend);
+    whole.place(0.0, top, grid);
+    whole
+}
+
+fn part(panel: &CurvePanel, title: &[String], lines: usize, written: Written) -> Drawing {
+    let left = if written.y_ticks { ROOM_LEFT } else { GAP.0 };
+    let top = lines as f64 * TITLE_STEP + 6.0;
+    let area = Rect { x: left, y: top, width: AREA.0, height: AREA.1 };
+    let below = if written.x_ticks { ROOM_TICKS } else { 6.0 };
+    let mut drawing = Drawing::new(left + AREA.0 + RIGHT, top + AREA.1 + below);
+    // The last line of a title stands nearest to its panel.
+    let first = lines - title.len();
+    for (i, line) in title.iter().enumerate() {
+        let base = (first + i) as f64 * TITLE_STEP + 12.0;
+        drawing.text(area.x, base, line, Style::new(LABEL_SIZE, INK).strong());
+    }
+    panel.draw_in(&mut drawing, area, written);
+    drawing
+}
+
+/// Every label once, in rows no wider than `width`.
+fn legend(panels: &[CurvePanel], level: Option<&str>, width: f64) -> Drawing {
+    let mut curves: Vec<&Curve> = Vec::new();
+    for curve in panels.iter().flat_map(|p| &p.curves) {
+        if !curves.iter().any(|known| known.label == curve.label) {
+            curves.push(curve);
+        }
+    }
+    let level = level.filter(|_| panels.iter().any(|p| !p.levels.is_empty()));
+    let mut places: Vec<(f64, f64)> = Vec::new();
+    let (mut x, mut y) = (0.0, 0.0);
+    for label in curves.iter().map(|c| c.label.as_str()).chain(level) {
+        let room = SWATCH + 6.0 + text_width(label, LABEL_SIZE) + 16.0;
+        if x > 0.0 && x + room > width {
+            (x, y) = (0.0, y + ROW);
+        }
+        places.push((x, y));
+        x += room;
+    }
+    let mut drawing = Drawing::new(width, if places.is_empty() { 0.0 } else { y + ROW + 4.0 });
+    let style = Style::new(LABEL_SIZE, INK);
+    for (curve, &(x, y)) in curves.iter().zip(&places) {
+        let (from, to) = ((x, y + 8.0), (x + SWATCH, y + 8.0));
+        match curve.mark {
+            Mark::Line => drawing.line(from, to, Stroke::solid(curve.color, LINE_WIDTH)),
+            Mark::Dashed => drawing.line(from, to, Stroke::dashed(curve.color, LINE_WIDTH)),
+            Mark::Dots => drawing.dot((x + SWATCH / 2.0, y + 8.0), DOT, curve.color, 1.0),
+        }
+        drawing.text(x + SWATCH + 6.0, y + 12.0, &curve.label, style);
+    }
+    if let (Some(level), Some(&(x, y))) = (level, places.get(curves.len())) {
+        drawing.line((x, y + 8.0), (x + SWATCH, y + 8.0), Stroke::dashed(SOFT, 1.2));
+        drawing.text(x + SWATCH + 6.0, y + 12.0, level, style);
+    }
+    drawing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_is_left_with_one_panel_where_another_count_fills_it() {
+        let last = |n: usize| n - (n.div_ceil(columns(n)) - 1) * columns(n);
+        assert!((2..=16).filter(|n| last(*n) == 1).eq([13]), "13 leaves one however it is cut");
+        assert!((4..=40).all(|n| (3..=4).contains(&columns(n))));
+    }
+}
