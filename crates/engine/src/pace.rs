@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::team::PATIENCE;
+
 /// Steps at first that are not looked at: memory is met for the first time.
 const WARM_UP: u32 = 2;
 /// Steps of a trial that count. One before them does not: a sleeping worker may have to wake.
@@ -21,12 +23,18 @@ const NEW: f64 = 0.1;
 const LARGE_STEP: u64 = 1_000_000_000;
 /// So many of the last steps, in the running mean, must have lost a worker for that.
 const FALLEN_APART: f64 = 0.3;
+/// A lost worker is waited for so much of a step: to go on without it costs about as much.
+const WAIT: f64 = 0.25;
+/// And never longer than this: a scheduler's slice is shorter.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// Chooses between all workers and one.
 #[derive(Clone, Debug)]
 pub struct Pace {
     choices: [usize; 2],
     large: bool,
+    /// Seconds of the fastest step so far.
+    fastest: f64,
     /// Which choice is in use between trials.
     best: usize,
     /// Seconds that a step takes with each; 0 before it was tried.
@@ -53,6 +61,7 @@ impl Pace {
         Pace {
             choices: [workers, 1],
             large: step_flops >= LARGE_STEP,
+            fastest: f64::INFINITY,
             best: 0,
             seconds: [0.0; 2],
             losses: 0.0,
@@ -69,12 +78,19 @@ impl Pace {
         }
     }
 
+    /// How long workers should wait for each other in it.
+    pub fn patience(&self) -> Duration {
+        let part = Duration::try_from_secs_f64(WAIT * self.fastest).unwrap_or(LONGEST_WAIT);
+        part.clamp(PATIENCE, LONGEST_WAIT)
+    }
+
     /// Takes note of how long that step took, and whether its workers stayed together.
     pub fn took(&mut self, time: Duration, together: bool) {
         if self.choices[0] == 1 {
             return;
         }
         let time = time.as_secs_f64();
+        self.fastest = self.fastest.min(time);
         self.losses += NEW * (f64::from(u8::from(!together)) - self.losses);
         self.phase = match self.phase {
             Phase::WarmUp(1) if self.large => Phase::Steady(u32::MAX),
@@ -144,6 +160,17 @@ mod tests {
             pace.took(Duration::from_micros(if single { one } else { all }), together);
         }
         alone
+    }
+
+    #[test]
+    fn a_long_step_waits_longer_for_a_lost_worker() {
+        let patience = |millis: u64| {
+            let mut pace = Pace::new(2, 0);
+            pace.took(Duration::from_millis(2 * millis), true);
+            pace.took(Duration::from_millis(millis), true);
+            pace.patience().as_micros()
+        };
+        assert_eq!([patience(1), patience(12), patience(400)], [1_000, 3_000, 50_000]);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,10 @@ const SPINS: u32 = 4000;
 /// How often an idle worker yields before it sleeps until there is work.
 const YIELDS: u32 = 100;
 
-/// How long a worker waits at a barrier before it takes another one for lost. Far longer than
-/// workers of equal cores differ, shorter than a scheduler lets another program run.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// How long a worker waits at a barrier, if not told otherwise, before it takes another one for
+/// lost. Far longer than workers of equal cores differ in a small operation, shorter than a
+/// scheduler lets another program run.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 
 /// One round, in the word that also holds how many workers it has.
 const ROUND: usize = 1 << 16;
@@ -46,6 +47,8 @@ struct Shared {
     round: AtomicUsize,
     /// Workers of the present round, for those that are in it.
     active: AtomicUsize,
+    /// Nanoseconds that one waits for another.
+    patience: AtomicU64,
     /// Somebody has lost patience at a barrier: from the next one on, one worker goes on alone.
     retreat: AtomicBool,
     arrived: AtomicUsize,
@@ -65,6 +68,7 @@ impl Team {
             work: AtomicPtr::new(std::ptr::null_mut()),
             round: AtomicUsize::new(0),
             active: AtomicUsize::new(workers),
+            patience: AtomicU64::new(PATIENCE.as_nanos() as u64),
             retreat: AtomicBool::new(false),
             arrived: AtomicUsize::new(0),
             phase: AtomicUsize::new(0),
@@ -90,6 +94,13 @@ impl Team {
     /// sleep.
     pub fn set_active(&mut self, workers: usize) {
         self.shared.active.store(workers.clamp(1, self.shared.workers), Ordering::Relaxed);
+    }
+
+    /// How long workers wait for each other at a barrier from now on before one of them is taken
+    /// for lost: the longer a round takes, the more is lost when the others go on without it.
+    pub fn set_patience(&mut self, patience: Duration) {
+        let nanos = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        self.shared.patience.store(nanos, Ordering::Relaxed);
     }
 
     /// Runs `work` on every active worker and returns when all are done; says whether they all
@@ -187,8 +198,11 @@ impl Shared {
                 panic!("another worker panicked");
             }
             pause(&mut looks);
-            if looks > SPINS && since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-                self.retreat.store(true, Ordering::Relaxed);
+            if looks > SPINS {
+                let waited = since.get_or_insert_with(Instant::now).elapsed();
+                if waited.as_nanos() as u64 > self.patience.load(Ordering::Relaxed) {
+                    self.retreat.store(true, Ordering::Relaxed);
+                }
             }
         }
     }

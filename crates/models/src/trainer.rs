@@ -172,6 +172,7 @@ impl<T: Scalar> Trainer<T> {
         let noise = Noise { seed: self.noise_seed, step: self.optimizer.steps() };
         let (parameters, gradients) = (&mut self.parameters, &mut self.gradients);
         self.team.set_active(compiled.pace.workers());
+        self.team.set_patience(compiled.pace.patience());
         let begun = Instant::now();
         let (optimizer, team) = (&mut self.optimizer, &mut self.team);
         let together = compiled.program.step(parameters, gradients, optimizer, noise, team);
