@@ -1,3 +1,6 @@
+use std::path::PathBuf;
+
+use retrodict_facts::FactsError;
 use retrodict_lab::ExperimentError;
 use retrodict_lab::spec::SpecError;
 use retrodict_lab::store::StoreError;
@@ -16,6 +19,12 @@ pub enum ReportError {
     /// Two figures or experiments would write the same file.
     #[error("two parts of the report are named `{0}`: a name may stand once")]
     Duplicate(String),
+    /// The store has nothing to report.
+    #[error("no run in {} is complete; `retrodict reproduce` and `retrodict run` make runs", .0.display())]
+    Nothing(PathBuf),
+    /// A data set of the store cannot be made again.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
     /// A table's row is not as wide as its header.
     #[error("cannot write a table: {0}")]
     Table(#[from] csv::Error),

@@ -82,6 +82,37 @@ pub fn reversal_finding(
     }
 }
 
+/// The finding over several settings of one experiment: the spans of NLL of training sentences, of
+/// held-out NLL over that of guessing, and of held-out top-1, over all settings and seeds.
+pub(crate) fn over_settings(
+    settings: usize,
+    train: &[f64],
+    held_out: &[f64],
+    top1: &[f64],
+) -> String {
+    let span = |values: &[f64], show: fn(f64) -> String| {
+        let finite = || values.iter().copied().filter(|value| value.is_finite());
+        let (least, most) =
+            (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+        match (least.is_finite(), show(least), show(most)) {
+            (false, ..) => text::NONE.to_owned(),
+            (_, least, most) if least == most => least,
+            (_, least, most) => format!("{least} to {most}"),
+        }
+    };
+    let over = match settings {
+        1 => "Over all seeds".to_owned(),
+        n => format!("Over {n} settings and all seeds"),
+    };
+    format!(
+        "{over}, the training sentences end with an NLL of {}, the held-out ones with {} times that \
+         of uniform guessing; the right answer comes first in {}.",
+        span(train, text::number),
+        span(held_out, text::number),
+        span(top1, text::percent),
+    )
+}
+
 fn tied_finding(free: &HeadResult, tied: &HeadResult) -> Option<String> {
     let (free_mean, tied_mean) = (stats::mean(&free.asymmetry)?, stats::mean(&tied.asymmetry)?);
     let verb = if tied_mean < free_mean { "falls to" } else { "does not fall: it is" };

@@ -26,7 +26,7 @@ mod error;
 pub mod figure;
 mod finding;
 mod page;
-mod paper;
+pub mod paper;
 mod pdf;
 pub mod plot;
 mod raster;
@@ -43,7 +43,7 @@ pub use figure::{
     Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines, loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
-pub use paper::{FIGURES, PaperError, PaperFigure, Scale, figures, reversal};
+pub use paper::{PaperError, PaperFigure, Scale, Variant, experiments, figures};
 pub use pdf::pdf;
 pub use raster::png;
 pub use report::{Experiment, NamedTable, Report, Section, SeedRow};

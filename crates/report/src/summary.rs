@@ -1,6 +1,6 @@
 //! `summary.json`: what was claimed, what was measured.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use retrodict_lab::stats;
 
@@ -54,7 +54,7 @@ impl Claim {
 }
 
 /// An order between a measured value and a threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Comparator {
     /// Measured below.
     #[serde(rename = "<")]

@@ -1,16 +1,20 @@
 //! `retrodict reproduce`: the main job.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{BenchOptions, Experiment, Job, Outcome, Progress, Resources, run_all};
-use retrodict_report::{Reproduction, Scale, figures, reversal};
+use retrodict_report::{PaperFigure, Reproduction, Scale, Variant, experiments, figures};
 
 use super::report::{draw, last_line};
 use super::{Failure, print, stop_on_interrupt};
 use crate::args::{self, ReproduceArgs};
 use crate::progress::{duration, watch};
+
+/// A figure with its experiments.
+type Wanted = (&'static PaperFigure, Vec<(&'static Variant, Experiment)>);
 
 pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     let scale = match args.scale {
@@ -18,71 +22,86 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         args::Scale::Paper => Scale::Paper,
     };
     let wanted = figures(&args.figures).map_err(Failure::usage)?;
-    // Every figure so far is made of the same runs.
-    let experiments = reversal(scale, args.seeds.get()).map_err(Failure::failed)?;
+    let wanted: Vec<Wanted> = wanted
+        .into_iter()
+        .map(|figure| Ok((figure, experiments(figure, scale, args.seeds.get())?)))
+        .collect::<Result<_, retrodict_report::PaperError>>()
+        .map_err(Failure::failed)?;
     let resources = args.resources.resources();
     if args.list {
-        let mut text = String::new();
-        for figure in wanted {
-            let _ = writeln!(text, "{}  {}: {}", figure.name, figure.title, figure.claim);
+        return list(&wanted, resources);
+    }
+    if scale == Scale::Paper {
+        eprintln!(
+            "The paper's own numbers, about as long as this takes here (Ctrl-C loses nothing):"
+        );
+        let mut estimates = Estimates::new(resources);
+        for (figure, experiments) in &wanted {
+            eprintln!("  {}: {}", figure.name, estimates.of_figure(experiments)?);
         }
-        let _ = writeln!(text, "made of");
-        for experiment in &experiments {
-            let _ = writeln!(text, "  {}", estimate(experiment, resources)?);
-        }
-        return print(&text);
     }
     let begun = Instant::now();
+    let before = Reproduction::read(&args.out)
+        .filter(|kept| kept.scale == scale.word() && kept.seeds == args.seeds.get());
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt()?;
-    let jobs: Vec<Job<'_>> = experiments
-        .iter()
-        .flat_map(|experiment| experiment.spec.seeds.iter().map(move |&seed| (experiment, seed)))
-        .map(|(experiment, seed)| Job { experiment, seed, progress: Progress::default() })
-        .collect();
-    let outcomes = watch(&jobs, || run_all(&jobs, &store, resources, &stop));
-    let trained = outcomes.iter().any(|outcome| !outcome.from_store);
-    let complete = outcomes.iter().filter(|outcome| outcome.status == Status::Complete).count();
-    if trained && complete > 0 {
-        let reproduction = Reproduction {
-            scale: scale.word().to_owned(),
-            seeds: args.seeds.get(),
-            wall_seconds: begun.elapsed().as_secs_f64(),
-        };
-        reproduction.write(&args.out).map_err(Failure::failed)?;
+    let mut kept = Reproduction {
+        scale: scale.word().to_owned(),
+        seeds: args.seeds.get(),
+        wall_seconds: before.as_ref().map_or(0.0, |kept| kept.wall_seconds),
+        figures: before.map(|kept| kept.figures).unwrap_or_default(),
+    };
+    let spent = kept.wall_seconds;
+    let mut seen = HashSet::new();
+    let mut bad = Vec::new();
+    let (mut drawn, mut complete, mut all) = (None, 0, 0);
+    for (figure, experiments) in &wanted {
+        let new = experiments.iter().map(|(_, experiment)| experiment);
+        let new: Vec<&Experiment> =
+            new.filter(|e| seen.insert((e.spec.name.clone(), e.hash))).collect();
+        let jobs: Vec<Job<'_>> = new
+            .iter()
+            .flat_map(|experiment| experiment.spec.seeds.iter().map(move |&s| (*experiment, s)))
+            .map(|(experiment, seed)| Job { experiment, seed, progress: Progress::default() })
+            .collect();
+        let outcomes = watch(&jobs, || run_all(&jobs, &store, resources, &stop));
+        let done = outcomes.iter().filter(|o| o.status == Status::Complete).count();
+        (complete, all) = (complete + done, all + outcomes.len());
+        if !kept.figures.contains(&figure.name) {
+            kept.figures.push(figure.name.clone());
+        }
+        if outcomes.iter().any(|outcome| !outcome.from_store) {
+            kept.wall_seconds = spent + begun.elapsed().as_secs_f64();
+        }
+        if outcomes.iter().any(|outcome| outcome.status == Status::Interrupted) {
+            if complete > 0 {
+                kept.write(&args.out).map_err(Failure::failed)?;
+            }
+            return Err(Failure::Interrupted(format!(
+                "at {}, {complete} of {all} runs so far are complete; the same command goes on \
+                 where they stopped ({})",
+                figure.name,
+                args.out.display()
+            )));
+        }
+        bad.extend(complaints(&jobs, &outcomes));
+        if complete > 0 {
+            kept.write(&args.out).map_err(Failure::failed)?;
+            drawn = Some(draw(&args.out)?);
+        }
     }
-    if outcomes.iter().any(|outcome| outcome.status == Status::Interrupted) {
-        return Err(Failure::Interrupted(format!(
-            "{complete} of {} runs are complete; the same command goes on where they stopped ({})",
-            outcomes.len(),
-            args.out.display()
-        )));
+    if let Some((page, report)) = drawn {
+        let mut text = String::new();
+        let asked = |name: &str| wanted.iter().any(|(figure, _)| figure.name == name);
+        for section in report.sections.iter().filter(|section| asked(&section.name)) {
+            let _ = writeln!(text, "{}: {}", section.name, section.finding);
+        }
+        text.push_str(&last_line(&report, &page));
+        print(&text)?;
     }
-    let (page, report) = draw(&args.out)?;
-    let mut text = String::new();
-    for section in &report.sections {
-        let _ = writeln!(text, "{}", section.finding);
-    }
-    text.push_str(&last_line(&report, &page));
-    print(&text)?;
-    complain_of(&jobs, &outcomes)
-}
-
-/// Runs that diverged or failed are named; the report was made of the others.
-fn complain_of(jobs: &[Job<'_>], outcomes: &[Outcome]) -> Result<(), Failure> {
-    let bad: Vec<String> = jobs
-        .iter()
-        .zip(outcomes)
-        .filter(|(_, outcome)| outcome.status != Status::Complete)
-        .map(|(job, outcome)| {
-            let why = outcome.message.as_deref().unwrap_or("no reason given");
-            format!("{} seed {}: {why}", job.experiment.spec.name, job.seed)
-        })
-        .collect();
     if bad.is_empty() {
         return Ok(());
     }
-    let all = jobs.len();
     Err(Failure::Failed(format!(
         "{} of {all} runs did not complete\n  {}",
         bad.len(),
@@ -90,19 +109,99 @@ fn complain_of(jobs: &[Job<'_>], outcomes: &[Outcome]) -> Result<(), Failure> {
     )))
 }
 
-/// One experiment of a figure, with its time here, from some timed steps.
-fn estimate(experiment: &Experiment, resources: Resources) -> Result<String, Failure> {
-    let spec = &experiment.spec;
-    let seeds = spec.seeds.len();
-    let (at_once, _) = resources.divide(experiment.step_flops(), seeds);
-    let options = BenchOptions { seeds: at_once, resources, steps: None, profile: false };
-    let timed = retrodict_lab::bench(experiment, options, || 0).map_err(Failure::failed)?;
-    let sentences = experiment.dataset(0).map_err(Failure::failed)?.train.len();
-    let steps = spec.train.epochs * sentences.div_ceil(experiment.batch_size(sentences)) as u64;
-    let seconds = 1e-3 * timed.ms_per_seed_step * steps as f64 * seeds as f64;
-    let estimate = duration(Duration::from_secs_f64(seconds.max(1.0)));
-    Ok(format!(
-        "{}: {} seeds × {steps} steps of {} layers × {}, about {estimate} here",
-        spec.name, seeds, spec.model.layers, spec.model.dim
-    ))
+/// Runs that diverged or failed are named; the report was made of the others.
+fn complaints(jobs: &[Job<'_>], outcomes: &[Outcome]) -> Vec<String> {
+    jobs.iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| outcome.status != Status::Complete)
+        .map(|(job, outcome)| {
+            let why = outcome.message.as_deref().unwrap_or("no reason given");
+            format!("{} seed {}: {why}", job.experiment.spec.name, job.seed)
+        })
+        .collect()
+}
+
+/// Each figure, what it claims, its runs, its estimated time here.
+fn list(wanted: &[Wanted], resources: Resources) -> Result<(), Failure> {
+    let mut estimates = Estimates::new(resources);
+    for (figure, experiments) in wanted {
+        let time = estimates.of_figure(experiments)?;
+        print(&format!("{}  {}: {}\n  {time}\n", figure.name, figure.title, figure.claim))?;
+    }
+    let total = duration(Duration::from_secs_f64(estimates.total.max(1.0)));
+    print(&format!("all of these together, shared runs once: about {total} here\n"))
+}
+
+/// Times of figures, from some timed steps of every size of model among them.
+struct Estimates {
+    resources: Resources,
+    /// Milliseconds a seed-step of a model and its batch.
+    timed: HashMap<String, f64>,
+    /// Experiments that an earlier figure has.
+    counted: HashSet<String>,
+    /// Seconds of all figures so far.
+    total: f64,
+}
+
+impl Estimates {
+    fn new(resources: Resources) -> Estimates {
+        Estimates { resources, timed: HashMap::new(), counted: HashSet::new(), total: 0.0 }
+    }
+
+    fn of_figure(
+        &mut self,
+        experiments: &[(&'static Variant, Experiment)],
+    ) -> Result<String, Failure> {
+        let (mut runs, mut steps, mut seconds, mut shared) = (0, 0, 0.0, 0);
+        for (_, experiment) in experiments {
+            let seeds = experiment.spec.seeds.len();
+            let sentences = experiment.dataset(0).map_err(Failure::failed)?.train.len();
+            let batches = sentences.div_ceil(experiment.batch_size(sentences)) as u64;
+            let of_one = experiment.spec.train.epochs * batches;
+            let time = 1e-3 * self.ms(experiment)? * of_one as f64 * seeds as f64;
+            runs += seeds;
+            steps += of_one * seeds as u64;
+            seconds += time;
+            if self.counted.insert(experiment.hash.to_string()) {
+                self.total += time;
+            } else {
+                shared += seeds;
+            }
+        }
+        let estimate = duration(Duration::from_secs_f64(seconds.max(1.0)));
+        let shared = match shared {
+            0 => String::new(),
+            n => format!(", {n} of these runs an earlier figure's"),
+        };
+        let settings = experiments.len();
+        let s = if settings == 1 { "" } else { "s" };
+        Ok(format!(
+            "{settings} setting{s}, {runs} runs, {steps} steps, about {estimate} here{shared}"
+        ))
+    }
+
+    /// Milliseconds a seed-step.
+    fn ms(&mut self, experiment: &Experiment) -> Result<f64, Failure> {
+        let (model, objective) = (&experiment.spec.model, &experiment.objective);
+        let key = format!(
+            "{model:?} {objective:?} {} {:?}",
+            experiment.decoder.vocab, experiment.spec.precision
+        );
+        if let Some(ms) = self.timed.get(&key) {
+            return Ok(*ms);
+        }
+        let seeds = experiment.spec.seeds.len();
+        let (at_once, _) = self.resources.divide(experiment.step_flops(), seeds);
+        // Not longer than it takes to see: a list is waited for.
+        let steps = (2_000_000_000 / experiment.step_flops().max(1)).clamp(2, 200);
+        let options = BenchOptions {
+            seeds: at_once,
+            resources: self.resources,
+            steps: Some(steps),
+            profile: false,
+        };
+        let timed = retrodict_lab::bench(experiment, options, || 0).map_err(Failure::failed)?;
+        self.timed.insert(key, timed.ms_per_seed_step);
+        Ok(timed.ms_per_seed_step)
+    }
 }

@@ -9,8 +9,11 @@ pub const READY: &[(&str, &str)] = &[
     ("reversal-quick", include_str!("../../specs/reversal-quick.toml")),
     ("reversal-paper", include_str!("../../specs/reversal-paper.toml")),
     ("chain-quick", include_str!("../../specs/chain-quick.toml")),
+    ("chain-paper", include_str!("../../specs/chain-paper.toml")),
     ("icl-quick", include_str!("../../specs/icl-quick.toml")),
+    ("icl-paper", include_str!("../../specs/icl-paper.toml")),
     ("related-quick", include_str!("../../specs/related-quick.toml")),
+    ("related-paper", include_str!("../../specs/related-paper.toml")),
 ];
 
 /// No ready spec has this name.

@@ -1,0 +1,142 @@
+//! The paper's figures as data: one TOML file each, under `paper/` of this crate.
+//!
+//! A figure names its experiments (a ready spec and what is changed in it, at either scale), what
+//! is drawn of them, and what it claims. Nothing here knows any figure by name.
+
+mod figure;
+mod measure;
+
+use std::sync::LazyLock;
+
+use retrodict_lab::spec::{SpecError, UnknownReady};
+use retrodict_lab::suggest::nearest;
+use retrodict_lab::{Experiment, ExperimentError};
+use thiserror::Error;
+
+pub use figure::{Drawing, DrawingKind, PaperClaim, PaperFigure, Than, Variant, Way};
+pub use measure::Measure;
+pub(crate) use measure::{uniform, uniform_label};
+
+/// At which size the paper's experiments are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// The smallest setting that shows the same.
+    Quick,
+    /// The paper's own numbers.
+    Paper,
+}
+
+impl Scale {
+    /// As `summary.json` and the ready specs call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Scale::Quick => "quick",
+            Scale::Paper => "paper",
+        }
+    }
+}
+
+/// What cannot be reproduced.
+#[derive(Debug, Error)]
+pub enum PaperError {
+    /// There is no such figure.
+    #[error("there is no figure `{name}`; {hint}")]
+    Unknown {
+        /// As it was asked for.
+        name: String,
+        /// The nearest, or all.
+        hint: String,
+    },
+    /// A figure of the program itself stands on a spec that is not there.
+    #[error(transparent)]
+    Ready(#[from] UnknownReady),
+    /// A spec of the program itself is wrong.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A spec of the program itself cannot be run.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+}
+
+/// The files, in the order in which the report shows them.
+const FILES: &[&str] = &[
+    include_str!("../../paper/fig1.toml"),
+    include_str!("../../paper/fig2.toml"),
+    include_str!("../../paper/fig3.toml"),
+    include_str!("../../paper/fig4.toml"),
+    include_str!("../../paper/chain-of-thought.toml"),
+    include_str!("../../paper/fig16.toml"),
+    include_str!("../../paper/fig15.toml"),
+    include_str!("../../paper/fig5.toml"),
+    include_str!("../../paper/fig6.toml"),
+    include_str!("../../paper/fig7.toml"),
+    include_str!("../../paper/fig8.toml"),
+    include_str!("../../paper/fig9.toml"),
+    include_str!("../../paper/fig10.toml"),
+    include_str!("../../paper/fig11.toml"),
+    include_str!("../../paper/fig12.toml"),
+    include_str!("../../paper/fig13.toml"),
+    include_str!("../../paper/fig14.toml"),
+    include_str!("../../paper/head.toml"),
+    include_str!("../../paper/weight-decay.toml"),
+];
+
+/// Every figure, in the order of the report.
+pub fn all() -> &'static [PaperFigure] {
+    static FIGURES: LazyLock<Vec<PaperFigure>> = LazyLock::new(|| {
+        let read = |text: &&str| toml::from_str(text);
+        let mut figures: Vec<PaperFigure> = FILES
+            .iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .expect("the figures of the program are valid TOML; a test reads them");
+        let own: Vec<(String, Vec<Variant>)> =
+            figures.iter().map(|f| (f.name.clone(), f.variants.clone())).collect();
+        for figure in &mut figures {
+            let shared = figure.share.iter().flat_map(|from| shared(&own, from));
+            figure.variants = shared.chain(figure.variants.clone()).collect();
+        }
+        figures
+    });
+    &FIGURES
+}
+
+/// The variants that `from` names: those of a figure, or one of them (`fig3/free`).
+fn shared(own: &[(String, Vec<Variant>)], from: &str) -> Vec<Variant> {
+    let (figure, id) = from.split_once('/').unwrap_or((from, ""));
+    let variants = own.iter().filter(|(name, _)| name == figure).flat_map(|(_, all)| all);
+    let found: Vec<_> = variants.filter(|v| id.is_empty() || v.id == id).cloned().collect();
+    assert!(!found.is_empty(), "no figure has the variant `{from}`");
+    found
+}
+
+/// The figures asked for by name, in the report's order; `all`, or no name, means all.
+///
+/// # Errors
+/// [`PaperError::Unknown`] names what is there.
+pub fn figures(names: &[String]) -> Result<Vec<&'static PaperFigure>, PaperError> {
+    let known = || all().iter().map(|figure| figure.name.as_str()).chain(["all"]);
+    if let Some(name) = names.iter().find(|name| !known().any(|k| k == *name)) {
+        let hint = match nearest(name, known()) {
+            Some(right) => format!("did you mean `{right}`?"),
+            None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        return Err(PaperError::Unknown { name: name.clone(), hint });
+    }
+    let every = names.is_empty() || names.iter().any(|name| name == "all");
+    Ok(all().iter().filter(|figure| every || names.contains(&figure.name)).collect())
+}
+
+/// The experiments of a figure at a scale, with the variant that each is.
+///
+/// # Errors
+/// [`PaperError`] only if the program's own specs are wrong.
+pub fn experiments(
+    figure: &'static PaperFigure,
+    scale: Scale,
+    seeds: usize,
+) -> Result<Vec<(&'static Variant, Experiment)>, PaperError> {
+    let variants = figure.variants.iter().filter(|v| v.only.is_none_or(|only| only == scale));
+    variants.map(|variant| Ok((variant, variant.experiment(scale, seeds)?))).collect()
+}

@@ -1,0 +1,231 @@
+//! One figure of the paper: its drawings, its finding, its numbers.
+
+use retrodict_lab::store::{MetricsRow, Store};
+use retrodict_lab::{Experiment, effective_weight_epochs, effective_weights_at, probe};
+
+use super::{Stored, claims, machine_name};
+use crate::figure::{
+    Accuracies, Cosines, EffectiveWeights, Figure, LossCurves, Way, WeightFrame, WeightPanel,
+    accuracies, cosines, effective_weights, loss_curves,
+};
+use crate::finding::{self, HeadResult, reversal_finding};
+use crate::paper::{Drawing, DrawingKind, Measure, PaperFigure, Variant, uniform, uniform_label};
+use crate::{ReportError, Section, SeedRow, report};
+
+/// Frames of training that a heatmap is turned back through, at most.
+const MOST_FRAMES: usize = 16;
+
+/// The section of a figure.
+pub(super) fn section(
+    store: &Store,
+    figure: &PaperFigure,
+    found: &[(&Variant, &Stored)],
+) -> Result<Section, ReportError> {
+    let figures = figure
+        .drawings
+        .iter()
+        .filter_map(|drawing| draw(store, figure, drawing, found).transpose())
+        .collect::<Result<_, _>>()?;
+    let stored: Vec<&Stored> = found.iter().map(|(_, stored)| *stored).collect();
+    let experiments = found
+        .iter()
+        .map(|(variant, stored)| {
+            table_of(stored, format!("{}-{}", figure.name, variant.id), variant.label.clone())
+        })
+        .collect();
+    Ok(Section {
+        name: figure.name.clone(),
+        heading: figure.title.clone(),
+        source: figure.source.clone(),
+        see: figure.see.clone(),
+        finding: finding(&stored),
+        figures,
+        claims: claims::claims(figure, found),
+        experiments,
+    })
+}
+
+/// `None` if none of its variants is there, or none has what it shows.
+fn draw(
+    store: &Store,
+    figure: &PaperFigure,
+    drawing: &Drawing,
+    found: &[(&Variant, &Stored)],
+) -> Result<Option<Figure>, ReportError> {
+    let name = drawing.name.as_ref().unwrap_or(&figure.name);
+    let title = drawing.title.as_ref().unwrap_or(&figure.title);
+    let of = || {
+        let wanted = drawing.variants.as_ref();
+        found.iter().filter(move |(variant, _)| PaperFigure::has(wanted, &variant.id))
+    };
+    if of().next().is_none() {
+        return Ok(None);
+    }
+    Ok(match drawing.kind {
+        DrawingKind::LossCurves => {
+            let curves: Vec<_> = of().map(|(v, stored)| curves(stored, &v.label)).collect();
+            Some(loss_curves(name, title, &curves))
+        }
+        DrawingKind::EffectiveWeights => {
+            let weights = of()
+                .filter_map(|(v, stored)| weights(store, stored, &v.label).transpose())
+                .collect::<Result<Vec<_>, _>>()?;
+            weights_figure(name, title, &weights)
+        }
+        DrawingKind::Cosines => {
+            let all: Vec<_> = of().filter_map(|(v, s)| cosines_of(s, &v.label)).collect();
+            (!all.is_empty()).then(|| cosines(name, title, &all))
+        }
+        DrawingKind::Accuracies => {
+            let ways = |stored: &Stored| -> Vec<Way> {
+                let way = |way: &crate::paper::Way| Way {
+                    name: way.name.clone(),
+                    values: stored.values(way.measure),
+                };
+                drawing.ways.iter().map(way).collect()
+            };
+            let all: Vec<_> = of()
+                .map(|(v, stored)| Accuracies { variant: v.label.clone(), ways: ways(stored) })
+                .collect();
+            Some(accuracies(name, title, &all))
+        }
+    })
+}
+
+/// NLL over epochs.
+pub(super) fn curves(stored: &Stored, label: &str) -> LossCurves {
+    let longest = stored.curves.iter().max_by_key(|rows| rows.len());
+    let series = |of: fn(&MetricsRow) -> f64| {
+        stored.curves.iter().map(|rows| rows.iter().map(of).collect()).collect()
+    };
+    LossCurves {
+        variant: label.into(),
+        epochs: longest.into_iter().flatten().map(|row| row.epoch as f64).collect(),
+        train: series(|row| row.train_nll),
+        held_out: series(|row| row.held_out_nll.unwrap_or(f64::NAN)),
+        uniform: uniform(&stored.experiment),
+        uniform_label: uniform_label(&stored.experiment),
+    }
+}
+
+/// Two by two for pairs, two by three for chains; `None` if there are none.
+pub(super) fn weights_figure(
+    name: &str,
+    title: &str,
+    weights: &[EffectiveWeights],
+) -> Option<Figure> {
+    let columns = weights.first()?.panels.len().div_ceil(2);
+    Some(effective_weights(name, title, columns, weights))
+}
+
+/// The effective weights of the first seed over training: entities differ between seeds, a mean
+/// would show none.
+pub(super) fn weights(
+    store: &Store,
+    stored: &Stored,
+    label: &str,
+) -> Result<Option<EffectiveWeights>, ReportError> {
+    let Some(run) = stored.runs.first() else { return Ok(None) };
+    let mut epochs = effective_weight_epochs(&stored.experiment, store, run.seed)?;
+    while epochs.len() > MOST_FRAMES {
+        // The last one stays.
+        let keep = |at: &usize| (epochs.len() - 1 - at).is_multiple_of(2);
+        epochs = (0..epochs.len()).filter(keep).map(|at| epochs[at]).collect();
+    }
+    let weights = effective_weights_at(&stored.experiment, store, run.seed, &epochs)?;
+    let mut frames: Vec<WeightFrame> = epochs
+        .into_iter()
+        .zip(&weights)
+        .map(|(epoch, weights)| WeightFrame { epoch, panels: panels(weights) })
+        .collect();
+    let Some(last) = frames.last() else { return Ok(None) };
+    let (variant, last) = (format!("{label}, seed {}", run.seed), last.panels.clone());
+    if last.is_empty() {
+        return Ok(None);
+    }
+    if frames.len() == 1 {
+        frames.clear();
+    }
+    Ok(Some(EffectiveWeights { variant, panels: last, frames }))
+}
+
+fn panels(weights: &probe::EffectiveWeights) -> Vec<WeightPanel> {
+    let panel = |group: &probe::GroupWeights| {
+        let matrix = &group.single_token;
+        WeightPanel {
+            group: group.id.into(),
+            title: group.name.into(),
+            row_label: "given entity".into(),
+            column_label: "logit of candidate".into(),
+            rows: matrix.size(),
+            columns: matrix.size(),
+            values: matrix.values().to_vec(),
+            margin: matrix.margin(),
+        }
+    };
+    weights.groups.iter().map(panel).collect()
+}
+
+/// The embeddings of the first seed.
+fn cosines_of(stored: &Stored, label: &str) -> Option<Cosines> {
+    let run = stored.runs.first()?;
+    let found = run.embedding_cosines.as_ref()?;
+    Some(Cosines {
+        variant: format!("{label}, seed {}", run.seed),
+        size: found.tokens.len(),
+        values: found.values.clone(),
+        mean_absolute_off_diagonal: found.mean_absolute_off_diagonal?,
+    })
+}
+
+/// What is seen, decided by the numbers.
+pub(super) fn finding(all: &[&Stored]) -> String {
+    let Some(first) = all.first() else { return String::new() };
+    let reversal = retrodict_lab::spec::DataName::Reversal;
+    let of_head = |stored: &Stored| HeadResult {
+        train_nll: stored.values(Measure::TrainNll),
+        held_out_nll: stored.values(Measure::HeldOutNll),
+        held_out_top1: stored.values(Measure::HeldOutTop1),
+        asymmetry: stored.values(Measure::Asymmetry),
+    };
+    let pair = all.len() <= 2 && all.iter().all(|s| s.free_headed() == first.free_headed());
+    if pair && first.experiment.spec.data.kind.name() == reversal && !first.tied() {
+        let tied = all.get(1).map(|stored| of_head(stored));
+        let (level, label) = (uniform(&first.experiment), uniform_label(&first.experiment));
+        return reversal_finding(&of_head(first), tied.as_ref(), level, &label);
+    }
+    let every = |measure| all.iter().flat_map(|stored| stored.values(measure)).collect::<Vec<_>>();
+    finding::over_settings(
+        all.len(),
+        &every(Measure::TrainNll),
+        &every(Measure::HeldOutNllOverUniform),
+        &every(Measure::HeldOutTop1),
+    )
+}
+
+/// The numbers over seeds.
+pub(super) fn table_of(stored: &Stored, name: String, label: String) -> report::Experiment {
+    let one_token = stored.experiment.objective.entity_length == 1;
+    let shown: Vec<(Measure, Vec<f64>)> = Measure::TABLE
+        .into_iter()
+        .filter(|measure| !(one_token && measure.is_of_first_token()))
+        .map(|measure| (measure, stored.values(measure)))
+        .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
+        .collect();
+    let rows = stored.runs.iter().enumerate().map(|(i, run)| SeedRow {
+        seed: run.seed,
+        status: "complete".into(),
+        values: shown.iter().map(|(_, values)| values[i]).collect(),
+    });
+    let experiment: &Experiment = &stored.experiment;
+    report::Experiment {
+        name,
+        label,
+        hash: experiment.hash.to_string(),
+        spec_toml: experiment.spec.to_toml(),
+        measures: shown.iter().map(|(measure, _)| measure.heading().to_owned()).collect(),
+        rows: rows.collect(),
+        wall_seconds: stored.wall_seconds(),
+        machine: stored.machine.as_ref().map(machine_name).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,104 @@
+//! A report made from the run store alone.
+
+mod claims;
+mod draw;
+mod own;
+mod read;
+mod reproduction;
+mod tables;
+
+use std::path::Path;
+
+use retrodict_lab::store::{Machine, Store};
+
+use crate::paper::{self, PaperFigure, Scale, Variant};
+use crate::{Report, ReportError, Section};
+use read::Stored;
+
+pub use reproduction::Reproduction;
+
+/// The report of everything complete in the store below `out`.
+///
+/// Figures of the paper are those that were asked for there, and those whose every experiment
+/// happens to be there; what is left are the user's own experiments.
+///
+/// # Errors
+/// [`ReportError::Nothing`] if no run is complete; others if the store cannot be read, or a
+/// complete run in it is damaged.
+pub fn from_store(out: &Path) -> Result<Report, ReportError> {
+    let store = Store::view(out)?;
+    let all = read::read(&store)?;
+    if all.is_empty() {
+        return Err(ReportError::Nothing(out.to_owned()));
+    }
+    let kept = Reproduction::read(out);
+    let scale = match kept.as_ref().map(|kept| kept.scale.as_str()) {
+        Some("paper") => Scale::Paper,
+        Some(_) => Scale::Quick,
+        None => scale_of(&all)?,
+    };
+    let asked = |figure: &PaperFigure| {
+        kept.as_ref().is_some_and(|kept| kept.figures.contains(&figure.name))
+    };
+    let mut drawn = Vec::new();
+    for figure in paper::all() {
+        let wanted = paper::experiments(figure, scale, 1)?;
+        let of = |variant: &'static Variant, experiment: &retrodict_lab::Experiment| {
+            let hash = &experiment.hash;
+            let name = &experiment.spec.name;
+            let stored =
+                all.iter().find(|s| s.experiment.hash == *hash && s.experiment.spec.name == *name);
+            stored.map(|stored| (variant, stored))
+        };
+        let found: Vec<(&Variant, &Stored)> =
+            wanted.iter().filter_map(|(variant, experiment)| of(variant, experiment)).collect();
+        if !found.is_empty() && (found.len() == wanted.len() || asked(figure)) {
+            drawn.push((figure, found));
+        }
+    }
+    let mut sections = drawn
+        .iter()
+        .map(|(figure, found)| draw::section(&store, figure, found))
+        .collect::<Result<Vec<Section>, ReportError>>()?;
+    let used = |stored: &Stored| {
+        let found = drawn.iter().flat_map(|(_, found)| found);
+        found.into_iter().any(|(_, used)| std::ptr::eq(*used, stored))
+    };
+    let own: Vec<&Stored> = all.iter().filter(|stored| !used(stored)).collect();
+    sections.extend(own::sections(&store, &own)?);
+    let runs_took: f64 = all.iter().map(Stored::wall_seconds).sum();
+    let seeds = all.iter().map(|stored| stored.runs.len()).max().unwrap_or(0);
+    let machine = all.iter().find_map(|stored| stored.machine.as_ref()).map(machine_name);
+    let word = if drawn.is_empty() { "own" } else { scale.word() };
+    Ok(Report {
+        title: "retrodict: the reversal curse, redrawn".into(),
+        version: retrodict_lab::VERSION.into(),
+        commit: retrodict_lab::COMMIT.unwrap_or_default().into(),
+        scale: word.into(),
+        seeds: kept.as_ref().map_or(seeds, |kept| kept.seeds),
+        wall_seconds: kept.map_or(runs_took, |kept| kept.wall_seconds),
+        machine: machine.unwrap_or_default(),
+        sections,
+        tables: tables::tables(&drawn)?,
+    })
+}
+
+/// The scale of most of the paper's experiments that are there.
+fn scale_of(all: &[Stored]) -> Result<Scale, ReportError> {
+    let mut counts = Vec::new();
+    for scale in [Scale::Quick, Scale::Paper] {
+        let mut count = 0;
+        for figure in paper::all() {
+            let wanted = paper::experiments(figure, scale, 1)?;
+            let there = |hash| all.iter().any(|stored| stored.experiment.hash == hash);
+            count += wanted.into_iter().filter(|(_, e)| there(e.hash)).count();
+        }
+        counts.push(count);
+    }
+    Ok(if counts[1] > counts[0] { Scale::Paper } else { Scale::Quick })
+}
+
+fn machine_name(machine: &Machine) -> String {
+    let cores = if machine.cores == 1 { "core" } else { "cores" };
+    format!("{}, {} {cores}, {}", machine.cpu, machine.cores, machine.os)
+}

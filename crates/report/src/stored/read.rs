@@ -1,0 +1,84 @@
+//! Experiments with their complete runs, read from the store.
+
+use retrodict_lab::spec::Spec;
+use retrodict_lab::store::{Machine, MetricsRow, Status, Store, StoreError};
+use retrodict_lab::{Experiment, Outcome, RunResult};
+
+use crate::ReportError;
+use crate::paper::Measure;
+
+/// One experiment of the store with its complete runs.
+pub(super) struct Stored {
+    pub(super) experiment: Experiment,
+    pub(super) runs: Vec<RunResult>,
+    pub(super) curves: Vec<Vec<MetricsRow>>,
+    pub(super) machine: Option<Machine>,
+}
+
+impl Stored {
+    /// One a run, NaN where it does not apply.
+    pub(super) fn values(&self, measure: Measure) -> Vec<f64> {
+        let value = |run| measure.of(&self.experiment, run).unwrap_or(f64::NAN);
+        self.runs.iter().map(value).collect()
+    }
+
+    /// The value in the run with that seed, if there is one.
+    pub(super) fn value_of_seed(&self, measure: Measure, seed: u64) -> Option<f64> {
+        let run = self.runs.iter().find(|run| run.seed == seed)?;
+        Some(measure.of(&self.experiment, run).unwrap_or(f64::NAN))
+    }
+
+    pub(super) fn wall_seconds(&self) -> f64 {
+        let manifests = self.runs.iter().filter_map(|run| run.manifest.as_ref());
+        manifests.map(|manifest| manifest.wall_seconds).sum()
+    }
+
+    /// The hash of the experiment as it would be with a free head.
+    pub(super) fn free_headed(&self) -> String {
+        let mut spec = self.experiment.spec.clone();
+        spec.model.tie_head = false;
+        spec.hash().to_string()
+    }
+
+    pub(super) fn tied(&self) -> bool {
+        self.experiment.spec.model.tie_head
+    }
+}
+
+/// All experiments with at least one complete run. What this program cannot read as a spec (of a
+/// later version, say) is an error: leaving it out in silence would falsify the report.
+pub(super) fn read(store: &Store) -> Result<Vec<Stored>, ReportError> {
+    let mut all: Vec<Stored> = Vec::new();
+    for folder in store.runs()? {
+        if !folder.is_complete() {
+            continue;
+        }
+        let at = match all.iter().position(|stored| {
+            stored.experiment.hash == folder.hash
+                && stored.experiment.spec.name == folder.experiment
+        }) {
+            Some(at) => at,
+            None => {
+                let origin = folder.spec_path().display().to_string();
+                let mut spec = Spec::parse(&folder.read_spec()?, &origin)?;
+                spec.name.clone_from(&folder.experiment);
+                let experiment = Experiment::new(spec, &origin)?;
+                if experiment.hash != folder.hash {
+                    let what = format!("its hash is {}", experiment.hash);
+                    return Err(StoreError::Damaged { path: folder.spec_path(), what }.into());
+                }
+                all.push(Stored { experiment, runs: vec![], curves: vec![], machine: None });
+                all.len() - 1
+            }
+        };
+        let stored = &mut all[at];
+        let outcome = Outcome { status: Status::Complete, message: None, from_store: true };
+        let run = RunResult::collect(&stored.experiment, store, folder.seed, outcome)?;
+        if stored.machine.is_none() {
+            stored.machine = run.manifest.as_ref().map(|manifest| manifest.machine.clone());
+        }
+        stored.curves.push(folder.read_metrics()?);
+        stored.runs.push(run);
+    }
+    Ok(all)
+}
