@@ -159,7 +159,7 @@ fn names_and_options_that_do_not_exist() {
         ("spec reversal-quik", "did you mean `reversal-quick`?"),
         ("spec", "<NAME>"),
         ("spec momentum", "there are reversal-quick, reversal-paper"),
-        ("reproduce fig9", "there is no figure `fig9`"),
+        ("reproduce fig91", "there is no figure `fig9`"),
         ("reproduce all figure", "there is no figure `figure`"),
         ("reproduce --scale huge", "[possible values: quick, paper]"),
         ("reproduce --seeds 0", "--seeds"),

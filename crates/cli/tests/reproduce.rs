@@ -21,7 +21,7 @@ fn drawn(out: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
 #[test]
 fn everything_is_there_and_the_numbers_are_the_papers() {
     let folder = Folder::new();
-    let output = folder.run("reproduce --seeds 1 --out out");
+    let output = folder.run("reproduce fig1 fig2 --seeds 1 --out out");
     assert_eq!(output.status, 0, "{}", output.stderr);
     assert!(output.stdout.contains("out/index.html"), "{}", output.stdout);
     let out = folder.path().join("out");
@@ -59,7 +59,7 @@ fn everything_is_there_and_the_numbers_are_the_papers() {
     assert_eq!(value("reversal.held_out_top1"), 0.0);
     assert!(value("reversal.asymmetry") > 0.9);
     for figure in summary["figures"].as_array().unwrap() {
-        for key in ["svg", "png", "table"] {
+        for key in ["svg", "png", "pdf", "table"] {
             assert!(out.join(figure[key].as_str().unwrap()).is_file(), "{key} of {figure}");
         }
     }
@@ -69,7 +69,7 @@ fn everything_is_there_and_the_numbers_are_the_papers() {
 
     // A second start trains nothing and draws the same.
     let before = folder.contents();
-    assert_eq!(folder.run("reproduce --seeds 1 --out out").done(), output.stdout);
+    assert_eq!(folder.run("reproduce fig1 fig2 --seeds 1 --out out").done(), output.stdout);
     assert!(folder.contents() == before);
 }
 
@@ -81,7 +81,7 @@ fn references<'t>(text: &'t str, mark: &str, end: char) -> Vec<&'t str> {
 #[test]
 fn a_report_needs_the_store_alone_and_no_network() {
     let folder = Folder::new();
-    folder.run("reproduce --seeds 1 --out out").done();
+    folder.run("reproduce fig1 fig2 --seeds 1 --out out").done();
     let before = drawn(&folder.path().join("out"));
 
     let page = String::from_utf8(before[Path::new("index.html")].clone().unwrap()).unwrap();
@@ -123,6 +123,53 @@ fn a_report_needs_the_store_alone_and_no_network() {
     assert!(contents(&moved.join("runs")) == store, "the store has changed");
 }
 
+/// What a figure of shared runs needs is there already; its section joins those of before.
+#[test]
+fn figures_are_added_to_a_report_and_share_their_runs() {
+    let folder = Folder::new();
+    folder.run("reproduce fig16 --seeds 1 --out out").done();
+    let runs = contents(&folder.path().join("out/runs")).len();
+    let summary = || -> Value {
+        serde_json::from_slice(&fs::read(folder.path().join("out/summary.json")).unwrap()).unwrap()
+    };
+    let figures = |summary: &Value| -> Vec<String> {
+        let all = summary["figures"].as_array().unwrap().iter();
+        all.map(|figure| figure["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(figures(&summary()), ["fig16"]);
+    folder.run("reproduce fig1 --seeds 1 --out out").done();
+    assert!(contents(&folder.path().join("out/runs")).len() > runs);
+    // Figure 2 is made of figure 1's runs, and so is drawn with it.
+    assert_eq!(figures(&summary()), ["fig1", "fig2", "fig16"]);
+    let ids: Vec<String> = summary()["claims"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|claim| claim["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(ids.contains(&"icl.held_out_nll".to_owned()), "{ids:?}");
+    // The generated tables tell of what ran.
+    let table = fs::read_to_string(folder.path().join("out/tables/table3.csv")).unwrap();
+    assert_eq!(table.lines().count(), 1 + 2 + 2 + 2, "{table}");
+    let notation = fs::read_to_string(folder.path().join("out/tables/table1.csv")).unwrap();
+    assert!(notation.contains("A_i → B_i") && notation.contains("y ← x"), "{notation}");
+}
+
+#[test]
+fn a_store_without_a_complete_run_makes_no_page() {
+    let folder = Folder::new();
+    folder.run("run tiny.toml --out out").done();
+    for seed in ["seed-0", "seed-1"] {
+        for run in fs::read_dir(folder.path().join("out/runs/tiny")).unwrap() {
+            fs::remove_file(run.unwrap().path().join(seed).join("COMPLETE")).unwrap();
+        }
+    }
+    let output = folder.run("report out");
+    assert_eq!(output.status, 1, "{}", output.stdout);
+    assert!(output.stderr.contains("no run in out is complete"), "{}", output.stderr);
+    assert!(!folder.path().join("out/index.html").exists());
+}
+
 #[test]
 fn a_report_of_ones_own_runs() {
     let folder = Folder::new();
@@ -149,9 +196,10 @@ fn the_list_names_the_figures_and_writes_nothing() {
     let folder = Folder::new();
     let before = folder.contents();
     let list = folder.run("reproduce --list --seeds 3 --out out").done();
-    for figure in ["fig1  ", "fig2  "] {
-        assert!(list.lines().any(|line| line.starts_with(figure)), "no {figure} in: {list}");
+    let numbered = (1..=16).map(|n| format!("fig{n}  "));
+    for figure in numbered.chain(["head  ".to_owned(), "chain-of-thought  ".to_owned()]) {
+        assert!(list.lines().any(|line| line.starts_with(&figure)), "no {figure} in: {list}");
     }
-    assert!(list.contains("3 seeds") && list.contains("about "), "{list}");
+    assert!(list.contains("2 settings, 6 runs") && list.contains("about "), "{list}");
     assert!(folder.contents() == before);
 }

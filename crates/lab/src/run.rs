@@ -201,7 +201,8 @@ impl<'a, T: Stored> Run<'a, T> {
         if status == Status::Complete {
             self.examine()?;
         }
-        if status != Status::Diverged {
+        let wanted = status == Status::Interrupted || self.experiment.spec.checkpoint.last;
+        if status != Status::Diverged && wanted {
             self.checkpoint()?;
         }
         self.manifest.end = Some(utc_now());

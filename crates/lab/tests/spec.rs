@@ -75,9 +75,13 @@ fn overrides_are_toml_or_else_bare_words() {
 #[test]
 fn the_hash_sees_what_decides_the_numbers_and_nothing_else() {
     let hash = with(&[]).hash();
-    for same in
-        [("name", "other"), ("seeds", "3"), ("checkpoint.every", "7"), ("checkpoint.at", "[1, 2]")]
-    {
+    for same in [
+        ("name", "other"),
+        ("seeds", "3"),
+        ("checkpoint.every", "7"),
+        ("checkpoint.at", "[1, 2]"),
+        ("checkpoint.last", "false"),
+    ] {
         assert_eq!(with(&[same]).hash(), hash, "{same:?}");
     }
     let other = [
@@ -163,8 +167,11 @@ fn hashes_stay_what_they_are() {
             "reversal-quick c51939033f2b0b34",
             "reversal-paper 2b2adbbe99558118",
             "chain-quick d987a1f7826e8f16",
+            "chain-paper 7aa4e865bd4708e7",
             "icl-quick fe6e3d5350387acd",
+            "icl-paper 960acd4d6ebca437",
             "related-quick 828e23670a18dd84",
+            "related-paper e062befbf9fc4e85",
         ]
     );
 }
@@ -233,7 +240,7 @@ fn ready_specs_mention_and_explain_every_key_of_their_kind() {
         let keys = format!(
             "name seeds precision kind {data} seed kind layers heads dim position rotary_fraction dropout tie_head \
              freeze_embeddings optimizer lr weight_decay betas batch_size epochs loss_on init_seed \
-             order_seed every effective_weights every at"
+             order_seed every effective_weights every at last"
         );
         let mentioned: Vec<_> = text
             .lines()

@@ -4,9 +4,13 @@
 use std::path::PathBuf;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, HeadResult, LossCurves, Report, Section,
-    SeedRow, WeightPanel, effective_weights, loss_curves, reversal_finding,
+    Claim, Comparator, EffectiveWeights, Experiment, HeadResult, LossCurves, NamedTable, Report,
+    Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
+    reversal_finding,
 };
+
+#[path = "preview/sections.rs"]
+mod sections;
 
 const SEEDS: usize = 10;
 const EPOCHS: usize = 150;
@@ -30,7 +34,7 @@ impl Noise {
     }
 }
 
-fn report() -> Report {
+pub(crate) fn report() -> Report {
     let uniform = 802f64.ln();
     let curves = [curves("free head", 10.2, 0.014), curves("tied head", 4.9, 0.012)];
     let weights = [weights("free head", 12.2, 0.0), weights("tied head", 8.1, 3.1)];
@@ -86,8 +90,21 @@ fn report() -> Report {
                 experiment("reversal-quick", "free head", &results[0]),
                 experiment("reversal-quick-tied", "tied head", &results[1]),
             ],
+        }]
+        .into_iter()
+        .chain(sections::all())
+        .collect(),
+        tables: vec![NamedTable {
+            name: "hyper-parameters".into(),
+            title: "Hyper-parameters".into(),
+            table: Table {
+                header: ["key", "this_run", "paper"].map(String::from).to_vec(),
+                rows: [["optim.lr", "0.003", "0.01"], ["train.batch", "64", "64"]]
+                    .map(|row| row.map(String::from).to_vec())
+                    .to_vec(),
+            },
+            note: "Made from the specs that ran.".into(),
         }],
-        tables: vec![],
     }
 }
 
@@ -146,15 +163,19 @@ fn weights(variant: &str, seen: f32, unseen: f32) -> EffectiveWeights {
             margin: Some(f64::from(diagonal)),
         }
     };
+    let mut panels = |share: f32| {
+        vec![
+            panel("train_xy", "train, x → y", 140, share * seen, -0.3),
+            panel("train_yx", "train, y → x", 140, share * (seen - 0.3), -0.3),
+            panel("held_out_seen", "held-out, seen direction", 60, share * seen, -0.4),
+            panel("held_out_unseen", "held-out, unseen direction", 60, share * unseen, -2.6),
+        ]
+    };
+    let frame = |i: u64| WeightFrame { epoch: 8 * i, panels: panels(i as f32 / 19.0) };
     EffectiveWeights {
         variant: variant.into(),
-        panels: vec![
-            panel("train_xy", "train, x → y", 140, seen, -0.3),
-            panel("train_yx", "train, y → x", 140, seen - 0.3, -0.3),
-            panel("held_out_seen", "held-out, seen direction", 60, seen, -0.4),
-            panel("held_out_unseen", "held-out, unseen direction", 60, unseen, -2.6),
-        ],
-        frames: vec![],
+        frames: (0..20).map(frame).collect(),
+        panels: panels(1.0),
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("probe", &["every", "effective_weights"]),
-    ("checkpoint", &["every", "at"]),
+    ("checkpoint", &["every", "at", "last"]),
 ];
 
 /// The kinds of data that have a key of `[data]`.

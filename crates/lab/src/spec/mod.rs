@@ -205,6 +205,8 @@ pub struct CheckpointSpec {
     pub every: Option<u64>,
     /// Single steps that are kept too, rising.
     pub at: Vec<u64>,
+    /// Whether the trained model is kept.
+    pub last: bool,
 }
 
 keywords! {

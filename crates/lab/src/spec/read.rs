@@ -54,6 +54,7 @@ pub(crate) fn spec(
         checkpoint: CheckpointSpec {
             every: every(&mut checker, "checkpoint"),
             at: steps(&mut checker),
+            last: checker.boolean("checkpoint", "last", true),
         },
     };
     checker.finish()?;

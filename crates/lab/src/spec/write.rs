@@ -104,6 +104,7 @@ pub(crate) fn lines(spec: &Spec) -> Vec<Line> {
     lines.section = "checkpoint";
     lines.put_some("every", spec.checkpoint.every);
     lines.put("at", format!("{:?}", spec.checkpoint.at));
+    lines.put("last", spec.checkpoint.last.to_string());
     lines.lines
 }
 

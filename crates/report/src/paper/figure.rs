@@ -153,6 +153,11 @@ impl Variant {
         };
         let mut set: Vec<(String, String)> =
             self.set.iter().chain(own).map(|(key, value)| (key.clone(), literal(value))).collect();
+        if scale == Scale::Quick && !self.set.is_empty() {
+            // The models of hundreds of runs would fill a disk; each is made again in seconds.
+            set.push(("checkpoint.every".to_owned(), "0".to_owned()));
+            set.push(("checkpoint.last".to_owned(), "false".to_owned()));
+        }
         set.push(("seeds".to_owned(), seeds.min(most).to_string()));
         let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         Ok(Experiment::new(Spec::parse_with(ready(&name)?, &name, &set)?, &name)?)

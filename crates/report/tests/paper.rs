@@ -1,0 +1,97 @@
+//! The paper as data: every file is whole, and nothing of the paper's list is missing.
+
+use std::collections::{HashMap, HashSet};
+
+use retrodict_report::paper::{DrawingKind, all};
+use retrodict_report::{Scale, experiments, figures};
+
+#[test]
+fn nothing_of_the_papers_list_is_missing() {
+    let names: HashSet<&str> = all().iter().map(|figure| figure.name.as_str()).collect();
+    assert_eq!(names.len(), all().len(), "two figures have one name");
+    for number in 1..=16 {
+        assert!(names.contains(format!("fig{number}").as_str()), "figure {number} is missing");
+    }
+    for ours in ["head", "weight-decay", "chain-of-thought"] {
+        assert!(names.contains(ours), "{ours} is missing");
+    }
+}
+
+#[test]
+fn every_experiment_is_valid_at_both_scales() {
+    for figure in all() {
+        for scale in [Scale::Quick, Scale::Paper] {
+            let experiments = experiments(figure, scale, 10).unwrap();
+            assert!(!experiments.is_empty(), "{} has none at {scale:?} scale", figure.name);
+            let hashes: HashSet<_> = experiments.iter().map(|(_, e)| e.hash).collect();
+            assert_eq!(hashes.len(), experiments.len(), "{}: one setting twice", figure.name);
+        }
+        let size = |scale| {
+            let of = |(_, e): &(_, retrodict_lab::Experiment)| (e.decoder.layers, e.decoder.dim);
+            experiments(figure, scale, 10).unwrap().iter().map(of).collect::<Vec<_>>()
+        };
+        if figure.name == "fig12" {
+            for wanted in [(1, 20), (24, 20), (1, 768)] {
+                assert!(size(Scale::Quick).contains(&wanted), "{wanted:?} at quick scale");
+            }
+            assert!(size(Scale::Paper).contains(&(24, 768)));
+        }
+    }
+}
+
+#[test]
+fn drawings_and_claims_speak_of_variants_that_are_there() {
+    let mut ids = HashSet::new();
+    let mut drawings = HashSet::new();
+    for figure in all() {
+        let known: HashSet<&str> = figure.variants.iter().map(|v| v.id.as_str()).collect();
+        assert_eq!(known.len(), figure.variants.len(), "{}: one id twice", figure.name);
+        let wanted = figure.drawings.iter().map(|drawing| &drawing.variants);
+        for id in wanted.chain(figure.claims.iter().map(|c| &c.variants)).flatten().flatten() {
+            assert!(known.contains(id.as_str()), "{}: there is no variant `{id}`", figure.name);
+        }
+        for claim in &figure.claims {
+            assert!(ids.insert(&claim.id), "two claims are called {}", claim.id);
+            assert!(claim.id.contains('.'), "{} has no experiment before a dot", claim.id);
+        }
+        for drawing in &figure.drawings {
+            let name = drawing.name.as_ref().unwrap_or(&figure.name);
+            assert!(drawings.insert(name), "two drawings are called {name}");
+            assert_eq!(drawing.kind == DrawingKind::Accuracies, !drawing.ways.is_empty());
+        }
+        assert!(!figure.see.is_empty() && figure.see.ends_with('.'), "{}", figure.name);
+    }
+    for id in ["train_nll", "held_out_nll", "held_out_top1", "asymmetry"] {
+        assert!(ids.contains(&format!("reversal.{id}")), "scripts rely on reversal.{id}");
+    }
+}
+
+/// Two cores reach some 200 GFLOP/s in the smallest models; ten minutes are promised.
+#[test]
+fn all_at_quick_scale_is_the_work_of_ten_minutes() {
+    let mut flops = HashMap::new();
+    for figure in all() {
+        for (_, experiment) in experiments(figure, Scale::Quick, 10).unwrap() {
+            let sentences = experiment.dataset(0).unwrap().train.len();
+            let steps = sentences.div_ceil(experiment.batch_size(sentences)) as u64
+                * experiment.spec.train.epochs;
+            let seeds = experiment.spec.seeds.len() as u64;
+            flops.insert(experiment.hash.to_string(), steps * seeds * experiment.step_flops());
+        }
+    }
+    let seconds = flops.values().sum::<u64>() as f64 / 200e9;
+    assert!(seconds < 600.0, "{seconds} s");
+}
+
+#[test]
+fn a_figure_is_asked_for_by_its_name() {
+    let wanted = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        figures(&names).map(|found| found.iter().map(|f| f.name.as_str()).collect::<Vec<_>>())
+    };
+    assert_eq!(wanted(&["fig2", "fig1"]).unwrap(), ["fig1", "fig2"]);
+    assert_eq!(wanted(&[]).unwrap().len(), all().len());
+    assert_eq!(wanted(&["all", "fig1"]).unwrap().len(), all().len());
+    let unknown = wanted(&["fig21"]).unwrap_err().to_string();
+    assert!(unknown.starts_with("there is no figure `fig21`; did you mean `fig"), "{unknown}");
+}
