@@ -159,7 +159,7 @@ fn names_and_options_that_do_not_exist() {
         ("spec reversal-quik", "did you mean `reversal-quick`?"),
         ("spec", "<NAME>"),
         ("spec momentum", "there are reversal-quick, reversal-paper"),
-        ("reproduce fig91", "there is no figure `fig9`"),
+        ("reproduce fig91", "there is no figure `fig91`; did you mean `fig1`?"),
         ("reproduce all figure", "there is no figure `figure`"),
         ("reproduce --scale huge", "[possible values: quick, paper]"),
         ("reproduce --seeds 0", "--seeds"),
@@ -190,7 +190,7 @@ fn an_output_folder_that_cannot_be_written() {
         let refused = |out: &str, says: &[&str]| {
             refused(&folder, &format!("{command} --out {out}"), FAILED, says);
         };
-        refused("taken", &["taken is a file; --out must be a folder"]);
+        refused("taken", &["taken is a file; the store must be in a folder"]);
         refused("taken/below", &["cannot create taken/below/runs:"]);
         refused("out", &["cannot create out/runs:"]);
         // Not even root can make a folder there.

@@ -54,7 +54,8 @@ fn an_impossible_size_is_refused_by_its_option_with_what_would_fit() {
         ("icl --train-fraction 0.01", "--train-fraction is 0.01, but must be at least 0.1:"),
         ("related --vocab-size 602", "--vocab-size is 602, but must be at least 603:"),
         ("related --tokens 100 --held-out 0", "--train is 200, but must be at most 100:"),
-        ("related --train 560", "--held-out is 50, but must be at most 40:"),
+        ("related --train 560", "--train is 560, but must be at most 550:"),
+        ("related --tokens 100", "--train is 200, but must be at most 50:"),
     ] {
         let output = folder.run(&format!("data {arguments}"));
         assert_eq!(output.status, 2, "data {arguments}: {output:?}");

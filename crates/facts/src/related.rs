@@ -50,9 +50,14 @@ impl RelatedConfig {
             format!("{tokens} variable tokens and the {FIXED} of A, B and C are drawn from it"),
         )?;
         let reason = format!("every triple takes one of the {tokens} variable tokens");
-        at_most("train", train, tokens, reason)?;
-        let reason = format!("train = {train} triples leave no more of the {tokens} tokens");
-        at_most("held_out", held_out, tokens - train, reason)?;
+        at_most("held_out", held_out, tokens, reason)?;
+        let reason = match held_out {
+            0 => format!("every triple takes one of the {tokens} variable tokens"),
+            n => {
+                format!("every triple takes one of the {tokens} variable tokens, held-out ones {n}")
+            }
+        };
+        at_most("train", train, tokens - held_out, reason)?;
         if held_out == 0 {
             at_least("train", train, 1, "with held_out = 0 there is nothing else to train on")?;
         }

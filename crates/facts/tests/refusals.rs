@@ -121,8 +121,11 @@ fn related_chains_of_impossible_size() {
     );
     assert_eq!(refused(config(602, 600, 200, 50).generate(0)), ("vocab_size", 602, 603));
     assert_eq!(config(603, 600, 200, 50).validate(), Ok(()));
-    assert_eq!(refused(config(800, 600, 601, 50).generate(0)), ("train", 601, 600));
-    assert_eq!(refused(config(800, 600, 200, 401).generate(0)), ("held_out", 401, 400));
-    assert_eq!(refused(config(800, 600, 600, usize::MAX).generate(0)), ("held_out", usize::MAX, 0));
+    assert_eq!(refused(config(800, 600, 601, 50).generate(0)), ("train", 601, 550));
+    assert_eq!(refused(config(800, 600, 200, 401).generate(0)), ("train", 200, 199));
+    assert_eq!(
+        refused(config(800, 600, 600, usize::MAX).generate(0)),
+        ("held_out", usize::MAX, 600)
+    );
     assert_eq!(refused(config(800, 600, 0, 0).generate(0)), ("train", 0, 1));
 }

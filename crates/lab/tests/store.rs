@@ -122,7 +122,7 @@ fn an_output_folder_that_cannot_be_one_is_refused() {
     assert_eq!(
         error,
         format!(
-            "{} is a file; --out must be a folder, or a path where one can be made",
+            "{} is a file; the store must be in a folder, or a path where one can be made",
             file.display()
         )
     );

@@ -22,7 +22,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The output folder is a file.
-    #[error("{} is a file; --out must be a folder, or a path where one can be made", path.display())]
+    #[error("{} is a file; the store must be in a folder, or a path where one can be made", path.display())]
     NotAFolder {
         /// The output folder, as the user named it.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A file that is not what was written.
-    #[error("{} is damaged: {what}", path.display())]
+    #[error("{} is damaged: {what}{}", path.display(), way_out(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -94,4 +94,14 @@ impl StoreError {
 
 fn going_on_from(step: Option<u64>) -> String {
     step.map_or_else(|| "the start".to_owned(), |step| format!("step-{step}"))
+}
+
+/// What to do about a file of a run.
+fn way_out(path: &Path) -> String {
+    let is_run = |folder: &&Path| {
+        folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-"))
+    };
+    path.ancestors().find(is_run).map_or_else(String::new, |run| {
+        format!("; delete the folder {} to train that run again", run.display())
+    })
 }

@@ -68,7 +68,8 @@ fn embeddings() -> Figure {
     let mut noise = Noise(77);
     let variants = ["1 × 20", "1 × 768", "24 × 20", "24 × 768"].map(|variant| {
         let spread = if variant.ends_with("20") { 0.4 } else { 0.08 };
-        let mut value = |i: usize| if i % 101 == 0 { 1.0 } else { spread * noise.next() as f32 };
+        let mut value =
+            |i: usize| if i.is_multiple_of(101) { 1.0 } else { spread * noise.next() as f32 };
         Cosines {
             variant: variant.into(),
             size: 100,

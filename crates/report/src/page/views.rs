@@ -47,7 +47,8 @@ struct SectionView<'a> {
 
 #[derive(Serialize)]
 struct FigureView<'a> {
-    number: usize,
+    /// The number that it has in the paper, as its name says it; empty where it has none.
+    number: &'a str,
     title: &'a str,
     caption: &'a str,
     blocks: Vec<Value>,
@@ -109,9 +110,9 @@ impl<'a> Page<'a> {
             "" => String::new(),
             commit => format!(" ({commit})"),
         };
-        let mut numbered = (1..).zip(thumbnails);
+        let mut thumbnails = thumbnails.iter();
         let sections: Vec<SectionView<'a>> =
-            report.sections.iter().map(|s| SectionView::of(s, &mut numbered)).collect();
+            report.sections.iter().map(|s| SectionView::of(s, &mut thumbnails)).collect();
         Self {
             title: &report.title,
             style: Value::from_safe_string(style()),
@@ -131,22 +132,22 @@ impl<'a> Page<'a> {
 }
 
 impl<'a> SectionView<'a> {
-    fn of(section: &'a Section, numbered: &mut impl Iterator<Item = (usize, &'a Vec<u8>)>) -> Self {
+    fn of(section: &'a Section, thumbnails: &mut impl Iterator<Item = &'a Vec<u8>>) -> Self {
         let mut measures: Vec<&str> = Vec::new();
         for measure in section.experiments.iter().flat_map(|e| &e.measures) {
             if !measures.contains(&measure.as_str()) {
                 measures.push(measure);
             }
         }
-        // In this order: a figure that is left takes no number with it.
-        let figures = section.figures.iter().zip(numbered);
+        // In this order: a figure that is left takes no thumbnail with it.
+        let figures = section.figures.iter().zip(thumbnails);
         Self {
             name: &section.name,
             heading: &section.heading,
             source: &section.source,
             see: &section.see,
             finding: &section.finding,
-            figures: figures.map(|(f, (number, png))| FigureView::of(f, number, png)).collect(),
+            figures: figures.map(|(f, png)| FigureView::of(f, png)).collect(),
             claims: section.claims.iter().map(ClaimView::of).collect(),
             held: section.claims.iter().filter(|claim| claim.holds).count(),
             experiments: section
@@ -160,10 +161,10 @@ impl<'a> SectionView<'a> {
 }
 
 impl<'a> FigureView<'a> {
-    fn of(figure: &'a Figure, number: usize, thumbnail: &[u8]) -> Self {
+    fn of(figure: &'a Figure, thumbnail: &[u8]) -> Self {
         let frames: Vec<String> = figure.frames().iter().map(u64::to_string).collect();
         Self {
-            number,
+            number: number_in_paper(&figure.name),
             title: &figure.title,
             caption: &figure.caption,
             blocks: figure.inline_blocks().map(Value::from_safe_string).collect(),
@@ -175,6 +176,13 @@ impl<'a> FigureView<'a> {
             files: files_of(figure),
         }
     }
+}
+
+/// `14` of `fig14-heads`.
+fn number_in_paper(name: &str) -> &str {
+    let rest = name.strip_prefix("fig").unwrap_or_default();
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    &rest[..end]
 }
 
 impl<'a> ClaimView<'a> {

@@ -56,6 +56,11 @@ pub struct Variant {
     /// Keys that are set at paper scale.
     #[serde(default)]
     pub paper: Table,
+    /// Whether quick scale keeps its models, and its effective weights on the way, as it does of
+    /// the ready specs themselves. Those of hundreds of runs would fill a disk, and are made again
+    /// in seconds.
+    #[serde(default)]
+    pub kept: bool,
     /// The most seeds that quick scale spends on it.
     pub quick_seeds: Option<usize>,
 }
@@ -153,10 +158,11 @@ impl Variant {
         };
         let mut set: Vec<(String, String)> =
             self.set.iter().chain(own).map(|(key, value)| (key.clone(), literal(value))).collect();
-        if scale == Scale::Quick && !self.set.is_empty() {
-            // The models of hundreds of runs would fill a disk; each is made again in seconds.
-            set.push(("checkpoint.every".to_owned(), "0".to_owned()));
-            set.push(("checkpoint.last".to_owned(), "false".to_owned()));
+        let kept = self.kept || self.set.is_empty();
+        if scale == Scale::Quick && !kept {
+            let keys =
+                [("checkpoint.every", "0"), ("checkpoint.last", "false"), ("probe.every", "0")];
+            set.extend(keys.map(|(key, value)| (key.to_owned(), value.to_owned())));
         }
         set.push(("seeds".to_owned(), seeds.min(most).to_string()));
         let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
