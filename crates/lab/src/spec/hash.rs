@@ -10,7 +10,7 @@ use super::{Spec, write};
 /// A spec's hash, shown and written as 16 hexadecimal digits.
 ///
 /// Keys of later versions keep the hash of older specs: where one has the value
-/// that was implied before ([`write::Line::implied`]), it is left out.
+/// that was implied before (`write::Line::implied`), it is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpecHash(pub u64);
 
