@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use retrodict_lab::{Isa, Resources};
 
+use crate::commands::TheoryArgs;
+
 /// A laboratory for the training dynamics behind the reversal curse.
 ///
 /// A model trained on "A → B" does not come to know "B ← A". retrodict trains small models from
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     /// Print the sentences of a data set, one JSON object a line.
     #[command(after_help = "Example:\n  retrodict data reversal --vocab-size 80 --entity-length 2")]
     Data(DataArgs),
+    /// Simulate the paper's models of theory, and hold them against its theorems.
+    Theory(TheoryArgs),
     /// Time the training step of a spec.
     #[command(
         after_help = "Example:\n  retrodict bench --set model.dim=768 --set model.heads=12 --json"

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run(&args),
         Command::Spec(args) => commands::spec(&args),
         Command::Data(args) => commands::data(&args),
+        Command::Theory(args) => commands::theory(&args),
         Command::Bench(args) => commands::bench(&args),
         Command::Report(args) => commands::report(&args),
     };

@@ -6,6 +6,7 @@ mod report;
 mod reproduce;
 mod run;
 mod spec;
+mod theory;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub(crate) use report::report;
 pub(crate) use reproduce::reproduce;
 pub(crate) use run::run;
 pub(crate) use spec::spec;
+pub(crate) use theory::{TheoryArgs, theory};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]

@@ -1,0 +1,27 @@
+//! `retrodict theory MODEL`: the paper's two models of theory, simulated and held against their
+//! theorems.
+
+mod bilinear;
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct TheoryArgs {
+    #[command(subcommand)]
+    model: Model,
+}
+
+#[derive(Debug, Subcommand)]
+enum Model {
+    /// The bilinear model: theorems 1 and 2.
+    #[command(after_help = bilinear::EXAMPLE)]
+    Bilinear(bilinear::BilinearArgs),
+}
+
+pub(crate) fn theory(args: &TheoryArgs) -> Result<(), Failure> {
+    match &args.model {
+        Model::Bilinear(args) => bilinear::bilinear(args),
+    }
+}
