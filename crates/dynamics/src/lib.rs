@@ -8,6 +8,7 @@ mod asymmetry;
 mod cosines;
 mod effective_weights;
 mod intransitivity;
+pub mod theory;
 mod weight_matrix;
 
 pub use answers::{Answers, answers};

@@ -26,6 +26,8 @@ pub enum Purpose {
     Dropout = 2,
     /// The order of the sentences in an epoch; the stream is the epoch.
     Order = 3,
+    /// Which facts are held out; the stream is the choice.
+    HeldOut = 4,
 }
 
 #[inline(always)]

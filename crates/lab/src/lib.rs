@@ -17,6 +17,7 @@ pub mod spec;
 pub mod stats;
 pub mod store;
 pub mod suggest;
+pub mod theory;
 
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};

@@ -1,0 +1,1 @@
+//! The bilinear model (paper, section 3).

@@ -1,0 +1,4 @@
+//! What the paper proves of its two models of theory: closed forms and bounds, as arithmetic on
+//! numbers that were measured. One file a model.
+
+pub mod bilinear;

@@ -1,0 +1,38 @@
+//! The paper's two models of theory, simulated and held against their theorems. One file a model.
+
+pub mod bilinear;
+
+use serde::{Deserialize, Serialize};
+
+/// A theorem's bound beside what was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Theorem {
+    /// Such as `theorem-1`.
+    pub id: String,
+    /// What is bounded, in words.
+    pub claim: String,
+    /// How the measured value has to stand to the bound: `<=` or `>=`.
+    pub comparator: String,
+    /// What the theorem promises.
+    pub bound: f64,
+    /// What came out; `None` where there is nothing to measure.
+    pub measured: Option<f64>,
+    /// Whether the promise was kept; `None` where nothing was measured.
+    pub holds: Option<bool>,
+}
+
+impl Theorem {
+    /// "At most `bound`."
+    pub fn at_most(id: &str, claim: &str, bound: f64, measured: Option<f64>) -> Theorem {
+        let holds = measured.map(|measured| measured <= bound);
+        let (id, claim, comparator) = (id.to_owned(), claim.to_owned(), "<=".to_owned());
+        Theorem { id, claim, comparator, bound, measured, holds }
+    }
+
+    /// "At least `bound`."
+    pub fn at_least(id: &str, claim: &str, bound: f64, measured: Option<f64>) -> Theorem {
+        let holds = measured.map(|measured| measured >= bound);
+        let (id, claim, comparator) = (id.to_owned(), claim.to_owned(), ">=".to_owned());
+        Theorem { id, claim, comparator, bound, measured, holds }
+    }
+}
