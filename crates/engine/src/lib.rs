@@ -53,6 +53,7 @@ mod plan;
 mod profile;
 mod program;
 mod random;
+pub mod rows;
 mod scalar;
 mod team;
 mod vector;

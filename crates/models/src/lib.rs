@@ -1,6 +1,7 @@
 //! The models, as compositions of the engine's operations, and how they are trained on sentences.
 
 mod decoder;
+pub mod one_layer;
 mod trainer;
 
 pub use decoder::{Decoder, ModelError, PositionEncoding, TOKEN_EMBEDDINGS};
