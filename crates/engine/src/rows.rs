@@ -80,7 +80,9 @@ mod tests {
 
     #[test]
     fn rows_of_any_length_agree_with_plain_sums() {
-        for (isa, length) in Isa::available().into_iter().flat_map(|isa| [1, 15, 16, 37].map(|n| (isa, n))) {
+        for (isa, length) in
+            Isa::available().into_iter().flat_map(|isa| [1, 15, 16, 37].map(|n| (isa, n)))
+        {
             let left: Vec<f64> = (0..length).map(|i| f64::from(i * 7 % 11) - 5.0).collect();
             let right: Vec<f64> = (0..length).map(|i| f64::from(i * 5 % 13) - 6.0).collect();
             let (mut mixed, mut highest) = (vec![0.0; left.len()], f64::NAN);

@@ -2,3 +2,4 @@
 //! numbers that were measured. One file a model.
 
 pub mod bilinear;
+pub mod one_layer;

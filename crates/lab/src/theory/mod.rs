@@ -1,6 +1,8 @@
 //! The paper's two models of theory, simulated and held against their theorems. One file a model.
 
 pub mod bilinear;
+pub mod one_layer;
+mod stored;
 
 use serde::{Deserialize, Serialize};
 

@@ -135,7 +135,7 @@ impl State<f64> for Weights {
         let mut largest = 0.0;
         for error in &error.values {
             // Not `max`, which passes over what is no number.
-            if !(error.abs() <= largest) {
+            if error.abs() > largest || error.is_nan() {
                 largest = error.abs();
             }
         }

@@ -276,7 +276,8 @@ impl DecoderRow<'_> {
             Columns::All(_) => set.tokens.iter().map(|&token| self.weight(token)).sum(),
             Columns::Shared(own, _) => {
                 let inside = own.iter().zip(self.values).filter(|(token, _)| set.has(**token));
-                let (sum, count) = inside.fold((0.0, 0), |(sum, n), (_, value)| (sum + value, n + 1));
+                let (sum, count) =
+                    inside.fold((0.0, 0), |(sum, n), (_, value)| (sum + value, n + 1));
                 let others = set.len() - count;
                 if others == 0 { sum } else { sum + others as f64 * self.values[own.len()] }
             }
