@@ -2,6 +2,7 @@
 //! theorems.
 
 mod bilinear;
+mod one_layer;
 
 use clap::{Args, Subcommand};
 
@@ -18,10 +19,14 @@ enum Model {
     /// The bilinear model: theorems 1 and 2.
     #[command(after_help = bilinear::EXAMPLE)]
     Bilinear(bilinear::BilinearArgs),
+    /// The one-layer transformer: theorems 3 and 4.
+    #[command(after_help = one_layer::EXAMPLE)]
+    OneLayer(one_layer::OneLayerArgs),
 }
 
 pub(crate) fn theory(args: &TheoryArgs) -> Result<(), Failure> {
     match &args.model {
         Model::Bilinear(args) => bilinear::bilinear(args),
+        Model::OneLayer(args) => one_layer::one_layer(args),
     }
 }

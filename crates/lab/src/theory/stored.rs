@@ -1,0 +1,61 @@
+//! Results of simulations below an output folder, `theory/<model>/<name>.json`: whole files only,
+//! each with the version that wrote it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::name::check_name;
+use crate::store::{StoreError, atomic};
+
+#[derive(Serialize, Deserialize)]
+struct Stored<R> {
+    version: String,
+    result: R,
+}
+
+/// Writes a result; whoever reads sees the old file or the new one.
+pub(super) fn write<R: Serialize>(
+    out: &Path,
+    model: &str,
+    name: &str,
+    result: &R,
+) -> Result<(), StoreError> {
+    let path = path(out, model, name)?;
+    let stored = Stored { version: crate::VERSION.to_owned(), result };
+    let mut text =
+        serde_json::to_vec_pretty(&stored).map_err(|error| StoreError::unwritable(&path, error))?;
+    text.push(b'\n');
+    let folder = out.join("theory").join(model);
+    fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+    atomic::write(&path, &text)
+}
+
+/// Reads a result; `None` where there is no such file, or another version has written it.
+pub(super) fn read<R: DeserializeOwned>(
+    out: &Path,
+    model: &str,
+    name: &str,
+) -> Result<Option<R>, StoreError> {
+    let path = path(out, model, name)?;
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("read", &path)(error)),
+    };
+    let damaged = |error| StoreError::damaged(&path, error);
+    // Another version may have had other fields.
+    let stored: Stored<serde_json::Value> = serde_json::from_slice(&text).map_err(damaged)?;
+    if stored.version != crate::VERSION {
+        return Ok(None);
+    }
+    serde_json::from_value(stored.result).map(Some).map_err(damaged)
+}
+
+fn path(out: &Path, model: &str, name: &str) -> Result<PathBuf, StoreError> {
+    check_name(name)?;
+    Ok(out.join("theory").join(model).join(format!("{name}.json")))
+}
