@@ -57,7 +57,9 @@ fn theorem_4_holds_on_held_out_chains_while_shared_rows_tend_to_a_half() {
         let last = result.series.last().unwrap();
         assert!(last.judged_probability_min.unwrap() > 0.9);
         assert!(last.held_out_probability_max.unwrap() < 0.1 / 202.0);
-        assert!((last.train_probability_min - 0.5).abs() < 0.1, "{last:?}");
+        // SGD leaves p = ½ by √η/4 (one standard deviation), and this is the lowest of 70.
+        let wander = if dynamics == Dynamics::Sgd { 4.0 * 0.1_f64.sqrt() / 4.0 } else { 0.03 };
+        assert!((0.0..wander).contains(&(0.5 - last.train_probability_min)), "{last:?}");
         assert_eq!(last.intransitivity, Some(1.0));
     }
 }

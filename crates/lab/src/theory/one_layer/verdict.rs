@@ -201,7 +201,7 @@ fn changes(
     if config.context == Context::Contextual && config.data == Data::Chain {
         changes.push(format!(
             "A → B and A ⇝ C of a trained chain share a row of Y, since A alone is attended to: \
-             each tends to ½ (the smallest p of a training sentence ends at {:.3}), and the theorem \
+             each tends to ½, about which SGD wanders by √η_Y/4 (the smallest p of a training sentence ends at {:.3}), and the theorem \
              is checked on held-out chains",
             last.train_probability_min,
         ));
