@@ -14,33 +14,37 @@ for_every_isa! {
         left_weight: T, left: &[T], right_weight: T, right: &[T], out: &mut [T], highest: &mut T,
     ) {
         assert!(left.len() == out.len() && right.len() == out.len(), "rows of one length");
-        for ((out, &left), &right) in out.iter_mut().zip(left).zip(right) {
-            *out = left.fused::<FUSED>(left_weight, right * right_weight);
-        }
-        let (chunks, rest) = out.as_chunks::<LANES>();
-        let mut lanes = chunks.first().copied().unwrap_or([out[0]; LANES]);
-        for chunk in chunks {
-            for (lane, &value) in lanes.iter_mut().zip(chunk) {
-                *lane = lane.larger(value);
+        // One pass: far rows are read once, and what is written is still in registers.
+        let (outs, out_rest) = out.as_chunks_mut::<LANES>();
+        let ((lefts, left_rest), (rights, right_rest)) =
+            (left.as_chunks::<LANES>(), right.as_chunks::<LANES>());
+        let mut lanes = [T::from_f64(f64::NEG_INFINITY); LANES];
+        for ((out, left), right) in outs.iter_mut().zip(lefts).zip(rights) {
+            for lane in 0..LANES {
+                out[lane] = left[lane].fused::<FUSED>(left_weight, right[lane] * right_weight);
+                lanes[lane] = lanes[lane].larger(out[lane]);
             }
         }
-        *highest = lanes.iter().chain(rest).fold(lanes[0], |highest, &value| highest.larger(value));
+        for ((out, &left), &right) in out_rest.iter_mut().zip(left_rest).zip(right_rest) {
+            *out = left.fused::<FUSED>(left_weight, right * right_weight);
+        }
+        let all = lanes.iter().chain(&*out_rest);
+        *highest = all.fold(lanes[0], |highest, &value| highest.larger(value));
     }
 
     /// `values = exp(values − shift)`, and their sum. As [`Scalar::exp`](crate::Scalar::exp), it
     /// saturates.
     pub fn exponentials<T>(shift: T, values: &mut [T], sum: &mut T) {
-        for value in values.iter_mut() {
-            *value = (*value - shift).exp::<FUSED>();
-        }
-        let (chunks, rest) = values.as_chunks::<LANES>();
+        let (chunks, rest) = values.as_chunks_mut::<LANES>();
         let mut lanes = [T::ZERO; LANES];
         for chunk in chunks {
-            for (lane, &value) in lanes.iter_mut().zip(chunk) {
-                *lane += value;
+            for (lane, value) in lanes.iter_mut().zip(chunk) {
+                *value = (*value - shift).exp::<FUSED>();
+                *lane += *value;
             }
         }
-        *sum = lanes.iter().chain(rest).copied().sum();
+        rest.iter_mut().for_each(|value| *value = (*value - shift).exp::<FUSED>());
+        *sum = lanes.iter().chain(&*rest).copied().sum();
     }
 
     /// The inner product of two rows.

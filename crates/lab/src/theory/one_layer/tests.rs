@@ -73,6 +73,11 @@ fn a_broken_assumption_is_told() {
     let random = run(|config| config.init = 1.0);
     told(&random, "zero-init", "random initial weights");
     assert_eq!(theorem(&random, "theorem-3").holds, Some(false), "chance is no longer uniform");
+    assert_eq!(
+        theorem(&random, "theorem-3-trained").holds,
+        None,
+        "the bound is for rows from zero"
+    );
 
     let attentive = run(|config| {
         config.context = Context::All;

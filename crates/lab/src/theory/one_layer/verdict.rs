@@ -58,7 +58,7 @@ pub(super) fn verdict(
         vocab,
         training_sentences: observed.train.len(),
         held_out_sentences: observed.held_out.len(),
-        theorems: theorems(config.data, vocab, &series, rate),
+        theorems: theorems(config, vocab, &series, rate),
         changes: changes(config, vocab, &assumptions, &series),
         series,
         rate,
@@ -86,9 +86,14 @@ fn rate(vocab: usize, series: &[Point]) -> Option<Rate> {
     })
 }
 
-fn theorems(data: Data, vocab: usize, series: &[Point], rate: Option<Rate>) -> Vec<Theorem> {
+fn theorems(
+    config: &OneLayerConfig,
+    vocab: usize,
+    series: &[Point],
+    rate: Option<Rate>,
+) -> Vec<Theorem> {
     let largest = |of: fn(&Point) -> Option<f64>| series.iter().filter_map(of).reduce(f64::max);
-    let (id, held_out, trained) = match data {
+    let (id, held_out, trained) = match config.data {
         Data::Reversal => ("theorem-3", "a held-out reversed sentence", "a training sentence"),
         Data::Chain => ("theorem-4", "a held-out A ⇝ C", "a link of a held-out chain"),
     };
@@ -101,7 +106,9 @@ fn theorems(data: Data, vocab: usize, series: &[Point], rate: Option<Rate>) -> V
         "largest quotient at any logged step: 1 − p of {trained} over that of gradient flow after \
          as long a training of its own"
     );
-    let over_flow = largest(|point| point.complement_over_flow_max);
+    // The bound is derived for rows that are trained alone, from zero.
+    let bounded = config.context == Context::Contextual && config.init == 0.0;
+    let over_flow = largest(|point| point.complement_over_flow_max).filter(|_| bounded);
     let bound = Theorem::at_most(&format!("{id}-trained"), &claim, 1.0, over_flow);
     let trained_bound = within(bound, INTEGRATION);
 
@@ -184,18 +191,20 @@ fn changes(
             number(first.held_out_probability_max),
             number(last.held_out_probability_max),
             1.0 / vocab as f64,
-            number(series.iter().filter_map(|p| p.complement_over_flow_max).reduce(f64::max)),
+            number(over_flow),
         ));
     }
     if config.context == Context::All {
         changes.push(format!(
             "the relation token is attended to as well, and its row of Y is shared by all sentences \
              of one relation: attention on the source goes from {:.3} to {:.3} on average, the \
-             smallest p of a training sentence ends at {:.3e}, the largest of a held-out one at {}",
+             smallest p of a training sentence ends at {:.3e}, the largest of a held-out one at {}; \
+             1 − p is up to {} times that of the flow of a row of its own",
             first.attention_on_source,
             last.attention_on_source,
             last.train_probability_min,
             number(last.held_out_probability_max),
+            number(over_flow),
         ));
     }
     if config.context == Context::Contextual && config.data == Data::Chain {
