@@ -8,7 +8,7 @@ use serde_json::Value;
 fn json(arguments: &str) -> Value {
     let output = Folder::new().run(&format!("theory one-layer --json {arguments}"));
     assert_eq!(output.status, 0, "{output:?}");
-    serde_json::from_str(&output.stdout).unwrap()
+    serde_json::from_str(&output.stdout).expect("JSON on standard output")
 }
 
 #[test]

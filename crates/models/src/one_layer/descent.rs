@@ -100,7 +100,7 @@ impl Order {
             self.block = (index, self.stream.words(index));
         }
         let [a, b, c, d] = self.block.1;
-        let (high, low) = if step % 2 == 0 { (a, b) } else { (c, d) };
+        let (high, low) = if step.is_multiple_of(2) { (a, b) } else { (c, d) };
         let bits = u64::from(high) << 32 | u64::from(low);
         ((u128::from(bits) * self.sentences) >> 64) as usize
     }

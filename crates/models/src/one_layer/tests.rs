@@ -139,7 +139,7 @@ fn instance(number: u32, dynamics: Dynamics) -> Instance {
     train.extend_from_within(..1);
     let config = OneLayerConfig {
         vocab,
-        context: if number % 2 == 0 { Contextual } else { All },
+        context: if number.is_multiple_of(2) { Contextual } else { All },
         dynamics,
         lr_decoder: 0.3,
         lr_attention: [0.0, 0.2][draw(1001, 2)],

@@ -190,6 +190,6 @@ fn sample(series: &[Point]) -> impl Iterator<Item = &Point> {
     series
         .iter()
         .enumerate()
-        .filter(move |(at, _)| (last - at) % every == 0 || *at == 0)
+        .filter(move |(at, _)| (last - at).is_multiple_of(every) || *at == 0)
         .map(|p| p.1)
 }

@@ -182,6 +182,8 @@ fn changes(
     let broken = |id: &str| assumptions.iter().any(|a| a.id == id && !a.kept);
     let number =
         |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.3e}"));
+    let over_flow =
+        series.iter().filter_map(|point| point.complement_over_flow_max).reduce(f64::max);
     let mut changes = Vec::new();
     if broken("zero-init") {
         changes.push(format!(
