@@ -1,5 +1,6 @@
 //! The models, as compositions of the engine's operations, and how they are trained on sentences.
 
+pub mod bilinear;
 mod decoder;
 pub mod one_layer;
 mod trainer;

@@ -1,7 +1,9 @@
 //! `retrodict theory MODEL`: the paper's two models of theory, simulated and held against their
 //! theorems.
 
+mod bilinear;
 mod one_layer;
+mod table;
 
 use clap::{Args, Subcommand};
 
@@ -15,6 +17,9 @@ pub(crate) struct TheoryArgs {
 
 #[derive(Debug, Subcommand)]
 enum Model {
+    /// The bilinear model: theorems 1 and 2.
+    #[command(after_help = bilinear::EXAMPLE)]
+    Bilinear(bilinear::BilinearArgs),
     /// The one-layer transformer: theorems 3 and 4.
     #[command(after_help = one_layer::EXAMPLE)]
     OneLayer(one_layer::OneLayerArgs),
@@ -22,6 +27,7 @@ enum Model {
 
 pub(crate) fn theory(args: &TheoryArgs) -> Result<(), Failure> {
     match &args.model {
+        Model::Bilinear(args) => bilinear::bilinear(args),
         Model::OneLayer(args) => one_layer::one_layer(args),
     }
 }

@@ -3,17 +3,13 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
-use retrodict_lab::theory::one_layer::{
-    self as lab, OneLayerConfig, OneLayerResult, Point, SimulationError,
-};
+use retrodict_lab::theory::one_layer::{self as lab, OneLayerConfig, OneLayerResult};
 
+use super::table::{failure, sample, verdicts};
 use crate::commands::{Failure, print};
 
 pub(super) const EXAMPLE: &str =
     "Example:\n  retrodict theory one-layer --data chain --vocab-size 10000 --steps 2000000";
-
-/// Lines of the table.
-const LINES: usize = 16;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Data {
@@ -101,21 +97,13 @@ pub(super) fn one_layer(args: &OneLayerArgs) -> Result<(), Failure> {
         steps: args.steps,
         seed: args.seed,
     };
-    let result = lab::simulate(&config).map_err(failure)?;
+    let result = lab::simulate(&config)
+        .map_err(|error| failure(error.to_string(), error.key(), error.is_refusal()))?;
     if args.json {
         let text = serde_json::to_string(&result).map_err(Failure::failed)?;
         return print(&format!("{text}\n"));
     }
     print(&table(&result))
-}
-
-/// The library names keys; here they are options.
-fn failure(error: SimulationError) -> Failure {
-    let message = match error.key() {
-        Some(key) => error.to_string().replacen(key, &format!("--{}", key.replace('_', "-")), 1),
-        None => error.to_string(),
-    };
-    if error.is_refusal() { Failure::Usage(message) } else { Failure::Failed(message) }
 }
 
 fn table(result: &OneLayerResult) -> String {
@@ -157,22 +145,7 @@ fn table(result: &OneLayerResult) -> String {
         );
     }
     text.push('\n');
-    for theorem in &result.theorems {
-        let verdict = match theorem.holds {
-            Some(true) => "holds",
-            Some(false) => "does not hold",
-            None => "nothing to measure",
-        };
-        let _ = writeln!(
-            text,
-            "{}: {verdict}: {} {} {:.6e}\n    {}",
-            theorem.id,
-            small(theorem.measured),
-            theorem.comparator,
-            theorem.bound,
-            theorem.claim
-        );
-    }
+    text += &verdicts(&result.theorems);
     for assumption in result.assumptions.iter().filter(|assumption| !assumption.kept) {
         let (assumed, simulated) = (&assumption.assumed, &assumption.simulated);
         let _ = writeln!(text, "not as the theorems assume: {assumed}; here {simulated}");
@@ -181,15 +154,4 @@ fn table(result: &OneLayerResult) -> String {
         let _ = writeln!(text, "what changes: {change}");
     }
     text
-}
-
-/// The first and the last point, and some between.
-fn sample(series: &[Point]) -> impl Iterator<Item = &Point> {
-    let last = series.len().saturating_sub(1);
-    let every = last.div_ceil(LINES).max(1);
-    series
-        .iter()
-        .enumerate()
-        .filter(move |(at, _)| (last - at).is_multiple_of(every) || *at == 0)
-        .map(|p| p.1)
 }

@@ -1,1 +1,0 @@
-//! The bilinear model: one simulation, held against theorems 1 and 2.
