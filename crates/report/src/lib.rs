@@ -35,6 +35,7 @@ mod stored;
 mod summary;
 mod tables;
 mod text;
+mod theory;
 mod write;
 
 pub use error::ReportError;
@@ -43,11 +44,12 @@ pub use figure::{
     Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines, loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
-pub use paper::{PaperError, PaperFigure, Scale, Variant, experiments, figures};
+pub use paper::{PaperError, PaperFigure, Scale, Variant, Wanted, experiments, figures};
 pub use pdf::pdf;
 pub use raster::png;
 pub use report::{Experiment, NamedTable, Report, Section, SeedRow};
 pub use stored::{Reproduction, from_store};
 pub use summary::{Claim, Comparator};
 pub use tables::Table;
+pub use theory::TheoryFigure;
 pub use write::write;

@@ -94,11 +94,18 @@ fn all_at_quick_scale_is_the_work_of_ten_minutes() {
 fn a_figure_is_asked_for_by_its_name() {
     let wanted = |names: &[&str]| {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        figures(&names).map(|found| found.iter().map(|f| f.name.as_str()).collect::<Vec<_>>())
+        figures(&names).map(|found| {
+            let trained = found.trained.iter().map(|figure| figure.name.as_str());
+            trained.chain(found.theory.iter().map(|figure| figure.name)).collect::<Vec<_>>()
+        })
     };
     assert_eq!(wanted(&["fig2", "fig1"]).unwrap(), ["fig1", "fig2"]);
-    assert_eq!(wanted(&[]).unwrap().len(), all().len());
-    assert_eq!(wanted(&["all", "fig1"]).unwrap().len(), all().len());
+    let theory = ["theory-bilinear", "theory-one-layer"];
+    assert_eq!(wanted(&["theory-one-layer", "fig2"]).unwrap(), ["fig2", "theory-one-layer"]);
+    let every = wanted(&[]).unwrap();
+    assert_eq!(every.len(), all().len() + theory.len());
+    assert!(every.ends_with(&theory));
+    assert_eq!(wanted(&["all", "fig1"]).unwrap(), every);
     let unknown = wanted(&["fig21"]).unwrap_err().to_string();
     assert!(unknown.starts_with("there is no figure `fig21`; did you mean `fig"), "{unknown}");
 }

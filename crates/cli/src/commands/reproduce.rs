@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{BenchOptions, Experiment, Job, Outcome, Progress, Resources, run_all};
-use retrodict_report::{PaperFigure, Reproduction, Scale, Variant, experiments, figures};
+use retrodict_report::{
+    PaperFigure, Reproduction, Scale, TheoryFigure, Variant, Wanted, experiments, figures,
+};
 
 use super::report::{draw, last_line};
 use super::{Failure, print, stop_on_interrupt};
@@ -14,22 +17,22 @@ use crate::args::{self, ReproduceArgs};
 use crate::progress::{duration, watch};
 
 /// A figure with its experiments.
-type Wanted = (&'static PaperFigure, Vec<(&'static Variant, Experiment)>);
+type Trained = (&'static PaperFigure, Vec<(&'static Variant, Experiment)>);
 
 pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     let scale = match args.scale {
         args::Scale::Quick => Scale::Quick,
         args::Scale::Paper => Scale::Paper,
     };
-    let wanted = figures(&args.figures).map_err(Failure::usage)?;
-    let wanted: Vec<Wanted> = wanted
+    let Wanted { trained, theory } = figures(&args.figures).map_err(Failure::usage)?;
+    let wanted: Vec<Trained> = trained
         .into_iter()
         .map(|figure| Ok((figure, experiments(figure, scale, args.seeds.get())?)))
         .collect::<Result<_, retrodict_report::PaperError>>()
         .map_err(Failure::failed)?;
     let resources = args.resources.resources();
     if args.list {
-        return list(&wanted, resources);
+        return list(&wanted, &theory, resources);
     }
     if scale == Scale::Paper {
         eprintln!(
@@ -90,9 +93,21 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
             drawn = Some(draw(&args.out)?);
         }
     }
+    for figure in &theory {
+        simulate(figure, scale, args)?;
+        if !kept.figures.iter().any(|name| name == figure.name) {
+            kept.figures.push(figure.name.to_owned());
+        }
+        kept.wall_seconds = spent + begun.elapsed().as_secs_f64();
+        kept.write(&args.out).map_err(Failure::failed)?;
+        drawn = Some(draw(&args.out)?);
+    }
     if let Some((page, report)) = drawn {
         let mut text = String::new();
-        let asked = |name: &str| wanted.iter().any(|(figure, _)| figure.name == name);
+        let asked = |name: &str| {
+            wanted.iter().any(|(figure, _)| figure.name == name)
+                || theory.iter().any(|figure| figure.name == name)
+        };
         for section in report.sections.iter().filter(|section| asked(&section.name)) {
             let _ = writeln!(text, "{}: {}", section.name, section.finding);
         }
@@ -109,6 +124,21 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     )))
 }
 
+/// Makes what a figure of the theory draws.
+fn simulate(figure: &TheoryFigure, scale: Scale, args: &ReproduceArgs) -> Result<(), Failure> {
+    let told = Mutex::new((Instant::now(), 0));
+    let progress = || {
+        let Ok(mut told) = told.lock() else { return };
+        told.1 += 1;
+        if told.0.elapsed() > Duration::from_secs(5) {
+            eprintln!("{}: {} simulations", figure.name, told.1);
+            told.0 = Instant::now();
+        }
+    };
+    let draws = figure.draws(scale, args.seeds.get());
+    figure.make(&args.out, draws, &progress).map_err(Failure::failed)
+}
+
 /// Runs that diverged or failed are named; the report was made of the others.
 fn complaints(jobs: &[Job<'_>], outcomes: &[Outcome]) -> Vec<String> {
     jobs.iter()
@@ -122,11 +152,17 @@ fn complaints(jobs: &[Job<'_>], outcomes: &[Outcome]) -> Vec<String> {
 }
 
 /// Each figure, what it claims, its runs, its estimated time here.
-fn list(wanted: &[Wanted], resources: Resources) -> Result<(), Failure> {
+fn list(wanted: &[Trained], theory: &[&TheoryFigure], resources: Resources) -> Result<(), Failure> {
     let mut estimates = Estimates::new(resources);
     for (figure, experiments) in wanted {
         let time = estimates.of_figure(experiments)?;
         print(&format!("{}  {}: {}\n  {time}\n", figure.name, figure.title, figure.claim))?;
+    }
+    for figure in theory {
+        let time = duration(Duration::from_secs_f64(figure.seconds));
+        let TheoryFigure { name, title, claim, .. } = figure;
+        print(&format!("{name}  {title}: {claim}\n  simulations, about {time} on two cores\n"))?;
+        estimates.total += figure.seconds;
     }
     let total = duration(Duration::from_secs_f64(estimates.total.max(1.0)));
     print(&format!("all of these together, shared runs once: about {total} here\n"))

@@ -5,6 +5,23 @@ pub mod one_layer;
 mod stored;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::store::StoreError;
+
+/// A simulation that could not be made or kept.
+#[derive(Debug, Error)]
+pub enum ReproduceError {
+    /// The bilinear model could not be simulated.
+    #[error(transparent)]
+    Bilinear(#[from] bilinear::SimulationError),
+    /// The one-layer transformer could not be simulated.
+    #[error(transparent)]
+    OneLayer(#[from] one_layer::SimulationError),
+    /// The result could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A theorem's bound beside what was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

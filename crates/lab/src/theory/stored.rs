@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::check_name;
 use crate::store::{StoreError, atomic};
+use crate::theory::ReproduceError;
 
 #[derive(Serialize, Deserialize)]
 struct Stored<R> {
@@ -27,11 +28,33 @@ pub(super) fn write<R: Serialize>(
     let path = path(out, model, name)?;
     let stored = Stored { version: crate::VERSION.to_owned(), result };
     let mut text =
-        serde_json::to_vec_pretty(&stored).map_err(|error| StoreError::unwritable(&path, error))?;
+        serde_json::to_vec(&stored).map_err(|error| StoreError::unwritable(&path, error))?;
     text.push(b'\n');
     let folder = out.join("theory").join(model);
     fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
     atomic::write(&path, &text)
+}
+
+/// The result that is kept, if it is the wanted one; else makes it and keeps it.
+pub(super) fn kept_or_made<R: Serialize + DeserializeOwned, E>(
+    out: &Path,
+    model: &str,
+    name: &str,
+    wanted: impl FnOnce(&R) -> bool,
+    make: impl FnOnce() -> Result<R, E>,
+) -> Result<R, ReproduceError>
+where
+    ReproduceError: From<E>,
+{
+    // A damaged file is mended by making it again.
+    if let Ok(Some(result)) = read(out, model, name)
+        && wanted(&result)
+    {
+        return Ok(result);
+    }
+    let result = make()?;
+    write(out, model, name, &result)?;
+    Ok(result)
 }
 
 /// Reads a result; `None` where there is no such file, or another version has written it.

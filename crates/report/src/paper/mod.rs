@@ -13,6 +13,8 @@ use retrodict_lab::suggest::nearest;
 use retrodict_lab::{Experiment, ExperimentError};
 use thiserror::Error;
 
+use crate::theory::{self, TheoryFigure};
+
 pub use figure::{Drawing, DrawingKind, PaperClaim, PaperFigure, Than, Variant, Way};
 pub use measure::Measure;
 pub(crate) use measure::{uniform, uniform_label};
@@ -111,12 +113,22 @@ fn shared(own: &[(String, Vec<Variant>)], from: &str) -> Vec<Variant> {
     found
 }
 
-/// The figures asked for by name, in the report's order; `all`, or no name, means all.
+/// Figures that were asked for, in the report's order.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Of training runs.
+    pub trained: Vec<&'static PaperFigure>,
+    /// Of the theory.
+    pub theory: Vec<&'static TheoryFigure>,
+}
+
+/// The figures asked for by name; `all`, or no name, means all.
 ///
 /// # Errors
 /// [`PaperError::Unknown`] names what is there.
-pub fn figures(names: &[String]) -> Result<Vec<&'static PaperFigure>, PaperError> {
-    let known = || all().iter().map(|figure| figure.name.as_str()).chain(["all"]);
+pub fn figures(names: &[String]) -> Result<Wanted, PaperError> {
+    let trained = || all().iter().map(|figure| figure.name.as_str());
+    let known = || trained().chain(theory::ALL.iter().map(|figure| figure.name)).chain(["all"]);
     if let Some(name) = names.iter().find(|name| !known().any(|k| k == *name)) {
         let hint = match nearest(name, known()) {
             Some(right) => format!("did you mean `{right}`?"),
@@ -125,7 +137,11 @@ pub fn figures(names: &[String]) -> Result<Vec<&'static PaperFigure>, PaperError
         return Err(PaperError::Unknown { name: name.clone(), hint });
     }
     let every = names.is_empty() || names.iter().any(|name| name == "all");
-    Ok(all().iter().filter(|figure| every || names.contains(&figure.name)).collect())
+    let asked = |name: &str| every || names.iter().any(|asked| asked == name);
+    Ok(Wanted {
+        trained: all().iter().filter(|figure| asked(&figure.name)).collect(),
+        theory: theory::ALL.iter().filter(|figure| asked(figure.name)).collect(),
+    })
 }
 
 /// The experiments of a figure at a scale, with the variant that each is.

@@ -12,7 +12,7 @@ use std::path::Path;
 use retrodict_lab::store::{Machine, Store};
 
 use crate::paper::{self, PaperFigure, Scale, Variant};
-use crate::{Report, ReportError, Section};
+use crate::{Report, ReportError, Section, theory};
 use read::Stored;
 
 pub use reproduction::Reproduction;
@@ -28,7 +28,8 @@ pub use reproduction::Reproduction;
 pub fn from_store(out: &Path) -> Result<Report, ReportError> {
     let store = Store::view(out)?;
     let all = read::read(&store)?;
-    if all.is_empty() {
+    let theory = theory::sections(out)?;
+    if all.is_empty() && theory.is_empty() {
         return Err(ReportError::Nothing(out.to_owned()));
     }
     let kept = Reproduction::read(out);
@@ -60,6 +61,7 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
         .iter()
         .map(|(figure, found)| draw::section(&store, figure, found))
         .collect::<Result<Vec<Section>, ReportError>>()?;
+    sections.extend(theory);
     let used = |stored: &Stored| {
         let found = drawn.iter().flat_map(|(_, found)| found);
         found.into_iter().any(|(_, used)| std::ptr::eq(*used, stored))
@@ -69,7 +71,7 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
     let runs_took: f64 = all.iter().map(Stored::wall_seconds).sum();
     let seeds = all.iter().map(|stored| stored.runs.len()).max().unwrap_or(0);
     let machine = all.iter().find_map(|stored| stored.machine.as_ref()).map(machine_name);
-    let word = if drawn.is_empty() { "own" } else { scale.word() };
+    let word = if drawn.is_empty() && kept.is_none() { "own" } else { scale.word() };
     Ok(Report {
         title: "retrodict: the reversal curse, redrawn".into(),
         version: retrodict_lab::VERSION.into(),

@@ -14,7 +14,8 @@ use thiserror::Error;
 use super::Theorem;
 
 pub use sweep::{
-    Draw, ReproduceError, Spread, Sweep, SweepConfig, reproduce, stored, sweep, sweep_config,
+    Draw, Example, Spread, Study, Sweep, SweepConfig, examples, reproduce, stored, sweep,
+    sweep_config,
 };
 
 /// The first time of the series after the start.

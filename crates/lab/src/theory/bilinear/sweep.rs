@@ -6,13 +6,15 @@ use rayon::prelude::*;
 use retrodict_dynamics::theory::one_layer::{PowerLaw, fit_power_law};
 use retrodict_models::bilinear::Threads;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::verdict::smallest_epsilon;
-use super::{BilinearConfig, LEAST_DIM_OVER_ENTITIES, SimulationError, simulate_on};
+use super::{
+    BilinearConfig, BilinearResult, Embeddings, LEAST_DIM_OVER_ENTITIES, SimulationError, simulate,
+    simulate_on,
+};
 use crate::stats;
 use crate::store::StoreError;
-use crate::theory::stored;
+use crate::theory::{ReproduceError, stored};
 
 /// The folder of this model's results below `theory/`, and the sweep's name there.
 const MODEL: &str = "bilinear";
@@ -72,17 +74,6 @@ pub struct Sweep {
     pub spread: Vec<Spread>,
     /// How the root mean square of ε falls with d ≥ m/2: exponent and standard error.
     pub rms_exponent: Option<(f64, f64)>,
-}
-
-/// A sweep that could not be made or kept.
-#[derive(Debug, Error)]
-pub enum ReproduceError {
-    /// It could not be made.
-    #[error(transparent)]
-    Simulation(#[from] SimulationError),
-    /// It could not be kept.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// The sweep that the report draws: m = 100, d from 100 to 100,000, half decades.
@@ -150,29 +141,70 @@ fn spread(dim: usize, draws: &[Draw]) -> Spread {
     }
 }
 
-/// Makes the sweep if it is missing below `out`, and returns it.
+/// One simulation whose effective weights the report draws over time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Example {
+    /// Its file's name.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What is simulated.
+    pub config: BilinearConfig,
+}
+
+/// Few dimensions, many, and the limit of infinitely many, which orthonormal embeddings are.
+pub fn examples() -> [Example; 3] {
+    let few = BilinearConfig::default();
+    let many = BilinearConfig { dim: 10_000, ..few };
+    let limit = BilinearConfig { embeddings: Embeddings::Orthonormal, ..few };
+    let example = |name, title, config| Example { name, title, config };
+    [
+        example("gaussian-100", "d = 100", few),
+        example("gaussian-10000", "d = 10,000", many),
+        example("orthonormal", "orthonormal embeddings", limit),
+    ]
+}
+
+/// What the report draws of the bilinear model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Study {
+    /// Many draws.
+    pub sweep: Sweep,
+    /// One result for each of [`examples`].
+    pub examples: Vec<(Example, BilinearResult)>,
+}
+
+/// Makes what is missing below `out`, and returns all. `progress` is told after each draw.
 ///
 /// # Errors
-/// [`ReproduceError`] where it cannot be made or written.
+/// [`ReproduceError`] where something cannot be made or written.
 pub fn reproduce(
     out: &Path,
     config: &SweepConfig,
     progress: &(dyn Fn() + Sync),
-) -> Result<Sweep, ReproduceError> {
-    if let Ok(Some(kept)) = stored::read::<Sweep>(out, MODEL, NAME)
-        && kept.config == *config
-    {
-        return Ok(kept);
-    }
-    let made = sweep(config, progress)?;
-    stored::write(out, MODEL, NAME, &made)?;
-    Ok(made)
+) -> Result<Study, ReproduceError> {
+    let wanted = |kept: &Sweep| kept.config == *config;
+    let sweep = stored::kept_or_made(out, MODEL, NAME, wanted, || sweep(config, progress))?;
+    let one = |example: Example| {
+        let wanted = |kept: &BilinearResult| kept.config == example.config;
+        let make = || simulate(&example.config, &mut |_| ());
+        Ok((example, stored::kept_or_made(out, MODEL, example.name, wanted, make)?))
+    };
+    let examples = examples().into_iter().map(one).collect::<Result<_, ReproduceError>>()?;
+    Ok(Study { sweep, examples })
 }
 
-/// The sweep that lies below `out`, simulating nothing.
+/// What lies below `out`, simulating nothing; `None` if any of it is missing.
 ///
 /// # Errors
 /// [`StoreError`] for a file that cannot be read.
-pub fn stored(out: &Path) -> Result<Option<Sweep>, StoreError> {
-    stored::read(out, MODEL, NAME)
+pub fn stored(out: &Path) -> Result<Option<Study>, StoreError> {
+    let Some(sweep) = stored::read::<Sweep>(out, MODEL, NAME)? else { return Ok(None) };
+    let mut all = Vec::new();
+    for example in examples() {
+        let kept = stored::read::<BilinearResult>(out, MODEL, example.name)?;
+        let Some(kept) = kept.filter(|kept| kept.config == example.config) else { return Ok(None) };
+        all.push((example, kept));
+    }
+    Ok(Some(Study { sweep, examples: all }))
 }

@@ -90,6 +90,7 @@ fn the_smallest_epsilon_falls_with_the_dimension() {
 
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(stored(folder.path()).unwrap(), None);
-    assert_eq!(reproduce(folder.path(), &config, &|| ()).unwrap(), made);
-    assert_eq!(stored(folder.path()).unwrap(), Some(made), "every digit");
+    let study = reproduce(folder.path(), &config, &|| ()).unwrap();
+    assert_eq!(study.sweep, made);
+    assert_eq!(stored(folder.path()).unwrap(), Some(study), "every digit");
 }

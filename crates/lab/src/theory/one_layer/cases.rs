@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use thiserror::Error;
-
-use super::{Context, Data, OneLayerConfig, OneLayerResult, SimulationError, simulate};
+use super::{Context, Data, OneLayerConfig, OneLayerResult, simulate};
 use crate::store::StoreError;
-use crate::theory::stored;
+use crate::theory::{ReproduceError, stored};
 
 /// The folder of this model's results below `theory/`.
 const MODEL: &str = "one-layer";
@@ -20,17 +18,6 @@ pub struct Case {
     pub title: &'static str,
     /// What is simulated.
     pub config: OneLayerConfig,
-}
-
-/// A simulation that could not be made or kept.
-#[derive(Debug, Error)]
-pub enum ReproduceError {
-    /// It could not be made.
-    #[error(transparent)]
-    Simulation(#[from] SimulationError),
-    /// It could not be kept.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// Theorems 3 and 4 as they stand, and each assumption broken on purpose.
@@ -62,15 +49,9 @@ pub fn cases() -> Vec<Case> {
 /// [`ReproduceError`] where one cannot be made, written or read.
 pub fn reproduce(out: &Path) -> Result<Vec<(Case, OneLayerResult)>, ReproduceError> {
     let one = |case: Case| {
-        let kept = stored::read::<OneLayerResult>(out, MODEL, case.name);
-        if let Ok(Some(result)) = kept
-            && result.config == case.config
-        {
-            return Ok((case, result));
-        }
-        let result = simulate(&case.config)?;
-        stored::write(out, MODEL, case.name, &result)?;
-        Ok((case, result))
+        let wanted = |kept: &OneLayerResult| kept.config == case.config;
+        let make = || simulate(&case.config);
+        Ok((case, stored::kept_or_made(out, MODEL, case.name, wanted, make)?))
     };
     cases().into_iter().map(one).collect()
 }

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::Theorem;
 
-pub use cases::{Case, ReproduceError, cases, reproduce, stored};
+pub use cases::{Case, cases, reproduce, stored};
 pub use series::Point;
 pub use verdict::{Assumption, Rate};
 
