@@ -9,6 +9,7 @@ mod cosines;
 mod effective_weights;
 mod intransitivity;
 pub mod theory;
+mod transfer;
 mod weight_matrix;
 
 pub use answers::{Answers, answers};
@@ -16,4 +17,5 @@ pub use asymmetry::asymmetry;
 pub use cosines::{cosines, evenly_spread, mean_absolute_cosine};
 pub use effective_weights::{Context, measure};
 pub use intransitivity::intransitivity;
+pub use transfer::{Excess, KindTransfer, TransferKind, TransferPairs, transfer, transfer_pairs};
 pub use weight_matrix::{NotSquare, WeightMatrix};

@@ -3,7 +3,8 @@
 pub mod bilinear;
 mod decoder;
 pub mod one_layer;
+mod product;
 mod trainer;
 
 pub use decoder::{Decoder, ModelError, PositionEncoding, TOKEN_EMBEDDINGS};
-pub use trainer::{LossOn, Objective, SentenceScore, Trainer, TrainerOptions};
+pub use trainer::{LossOn, Objective, SentenceScore, Tangents, Trainer, TrainerOptions};

@@ -1,5 +1,7 @@
 //! A decoder with its numbers, its optimiser and its compiled programs: sentences in, scores out.
 
+mod tangent;
+
 use std::ops::Range;
 use std::time::Instant;
 
@@ -9,6 +11,8 @@ use retrodict_engine::{
 };
 
 use crate::decoder::Decoder;
+
+pub use tangent::Tangents;
 
 /// Sentences scored at once when nothing is trained.
 const EVALUATION_BATCH: usize = 64;

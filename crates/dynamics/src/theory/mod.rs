@@ -2,4 +2,5 @@
 //! numbers that were measured. One file a model.
 
 pub mod bilinear;
+pub mod linearised;
 pub mod one_layer;

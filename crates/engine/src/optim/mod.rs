@@ -5,8 +5,10 @@ mod adamw;
 mod sgd;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::isa::Isa;
+use crate::matrix::Buffer;
 use crate::parameters::{Gradients, Parameters};
 use crate::scalar::Scalar;
 
@@ -78,6 +80,19 @@ impl<T: Scalar> Optimizer<T> {
     /// The moments, to be restored.
     pub fn moments_mut(&mut self) -> &mut [Gradients<T>] {
         &mut self.moments
+    }
+
+    /// What a step multiplies the mean gradient by, beside the rate, as the moments stand:
+    /// 1 / (√v̂ + ε). `None` where that is 1.
+    pub fn preconditioner(&self) -> Option<Gradients<T>> {
+        let constants = Constants::new(self.rule, self.rate, self.weight_decay, self.steps.max(1));
+        let second = self.moments.get(1)?;
+        let mut values = Buffer::zeros(second.values.as_slice().len());
+        for (out, second) in values.as_mut_slice().iter_mut().zip(second.values.as_slice()) {
+            let root = second.to_f64().sqrt() / constants.second_correction;
+            *out = T::from_f64(1.0 / (root + constants.epsilon));
+        }
+        Some(Gradients { layout: Arc::clone(&second.layout), values })
     }
 
     /// Says how many updates the restored state has seen.

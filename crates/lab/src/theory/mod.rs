@@ -1,8 +1,10 @@
-//! The paper's two models of theory, simulated and held against their theorems. One file a model.
+//! The paper's two models of theory, simulated and held against their theorems, and the bridge from
+//! them to the decoder: transfer. One folder each.
 
 pub mod bilinear;
 pub mod one_layer;
 mod stored;
+pub mod transfer;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -18,6 +20,9 @@ pub enum ReproduceError {
     /// The one-layer transformer could not be simulated.
     #[error(transparent)]
     OneLayer(#[from] one_layer::SimulationError),
+    /// Transfer could not be measured.
+    #[error(transparent)]
+    Transfer(#[from] transfer::CaseError),
     /// The result could not be kept.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,8 +4,8 @@
 use retrodict_engine::{Purpose, Stream};
 
 use super::loss::residual;
-use super::product::{Threads, product};
 use super::{Bilinear, BilinearError, Crossing, Gram, Request, Sink};
+use crate::product::{Threads, product};
 
 /// Full-batch gradient descent: Θ ← Θ − rate · ∇L. Hands the logits at the requested times, each
 /// at the nearest step, to `sink`, and returns the first step at which the training loss has come

@@ -3,7 +3,7 @@
 use retrodict_engine::{Purpose, Stream};
 
 use super::BilinearError;
-use super::product::{Threads, product, times_transposed};
+use crate::product::{Threads, product, times_transposed};
 
 /// Rows of initial weights that are in memory at once.
 const WEIGHT_ROWS: usize = 64;

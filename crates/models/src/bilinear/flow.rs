@@ -16,8 +16,8 @@ use differential_equations::status::Status;
 use differential_equations::tolerance::Tolerance;
 use differential_equations::traits::State;
 
-use super::product::{Threads, for_each_row};
 use super::{Bilinear, BilinearError, Crossing, Losses, Request, Sink};
+use crate::product::{Threads, for_each_row};
 
 /// Steps after which the flow counts as stiff. At dimensions that are not far below the number of
 /// entities some eighty are taken.

@@ -16,7 +16,6 @@ mod embeddings;
 mod error;
 mod flow;
 mod loss;
-mod product;
 
 pub use descent::{gradient_descent, stochastic_gradient_descent};
 pub use directions::{Direction, Directions};
@@ -24,9 +23,9 @@ pub use embeddings::{BilinearConfig, Embeddings};
 pub use error::BilinearError;
 pub use flow::{Flow, FlowWork, gradient_flow};
 
+pub use crate::product::Threads;
+use crate::product::{for_each_row, product, product_into, times_transposed};
 use loss::{residual, row_loss};
-pub use product::Threads;
-use product::product;
 
 /// A bilinear model that is about to be trained.
 #[derive(Clone, Debug)]
@@ -139,7 +138,7 @@ impl Bilinear {
         let row = |&source: &usize| &embeddings[source * dim..][..dim];
         let sources: Vec<f64> = model.sources.iter().flat_map(row).copied().collect();
         let half = product(&sources, weights, dim, dim, Threads::One);
-        model.initial = product::times_transposed(&half, embeddings, dim, Threads::One);
+        model.initial = times_transposed(&half, embeddings, dim, Threads::One);
         Ok(model)
     }
 
@@ -168,7 +167,7 @@ impl Bilinear {
 
     fn set_gram(&mut self, embeddings: &[f64], dim: usize) {
         let threads = Threads::for_entities(self.entities);
-        let all = product::times_transposed(embeddings, embeddings, dim, threads);
+        let all = times_transposed(embeddings, embeddings, dim, threads);
         let trained = &self.sources[..self.targets.len()];
         let pairs = self.sources.iter().flat_map(|a| trained.iter().map(move |b| (a, b)));
         let sources = pairs.map(|(a, b)| all[a * self.entities + b]).collect();
@@ -226,14 +225,7 @@ impl Bilinear {
                 let mut residuals = vec![0.0; trained];
                 let loss = self.residuals(logits, threads, &mut residuals);
                 let moved = product(&residuals, all, self.entities, self.entities, threads);
-                product::product_into(
-                    sources,
-                    &moved,
-                    self.targets.len(),
-                    self.entities,
-                    threads,
-                    out,
-                );
+                product_into(sources, &moved, self.targets.len(), self.entities, threads, out);
                 loss
             }
         }
@@ -245,7 +237,7 @@ impl Bilinear {
         let one = |row: usize, out: &mut [f64], loss: &mut f64| {
             *loss = residual(self.row(logits, row), &self.targets[row], self.trained.len(), out);
         };
-        product::for_each_row(out, &mut losses, self.entities, threads, one);
+        for_each_row(out, &mut losses, self.entities, threads, one);
         losses.iter().sum::<f64>() / self.trained.len() as f64
     }
 

@@ -20,7 +20,7 @@ impl Threads {
 }
 
 /// `left [·, inner]` times `right [inner, columns]`.
-pub(super) fn product(
+pub(crate) fn product(
     left: &[f64],
     right: &[f64],
     inner: usize,
@@ -33,7 +33,7 @@ pub(super) fn product(
 }
 
 /// The same, written over `out`.
-pub(super) fn product_into(
+pub(crate) fn product_into(
     left: &[f64],
     right: &[f64],
     inner: usize,
@@ -46,7 +46,7 @@ pub(super) fn product_into(
 }
 
 /// `left [·, inner]` times the transpose of `right [columns, inner]`.
-pub(super) fn times_transposed(
+pub(crate) fn times_transposed(
     left: &[f64],
     right: &[f64],
     inner: usize,
@@ -101,7 +101,7 @@ fn strided(
 }
 
 /// Calls `work` with each row's number, its part of `rows` and its number in `values`.
-pub(super) fn for_each_row(
+pub(crate) fn for_each_row(
     rows: &mut [f64],
     values: &mut [f64],
     columns: usize,

@@ -1,0 +1,145 @@
+//! The runs that the report draws, kept below the output folder.
+
+use std::path::Path;
+
+use super::{SimulationError, TransferConfig, TransferResult, simulate};
+use crate::experiment::{Experiment, ExperimentError};
+use crate::spec::{Spec, SpecError, ready};
+use crate::store::StoreError;
+use crate::theory::{ReproduceError, stored};
+
+/// The folder of these results below `theory/`.
+const MODEL: &str = "transfer";
+
+/// One of the runs.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its file's name.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What is trained.
+    pub experiment: Experiment,
+    /// What is measured.
+    pub config: TransferConfig,
+}
+
+/// A ready spec that does not read.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    /// It is wrong.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// It cannot be run.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// It failed.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
+    /// There is none of that name.
+    #[error(transparent)]
+    Unknown(#[from] crate::spec::UnknownReady),
+}
+
+/// Pairs with a free head in two depths and with a tied head, the same weighed by the optimiser,
+/// chains; then linearised windows over depth.
+///
+/// # Errors
+/// [`CaseError`] if the program's own specs are wrong.
+pub fn cases() -> Result<Vec<Case>, CaseError> {
+    let case = |name, title, spec: &str, set: &[(&str, &str)], config: TransferConfig| {
+        let experiment = Experiment::new(Spec::parse_with(ready(spec)?, spec, set)?, spec)?;
+        Ok::<Case, CaseError>(Case { name, title, experiment, config })
+    };
+    let plain = TransferConfig::default();
+    let weighed = TransferConfig { preconditioned: true, ..plain.clone() };
+    let mut all = vec![
+        case(
+            "reversal",
+            "pairs, 1 layer",
+            "reversal-quick",
+            &[("model.layers", "1")],
+            plain.clone(),
+        )?,
+        case(
+            "reversal-4",
+            "pairs, 4 layers",
+            "reversal-quick",
+            &[("model.layers", "4")],
+            plain.clone(),
+        )?,
+        case(
+            "reversal-tied",
+            "pairs, 1 layer, tied head",
+            "reversal-quick",
+            &[("model.layers", "1"), ("model.tie_head", "true")],
+            plain.clone(),
+        )?,
+        case(
+            "reversal-adamw",
+            "pairs, 1 layer, AdamW's view",
+            "reversal-quick",
+            &[("model.layers", "1")],
+            weighed,
+        )?,
+        case("chain", "chains, 2 layers", "chain-quick", &[], plain)?,
+    ];
+    let window = |steps| TransferConfig {
+        at: Some(vec![1, 10, 30, 100, 300]),
+        window: Some(steps),
+        ..TransferConfig::default()
+    };
+    let small = |layers| {
+        [
+            ("model.layers", layers),
+            ("data.vocab_size", "24"),
+            ("model.dim", "32"),
+            ("model.dropout", "0"),
+            ("train.batch_size", "\"full\""),
+            ("train.epochs", "364"),
+        ]
+    };
+    for (name, title, layers) in
+        [("window-1", "1 layer", "1"), ("window-2", "2 layers", "2"), ("window-4", "4 layers", "4")]
+    {
+        all.push(case(name, title, "reversal-quick", &small(layers), window(64))?);
+    }
+    Ok(all)
+}
+
+/// Makes the results that are missing below `out`, telling `progress` of each, and returns all.
+///
+/// # Errors
+/// [`ReproduceError`] where one cannot be made, written or read.
+pub fn reproduce(
+    out: &Path,
+    progress: &dyn Fn(),
+) -> Result<Vec<(Case, TransferResult)>, ReproduceError> {
+    let one = |case: Case| {
+        let make = || simulate(&case.experiment, &case.config, &mut |_| ());
+        let wanted = |kept: &TransferResult| is_of(&case, kept);
+        let result = stored::kept_or_made(out, MODEL, case.name, wanted, || {
+            make().map_err(CaseError::Simulation)
+        })?;
+        progress();
+        Ok((case, result))
+    };
+    cases()?.into_iter().map(one).collect()
+}
+
+/// The results that lie below `out`, training nothing.
+///
+/// # Errors
+/// [`StoreError`] for a file that cannot be read.
+pub fn stored(out: &Path) -> Result<Vec<(Case, TransferResult)>, StoreError> {
+    let one = |case: Case| {
+        let result = stored::read::<TransferResult>(out, MODEL, case.name);
+        result.map(|result| Some((case.clone(), result.filter(|result| is_of(&case, result))?)))
+    };
+    // The program's own specs are tested to be right.
+    cases().unwrap_or_default().into_iter().filter_map(|case| one(case).transpose()).collect()
+}
+
+fn is_of(case: &Case, result: &TransferResult) -> bool {
+    result.config == case.config && result.spec == case.experiment.spec.to_toml()
+}
