@@ -36,6 +36,8 @@ pub struct Series {
     pub label: String,
     /// (x, y), x ascending; one that is not finite breaks a line.
     pub points: Vec<(f64, f64)>,
+    /// What y spreads by at each point, drawn as a band; empty for none.
+    pub spread: Vec<f64>,
     /// How they are drawn.
     pub kind: SeriesKind,
 }
@@ -81,7 +83,9 @@ pub fn lines(name: &str, title: &str, axes: &Axes, panels: &[Panel]) -> Figure {
             SeriesKind::Dashed => Mark::Dashed,
             SeriesKind::Dots => Mark::Dots,
         };
-        let points = series.points.iter().map(|&(x, y)| Point { x, y, spread: None });
+        let spread = series.spread.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let points = series.points.iter().zip(spread);
+        let points = points.map(|(&(x, y), spread)| Point { x, y, spread });
         let (label, points) = (series.label.clone(), points.collect());
         Curve { label, color, label_color: color, mark, points }
     };

@@ -91,6 +91,7 @@ fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
     let of_draw = |draw: &Draw| Series {
         label: "one draw of embeddings".into(),
         points: draw.curve.iter().rev().map(|[x, y]| (*x, *y)).collect(),
+        spread: Vec::new(),
         kind: SeriesKind::Line,
     };
     let epsilon = sweep.config.base.epsilon;
@@ -101,6 +102,7 @@ fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
         series.push(Series {
             label: format!("theorem 1 with ε = {epsilon}: above this line"),
             points: vec![(reached, epsilon * reached), (0.0, 0.0)],
+            spread: Vec::new(),
             kind: SeriesKind::Dashed,
         });
         Panel { title: named(dim), series }
@@ -111,7 +113,7 @@ fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
 }
 
 fn dots(label: &str, points: Vec<(f64, f64)>) -> Series {
-    Series { label: label.into(), points, kind: SeriesKind::Dots }
+    Series { label: label.into(), points, spread: Vec::new(), kind: SeriesKind::Dots }
 }
 
 fn epsilons(sweep: &Sweep) -> Figure {
@@ -146,6 +148,7 @@ fn law(sweep: &Sweep) -> Figure {
         series.push(Series {
             label: format!("fit: d^({exponent:.2} ± {error:.2})"),
             points: points.iter().map(|point| at(point.0)).collect(),
+            spread: Vec::new(),
             kind: SeriesKind::Dashed,
         });
     }
@@ -182,6 +185,7 @@ fn margins(examples: &[(Example, BilinearResult)]) -> Figure {
         let series = |label: &str, of: fn(&Point) -> Option<f64>| Series {
             label: label.into(),
             points: result.series.iter().filter_map(|p| Some((p.t, of(p)?))).collect(),
+            spread: Vec::new(),
             kind: SeriesKind::Line,
         };
         Panel {

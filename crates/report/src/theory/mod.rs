@@ -2,6 +2,7 @@
 
 mod bilinear;
 mod one_layer;
+mod transfer;
 
 use std::path::Path;
 
@@ -48,6 +49,14 @@ pub(crate) const ALL: &[TheoryFigure] = &[
         seconds: 2.0,
         make: one_layer::make,
         section: one_layer::section,
+    },
+    TheoryFigure {
+        name: "theory-transfer",
+        title: "Transfer: what one sentence teaches of another",
+        claim: "a sentence moves its reverse no more than it moves any other",
+        seconds: 40.0,
+        make: transfer::make,
+        section: transfer::section,
     },
 ];
 
@@ -109,7 +118,7 @@ mod tests {
         }
         let report = from_store(out).unwrap();
         let names: Vec<&str> = report.sections.iter().map(|s| s.name.as_str()).collect();
-        assert_eq!(names, ["theory-bilinear", "theory-one-layer"]);
+        assert_eq!(names, ["theory-bilinear", "theory-one-layer", "theory-transfer"]);
         for section in &report.sections {
             assert!(!section.claims.is_empty() && !section.figures.is_empty());
             for claim in &section.claims {

@@ -60,7 +60,7 @@ fn series(
 ) -> Series {
     let points = result.series.iter().filter(|point| point.own_time > 0.0);
     let points = points.filter_map(|point| Some((point.own_time, of(point)?))).collect();
-    Series { label: label.into(), points, kind }
+    Series { label: label.into(), points, spread: Vec::new(), kind }
 }
 
 fn probabilities(figure: &TheoryFigure, all: &[(Case, OneLayerResult)]) -> Figure {

@@ -1,9 +1,10 @@
 //! `retrodict theory MODEL`: the paper's two models of theory, simulated and held against their
-//! theorems.
+//! theorems, and transfer between sentences in a decoder.
 
 mod bilinear;
 mod one_layer;
 mod table;
+mod transfer;
 
 use clap::{Args, Subcommand};
 
@@ -23,11 +24,15 @@ enum Model {
     /// The one-layer transformer: theorems 3 and 4.
     #[command(after_help = one_layer::EXAMPLE)]
     OneLayer(one_layer::OneLayerArgs),
+    /// A decoder: what training on one sentence does to another.
+    #[command(after_help = transfer::EXAMPLES)]
+    Transfer(transfer::TransferArgs),
 }
 
 pub(crate) fn theory(args: &TheoryArgs) -> Result<(), Failure> {
     match &args.model {
         Model::Bilinear(args) => bilinear::bilinear(args),
         Model::OneLayer(args) => one_layer::one_layer(args),
+        Model::Transfer(args) => transfer::transfer(args),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::{SimulationError, TransferConfig, TransferResult, simulate};
 use crate::experiment::{Experiment, ExperimentError};
 use crate::spec::{Spec, SpecError, ready};
@@ -20,9 +22,12 @@ pub struct Case {
     pub title: &'static str,
     /// What is trained.
     pub experiment: Experiment,
-    /// What is measured.
+    /// What is measured, but for the seed.
     pub config: TransferConfig,
 }
+
+/// A case with what it gave, by seed from 0.
+pub type Made = (Case, Vec<TransferResult>);
 
 /// A ready spec that does not read.
 #[derive(Debug, thiserror::Error)]
@@ -107,39 +112,58 @@ pub fn cases() -> Result<Vec<Case>, CaseError> {
     Ok(all)
 }
 
-/// Makes the results that are missing below `out`, telling `progress` of each, and returns all.
+/// Makes the results of so many seeds that are missing below `out`, telling `progress` of each,
+/// and returns all.
 ///
 /// # Errors
 /// [`ReproduceError`] where one cannot be made, written or read.
 pub fn reproduce(
     out: &Path,
-    progress: &dyn Fn(),
-) -> Result<Vec<(Case, TransferResult)>, ReproduceError> {
-    let one = |case: Case| {
-        let make = || simulate(&case.experiment, &case.config, &mut |_| ());
-        let wanted = |kept: &TransferResult| is_of(&case, kept);
-        let result = stored::kept_or_made(out, MODEL, case.name, wanted, || {
-            make().map_err(CaseError::Simulation)
-        })?;
+    seeds: u32,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Vec<Made>, ReproduceError> {
+    let one = |case: &Case, seed: u32| {
+        let config = TransferConfig { seed: u64::from(seed), ..case.config.clone() };
+        let wanted = |kept: &TransferResult| is_of(case, &config, kept);
+        let make =
+            || simulate(&case.experiment, &config, &mut |_| ()).map_err(CaseError::Simulation);
+        let result = stored::kept_or_made(out, MODEL, &name(case, seed), wanted, make)?;
         progress();
-        Ok((case, result))
+        Ok(result)
     };
-    cases()?.into_iter().map(one).collect()
+    let all = |case: Case| {
+        let results: Result<_, ReproduceError> =
+            (0..seeds).into_par_iter().map(|seed| one(&case, seed)).collect();
+        Ok((case, results?))
+    };
+    cases()?.into_iter().map(all).collect()
 }
 
-/// The results that lie below `out`, training nothing.
+/// The results that lie below `out`, training nothing: of each case the seeds from 0 on.
 ///
 /// # Errors
 /// [`StoreError`] for a file that cannot be read.
-pub fn stored(out: &Path) -> Result<Vec<(Case, TransferResult)>, StoreError> {
-    let one = |case: Case| {
-        let result = stored::read::<TransferResult>(out, MODEL, case.name);
-        result.map(|result| Some((case.clone(), result.filter(|result| is_of(&case, result))?)))
+pub fn stored(out: &Path) -> Result<Vec<Made>, StoreError> {
+    let all = |case: Case| -> Result<Made, StoreError> {
+        let mut results = Vec::new();
+        for seed in 0.. {
+            let config = TransferConfig { seed, ..case.config.clone() };
+            let result = stored::read::<TransferResult>(out, MODEL, &name(&case, seed))?;
+            let Some(result) = result.filter(|result| is_of(&case, &config, result)) else { break };
+            results.push(result);
+        }
+        Ok((case, results))
     };
     // The program's own specs are tested to be right.
-    cases().unwrap_or_default().into_iter().filter_map(|case| one(case).transpose()).collect()
+    let cases = cases().unwrap_or_default().into_iter();
+    let all = cases.map(all).collect::<Result<Vec<Made>, StoreError>>()?;
+    Ok(all.into_iter().filter(|(_, results)| !results.is_empty()).collect())
 }
 
-fn is_of(case: &Case, result: &TransferResult) -> bool {
-    result.config == case.config && result.spec == case.experiment.spec.to_toml()
+fn name(case: &Case, seed: impl std::fmt::Display) -> String {
+    format!("{}-seed-{seed}", case.name)
+}
+
+fn is_of(case: &Case, config: &TransferConfig, result: &TransferResult) -> bool {
+    result.config == *config && result.spec == case.experiment.spec.to_toml()
 }

@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::experiment::Experiment;
 use crate::spec::Precision;
 
-pub use cases::{Case, CaseError, cases, reproduce, stored};
+pub use cases::{Case, CaseError, Made, cases, reproduce, stored};
 pub use retrodict_dynamics::{Excess, KindTransfer};
 pub use window::{WINDOW_HOLDS, Window, WindowStep};
 

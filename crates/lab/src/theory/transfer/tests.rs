@@ -115,3 +115,28 @@ fn the_cases_of_the_report_can_be_run() {
         }
     }
 }
+
+#[test]
+fn what_is_stored_is_read_back_by_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    assert_eq!(stored(out).unwrap().len(), 0);
+    let told = std::sync::atomic::AtomicUsize::new(0);
+    let made = reproduce(out, 2, &|| {
+        told.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    });
+    let made = made.unwrap();
+    assert_eq!(told.into_inner(), 2 * made.len());
+    let read = stored(out).unwrap();
+    for ((case, results), (_, read)) in made.iter().zip(&read) {
+        assert_eq!(results, read, "{}", case.name);
+        assert_eq!(results.iter().map(|result| result.config.seed).collect::<Vec<_>>(), [0, 1]);
+    }
+    // More seeds are added to those that are there; another setting's file ends the list.
+    assert_eq!(reproduce(out, 3, &|| ()).unwrap()[0].1[..2], made[0].1);
+    let mut other = made[0].1[1].clone();
+    other.config.sentences += 1;
+    let name = format!("{}-seed-1", made[0].0.name);
+    crate::theory::stored::write(out, "transfer", &name, &other).unwrap();
+    assert_eq!(stored(out).unwrap()[0].1.len(), 1);
+}

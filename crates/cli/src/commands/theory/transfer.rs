@@ -1,0 +1,168 @@
+//! `retrodict theory transfer`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use retrodict_lab::Experiment;
+use retrodict_lab::spec::Spec;
+use retrodict_lab::theory::transfer::{self as lab, Point, TransferConfig, TransferResult, Window};
+
+use super::table::{failure, sample};
+use crate::commands::{Failure, overrides, print, ready_spec};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  retrodict theory transfer --set model.tie_head=true
+  retrodict theory transfer --window 64 --set data.vocab_size=24 --set model.dim=32 \\
+      --set model.dropout=0 --set train.batch_size=full";
+
+#[derive(Debug, Args)]
+pub(crate) struct TransferArgs {
+    /// The spec, in TOML [default: reversal-quick]
+    #[arg(value_name = "SPEC.toml")]
+    spec: Option<PathBuf>,
+    /// Override a key, such as model.layers=1
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Seed of the run
+    #[arg(long, default_value = "0")]
+    seed: u32,
+    /// Epochs after which to measure [default: 0,1,2,5,10,20,50 … and the last]
+    #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
+    at: Option<Vec<u64>>,
+    /// Held-out sentences asked, at most
+    #[arg(long, value_name = "N", default_value = "24")]
+    sentences: usize,
+    /// Weigh gradients by what the optimiser divides by at that time
+    #[arg(long)]
+    preconditioned: bool,
+    /// Also foretell the held-out loss over so many steps from each measurement on
+    #[arg(long, value_name = "STEPS")]
+    window: Option<u64>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn transfer(args: &TransferArgs) -> Result<(), Failure> {
+    let set = overrides(&args.set)?;
+    let (spec, origin) = match &args.spec {
+        Some(path) => (Spec::load(path, &set).map_err(Failure::usage)?, path.display().to_string()),
+        None => (ready_spec("reversal-quick", &set)?, "reversal-quick".to_owned()),
+    };
+    let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
+    let config = TransferConfig {
+        seed: u64::from(args.seed),
+        at: args.at.clone(),
+        sentences: args.sentences,
+        preconditioned: args.preconditioned,
+        window: args.window,
+    };
+    let epochs = experiment.spec.train.epochs;
+    let mut told = Instant::now();
+    let mut progress = |epoch: u64| {
+        if told.elapsed() > Duration::from_secs(5) {
+            eprintln!("epoch {epoch} of {epochs}");
+            told = Instant::now();
+        }
+    };
+    let result = lab::simulate(&experiment, &config, &mut progress)
+        .map_err(|error| failure(error.to_string(), error.key(), error.is_refusal()))?;
+    for warning in &result.warnings {
+        eprintln!("retrodict: {warning}");
+    }
+    if args.json {
+        let text = serde_json::to_string(&result).map_err(Failure::failed)?;
+        return print(&format!("{text}\n"));
+    }
+    print(&table(&result))
+}
+
+fn table(result: &TransferResult) -> String {
+    let mut text = format!(
+        "transfer onto {} held-out sentences, {} parameters{}\n\n\
+         T(s, s′)/√(T(s, s) T(s′, s′)), mean ± standard deviation over pairs\n",
+        result.sentences,
+        result.parameters,
+        if result.config.preconditioned { ", weighed as the optimiser does" } else { "" },
+    );
+    let kinds: Vec<&str> = result.series.last().map_or_else(Vec::new, |last| {
+        last.kinds.iter().filter(|kind| kind.id != "self").map(|kind| kind.id.as_str()).collect()
+    });
+    let _ = write!(
+        text,
+        "{:>6} {:>7} {:>10} {:>10} {:>11}",
+        "epoch", "step", "train", "held-out", "T(s′, s′)"
+    );
+    for kind in &kinds {
+        let _ = write!(text, " {kind:>22}");
+    }
+    text.push('\n');
+    for point in &result.series {
+        let own = point.kind("self").map_or(0.0, |kind| kind.transfer);
+        let Point { epoch, step, train_nll, held_out_nll, .. } = point;
+        let _ = write!(
+            text,
+            "{epoch:>6} {step:>7} {train_nll:>10.4} {held_out_nll:>10.4} {own:>11.4e}"
+        );
+        for id in &kinds {
+            let cell = point.kind(id).map_or_else(String::new, |kind| {
+                let spread = kind.ratio_std.map_or_else(String::new, |std| format!(" ± {std:.4}"));
+                format!("{:.4}{spread}", kind.ratio + 0.0)
+            });
+            let _ = write!(text, " {cell:>22}");
+        }
+        text.push('\n');
+    }
+    text += "\nrelated minus unrelated, mean ± standard error; above: how often it is the larger\n";
+    for point in &result.series {
+        for (kind, excess) in point.kinds.iter().filter_map(|k| Some((k, k.excess?))) {
+            let error = excess.standard_error.map_or_else(String::new, |e| format!(" ± {e:.4}"));
+            let _ = writeln!(
+                text,
+                "epoch {:>6} {:>12}: {:.4}{error}, above {:.2}",
+                point.epoch, kind.id, excess.difference, excess.above
+            );
+        }
+    }
+    if let Some(last) = result.series.last() {
+        text += "\nat the end, part by part\n";
+        for kind in last.kinds.iter().filter(|kind| kind.id != "self") {
+            for (part, ratio) in result.parts.iter().zip(&kind.ratio_by_part) {
+                let _ = writeln!(text, "{:>22} {part:>12}: {:>8.4}", kind.id, ratio + 0.0);
+            }
+        }
+    }
+    for point in &result.series {
+        if let Some(window) = &point.window {
+            text += &foretold(point, window);
+        }
+    }
+    text
+}
+
+fn foretold(point: &Point, window: &Window) -> String {
+    let mut text = format!(
+        "\nfrom epoch {}: the next step was to move the held-out NLL by {:.4e}, and moved it by \
+         {:.4e};\nthe linearised model holds for {} of {} steps\n{:>6} {:>12} {:>12} {:>12} {:>12}\n",
+        point.epoch,
+        window.slope,
+        window.measured_slope,
+        window.holds_for,
+        window.steps.len() - 1,
+        "step",
+        "held-out",
+        "foretold",
+        "train",
+        "foretold",
+    );
+    for at in sample(&window.steps) {
+        let _ = writeln!(
+            text,
+            "{:>6} {:>12.5} {:>12.5} {:>12.5} {:>12.5}",
+            at.step, at.held_out_nll, at.held_out_predicted, at.train_nll, at.train_predicted
+        );
+    }
+    text
+}
