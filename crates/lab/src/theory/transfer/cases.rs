@@ -46,8 +46,8 @@ pub enum CaseError {
     Unknown(#[from] crate::spec::UnknownReady),
 }
 
-/// Pairs with a free head in two depths and with a tied head, the same weighed by the optimiser,
-/// chains; then linearised windows over depth.
+/// Pairs with a free head in two depths and with a tied head, the latter also as the optimiser
+/// weighs it; chains; then linearised windows over depth.
 ///
 /// # Errors
 /// [`CaseError`] if the program's own specs are wrong.
@@ -81,10 +81,10 @@ pub fn cases() -> Result<Vec<Case>, CaseError> {
             plain.clone(),
         )?,
         case(
-            "reversal-adamw",
-            "pairs, 1 layer, AdamW's view",
+            "reversal-tied-adamw",
+            "pairs, tied, AdamW's view",
             "reversal-quick",
-            &[("model.layers", "1")],
+            &[("model.layers", "1"), ("model.tie_head", "true")],
             weighed,
         )?,
         case("chain", "chains, 2 layers", "chain-quick", &[], plain)?,
