@@ -100,7 +100,7 @@ fn a_figure_is_asked_for_by_its_name() {
         })
     };
     assert_eq!(wanted(&["fig2", "fig1"]).unwrap(), ["fig1", "fig2"]);
-    let theory = ["theory-bilinear", "theory-one-layer"];
+    let theory = ["theory-bilinear", "theory-one-layer", "theory-transfer"];
     assert_eq!(wanted(&["theory-one-layer", "fig2"]).unwrap(), ["fig2", "theory-one-layer"]);
     let every = wanted(&[]).unwrap();
     assert_eq!(every.len(), all().len() + theory.len());
