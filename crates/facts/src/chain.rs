@@ -67,7 +67,15 @@ pub(crate) fn dataset(triples: &Tuples<3>, vocab: usize, entity_length: usize) -
         train.extend([sentence(a, DIRECT, b), sentence(b, DIRECT, c)]);
     }
     let held_out = triples.partial.iter().map(|[a, _, c]| sentence(a, INDIRECT, c)).collect();
-    Dataset { train, held_out, vocab, reserved: RESERVED, entity_length, groups: groups(triples) }
+    Dataset {
+        train,
+        held_out,
+        vocab,
+        reserved: RESERVED,
+        entity_length,
+        groups: groups(triples),
+        inverses: Vec::new(),
+    }
 }
 
 /// The six panels of the paper's effective-weight figure.

@@ -56,6 +56,11 @@ pub struct Query {
 }
 
 impl Query {
+    /// The query with its answer.
+    pub fn sentence(&self) -> Vec<Token> {
+        [self.source.as_slice(), &[self.relation], &self.answer].concat()
+    }
+
     /// The query as a model is asked it: the relation follows the source.
     pub fn question(&self) -> Question {
         Question {
@@ -116,12 +121,21 @@ pub struct Dataset {
     ///
     /// The last group asks for the held-out sentences.
     pub groups: Vec<Group>,
+    /// Relations that are each other's inverse; a symmetric one stands twice.
+    pub inverses: Vec<[Token; 2]>,
 }
 
 impl Dataset {
     /// How many tokens every sentence has.
     pub fn sentence_length(&self) -> usize {
         self.train.first().map_or(0, Vec::len)
+    }
+
+    /// The relation that leads back from every answer of `relation`, if there is one.
+    pub fn inverse(&self, relation: Token) -> Option<Token> {
+        self.inverses.iter().find_map(|&[one, other]| {
+            if one == relation { Some(other) } else { (other == relation).then_some(one) }
+        })
     }
 
     /// The group of that [`Group::id`].

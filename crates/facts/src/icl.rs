@@ -139,6 +139,7 @@ impl IclConfig {
             reserved: RESERVED,
             entity_length: 1,
             groups: Vec::new(),
+            inverses: vec![[FORWARD, BACKWARD]],
         })
     }
 }

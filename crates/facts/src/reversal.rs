@@ -79,6 +79,7 @@ impl ReversalConfig {
             reserved: RESERVED,
             entity_length: self.entity_length,
             groups: groups(both, one),
+            inverses: vec![[FORWARD, BACKWARD]],
         })
     }
 }
