@@ -1,6 +1,7 @@
 //! The operations: each file holds one, with its shape rule, its forward and backward pass, its
 //! cost and its gradient test.
 
+mod activation;
 mod attention;
 mod cross_entropy;
 mod dropout;
@@ -8,9 +9,12 @@ mod embedding;
 mod gelu;
 mod layer_norm;
 mod linear;
+mod multiply;
 mod residual;
+mod rms_norm;
 mod rotary;
 
+pub use activation::Activation;
 pub use linear::Orientation;
 
 use crate::scalar::Scalar;
