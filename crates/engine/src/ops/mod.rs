@@ -7,12 +7,14 @@ mod cross_entropy;
 mod dropout;
 mod embedding;
 mod gelu;
+mod join;
 mod layer_norm;
 mod linear;
 mod multiply;
 mod residual;
 mod rms_norm;
 mod rotary;
+mod select;
 
 pub use activation::Activation;
 pub use linear::Orientation;
