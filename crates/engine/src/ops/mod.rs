@@ -14,10 +14,12 @@ mod multiply;
 mod residual;
 mod rms_norm;
 mod rotary;
+mod scan;
 mod select;
 
 pub use activation::Activation;
 pub use linear::Orientation;
+pub use scan::Decay;
 
 use crate::scalar::Scalar;
 
