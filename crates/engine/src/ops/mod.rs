@@ -10,6 +10,7 @@ mod gelu;
 mod join;
 mod layer_norm;
 mod linear;
+mod linear_attention;
 mod multiply;
 mod residual;
 mod rms_norm;
@@ -18,6 +19,7 @@ mod scan;
 mod select;
 
 pub use activation::Activation;
+pub use attention::Sees;
 pub use linear::Orientation;
 pub use scan::Decay;
 
