@@ -18,12 +18,41 @@ const TRIED: usize = 40;
 /// Compares the gradient of the loss, for random parameters, tokens and weights, with central
 /// differences in every parameter (in forty of its numbers, spread evenly, where it has more).
 ///
-/// The graph's output 0 must be a [`Graph::cross_entropy`] over its weight input 0, and every table
-/// and vocabulary must have at least three rows: indices are drawn below 3.
+/// The graph's output 0 must be a [`Graph::cross_entropy`] over the last positions of its last
+/// weight input; those before it are masks, of zeros and ones. Every table and vocabulary must have
+/// at least three rows: indices are drawn below 3.
 ///
 /// # Panics
 /// If they differ.
 pub fn assert_gradients(graph: &Graph<f64>, batch: usize) {
+    assert_gradients_of(graph, batch, |program, weights| weighted(program, 0, 0, weights));
+}
+
+/// The sum over feature `feature` of output `output`, each number times its weight: the last
+/// positions of `weights`.
+pub fn weighted(program: &Program<f64>, output: usize, feature: usize, weights: &[f64]) -> f64 {
+    let out = program.output(output);
+    let first = weights.len() - out.positions() * program.lanes();
+    let terms = (0..out.positions()).flat_map(|p| out.lanes(feature, p));
+    terms.zip(&weights[first..]).map(|(term, w)| term * w).sum()
+}
+
+/// The sum over feature 0 of output `output`.
+pub fn total(program: &Program<f64>, output: usize) -> f64 {
+    let out = program.output(output);
+    (0..out.positions()).flat_map(|p| out.lanes(0, p)).sum()
+}
+
+/// As [`assert_gradients`], for what `loss` makes of the outputs and the last weight input (empty
+/// where there is none).
+///
+/// # Panics
+/// If they differ.
+pub fn assert_gradients_of(
+    graph: &Graph<f64>,
+    batch: usize,
+    loss: impl Fn(&Program<f64>, &[f64]) -> f64,
+) {
     use ProductPrecision::Full;
     let mut team = Team::new(2);
     let mut program = Program::compile(graph, batch, Mode::Training, Full, team.workers());
@@ -38,11 +67,18 @@ pub fn assert_gradients(graph: &Graph<f64>, batch: usize) {
             *index = stream.words((i * 100_000 + lane) as u64)[0] % 3;
         }
     }
-    let weights: Vec<f64> = (0..graph.weights[0] * lanes)
-        .map(|at| if at % lanes < batch { 0.3 + (at % 5) as f64 } else { 0.0 })
-        .collect();
-    program.weights_mut(crate::Weights(0)).copy_from_slice(&weights);
-    let first = graph.weights[0] - graph.outputs[0].1.len();
+    let mut weights: Vec<f64> = Vec::new();
+    for (i, positions) in graph.weights.iter().enumerate() {
+        let last = i + 1 == graph.weights.len();
+        let draw = |at: usize| match last {
+            true => 0.3 + (at % 5) as f64,
+            false => f64::from(stream.words((i * 100_000 + at) as u64)[1] % 2),
+        };
+        let numbers =
+            (0..positions * lanes).map(|at| if at % lanes < batch { draw(at) } else { 0.0 });
+        weights = numbers.collect();
+        program.weights_mut(crate::Weights(i)).copy_from_slice(&weights);
+    }
 
     let mut parameters = Parameters::initial(graph, 4);
     for i in 0..graph.parameters.len() {
@@ -58,9 +94,7 @@ pub fn assert_gradients(graph: &Graph<f64>, batch: usize) {
         gradients.iter().map(|(p, g)| (p.name.clone(), g.to_vec())).collect();
     let mut loss = |parameters: &Parameters<f64>| -> f64 {
         program.forward(parameters, noise, &mut team);
-        let out = program.output(0);
-        let nll = (0..out.positions()).flat_map(|p| out.lanes(0, p));
-        nll.zip(&weights[first * lanes..]).map(|(nll, w)| nll * w).sum()
+        loss(&program, &weights)
     };
     let trainable: Vec<usize> =
         (0..graph.parameters.len()).filter(|&i| graph.parameters[i].trainable).collect();

@@ -24,7 +24,8 @@ pub(crate) trait Operation<T: Scalar>: Send + Sync {
         path.rsplit("::").next().unwrap_or(path)
     }
 
-    /// The positions of input number `input` that are needed for these positions of the output.
+    /// The positions of input number `input` that are needed for these positions of the output;
+    /// there may be none.
     fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
         output
     }
@@ -48,9 +49,15 @@ pub(crate) trait Operation<T: Scalar>: Send + Sync {
         false
     }
 
-    /// Whether this is a loss: its forward pass writes the gradient of input 0 as well, since
-    /// nothing that comes later could change it.
+    /// Whether this is a loss: gradients begin here, and it asks for none of its output, which no
+    /// other operation may take. What is minimised is the sum of all losses of a graph.
     fn is_loss(&self) -> bool {
+        false
+    }
+
+    /// Whether a loss writes the gradients of its inputs in its forward pass already, since nothing
+    /// that comes later could change them, and has no backward pass.
+    fn writes_gradients_early(&self) -> bool {
         false
     }
 

@@ -66,8 +66,8 @@ pub(crate) struct NodePlan {
     pub(crate) parameters: Vec<ParameterPlan>,
     pub(crate) saved_start: usize,
     pub(crate) saved_shape: (usize, usize),
-    /// Gradient buffers to be zeroed before its backward pass: it writes only a part of them, and
-    /// others add to the rest.
+    /// Gradient buffers to be zeroed before it writes gradients, which a loss does in its forward
+    /// pass: it writes only a part of them, and others add to the rest.
     pub(crate) clear: Vec<Range<usize>>,
     pub(crate) flops: u64,
     pub(crate) runs_backward: bool,
@@ -137,8 +137,10 @@ impl Requests {
 /// The positions of each value that some output needs; empty where none does.
 fn live_positions<T: Scalar>(graph: &Graph<T>) -> Vec<Range<usize>> {
     let mut live = vec![0..0; graph.nodes.len()];
-    let join = |a: &Range<usize>, b: Range<usize>| {
-        if a.is_empty() { b } else { a.start.min(b.start)..a.end.max(b.end) }
+    let join = |a: &Range<usize>, b: Range<usize>| match (a.is_empty(), b.is_empty()) {
+        (_, true) => a.clone(),
+        (true, false) => b,
+        (false, false) => a.start.min(b.start)..a.end.max(b.end),
     };
     for (value, positions) in &graph.outputs {
         live[value.0] = join(&live[value.0], positions.clone());
@@ -153,6 +155,21 @@ fn live_positions<T: Scalar>(graph: &Graph<T>) -> Vec<Range<usize>> {
         }
     }
     live
+}
+
+/// The values whose gradient some loss wants: those that lead to one.
+fn leads_to_a_loss<T: Scalar>(graph: &Graph<T>, live: &[Range<usize>]) -> Vec<bool> {
+    let mut leads = vec![false; graph.nodes.len()];
+    for (i, node) in graph.nodes.iter().enumerate().rev() {
+        leads[i] |= node.operation.is_loss();
+        if live[i].is_empty() || !leads[i] {
+            continue;
+        }
+        for (k, input) in node.inputs.iter().enumerate() {
+            leads[input.0] |= !node.operation.positions_needed(k, live[i].clone()).is_empty();
+        }
+    }
+    leads
 }
 
 /// Whether an earlier gradient write covers this view of a parameter.
@@ -191,8 +208,10 @@ pub(crate) fn plan<T: Scalar>(
     // Which values have a gradient.
     let mut wants_gradient = vec![false; count];
     if training {
+        let leads = leads_to_a_loss(graph, &live);
         for (i, node) in graph.nodes.iter().enumerate() {
             wants_gradient[i] = !live[i].is_empty()
+                && leads[i]
                 && (node.parameters.iter().any(trainable)
                     || node.inputs.iter().any(|v| wants_gradient[v.0]));
         }
@@ -230,6 +249,9 @@ pub(crate) fn plan<T: Scalar>(
             requests.used(saved[i].0, backward_time(i));
         }
         for (k, input) in node.inputs.iter().enumerate() {
+            if inputs[k].positions.is_empty() {
+                continue;
+            }
             requests.used(values[input.0], i);
             if wants_gradient[i] && node.operation.reads_input(k) {
                 requests.used(values[input.0], backward_time(i));
@@ -240,27 +262,28 @@ pub(crate) fn plan<T: Scalar>(
         requests.used(values[value.0], end);
     }
 
-    // Gradients, in the order in which the backward pass writes them. A loss writes its input's in
-    // the forward pass.
+    // Gradients, in the order in which a step writes them: losses theirs in the forward pass, one
+    // after the other, and then all other operations in the backward pass.
     let mut gradients = vec![usize::MAX; count];
     let mut accumulate: Vec<Vec<bool>> = vec![Vec::new(); count];
     let mut clear: Vec<Vec<usize>> = vec![Vec::new(); count];
     let mut parameter_writes = Vec::new();
     let mut parameter_accumulate: Vec<Vec<bool>> = vec![Vec::new(); count];
-    for (i, node) in graph.nodes.iter().enumerate().rev() {
-        if !wants_gradient[i] {
-            continue;
-        }
-        let time = if node.operation.is_loss() { i } else { backward_time(i) };
+    let early = |i: usize| graph.nodes[i].operation.writes_gradients_early();
+    let losses = (0..count).filter(|i| early(*i));
+    let others = (0..count).rev().filter(|i| !early(*i));
+    for i in losses.chain(others).filter(|i| wants_gradient[*i]) {
+        let node = &graph.nodes[i];
+        let time = if early(i) { i } else { backward_time(i) };
         if gradients[i] != usize::MAX {
             requests.used(gradients[i], backward_time(i));
         }
         for (k, input) in node.inputs.iter().enumerate() {
-            if !wants_gradient[input.0] {
+            let extent = node.operation.positions_needed(k, live[i].clone());
+            if !wants_gradient[input.0] || extent.is_empty() {
                 accumulate[i].push(false);
                 continue;
             }
-            let extent = node.operation.positions_needed(k, live[i].clone());
             let first = gradients[input.0] == usize::MAX;
             let whole = extent == live[input.0];
             if first && k == 0 && node.operation.passes_gradient() && extent == live[i] && whole {
@@ -283,16 +306,16 @@ pub(crate) fn plan<T: Scalar>(
 
     let arena = requests.place();
     let place = |request: usize, node: usize, positions: &Range<usize>| {
-        let stride = live[node].len() * lanes;
-        Place {
-            start: requests.0[request].start + (positions.start - live[node].start) * lanes,
-            rows: graph.nodes[node].shape.features,
-            columns: positions.len() * lanes,
-            stride,
+        let (rows, stride) = (graph.nodes[node].shape.features, live[node].len() * lanes);
+        if positions.is_empty() {
+            return Place { start: 0, rows, columns: 0, stride };
         }
+        let start = requests.0[request].start + (positions.start - live[node].start) * lanes;
+        Place { start, rows, columns: positions.len() * lanes, stride }
     };
     let gradient_place = |node: usize, positions: &Range<usize>| {
-        (gradients[node] != usize::MAX).then(|| place(gradients[node], node, positions))
+        let wanted = gradients[node] != usize::MAX && !positions.is_empty();
+        wanted.then(|| place(gradients[node], node, positions))
     };
     let mut nodes = Vec::new();
     for (i, node) in graph.nodes.iter().enumerate() {
@@ -352,7 +375,7 @@ pub(crate) fn plan<T: Scalar>(
                 })
                 .collect(),
             flops,
-            runs_backward: wants_gradient[i] && !node.operation.is_loss(),
+            runs_backward: wants_gradient[i] && !early(i),
         });
     }
     let outputs = graph

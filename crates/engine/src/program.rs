@@ -9,7 +9,7 @@ use crate::matrix::{Buffer, Matrix};
 use crate::operation::{Context, Memory, Operation};
 use crate::optim::{Optimizer, Rule};
 use crate::parameters::{Gradients, Layout, Parameters};
-use crate::plan::{Plan, plan};
+use crate::plan::{NodePlan, Plan, plan};
 use crate::profile::{Clock, Direction, Profile};
 use crate::random::Noise;
 use crate::scalar::Scalar;
@@ -286,6 +286,10 @@ impl<T: Scalar> Program<T> {
                 training,
             };
             for (at, node) in plan.nodes.iter().enumerate() {
+                // A loss that writes its gradients now.
+                if !node.runs_backward && !clear(node, memory, worker) {
+                    return;
+                }
                 operations[node.node].forward(&context(node));
                 if !worker.barrier() {
                     return;
@@ -299,17 +303,8 @@ impl<T: Scalar> Program<T> {
             }
             let backwards = plan.nodes.iter().enumerate().rev();
             for (at, node) in backwards.filter(|(_, node)| node.runs_backward) {
-                if !node.clear.is_empty() {
-                    for range in &node.clear {
-                        let share = worker.share(range.len(), 64);
-                        // SAFETY: the plan put the range into the arena; shares are disjoint.
-                        unsafe {
-                            memory.arena.add(range.start + share.start).write_bytes(0, share.len());
-                        }
-                    }
-                    if !worker.barrier() {
-                        return;
-                    }
+                if !clear(node, memory, worker) {
+                    return;
                 }
                 operations[node.node].backward(&context(node));
                 if !worker.barrier() {
@@ -328,4 +323,18 @@ impl<T: Scalar> Program<T> {
             }
         })
     }
+}
+
+/// Zeroes the gradient buffers of which a node writes only a part; as
+/// [`barrier`](Worker::barrier), says whether this worker goes on.
+fn clear<T: Scalar>(node: &NodePlan, memory: &Memory<'_, T>, worker: &Worker<'_>) -> bool {
+    if node.clear.is_empty() {
+        return true;
+    }
+    for range in &node.clear {
+        let share = worker.share(range.len(), 64);
+        // SAFETY: the plan put the range into the arena; shares are disjoint.
+        unsafe { memory.arena.add(range.start + share.start).write_bytes(0, share.len()) }
+    }
+    worker.barrier()
 }

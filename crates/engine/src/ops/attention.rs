@@ -1,70 +1,95 @@
-//! Causal self-attention over a few positions.
+//! Attention over a few positions.
 //!
 //! Sentences here have two to ten tokens, so nothing is gained by matrix products: every score is a
 //! sum over the features of a head, for all sentences of the batch side by side.
 
+pub(in crate::ops) mod kernels;
+
 use std::ops::Range;
 
-use crate::graph::{Graph, Value};
-use crate::isa::for_every_isa;
-use crate::matrix::{Matrix, MatrixMut, Target};
+use self::kernels::{Sizes, attend, key_gradient, query_gradient, score_gradient, value_gradient};
+use crate::graph::{Graph, Shape, Value, Weights};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::{SUM_LANES, WIDE, lanes, lanes_mut};
+use crate::ops::{SUM_LANES, WIDE};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 
+/// Which positions a query sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sees {
+    /// Itself and those before it: a decoder.
+    Past,
+    /// All: an encoder.
+    All,
+}
+
 struct Attention {
     heads: usize,
+    sees: Sees,
+    /// The weight input that says which keys may be seen.
+    mask: Option<usize>,
+    /// Positions of the keys.
+    positions: usize,
     threshold: u32,
     stream: u32,
 }
 
 impl<T: Scalar> Graph<T> {
-    /// `softmax(qᵀk / √d) v` in each of `heads` heads of d features; a position sees itself and
-    /// those before it; dropout acts on the probabilities.
+    /// Causal attention: [`attention_over`](Graph::attention_over) the past, with nothing masked.
     ///
     /// # Panics
-    /// If the shapes differ or the heads do not divide the features.
-    pub fn attention(&mut self, [q, k, v]: [Value; 3], heads: usize, dropout: f64) -> Value {
+    /// As that.
+    pub fn attention(&mut self, qkv: [Value; 3], heads: usize, dropout: f64) -> Value {
+        self.attention_over(qkv, heads, Sees::Past, None, dropout)
+    }
+
+    /// `softmax(qᵀk / √d) v` in each of `heads` heads of d features; dropout acts on the
+    /// probabilities. Of the positions that a query sees, those count where `keys`, if given, is
+    /// above zero (1, where padding has 0); a query for which none is left gets zeros.
+    ///
+    /// # Panics
+    /// If the shapes differ, the heads do not divide the features, or `keys` has fewer positions.
+    pub fn attention_over(
+        &mut self,
+        [q, k, v]: [Value; 3],
+        heads: usize,
+        sees: Sees,
+        keys: Option<Weights>,
+        dropout: f64,
+    ) -> Value {
+        let shape = self.attention_shape([q, k, v], heads, keys);
+        let (threshold, stream) = (dropout_threshold(dropout), self.next_stream());
+        let (mask, positions) = (keys.map(|keys| keys.0), shape.positions);
+        let operation = Attention { heads, sees, mask, positions, threshold, stream };
+        self.push(operation, vec![q, k, v], vec![], shape)
+    }
+
+    /// The shape of queries, keys and values, which is that of what attention makes of them.
+    ///
+    /// # Panics
+    /// As [`Graph::attention_over`].
+    pub(super) fn attention_shape(
+        &self,
+        [q, k, v]: [Value; 3],
+        heads: usize,
+        keys: Option<Weights>,
+    ) -> Shape {
         let shape = self.shape(q);
         assert!(shape == self.shape(k) && shape == self.shape(v), "q, k and v have one shape");
         assert!(shape.features.is_multiple_of(heads), "{heads} heads, {} features", shape.features);
-        let (threshold, stream) = (dropout_threshold(dropout), self.next_stream());
-        self.push(Attention { heads, threshold, stream }, vec![q, k, v], vec![], shape)
+        let masked = keys.map_or(shape.positions, |keys| self.weights[keys.0]);
+        assert!(masked >= shape.positions, "{masked} positions of a mask for {}", shape.positions);
+        shape
     }
 }
 
-/// The sizes of one run.
-#[derive(Clone, Copy)]
-struct Sizes {
-    /// Features of a head.
-    width: usize,
-    /// Positions of the queries: the last ones of the keys'.
-    queries: usize,
-    keys: usize,
-    lanes: usize,
-}
-
-impl Sizes {
-    /// The keys that query number `i` sees.
-    fn seen(&self, i: usize) -> Range<usize> {
-        0..self.keys - self.queries + i + 1
-    }
-
-    /// The row of the probabilities of one query and key, counted from the head's first.
-    fn row(&self, i: usize, j: usize) -> usize {
-        i * self.keys + j
-    }
-
-    /// Where lane number `first` of a position stands in its row.
-    fn at(&self, position: usize, first: usize) -> usize {
-        position * self.lanes + first
-    }
-
-    /// The `W` lanes from there on.
-    fn range<const W: usize>(&self, position: usize, first: usize) -> Range<usize> {
-        let start = self.at(position, first);
-        start..start + W
+impl Sees {
+    /// The keys that queries at these positions see, of `positions`.
+    pub(super) fn keys(self, queries: Range<usize>, positions: usize) -> Range<usize> {
+        match self {
+            Sees::Past => 0..queries.end,
+            Sees::All => 0..positions,
+        }
     }
 }
 
@@ -72,6 +97,7 @@ impl Attention {
     fn sizes<T: Scalar>(&self, at: &Context<'_, T>) -> Sizes {
         Sizes {
             width: at.plan.output.value.rows / self.heads,
+            sees: self.sees,
             queries: at.output_positions().len(),
             keys: at.input_positions(1).len(),
             lanes: at.lanes,
@@ -91,7 +117,7 @@ impl Attention {
 
 impl<T: Scalar> Operation<T> for Attention {
     fn positions_needed(&self, input: usize, output: Range<usize>) -> Range<usize> {
-        if input == 0 { output } else { 0..output.end }
+        if input == 0 { output } else { self.sees.keys(output, self.positions) }
     }
 
     fn reads_input(&self, _input: usize) -> bool {
@@ -148,9 +174,10 @@ impl Attention {
             dropout_factors(at.isa, at.noise, self.stream, self.threshold, first, out);
             self.heads * rows
         });
+        let mask = self.mask.map(|mask| at.weights(mask, 0..sizes.keys));
         for head in heads {
             let (q, k, v) = (at.input(0), at.input(1), at.input(2));
-            attend::<T, W>(at.isa, sizes, head, q, k, v, at.saved(), factors, at.output());
+            attend::<T, W>(at.isa, sizes, head, q, k, v, at.saved(), factors, mask, at.output());
         }
     }
 
@@ -176,215 +203,80 @@ impl Attention {
     }
 }
 
-for_every_isa! {
-    /// Scores, probabilities and output of one head. `factors` is the row where those of dropout
-    /// begin.
-    fn attend<T, const W: usize>(
-        s: Sizes, head: usize, q: Matrix<'_, T>, k: Matrix<'_, T>, v: Matrix<'_, T>,
-        saved: MatrixMut<'_, T>, factors: Option<usize>, out: MatrixMut<'_, T>,
-    ) {
-        let mut saved = saved;
-        let mut out = out;
-        let scale = T::ONE / T::from_f64(s.width as f64).sqrt();
-        let features = head * s.width..(head + 1) * s.width;
-        let base = head * s.queries * s.keys;
-        for i in 0..s.queries {
-            for first in (0..s.lanes).step_by(W) {
-                let range = first..first + W;
-                let mut highest = [T::from_f64(f64::NEG_INFINITY); W];
-                for j in s.seen(i) {
-                    let mut score = [T::ZERO; W];
-                    for f in features.clone() {
-                        let (q, k) = (lanes::<T, W>(q.row(f), s.at(i, first)), lanes::<T, W>(k.row(f), s.at(j, first)));
-                        for l in 0..W {
-                            score[l] = q[l].fused::<FUSED>(k[l], score[l]);
-                        }
-                    }
-                    for l in 0..W {
-                        score[l] *= scale;
-                        highest[l] = score[l].larger(highest[l]);
-                    }
-                    *lanes_mut(saved.part_mut(base + s.row(i, j), range.clone())) = score;
-                }
-                let mut total = [T::ZERO; W];
-                for j in s.seen(i) {
-                    let p = lanes_mut::<T, W>(saved.part_mut(base + s.row(i, j), range.clone()));
-                    for l in 0..W {
-                        p[l] = (p[l] - highest[l]).exp::<FUSED>();
-                        total[l] += p[l];
-                    }
-                }
-                for j in s.seen(i) {
-                    let p = lanes_mut::<T, W>(saved.part_mut(base + s.row(i, j), range.clone()));
-                    for l in 0..W {
-                        p[l] = p[l] / total[l];
-                    }
-                }
-                for j in s.seen(i) {
-                    let mut kept = *lanes::<T, W>(saved.row_mut(base + s.row(i, j)), first);
-                    if let Some(start) = factors {
-                        let factor = lanes::<T, W>(saved.row_mut(start + base + s.row(i, j)), first);
-                        for l in 0..W {
-                            kept[l] *= factor[l];
-                        }
-                    }
-                    for f in features.clone() {
-                        let v = lanes::<T, W>(v.row(f), s.at(j, first));
-                        let out = lanes_mut::<T, W>(out.part_mut(f, s.range::<W>(i, first)));
-                        for l in 0..W {
-                            let before = if j == 0 { T::ZERO } else { out[l] };
-                            out[l] = kept[l].fused::<FUSED>(v[l], before);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// `ds = p · (dp − Σ p · dp)` with `dp = Σ_f dy · v`, through dropout and scale.
-    fn score_gradient<T, const W: usize>(
-        s: Sizes, head: usize, v: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>,
-        factors: Option<usize>, scores: &mut [T],
-    ) {
-        let scale = T::ONE / T::from_f64(s.width as f64).sqrt();
-        let features = head * s.width..(head + 1) * s.width;
-        let base = head * s.queries * s.keys;
-        for i in 0..s.queries {
-            for first in (0..s.lanes).step_by(W) {
-                let mut mean = [T::ZERO; W];
-                for j in s.seen(i) {
-                    let mut dp = [T::ZERO; W];
-                    for f in features.clone() {
-                        let (dy, v) = (lanes::<T, W>(dy.row(f), s.at(i, first)), lanes::<T, W>(v.row(f), s.at(j, first)));
-                        for l in 0..W {
-                            dp[l] = dy[l].fused::<FUSED>(v[l], dp[l]);
-                        }
-                    }
-                    if let Some(start) = factors {
-                        let factor = lanes::<T, W>(kept.row(start + base + s.row(i, j)), first);
-                        for l in 0..W {
-                            dp[l] *= factor[l];
-                        }
-                    }
-                    let p = lanes::<T, W>(kept.row(base + s.row(i, j)), first);
-                    for l in 0..W {
-                        mean[l] = p[l].fused::<FUSED>(dp[l], mean[l]);
-                    }
-                    *lanes_mut(&mut scores[s.range::<W>(s.row(i, j), first)]) = dp;
-                }
-                for j in s.seen(i) {
-                    let p = lanes::<T, W>(kept.row(base + s.row(i, j)), first);
-                    let ds = lanes_mut::<T, W>(&mut scores[s.range::<W>(s.row(i, j), first)]);
-                    for l in 0..W {
-                        ds[l] = p[l] * (ds[l] - mean[l]) * scale;
-                    }
-                }
-            }
-        }
-    }
-
-    fn query_gradient<T, const W: usize>(
-        s: Sizes, head: usize, k: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
-    ) {
-        let Target { matrix: mut dq, accumulate } = target;
-        for f in head * s.width..(head + 1) * s.width {
-            for i in 0..s.queries {
-                for first in (0..s.lanes).step_by(W) {
-                    let mut sum = [T::ZERO; W];
-                    for j in s.seen(i) {
-                        let (k, ds) = (lanes::<T, W>(k.row(f), s.at(j, first)), lanes::<T, W>(scores, s.at(s.row(i, j), first)));
-                        for l in 0..W {
-                            sum[l] = ds[l].fused::<FUSED>(k[l], sum[l]);
-                        }
-                    }
-                    let out = lanes_mut::<T, W>(dq.part_mut(f, s.range::<W>(i, first)));
-                    for l in 0..W {
-                        out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
-                    }
-                }
-            }
-        }
-    }
-
-    fn key_gradient<T, const W: usize>(
-        s: Sizes, head: usize, q: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
-    ) {
-        let Target { matrix: mut dk, accumulate } = target;
-        for f in head * s.width..(head + 1) * s.width {
-            for j in 0..s.keys {
-                for first in (0..s.lanes).step_by(W) {
-                    let mut sum = [T::ZERO; W];
-                    for i in (0..s.queries).filter(|i| s.seen(*i).contains(&j)) {
-                        let (q, ds) = (lanes::<T, W>(q.row(f), s.at(i, first)), lanes::<T, W>(scores, s.at(s.row(i, j), first)));
-                        for l in 0..W {
-                            sum[l] = ds[l].fused::<FUSED>(q[l], sum[l]);
-                        }
-                    }
-                    let out = lanes_mut::<T, W>(dk.part_mut(f, s.range::<W>(j, first)));
-                    for l in 0..W {
-                        out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
-                    }
-                }
-            }
-        }
-    }
-
-    fn value_gradient<T, const W: usize>(
-        s: Sizes, head: usize, dy: Matrix<'_, T>, kept: Matrix<'_, T>, factors: Option<usize>,
-        target: Target<'_, T>,
-    ) {
-        let Target { matrix: mut dv, accumulate } = target;
-        let base = head * s.queries * s.keys;
-        for first in (0..s.lanes).step_by(W) {
-            for j in 0..s.keys {
-                // The first query that sees this key begins the sum.
-                let begin = (j + s.queries).saturating_sub(s.keys);
-                for i in begin..s.queries {
-                    let mut p = *lanes::<T, W>(kept.row(base + s.row(i, j)), first);
-                    if let Some(start) = factors {
-                        let factor = lanes::<T, W>(kept.row(start + base + s.row(i, j)), first);
-                        for l in 0..W {
-                            p[l] *= factor[l];
-                        }
-                    }
-                    let add = accumulate || i > begin;
-                    for f in head * s.width..(head + 1) * s.width {
-                        let dy = lanes::<T, W>(dy.row(f), s.at(i, first));
-                        let out = lanes_mut::<T, W>(dv.part_mut(f, s.range::<W>(j, first)));
-                        for l in 0..W {
-                            let before = if add { out[l] } else { T::ZERO };
-                            out[l] = p[l].fused::<FUSED>(dy[l], before);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::Sees;
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::{Graph, Initial, Parameter, Value};
     use crate::ops::Orientation;
+    use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
+
+    /// Queries, keys and values as random maps of `x`.
+    fn heads_of(graph: &mut Graph<f64>, x: Value, features: usize) -> [Value; 3] {
+        let normal = Initial::Normal { std: 1.0 };
+        ["q", "k", "v"].map(|name| {
+            let w = Parameter::matrix(name, [features, features], normal);
+            let w = graph.parameter(w);
+            graph.linear_whole(x, w, Orientation::InputsFirst, None)
+        })
+    }
 
     #[test]
     fn gradient() {
         let shapes = [(2, 1, 1, 1, 0), (6, 2, 2, 16, 0), (6, 3, 3, 18, 1), (8, 2, 5, 3, 3)];
         for (features, heads, positions, batch, first) in shapes {
             for dropout in [0.0, 0.25] {
-                let mut graph = Graph::<f64>::new();
-                let x = with_stem(&mut graph, features, positions);
-                let normal = Initial::Normal { std: 1.0 };
-                let qkv = ["q", "k", "v"].map(|name| {
-                    let w = Parameter::matrix(name, [features, features], normal);
-                    let w = graph.parameter(w);
-                    graph.linear_whole(x, w, Orientation::InputsFirst, None)
-                });
-                let y = graph.attention(qkv, heads, dropout);
-                with_head(&mut graph, y, 4, first..positions);
-                assert_gradients(&graph, batch);
+                for (sees, masked) in
+                    [(Sees::Past, false), (Sees::Past, true), (Sees::All, false), (Sees::All, true)]
+                {
+                    let mut graph = Graph::<f64>::new();
+                    let keys = masked.then(|| graph.weights(positions));
+                    let x = with_stem(&mut graph, features, positions);
+                    let qkv = heads_of(&mut graph, x, features);
+                    let y = graph.attention_over(qkv, heads, sees, keys, dropout);
+                    with_head(&mut graph, y, 4, first..positions);
+                    assert_gradients(&graph, batch);
+                }
             }
+        }
+    }
+
+    /// Sentence 0 sees all, sentence 1 all but its last position, whatever stands there; sentence 2
+    /// nothing, and gets zeros.
+    #[test]
+    fn masked_keys_have_no_say() {
+        let mut graph = Graph::<f64>::new();
+        let tokens = graph.indices(3);
+        let keys = graph.weights(3);
+        let normal = Initial::Normal { std: 1.0 };
+        let table = graph.parameter(Parameter::matrix("table", [5, 4], normal));
+        let x = graph.embedding(tokens, table, None);
+        let qkv = heads_of(&mut graph, x, 4);
+        let masked = graph.attention_over(qkv, 2, Sees::All, Some(keys), 0.0);
+        let short = qkv.map(|x| graph.select(x, &[0, 1]));
+        let short = graph.attention_over(short, 2, Sees::All, None, 0.0);
+        let whole = graph.attention_over(qkv, 2, Sees::All, None, 0.0);
+        for value in [masked, whole] {
+            graph.output(value, 0..3);
+        }
+        graph.output(short, 0..2);
+        let mut program = Program::compile(&graph, 3, Mode::Inference, ProductPrecision::Full, 1);
+        for (i, token) in program.indices_mut(tokens).iter_mut().enumerate() {
+            *token = (i * 3 % 5) as u32;
+        }
+        for p in 0..3 {
+            let seen = [1.0, if p < 2 { 1.0 } else { 0.0 }, 0.0];
+            program.weights_mut(keys)[p * 16..p * 16 + 3].copy_from_slice(&seen);
+        }
+        let parameters = Parameters::initial(&graph, 7);
+        program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut Team::new(1));
+        let [masked, whole, short] = [0, 1, 2].map(|i| program.output(i));
+        for (f, p) in (0..4).flat_map(|f| [0, 1].map(|p| (f, p))) {
+            let found = masked.lanes(f, p);
+            assert_eq!(found[0], whole.lanes(f, p)[0]);
+            assert_eq!(found[1], short.lanes(f, p)[1]);
+            assert!(found[1] != whole.lanes(f, p)[1], "the last position has no say in any case");
+            assert!(found[2..].iter().all(|x| *x == 0.0));
         }
     }
 }

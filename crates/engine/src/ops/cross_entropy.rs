@@ -54,6 +54,10 @@ impl<T: Scalar> Operation<T> for CrossEntropy {
         true
     }
 
+    fn writes_gradients_early(&self) -> bool {
+        true
+    }
+
     fn flops(&self, extents: &Extents<'_>) -> u64 {
         4 * (extents.inputs[0].features * extents.columns()) as u64
     }

@@ -1,17 +1,27 @@
 //! The operations: each file holds one, with its shape rule, its forward and backward pass, its
 //! cost and its gradient test.
 
+mod activation;
 mod attention;
 mod cross_entropy;
 mod dropout;
 mod embedding;
 mod gelu;
+mod join;
 mod layer_norm;
 mod linear;
+mod linear_attention;
+mod multiply;
 mod residual;
+mod rms_norm;
 mod rotary;
+mod scan;
+mod select;
 
+pub use activation::Activation;
+pub use attention::Sees;
 pub use linear::Orientation;
+pub use scan::Decay;
 
 use crate::scalar::Scalar;
 

@@ -1,0 +1,132 @@
+//! Positions of a value in another order, or some of them, or some several times.
+
+use std::ops::Range;
+
+use crate::graph::{Graph, Shape, Value};
+use crate::isa::for_every_isa;
+use crate::operation::{Context, Extents, Operation};
+use crate::scalar::Scalar;
+
+struct Select {
+    from: Vec<usize>,
+}
+
+impl<T: Scalar> Graph<T> {
+    /// Position p of the output is position `positions[p]` of `x`, which may be taken more than
+    /// once or not at all: `[features, number of positions]`.
+    ///
+    /// # Panics
+    /// If there are none, or `x` does not have one of them.
+    pub fn select(&mut self, x: Value, positions: &[usize]) -> Value {
+        let from = self.shape(x);
+        assert!(!positions.is_empty(), "a value has at least one position");
+        let missing = positions.iter().find(|p| **p >= from.positions);
+        assert!(missing.is_none(), "no position {missing:?} among {}", from.positions);
+        let shape = Shape { features: from.features, positions: positions.len() };
+        self.push(Select { from: positions.to_vec() }, vec![x], vec![], shape)
+    }
+}
+
+impl<T: Scalar> Operation<T> for Select {
+    /// All from the first to the last of those that are taken.
+    fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
+        let taken = &self.from[output];
+        let (first, last) = (taken.iter().min(), taken.iter().max());
+        first.copied().unwrap_or(0)..last.map_or(0, |last| last + 1)
+    }
+
+    fn reads_input(&self, _input: usize) -> bool {
+        false
+    }
+
+    fn flops(&self, _: &Extents<'_>) -> u64 {
+        0
+    }
+
+    fn forward(&self, at: &Context<'_, T>) {
+        let (x, mut y) = (at.input(0), at.output());
+        let (first, lanes) = (at.input_positions(0).start, at.lanes);
+        for f in at.worker.share(x.rows, 1) {
+            let x = x.row(f);
+            for (p, from) in self.from[at.output_positions()].iter().enumerate() {
+                let from = (from - first) * lanes;
+                let y = y.part_mut(f, p * lanes..(p + 1) * lanes);
+                y.copy_from_slice(&x[from..from + lanes]);
+            }
+        }
+    }
+
+    fn backward(&self, at: &Context<'_, T>) {
+        let dy = at.d_output();
+        let Some(mut dx) = at.d_input(0) else { return };
+        let from = &self.from[at.output_positions()];
+        for f in at.worker.share(dy.rows, 1) {
+            let first = at.input_positions(0).start;
+            add_back(at.isa, from, first, at.lanes, dy.row(f), dx.matrix.row_mut(f), dx.accumulate);
+        }
+    }
+}
+
+for_every_isa! {
+    /// Adds the gradient of each position to that of the one it was taken from, in the order of
+    /// the positions; those that were not taken get zero.
+    fn add_back<T>(
+        from: &[usize], first: usize, lanes: usize, dy: &[T], dx: &mut [T], accumulate: bool,
+    ) {
+        if !accumulate {
+            dx.fill(T::ZERO);
+        }
+        for (from, dy) in from.iter().zip(dy.chunks_exact(lanes)) {
+            let start = (from - first) * lanes;
+            for (dx, dy) in dx[start..start + lanes].iter_mut().zip(dy) {
+                *dx += *dy;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{assert_gradients, with_head, with_stem};
+    use crate::graph::Graph;
+
+    #[test]
+    fn gradient() {
+        // Reversed, repeated, with a gap, one alone; and of some outputs only the last is scored.
+        let cases: [(usize, &[usize], usize); 5] = [
+            (1, &[0], 0),
+            (3, &[2, 1, 0], 0),
+            (3, &[1, 1, 0, 1], 1),
+            (4, &[3, 0], 0),
+            (5, &[4, 1, 3], 2),
+        ];
+        for (positions, order, scored) in cases {
+            let mut graph = Graph::<f64>::new();
+            let x = with_stem(&mut graph, 4, positions);
+            let y = graph.select(x, order);
+            with_head(&mut graph, y, 4, scored..order.len());
+            assert_gradients(&graph, 18);
+        }
+    }
+
+    /// Part of what is selected from is used elsewhere too: the gradients add up.
+    #[test]
+    fn gradient_where_others_use_the_same_value() {
+        let mut graph = Graph::<f64>::new();
+        let x = with_stem(&mut graph, 4, 4);
+        let h = graph.gelu(x);
+        let turned = graph.select(h, &[3, 2, 2]);
+        let plain = graph.select(h, &[0, 1, 2]);
+        let y = graph.multiply(turned, plain);
+        with_head(&mut graph, y, 4, 1..3);
+        assert_gradients(&graph, 5);
+    }
+
+    #[test]
+    #[should_panic(expected = "no position Some(3) among 3")]
+    fn a_position_that_is_not_there() {
+        let mut graph = Graph::<f64>::new();
+        let x = with_stem(&mut graph, 2, 3);
+        graph.select(x, &[0, 3]);
+    }
+}
