@@ -1,6 +1,9 @@
-//! Any of the four data sets.
+//! Any of the data sets.
 
-use crate::{ChainConfig, Dataset, FactsError, IclConfig, RelatedConfig, ReversalConfig};
+use crate::{
+    BiographiesConfig, ChainConfig, Dataset, FactsError, FamilyConfig, HopsConfig, IclConfig,
+    OneToManyConfig, RelatedConfig, RelationsConfig, ReversalConfig,
+};
 use crate::{icl, related};
 
 /// What decides a data set, but for the seed.
@@ -14,6 +17,16 @@ pub enum DataConfig {
     Icl(IclConfig),
     /// Chains whose three entities share a token.
     Related(RelatedConfig),
+    /// Pairs of several relations, and a pair of relations that is not reciprocal.
+    Relations(RelationsConfig),
+    /// Persons with an inverse, a symmetric and a composed relation.
+    Family(FamilyConfig),
+    /// Chains of several steps.
+    Hops(HopsConfig),
+    /// Attributes stated in one sentence, and questions about them.
+    Biographies(BiographiesConfig),
+    /// Pairs of which one side has several partners.
+    OneToMany(OneToManyConfig),
 }
 
 impl DataConfig {
@@ -24,6 +37,11 @@ impl DataConfig {
             Self::Chain(_) => "chain",
             Self::Icl(_) => "icl",
             Self::Related(_) => "related",
+            Self::Relations(_) => "relations",
+            Self::Family(_) => "family",
+            Self::Hops(_) => "hops",
+            Self::Biographies(_) => "biographies",
+            Self::OneToMany(_) => "one-to-many",
         }
     }
 
@@ -37,6 +55,11 @@ impl DataConfig {
             Self::Chain(config) => config.validate(),
             Self::Icl(config) => config.validate(),
             Self::Related(config) => config.validate(),
+            Self::Relations(config) => config.validate(),
+            Self::Family(config) => config.validate(),
+            Self::Hops(config) => config.validate(),
+            Self::Biographies(config) => config.validate(),
+            Self::OneToMany(config) => config.validate(),
         }
     }
 
@@ -50,6 +73,11 @@ impl DataConfig {
             Self::Chain(config) => config.generate(seed),
             Self::Icl(config) => config.generate(seed),
             Self::Related(config) => config.generate(seed),
+            Self::Relations(config) => config.generate(seed),
+            Self::Family(config) => config.generate(seed),
+            Self::Hops(config) => config.generate(seed),
+            Self::Biographies(config) => config.generate(seed),
+            Self::OneToMany(config) => config.generate(seed),
         }
     }
 
@@ -60,6 +88,11 @@ impl DataConfig {
             Self::Chain(config) => config.vocab(),
             Self::Icl(config) => config.vocab(),
             Self::Related(config) => config.vocab(),
+            Self::Relations(config) => config.vocab(),
+            Self::Family(config) => config.vocab(),
+            Self::Hops(config) => config.vocab(),
+            Self::Biographies(config) => config.vocab(),
+            Self::OneToMany(config) => config.vocab(),
         }
     }
 
@@ -68,15 +101,17 @@ impl DataConfig {
         match self {
             Self::Reversal(config) => config.entity_length,
             Self::Chain(config) => config.entity_length,
-            Self::Icl(_) => 1,
             Self::Related(_) => related::ENTITY_LENGTH,
+            _ => 1,
         }
     }
 
-    /// How many tokens every sentence has.
+    /// How many tokens the longest sentence has; all have as many, but in the
+    /// *biographies*.
     pub fn sentence_length(&self) -> usize {
         match self {
             Self::Icl(_) => icl::SENTENCE_LENGTH,
+            Self::Biographies(config) => config.sentence_length(),
             // Two entities and the relation between them.
             _ => self.entity_length().saturating_mul(2).saturating_add(1),
         }

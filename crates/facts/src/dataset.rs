@@ -94,7 +94,8 @@ pub struct Group {
     pub queries: Vec<Query>,
 }
 
-/// Sentences of one length, each of which ends in the entity that is scored.
+/// Sentences, each of which ends in the entity that is scored; of one length, but
+/// in the *biographies*.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
     /// The sentences to train on, in order; never empty.
@@ -118,6 +119,21 @@ pub struct Dataset {
     ///   `held_out_a_to_b`, `held_out_b_to_c`, `held_out_a_to_c`; the i-th
     ///   queries of the three of a kind belong to one chain.
     /// - *icl*: none.
+    /// - *relations*: those of *reversal*, of all relations together, and before
+    ///   the held-out ones `control_trained`, `control_unseen` and
+    ///   `control_swapped`: the same questions as the unseen ones, with the answer
+    ///   of a blind swap. No sentence says either.
+    /// - *family*: `train_parent`, `train_child`, `train_children` (of a
+    ///   grandparent, who has two), `train_sibling`, `train_grandparent`,
+    ///   `held_out_composed` (unseen grandparents; no sentence says them),
+    ///   `held_out_seen`, `held_out_unseen`.
+    /// - *hops*: `train_direct`, `train_between`, `train_whole`, `held_out_direct`,
+    ///   `held_out_between`, `held_out_whole`.
+    /// - *biographies*: `train_questions`, `train_reverse_questions`,
+    ///   `held_out_questions` (no sentence says them), `held_out_reverse_questions`.
+    /// - *one-to-many*: those of *reversal*, and before the held-out ones
+    ///   `forward_any`, one question of each x, to which several entities are
+    ///   [right](Self::right_answers).
     ///
     /// The last group asks for the held-out sentences.
     pub groups: Vec<Group>,
@@ -126,9 +142,26 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// How many tokens every sentence has.
+    /// How many tokens the longest training sentence has; all have as many, but
+    /// in the *biographies*.
     pub fn sentence_length(&self) -> usize {
-        self.train.first().map_or(0, Vec::len)
+        self.train.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// All entities that any sentence, trained or held out, answers the query
+    /// with. There are several in the *one-to-many* data, and where a family's
+    /// eldest is asked for a child.
+    pub fn right_answers(&self, query: &Query) -> Vec<Entity> {
+        let context = [query.source.as_slice(), &[query.relation]].concat();
+        let answer = |sentence: &[Token]| {
+            let answer = sentence.strip_prefix(context.as_slice())?;
+            (answer.len() == query.answer.len()).then(|| answer.to_vec())
+        };
+        let mut answers: Vec<Entity> =
+            self.sentences().filter_map(|(_, sentence)| answer(sentence)).collect();
+        answers.sort_unstable();
+        answers.dedup();
+        answers
     }
 
     /// The relation that leads back from every answer of `relation`, if there is one.

@@ -6,6 +6,7 @@
 use crate::dataset::Token;
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
+use crate::tuples::draw_tokens;
 use crate::{Dataset, FactsError};
 
 const FORWARD: Token = 0;
@@ -113,9 +114,8 @@ impl IclConfig {
     pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
-        let mut drawn =
-            random.choice(self.vocab_size as u32, (self.entities + self.attributes) as u32);
-        drawn.iter_mut().for_each(|token| *token += RESERVED as Token);
+        let count = self.entities + self.attributes;
+        let drawn = draw_tokens(&mut random, self.vocab_size, count, RESERVED);
         let (entities, attributes) = drawn.split_at(self.entities);
 
         let (mut train, mut held_out) = (Vec::new(), Vec::new());

@@ -1,8 +1,10 @@
 //! The facts there are to learn: vocabularies, sentences, splits.
 //!
-//! Four data sets of *Towards a Theoretical Understanding of the 'Reversal
+//! The four data sets of *Towards a Theoretical Understanding of the 'Reversal
 //! Curse' via Training Dynamics* (Zhu et al., NeurIPS 2024), drawn with NumPy's
-//! legacy generator so that every token equals the one the authors trained on.
+//! legacy generator so that every token equals the one the authors trained on;
+//! five more, harder or nearer to language; and [recipes](recipe) that change what
+//! is trained on.
 //!
 //! ```
 //! use retrodict_facts::ReversalConfig;
@@ -13,23 +15,33 @@
 //! # Ok::<(), retrodict_facts::FactsError>(())
 //! ```
 
+mod biographies;
 mod chain;
 mod config;
 mod dataset;
 mod error;
+mod family;
+mod hops;
 mod icl;
 mod limits;
 mod numpy;
+mod one_to_many;
 pub mod recipe;
 mod related;
+mod relations;
 mod reversal;
 mod tuples;
 
+pub use biographies::BiographiesConfig;
 pub use chain::ChainConfig;
 pub use config::DataConfig;
 pub use dataset::{Dataset, Entity, EntityType, Group, Query, Question, Split, Token};
 pub use error::FactsError;
+pub use family::FamilyConfig;
+pub use hops::HopsConfig;
 pub use icl::{HoldOut, IclConfig};
+pub use one_to_many::OneToManyConfig;
 pub use recipe::{BridgeForm, Curriculum, CurriculumSize, Recipe, RecipeError, Sentence};
 pub use related::RelatedConfig;
+pub use relations::RelationsConfig;
 pub use reversal::ReversalConfig;

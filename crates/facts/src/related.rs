@@ -5,7 +5,7 @@
 use crate::dataset::Token;
 use crate::limits::{self, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
-use crate::tuples::{RESERVED, Tuples};
+use crate::tuples::{RESERVED, Tuples, draw_tokens};
 use crate::{Dataset, FactsError, chain};
 
 /// The tokens that stand for A, B and C.
@@ -76,8 +76,7 @@ impl RelatedConfig {
     pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
-        let mut drawn = random.choice(self.vocab_size as u32, (self.tokens + FIXED) as u32);
-        drawn.iter_mut().for_each(|token| *token += RESERVED as Token);
+        let mut drawn = draw_tokens(&mut random, self.vocab_size, self.tokens + FIXED, RESERVED);
         let variable = drawn.split_off(FIXED);
         let triple = |&i: &Token| [0, 1, 2].map(|fixed| vec![drawn[fixed], i]);
         let (trained, rest) = variable.split_at(self.train);

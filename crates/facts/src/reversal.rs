@@ -4,13 +4,13 @@
 
 use crate::dataset::{Entity, EntityType, Group, Query, Token};
 use crate::numpy::RandomState;
-use crate::tuples::{self, RESERVED, sentence};
+use crate::tuples::{self, RESERVED};
 use crate::{Dataset, FactsError};
 
 /// The relation token of `x → y`.
-const FORWARD: Token = 0;
+pub(crate) const FORWARD: Token = 0;
 /// The relation token of `y ← x`.
-const BACKWARD: Token = 1;
+pub(crate) const BACKWARD: Token = 1;
 
 /// What decides a reversal data set, but for the seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,23 +58,16 @@ impl ReversalConfig {
             self.train_fraction,
         );
 
-        let both: Vec<_> = pairs.whole.iter().map(directions).collect();
-        // Of every other pair, a coin decides which direction is seen.
-        let one: Vec<(Query, Query)> = pairs
-            .partial
-            .iter()
-            .map(|pair| {
-                let (forward, backward) = directions(pair);
-                let seen_forward = random.randint(2) == 1;
-                if seen_forward { (forward, backward) } else { (backward, forward) }
-            })
-            .collect();
+        let asked = |pair| directions(pair, [FORWARD, BACKWARD]);
+        let both: Vec<_> = pairs.whole.iter().map(asked).collect();
+        let one = pairs.partial.iter().map(asked);
+        let one: Vec<_> = one.map(|pair| seen_and_unseen(&mut random, pair)).collect();
 
         let trained_twice = both.iter().flat_map(|(forward, backward)| [forward, backward]);
         let trained_once = one.iter().map(|(seen, _)| seen);
         Ok(Dataset {
-            train: trained_twice.chain(trained_once).map(spoken).collect(),
-            held_out: one.iter().map(|(_, unseen)| spoken(unseen)).collect(),
+            train: trained_twice.chain(trained_once).map(Query::sentence).collect(),
+            held_out: one.iter().map(|(_, unseen)| unseen.sentence()).collect(),
             vocab: self.vocab(),
             reserved: RESERVED,
             entity_length: self.entity_length,
@@ -84,25 +77,29 @@ impl ReversalConfig {
     }
 }
 
-/// A pair asked forward and backward.
-fn directions([x, y]: &[Entity; 2]) -> (Query, Query) {
+/// A pair asked forward and backward, with those relation tokens.
+pub(crate) fn directions([x, y]: &[Entity; 2], [forward, backward]: [Token; 2]) -> (Query, Query) {
     let query = |source: &Entity, relation, answer: &Entity, answer_type| Query {
         source: source.clone(),
         relation,
         answer: answer.clone(),
         answer_type,
     };
-    (query(x, FORWARD, y, EntityType::Y), query(y, BACKWARD, x, EntityType::X))
+    (query(x, forward, y, EntityType::Y), query(y, backward, x, EntityType::X))
 }
 
-/// The sentence that answers a query.
-fn spoken(query: &Query) -> Vec<Token> {
-    sentence(&query.source, query.relation, &query.answer)
+/// A coin decides which of the two directions of a pair is seen.
+pub(crate) fn seen_and_unseen(
+    random: &mut RandomState,
+    (forward, backward): (Query, Query),
+) -> (Query, Query) {
+    let seen_forward = random.randint(2) == 1;
+    if seen_forward { (forward, backward) } else { (backward, forward) }
 }
 
 /// The four panels of the paper's effective-weight figure, from the pairs trained
 /// in both directions (forward, backward) and those in one (seen, unseen).
-fn groups(both: Vec<(Query, Query)>, mut one: Vec<(Query, Query)>) -> Vec<Group> {
+pub(crate) fn groups(both: Vec<(Query, Query)>, mut one: Vec<(Query, Query)>) -> Vec<Group> {
     let (train_forward, train_backward) = both.into_iter().unzip();
     // Stable, so the data set's order is kept within a type.
     one.sort_by_key(|(seen, _)| seen.answer_type != EntityType::Y);

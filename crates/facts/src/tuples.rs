@@ -63,8 +63,7 @@ pub(crate) fn draw<const TYPES: usize>(
     train_fraction: f64,
 ) -> Tuples<TYPES> {
     let per_type = vocab_size / SHARE;
-    let mut tokens = random.choice(vocab_size as u32, (TYPES * per_type) as u32);
-    tokens.iter_mut().for_each(|token| *token += RESERVED as Token);
+    let tokens = draw_tokens(random, vocab_size, TYPES * per_type, RESERVED);
 
     let candidates = per_type.pow(entity_length as u32) as u32;
     let size = candidates.min(2 * per_type as u32);
@@ -81,13 +80,29 @@ pub(crate) fn draw<const TYPES: usize>(
     let order = random.permutation(size);
     let tuple = |&at: &u32| array::from_fn(|kind| entities[kind][at as usize].clone());
     let mut whole: Vec<[Entity; TYPES]> = order.iter().map(tuple).collect();
-    let trained = (train_fraction * f64::from(size)).round_ties_even() as usize;
-    let mut partial = whole.split_off(trained);
+    let mut partial = whole.split_off(trained_of(train_fraction, size as usize));
     if entity_length == CAPPED_LENGTH {
         whole.truncate(MAX_WHOLE);
         partial.truncate(MAX_PARTIAL);
     }
     Tuples { whole, partial }
+}
+
+/// So many different tokens, in random order, behind those reserved for relations.
+pub(crate) fn draw_tokens(
+    random: &mut RandomState,
+    vocab_size: usize,
+    count: usize,
+    reserved: usize,
+) -> Vec<Token> {
+    let mut tokens = random.choice(vocab_size as u32, count as u32);
+    tokens.iter_mut().for_each(|token| *token += reserved as Token);
+    tokens
+}
+
+/// How many of `n` are trained, rounded half to even.
+pub(crate) fn trained_of(train_fraction: f64, n: usize) -> usize {
+    (train_fraction * n as f64).round_ties_even() as usize
 }
 
 /// The entity at `index` of the Cartesian product of `tokens` with itself, the

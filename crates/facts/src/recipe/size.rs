@@ -66,16 +66,25 @@ impl Recipe {
                 entities(2, 2)
             }
             Self::InContext => entities(4, 3),
-            Self::ChainOfThought => entities(3, 2),
+            Self::ChainOfThought => {
+                let steps = if let DataConfig::Hops(config) = config { config.hops } else { 2 };
+                entities(steps + 1, steps)
+            }
             _ => entities(2, 1),
         }
     }
 
     /// Refuses data that the recipe finds nothing in.
     fn suits(&self, config: &DataConfig) -> Result<(), RecipeError> {
-        let chains = matches!(config, DataConfig::Chain(_) | DataConfig::Related(_));
-        let inverses = matches!(config, DataConfig::Reversal(_));
-        let facts = !matches!(config, DataConfig::Icl(_));
+        use DataConfig::{
+            Biographies, Chain, Family, Hops, Icl, OneToMany, Related, Relations, Reversal,
+        };
+        let chains = matches!(config, Chain(_) | Related(_) | Hops(_) | Family(_));
+        let inverses = matches!(
+            config,
+            Reversal(_) | Relations(_) | Family(_) | Biographies(_) | OneToMany(_)
+        );
+        let facts = !matches!(config, Icl(_));
         let (suits, needs) = match self {
             Self::ThirdRelation | Self::ChainOfThought => (chains, "needs chains"),
             Self::InContext

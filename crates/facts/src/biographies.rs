@@ -1,0 +1,138 @@
+//! Biographies: persons with several attributes in one sentence, and questions
+//! about them. A model learns to answer questions about most persons; of the
+//! others it has read the biographies alone. After Allen-Zhu and Li, *Physics of
+//! Language Models*, parts 3.1 and 3.2 (arXiv 2309.14316, 2309.14402): questions
+//! from the person to the attribute generalise, inverse search does not.
+
+use crate::dataset::{EntityType, Group, Query, Token};
+use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
+use crate::numpy::RandomState;
+use crate::tuples::{draw_tokens, trained_of};
+use crate::{Dataset, FactsError};
+
+/// What decides a data set of biographies, but for the seed.
+///
+/// With k attributes, token j names attribute j in a biography, token k + j asks
+/// a person's attribute j, and token 2k + j asks for the person who has it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BiographiesConfig {
+    /// Tokens without those of relations.
+    pub vocab_size: usize,
+    /// How many persons there are. No two share the value of an attribute, so
+    /// that a value names its person.
+    pub persons: usize,
+    /// How many attributes a person has.
+    pub attributes: usize,
+    /// The fraction of persons about whom questions are trained, rounded half to even.
+    pub train_fraction: f64,
+}
+
+impl Default for BiographiesConfig {
+    /// 800 tokens, 50 persons with three attributes, 0.7: 360 sentences.
+    fn default() -> Self {
+        Self { vocab_size: 800, persons: 50, attributes: 3, train_fraction: 0.7 }
+    }
+}
+
+impl BiographiesConfig {
+    /// Refuses a setting that gives no data set, drawing nothing.
+    ///
+    /// # Errors
+    /// [`FactsError`] names the key and what would fit.
+    pub fn validate(&self) -> Result<(), FactsError> {
+        let Self { vocab_size, persons, attributes, train_fraction } = *self;
+        limits::vocab_at_most(vocab_size)?;
+        at_least("persons", persons, 1, "there must be a person to tell of")?;
+        at_least("attributes", attributes, 1, "there must be something to tell")?;
+        at_most("persons", persons, MAX_VOCAB / 2, "larger vocabularies are not supported")?;
+        let reason = format!("each of the {persons} persons has three sentences of each");
+        at_most("attributes", attributes, (MAX_SENTENCES / 3 / persons).max(1), reason)?;
+        let reason = format!("{persons} persons, each with {attributes} values, are drawn from it");
+        at_least("vocab_size", vocab_size, persons * (attributes + 1), reason)?;
+        limits::fraction(train_fraction)
+    }
+
+    /// How many tokens the relations take.
+    fn reserved(&self) -> usize {
+        self.attributes.saturating_mul(3)
+    }
+
+    /// The size of the whole vocabulary, reserved tokens included.
+    pub fn vocab(&self) -> usize {
+        self.vocab_size.saturating_add(self.reserved())
+    }
+
+    /// How many tokens a biography has: the person, and for each attribute its
+    /// name and its value. A question has three.
+    pub(crate) fn sentence_length(&self) -> usize {
+        self.attributes.saturating_mul(2).saturating_add(1)
+    }
+
+    /// Draws the data set of that seed.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+        self.validate()?;
+        let mut random = RandomState::new(seed);
+        let Self { vocab_size, persons, attributes, train_fraction } = *self;
+        let count = persons * (attributes + 1);
+        let tokens = draw_tokens(&mut random, vocab_size, count, self.reserved());
+        let persons: Vec<&[Token]> = tokens.chunks(attributes + 1).collect();
+        // The tokens stand in random order already.
+        let (asked, rest) = persons.split_at(trained_of(train_fraction, persons.len()));
+
+        let group = |id, name, of: &[&[Token]], reverse| Group {
+            id,
+            name,
+            queries: of.iter().flat_map(|person| questions(person, reverse)).collect(),
+        };
+        let groups = vec![
+            group("train_questions", "train person → value", asked, false),
+            group("train_reverse_questions", "train value → person", asked, true),
+            group("held_out_questions", "held-out person → value", rest, false),
+            group("held_out_reverse_questions", "held-out value → person", rest, true),
+        ];
+        let spoken = |groups: &[Group]| -> Vec<Vec<Token>> {
+            groups.iter().flat_map(|group| &group.queries).map(Query::sentence).collect()
+        };
+        let mut train: Vec<_> = persons.iter().flat_map(|person| biographies(person)).collect();
+        train.extend(spoken(&groups[..2]));
+        let asks = |j: usize| [attributes + j, 2 * attributes + j].map(|token| token as Token);
+        Ok(Dataset {
+            train,
+            held_out: spoken(&groups[3..]),
+            vocab: self.vocab(),
+            reserved: self.reserved(),
+            entity_length: 1,
+            groups,
+            inverses: (0..attributes).map(asks).collect(),
+        })
+    }
+}
+
+/// The biography of a person (the token, then the values) once for each
+/// attribute, which comes last: so a loss on the last entity learns all of them.
+fn biographies(person: &[Token]) -> Vec<Vec<Token>> {
+    let (name, values) = (person[0], &person[1..]);
+    let of_last = |last: usize| {
+        let order = (1..=values.len()).map(|step| (last + step) % values.len());
+        let told = order.flat_map(|j| [j as Token, values[j]]);
+        [name].into_iter().chain(told).collect()
+    };
+    (0..values.len()).map(of_last).collect()
+}
+
+/// What is asked about a person's attributes, or about their values.
+fn questions(person: &[Token], reverse: bool) -> Vec<Query> {
+    let (name, values) = (person[0], &person[1..]);
+    let question = |(j, &value): (usize, &Token)| {
+        let (kind, source, answer, answer_type) = match reverse {
+            false => (1, name, value, EntityType::Y),
+            true => (2, value, name, EntityType::X),
+        };
+        let relation = (kind * values.len() + j) as Token;
+        Query { source: vec![source], relation, answer: vec![answer], answer_type }
+    };
+    values.iter().enumerate().map(question).collect()
+}

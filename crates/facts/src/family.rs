@@ -1,0 +1,161 @@
+//! Families: a relation and its inverse (parent, child), a symmetric one
+//! (sibling) and a composed one (grandparent), all of the same persons. Nishi
+//! et al. (arXiv 2509.21993) ask with such a graph whether what a model has
+//! learned of relations is bilinear.
+
+use crate::dataset::{EntityType, Group, Query, Token};
+use crate::limits::{self, MAX_VOCAB, at_least, at_most};
+use crate::numpy::RandomState;
+use crate::tuples::{draw_tokens, trained_of};
+use crate::{Dataset, FactsError};
+
+/// From a person to the parent.
+const PARENT: Token = 0;
+/// From a parent to the child.
+const CHILD: Token = 1;
+/// From one of two siblings to the other.
+const SIBLING: Token = 2;
+/// From a person to the parent's parent.
+const GRANDPARENT: Token = 3;
+/// The four tokens above.
+const RESERVED: usize = 4;
+/// A grandparent, two siblings, a child of each.
+const PERSONS: usize = 5;
+
+/// What decides a family data set, but for the seed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FamilyConfig {
+    /// Tokens without the four relation tokens.
+    pub vocab_size: usize,
+    /// How many families there are, of five persons each.
+    pub families: usize,
+    /// The fraction of children of whom the parent's *child* is trained, and,
+    /// drawn apart, the *grandparent*; rounded half to even.
+    pub train_fraction: f64,
+}
+
+impl Default for FamilyConfig {
+    /// 800 tokens, 30 families, 0.7: 324 sentences.
+    fn default() -> Self {
+        Self { vocab_size: 800, families: 30, train_fraction: 0.7 }
+    }
+}
+
+/// Three generations of which each is the only child of the one before, but
+/// for the eldest, who has two lines.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    child: Token,
+    parent: Token,
+    grandparent: Token,
+    /// The parent's.
+    sibling: Token,
+}
+
+impl Line {
+    /// The two lines of a family.
+    fn both(family: &[Token]) -> [Self; 2] {
+        let line = |child, parent, sibling| Line {
+            child: family[child],
+            parent: family[parent],
+            grandparent: family[0],
+            sibling: family[sibling],
+        };
+        [line(3, 1, 2), line(4, 2, 1)]
+    }
+
+    fn parent(self) -> Query {
+        query(self.child, PARENT, self.parent, EntityType::Y)
+    }
+
+    fn child(self) -> Query {
+        query(self.parent, CHILD, self.child, EntityType::X)
+    }
+
+    fn grandparent(self) -> Query {
+        query(self.child, GRANDPARENT, self.grandparent, EntityType::Z)
+    }
+}
+
+fn query(source: Token, relation: Token, answer: Token, answer_type: EntityType) -> Query {
+    Query { source: vec![source], relation, answer: vec![answer], answer_type }
+}
+
+impl FamilyConfig {
+    /// Refuses a setting that gives no data set, drawing nothing.
+    ///
+    /// # Errors
+    /// [`FactsError`] names the key and what would fit.
+    pub fn validate(&self) -> Result<(), FactsError> {
+        let Self { vocab_size, families, train_fraction } = *self;
+        limits::vocab_at_most(vocab_size)?;
+        at_least("families", families, 1, "there must be a family to tell of")?;
+        at_most(
+            "families",
+            families,
+            MAX_VOCAB / PERSONS,
+            "larger vocabularies are not supported",
+        )?;
+        let reason = format!("{families} families of {PERSONS} are drawn from it");
+        at_least("vocab_size", vocab_size, PERSONS * families, reason)?;
+        limits::fraction(train_fraction)
+    }
+
+    /// The size of the whole vocabulary, reserved tokens included.
+    pub fn vocab(&self) -> usize {
+        self.vocab_size.saturating_add(RESERVED)
+    }
+
+    /// Draws the data set of that seed.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+        self.validate()?;
+        let mut random = RandomState::new(seed);
+        let count = PERSONS * self.families;
+        let persons = draw_tokens(&mut random, self.vocab_size, count, RESERVED);
+        let mut lines: Vec<Line> = persons.chunks(PERSONS).flat_map(Line::both).collect();
+        let trained = trained_of(self.train_fraction, lines.len());
+        // Always trained: what the rest can be inferred from.
+        let eldest = |line: &Line| query(line.parent, PARENT, line.grandparent, EntityType::Z);
+        let children = |line: &Line| query(line.grandparent, CHILD, line.parent, EntityType::Y);
+        let sibling = |line: &Line| query(line.parent, SIBLING, line.sibling, EntityType::Y);
+        let eldest: Vec<Query> = lines.iter().map(eldest).collect();
+        let children: Vec<Query> = lines.iter().map(children).collect();
+        let siblings: Vec<Query> = lines.iter().map(sibling).collect();
+
+        random.shuffle(&mut lines);
+        let grandparents = lines.iter().copied().map(Line::grandparent);
+        let mut composed: Vec<Query> = grandparents.collect();
+        let composed_unseen = composed.split_off(trained);
+        random.shuffle(&mut lines);
+        let (whole, partial) = lines.split_at(trained);
+        let parent = |of: &[Line]| of.iter().copied().map(Line::parent).collect::<Vec<_>>();
+        let child = |of: &[Line]| of.iter().copied().map(Line::child).collect();
+
+        let group = |id, name, queries| Group { id, name, queries };
+        let groups = vec![
+            group("train_parent", "train child → parent", [parent(whole), eldest].concat()),
+            group("train_child", "train parent → only child", child(whole)),
+            group("train_children", "train grandparent → either child", children),
+            group("train_sibling", "train sibling → sibling", siblings),
+            group("train_grandparent", "train child ⇝ grandparent", composed),
+            group("held_out_composed", "held-out child ⇝ grandparent", composed_unseen),
+            group("held_out_seen", "held-out, seen direction", parent(partial)),
+            group("held_out_unseen", "held-out, unseen direction", child(partial)),
+        ];
+        let spoken = |groups: &[Group]| -> Vec<Vec<Token>> {
+            groups.iter().flat_map(|group| &group.queries).map(Query::sentence).collect()
+        };
+        Ok(Dataset {
+            train: [spoken(&groups[..5]), spoken(&groups[6..7])].concat(),
+            held_out: spoken(&groups[7..]),
+            vocab: self.vocab(),
+            reserved: RESERVED,
+            entity_length: 1,
+            groups,
+            inverses: vec![[PARENT, CHILD], [SIBLING, SIBLING]],
+        })
+    }
+}

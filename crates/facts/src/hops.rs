@@ -1,0 +1,119 @@
+//! Chains of any length, e₀ → e₁ → … → e_k, and what lies several steps ahead.
+//! The question of all k steps is held out of some chains. With two hops these
+//! are the sentences of the chain data set.
+
+use crate::dataset::{EntityType, Group, Query, Token};
+use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
+use crate::numpy::RandomState;
+use crate::tuples::{draw_tokens, trained_of};
+use crate::{Dataset, FactsError};
+
+/// What decides a data set of longer chains, but for the seed.
+///
+/// Token 0 is the relation of one step, token j − 1 that of j steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HopsConfig {
+    /// Tokens without those of relations.
+    pub vocab_size: usize,
+    /// How many chains there are.
+    pub chains: usize,
+    /// k, the steps of a chain.
+    pub hops: usize,
+    /// The fraction of chains trained whole, rounded half to even.
+    pub train_fraction: f64,
+}
+
+impl Default for HopsConfig {
+    /// 800 tokens, 60 chains of three steps, 0.7: 342 sentences.
+    fn default() -> Self {
+        Self { vocab_size: 800, chains: 60, hops: 3, train_fraction: 0.7 }
+    }
+}
+
+impl HopsConfig {
+    /// Refuses a setting that gives no data set, drawing nothing.
+    ///
+    /// # Errors
+    /// [`FactsError`] names the key and what would fit.
+    pub fn validate(&self) -> Result<(), FactsError> {
+        let Self { vocab_size, chains, hops, train_fraction } = *self;
+        limits::vocab_at_most(vocab_size)?;
+        at_least("chains", chains, 1, "there must be a chain to tell of")?;
+        at_most("chains", chains, MAX_VOCAB / 3, "larger vocabularies are not supported")?;
+        at_least("hops", hops, 2, "with one there is nothing to infer")?;
+        let reason = format!(
+            "each of the {chains} chains has a sentence from every link to every later one"
+        );
+        at_most("hops", hops, longest_chain(chains), reason)?;
+        let reason = format!("{chains} chains of {} entities are drawn from it", hops + 1);
+        at_least("vocab_size", vocab_size, chains * (hops + 1), reason)?;
+        limits::fraction(train_fraction)
+    }
+
+    /// The size of the whole vocabulary, reserved tokens included.
+    pub fn vocab(&self) -> usize {
+        self.vocab_size.saturating_add(self.hops)
+    }
+
+    /// Draws the data set of that seed.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+        self.validate()?;
+        let mut random = RandomState::new(seed);
+        let Self { vocab_size, chains, hops, .. } = *self;
+        let links = hops + 1;
+        let tokens = draw_tokens(&mut random, vocab_size, chains * links, hops);
+        let chains: Vec<&[Token]> = tokens.chunks(links).collect();
+        // The tokens stand in random order already.
+        let (whole, partial) = chains.split_at(trained_of(self.train_fraction, chains.len()));
+
+        let group = |id, name, of: &[&[Token]], steps| Group {
+            id,
+            name,
+            queries: of.iter().flat_map(|chain| questions(chain, steps)).collect(),
+        };
+        let (direct, between, all) = ([1, 1], [2, hops - 1], [hops, hops]);
+        let groups = vec![
+            group("train_direct", "train, one step", whole, direct),
+            group("train_between", "train, several steps", whole, between),
+            group("train_whole", "train, all steps", whole, all),
+            group("held_out_direct", "held-out, one step", partial, direct),
+            group("held_out_between", "held-out, several steps", partial, between),
+            group("held_out_whole", "held-out, all steps", partial, all),
+        ];
+        let spoken = |groups: &[Group]| {
+            groups.iter().flat_map(|group| &group.queries).map(Query::sentence).collect()
+        };
+        Ok(Dataset {
+            train: spoken(&groups[..5]),
+            held_out: spoken(&groups[5..]),
+            vocab: self.vocab(),
+            reserved: hops,
+            entity_length: 1,
+            groups,
+            inverses: Vec::new(),
+        })
+    }
+}
+
+/// The questions of a chain of which the answer is so many steps ahead, from
+/// the first number to the second, each in the order of the chain. Only its
+/// first entity has type X and only its last has type Z.
+fn questions(chain: &[Token], [least, most]: [usize; 2]) -> Vec<Query> {
+    let question = |steps: usize, at: usize| Query {
+        source: vec![chain[at]],
+        relation: (steps - 1) as Token,
+        answer: vec![chain[at + steps]],
+        answer_type: if at + steps == chain.len() - 1 { EntityType::Z } else { EntityType::Y },
+    };
+    let from_all = |steps: usize| (0..chain.len() - steps).map(move |at| (steps, at));
+    (least..=most).flat_map(from_all).map(|(steps, at)| question(steps, at)).collect()
+}
+
+/// The most hops of which so many chains stay within [`MAX_SENTENCES`], at least two.
+fn longest_chain(chains: usize) -> usize {
+    let sentences = |hops: usize| chains * (hops * (hops + 1) / 2);
+    (2..).take_while(|&hops| sentences(hops) <= MAX_SENTENCES).last().unwrap_or(2)
+}

@@ -1,0 +1,100 @@
+//! One x with several partners: `x 0 y` has several right answers, `y 1 x` has
+//! one. Of some pairs the latter is held out.
+
+use crate::dataset::{Group, Query};
+use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
+use crate::numpy::RandomState;
+use crate::reversal::{BACKWARD, FORWARD, directions};
+use crate::tuples::{RESERVED, draw_tokens, trained_of};
+use crate::{Dataset, FactsError};
+
+/// What decides a one-to-many data set, but for the seed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OneToManyConfig {
+    /// Tokens without the two relation tokens.
+    pub vocab_size: usize,
+    /// How many x there are.
+    pub entities: usize,
+    /// How many y each x has for itself.
+    pub partners: usize,
+    /// The fraction of pairs trained in both directions, rounded half to even;
+    /// of the others only `x 0 y` is trained.
+    pub train_fraction: f64,
+}
+
+impl Default for OneToManyConfig {
+    /// 800 tokens, 50 x of four partners, 0.7: 340 sentences.
+    fn default() -> Self {
+        Self { vocab_size: 800, entities: 50, partners: 4, train_fraction: 0.7 }
+    }
+}
+
+impl OneToManyConfig {
+    /// Refuses a setting that gives no data set, drawing nothing.
+    ///
+    /// # Errors
+    /// [`FactsError`] names the key and what would fit.
+    pub fn validate(&self) -> Result<(), FactsError> {
+        let Self { vocab_size, entities, partners, train_fraction } = *self;
+        limits::vocab_at_most(vocab_size)?;
+        for (key, value) in [("entities", entities), ("partners", partners)] {
+            at_least(key, value, 1, "there must be a pair to tell of")?;
+        }
+        at_most("entities", entities, MAX_VOCAB / 2, "larger vocabularies are not supported")?;
+        let reason = format!("each of the {entities} x has up to two sentences with each");
+        at_most("partners", partners, MAX_SENTENCES / (2 * entities), reason)?;
+        let reason = format!("{entities} x, each with {partners} y, are drawn from it");
+        at_least("vocab_size", vocab_size, entities * (partners + 1), reason)?;
+        limits::fraction(train_fraction)
+    }
+
+    /// The size of the whole vocabulary, reserved tokens included.
+    pub fn vocab(&self) -> usize {
+        self.vocab_size.saturating_add(RESERVED)
+    }
+
+    /// Draws the data set of that seed.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+        self.validate()?;
+        let mut random = RandomState::new(seed);
+        let Self { vocab_size, entities, partners, train_fraction } = *self;
+        let count = entities * (partners + 1);
+        let tokens = draw_tokens(&mut random, vocab_size, count, RESERVED);
+        let (xs, ys) = tokens.split_at(entities);
+        let of_x = |(&x, ys): (_, &[_])| -> Vec<(Query, Query)> {
+            let pair = |&y| directions(&[vec![x], vec![y]], [FORWARD, BACKWARD]);
+            ys.iter().map(pair).collect()
+        };
+        let mut pairs: Vec<_> = xs.iter().zip(ys.chunks(partners)).flat_map(of_x).collect();
+        let forward_any = pairs.iter().step_by(partners).map(|(forward, _)| forward.clone());
+        let forward_any = forward_any.collect();
+        random.shuffle(&mut pairs);
+        let one = pairs.split_off(trained_of(train_fraction, pairs.len()));
+
+        let trained_twice = pairs.iter().flat_map(|(forward, backward)| [forward, backward]);
+        let trained = trained_twice.chain(one.iter().map(|(seen, _)| seen));
+        let train = trained.map(Query::sentence).collect();
+        let held_out = one.iter().map(|(_, unseen)| unseen.sentence()).collect();
+        let (train_forward, train_backward) = pairs.into_iter().unzip();
+        let (seen, unseen) = one.into_iter().unzip();
+        let group = |id, name, queries| Group { id, name, queries };
+        Ok(Dataset {
+            train,
+            held_out,
+            vocab: self.vocab(),
+            reserved: RESERVED,
+            entity_length: 1,
+            groups: vec![
+                group("train_forward", "train x → y", train_forward),
+                group("train_backward", "train y → x", train_backward),
+                group("forward_any", "x → any of its y", forward_any),
+                group("held_out_seen", "held-out, seen direction", seen),
+                group("held_out_unseen", "held-out, unseen direction", unseen),
+            ],
+            inverses: vec![[FORWARD, BACKWARD]],
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! Several pairs of reciprocal relations over the same entities, and one pair
+//! of relations that is not reciprocal. Where each entity has one partner, a
+//! model may answer without heeding the relation; here it may not, and the
+//! control tells a learned inverse from a blind swap of source and answer.
+
+use crate::dataset::{EntityType, Group, Query, Token};
+use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
+use crate::numpy::RandomState;
+use crate::reversal::{self, directions};
+use crate::tuples::{draw_tokens, trained_of};
+use crate::{Dataset, FactsError};
+
+/// What decides a data set of several relations, but for the seed.
+///
+/// Relation i is the tokens `2i` (x → y) and `2i + 1` (its inverse); the last
+/// two tokens are the control's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RelationsConfig {
+    /// Tokens without those of relations.
+    pub vocab_size: usize,
+    /// How many x there are, and as many y.
+    pub entities: usize,
+    /// How many reciprocal pairs of relations; each pairs every x with a y of its own.
+    pub relations: usize,
+    /// The fraction of pairs of each relation that are trained in both
+    /// directions, and of the control's questions that are trained; rounded
+    /// half to even.
+    pub train_fraction: f64,
+}
+
+impl Default for RelationsConfig {
+    /// 800 tokens, 50 entities of a type, three relations, 0.7: 340 sentences.
+    fn default() -> Self {
+        Self { vocab_size: 800, entities: 50, relations: 3, train_fraction: 0.7 }
+    }
+}
+
+impl RelationsConfig {
+    /// Refuses a setting that gives no data set, drawing nothing.
+    ///
+    /// # Errors
+    /// [`FactsError`] names the key and what would fit.
+    pub fn validate(&self) -> Result<(), FactsError> {
+        let Self { vocab_size, entities, relations, train_fraction } = *self;
+        limits::vocab_at_most(vocab_size)?;
+        at_least("entities", entities, 2, "the control answers with another x")?;
+        at_most("entities", entities, MAX_VOCAB / 2, "larger vocabularies are not supported")?;
+        let reason = format!("{entities} x and as many y are drawn from it");
+        at_least("vocab_size", vocab_size, 2 * entities, reason)?;
+        at_least("relations", relations, 1, "there must be a pair to tell of")?;
+        let reason = format!("each has up to two sentences of each of the {entities} x");
+        at_most("relations", relations, MAX_SENTENCES / (2 * entities), reason)?;
+        limits::fraction(train_fraction)
+    }
+
+    /// How many tokens the relations take.
+    fn reserved(&self) -> usize {
+        self.relations.saturating_add(1).saturating_mul(2)
+    }
+
+    /// The size of the whole vocabulary, reserved tokens included.
+    pub fn vocab(&self) -> usize {
+        self.vocab_size.saturating_add(self.reserved())
+    }
+
+    /// Draws the data set of that seed.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+        self.validate()?;
+        let mut random = RandomState::new(seed);
+        let n = self.entities;
+        let tokens = draw_tokens(&mut random, self.vocab_size, 2 * n, self.reserved());
+        let (xs, ys) = tokens.split_at(n);
+        let trained = trained_of(self.train_fraction, n);
+
+        let (mut both, mut one) = (Vec::new(), Vec::new());
+        let relation_tokens = |i: usize| [2 * i as Token, 2 * i as Token + 1];
+        for relation in 0..self.relations {
+            let partners = random.permutation(n as u32);
+            let order = random.permutation(n as u32);
+            let pair = |&at: &u32| {
+                let (x, y) = (xs[at as usize], ys[partners[at as usize] as usize]);
+                directions(&[vec![x], vec![y]], relation_tokens(relation))
+            };
+            let (whole, partial) = order.split_at(trained);
+            both.extend(whole.iter().map(pair));
+            one.extend(
+                partial.iter().map(pair).map(|pair| reversal::seen_and_unseen(&mut random, pair)),
+            );
+        }
+        let control = Control::draw(&mut random, xs, ys, trained, relation_tokens(self.relations));
+
+        let trained = both.iter().flat_map(|(forward, backward)| [forward, backward]);
+        let trained = trained.chain(one.iter().map(|(seen, _)| seen)).chain(&control.trained);
+        let train = trained.map(Query::sentence).collect();
+        let held_out = one.iter().map(|(_, unseen)| unseen.sentence()).collect();
+        let mut groups = reversal::groups(both, one);
+        let last = groups.split_off(2);
+        groups.extend(control.groups());
+        groups.extend(last);
+        Ok(Dataset {
+            train,
+            held_out,
+            vocab: self.vocab(),
+            reserved: self.reserved(),
+            entity_length: 1,
+            groups,
+            inverses: (0..self.relations).map(relation_tokens).collect(),
+        })
+    }
+}
+
+/// Two relations n (x → y) and m (y → x) of which neither undoes the other.
+struct Control {
+    trained: Vec<Query>,
+    unseen: Vec<Query>,
+    /// The unseen questions, answered as if m undid n.
+    swapped: Vec<Query>,
+}
+
+impl Control {
+    /// Every x –n→ y is trained; so are the first `trained` of y –m→ x′ in a
+    /// random order, where x′ follows x in a random circle of all x, so that it
+    /// is never x.
+    fn draw(
+        random: &mut RandomState,
+        xs: &[Token],
+        ys: &[Token],
+        trained: usize,
+        [n, m]: [Token; 2],
+    ) -> Self {
+        let mut circle = xs.to_vec();
+        random.shuffle(&mut circle);
+        let mut ys = ys.to_vec();
+        random.shuffle(&mut ys);
+        let query = |source, relation, answer, answer_type| Query {
+            source: vec![source],
+            relation,
+            answer: vec![answer],
+            answer_type,
+        };
+        let stated = circle.iter().zip(&ys).map(|(&x, &y)| query(x, n, y, EntityType::Y));
+        let mut all: Vec<Query> = stated.collect();
+        let (mut unseen, mut swapped) = (Vec::new(), Vec::new());
+        for (place, at) in random.permutation(xs.len() as u32).into_iter().enumerate() {
+            let (x, y) = (circle[at as usize], ys[at as usize]);
+            let next = circle[(at as usize + 1) % circle.len()];
+            let question = query(y, m, next, EntityType::X);
+            if place < trained {
+                all.push(question);
+            } else {
+                unseen.push(question);
+                swapped.push(query(y, m, x, EntityType::X));
+            }
+        }
+        Self { trained: all, unseen, swapped }
+    }
+
+    fn groups(self) -> [Group; 3] {
+        let Self { trained, unseen, swapped } = self;
+        [
+            Group { id: "control_trained", name: "control, trained", queries: trained },
+            Group { id: "control_unseen", name: "control, unseen", queries: unseen },
+            Group { id: "control_swapped", name: "control, swapped blindly", queries: swapped },
+        ]
+    }
+}
