@@ -6,7 +6,7 @@ use crate::graph::{Graph, Indices, Shape, Value, Weights};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::SUM_LANES;
+use crate::ops::{LossFunction, SUM_LANES, loss};
 use crate::scalar::Scalar;
 
 struct CrossEntropy {
@@ -68,6 +68,12 @@ impl<T: Scalar> Operation<T> for CrossEntropy {
         let weights = at.weights(self.weights, at.input_positions(0));
         let columns = at.worker.share(logits.columns, SUM_LANES);
         let gradient = if at.training { at.d_input(0) } else { None };
+        if gradient.as_ref().is_some_and(|target| target.accumulate) {
+            // Added to another loss's: exponentials cannot wait where the gradient goes.
+            let (function, out) = (LossFunction::CrossEntropy, at.output());
+            loss::score(at.isa, function, logits, targets, weights, out, gradient, columns);
+            return;
+        }
         score(at.isa, logits, targets, weights, at.output(), gradient, columns);
     }
 
@@ -78,8 +84,8 @@ impl<T: Scalar> Operation<T> for CrossEntropy {
 
 for_every_isa! {
     /// `NLL = ln Σ exp(logit − highest) + highest − logit of the target`, and its gradient,
-    /// `weight · (probability − [is the target])`.
-    fn score<T>(
+    /// `weight · (probability − [is the target])`, which it writes and does not add.
+    pub(super) fn score<T>(
         logits: Matrix<'_, T>, targets: &[u32], weights: &[T], out: MatrixMut<'_, T>,
         gradient: Option<Target<'_, T>>, columns: Range<usize>,
     ) {
@@ -131,8 +137,11 @@ for_every_isa! {
 
 #[cfg(test)]
 mod tests {
-    use crate::check::{assert_gradients, with_head, with_stem};
+    use std::ops::Range;
+
+    use crate::check::{assert_gradients, assert_gradients_of, weighted, with_head, with_stem};
     use crate::graph::{Graph, Initial, Parameter};
+    use crate::ops::{LossFunction, Orientation};
     use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     #[test]
@@ -142,6 +151,46 @@ mod tests {
             let x = with_stem(&mut graph, 5, positions);
             with_head(&mut graph, x, vocabulary, first..positions);
             assert_gradients(&graph, batch);
+        }
+    }
+
+    /// Two losses of one value over positions that overlap, one of a value on the way to it, and
+    /// others that use that value after the loss: the gradient is that of the sum.
+    #[test]
+    fn gradient_of_several_losses() {
+        for batch in [1, 18] {
+            let mut graph = Graph::<f64>::new();
+            let x = with_stem(&mut graph, 5, 4);
+            let normal = Initial::Normal { std: 0.7 };
+            let head = graph.parameter(Parameter::matrix("head", [7, 5], normal));
+            let logits = |graph: &mut Graph<f64>, x| {
+                graph.linear_whole(x, head, Orientation::OutputsFirst, None)
+            };
+            let (targets, weights) = (graph.indices(4), graph.weights(4));
+            let early = logits(&mut graph, x);
+            let first = graph.cross_entropy(early, targets, weights, 1..4);
+            let h = graph.linear_whole(early, head, Orientation::InputsFirst, None);
+            let h = graph.gelu(h);
+            let h = graph.residual(x, h, 0.0);
+            let late = logits(&mut graph, h);
+            let second = graph.cross_entropy(late, targets, weights, 2..3);
+            let margin = LossFunction::Margin { margin: 1.0 };
+            let third = graph.loss(margin, late, targets, weights, 0..3);
+            let fourth = graph.loss(LossFunction::CrossEntropy, late, targets, weights, 3..4);
+            let outputs =
+                [(first, 1..4, 0), (second, 2..3, 0), (third, 0..3, 2), (fourth, 3..4, 2)];
+            for (loss, scored, _) in &outputs {
+                graph.output(*loss, 0..scored.len());
+            }
+            // Read, but of no loss: it has no gradient.
+            let idle = graph.gelu(h);
+            graph.output(idle, 0..4);
+            assert_gradients_of(&graph, batch, |program, weights| {
+                let of = |(i, (_, scored, feature)): (usize, &(_, Range<usize>, usize))| {
+                    weighted(program, i, *feature, &weights[..scored.end * program.lanes()])
+                };
+                outputs.iter().enumerate().map(of).sum()
+            });
         }
     }
 

@@ -11,6 +11,7 @@ mod join;
 mod layer_norm;
 mod linear;
 mod linear_attention;
+mod loss;
 mod multiply;
 mod residual;
 mod rms_norm;
@@ -21,6 +22,7 @@ mod select;
 pub use activation::Activation;
 pub use attention::Sees;
 pub use linear::Orientation;
+pub use loss::LossFunction;
 pub use scan::Decay;
 
 use crate::scalar::Scalar;

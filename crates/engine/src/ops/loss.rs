@@ -1,0 +1,331 @@
+//! Losses over logits, of which [cross-entropy](super::cross_entropy) is the plain one.
+//!
+//! All have gradients of one form: a multiple of the probabilities, a number that is the same for
+//! the whole vocabulary, and one more for the target and for the highest of the others. So a
+//! function is what it makes of a column's numbers; the passes over the vocabulary are shared.
+
+mod focal;
+mod label_smoothing;
+mod margin;
+
+use std::ops::Range;
+
+use crate::graph::{Graph, Indices, Shape, Value, Weights};
+use crate::isa::for_every_isa;
+use crate::matrix::{Matrix, MatrixMut, Target};
+use crate::operation::{Context, Extents, Operation};
+use crate::ops::{SUM_LANES, cross_entropy};
+use crate::scalar::Scalar;
+
+/// What is minimised, of the logits at one position. `p` is the probability of the target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LossFunction {
+    /// `−ln p`.
+    CrossEntropy,
+    /// Cross-entropy against `(1 − ε) · target + ε · uniform` (Szegedy et al., 2016).
+    LabelSmoothing {
+        /// ε, from 0 to 1.
+        epsilon: f64,
+    },
+    /// `−(1 − p)^γ ln p` (Lin et al., 2017): what is known already counts less.
+    Focal {
+        /// γ, at least 0.
+        gamma: f64,
+    },
+    /// `max(0, m + max_{v ≠ target} logit_v − logit_target)` (Crammer and Singer, 2001).
+    Margin {
+        /// m: by how much the target is to win.
+        margin: f64,
+    },
+}
+
+struct Loss {
+    function: LossFunction,
+    targets: usize,
+    weights: usize,
+    scored: Range<usize>,
+}
+
+impl<T: Scalar> Graph<T> {
+    /// A loss at each of the `scored` positions: `[3, scored positions]`. Features 0 and 1 are the
+    /// NLL and the gap to the highest logit, whatever the loss, as
+    /// [`cross_entropy`](Graph::cross_entropy) gives them; feature 2 is the loss itself.
+    ///
+    /// Gradients are taken of the sum of `weights` times feature 2.
+    ///
+    /// # Panics
+    /// If the inputs have fewer positions, or a number of the function is not what it may be.
+    pub fn loss(
+        &mut self,
+        function: LossFunction,
+        logits: Value,
+        targets: Indices,
+        weights: Weights,
+        scored: Range<usize>,
+    ) -> Value {
+        let from = self.shape(logits);
+        match function {
+            LossFunction::CrossEntropy => {}
+            LossFunction::LabelSmoothing { epsilon } => {
+                assert!((0.0..=1.0).contains(&epsilon), "ε is {epsilon}, not from 0 to 1");
+            }
+            LossFunction::Focal { gamma } => {
+                assert!(gamma >= 0.0 && gamma.is_finite(), "γ is {gamma}, not at least 0");
+            }
+            LossFunction::Margin { margin } => {
+                assert!(margin.is_finite(), "the margin is {margin}");
+                assert!(from.features > 1, "with one logit there is nothing to win against");
+            }
+        }
+        let given = self.indices[targets.0].min(self.weights[weights.0]).min(from.positions);
+        assert!(scored.end <= given, "positions {scored:?} of {given} cannot be scored");
+        let shape = Shape { features: 3, positions: scored.len() };
+        let (targets, weights) = (targets.0, weights.0);
+        self.push(Loss { function, targets, weights, scored }, vec![logits], vec![], shape)
+    }
+}
+
+impl<T: Scalar> Operation<T> for Loss {
+    fn name(&self) -> &'static str {
+        match self.function {
+            LossFunction::CrossEntropy => "CrossEntropy",
+            LossFunction::LabelSmoothing { .. } => "LabelSmoothing",
+            LossFunction::Focal { .. } => "Focal",
+            LossFunction::Margin { .. } => "Margin",
+        }
+    }
+
+    fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
+        self.scored.start + output.start..self.scored.start + output.end
+    }
+
+    fn reads_input(&self, _input: usize) -> bool {
+        false
+    }
+
+    fn is_loss(&self) -> bool {
+        true
+    }
+
+    fn writes_gradients_early(&self) -> bool {
+        true
+    }
+
+    fn flops(&self, extents: &Extents<'_>) -> u64 {
+        5 * (extents.inputs[0].features * extents.columns()) as u64
+    }
+
+    fn forward(&self, at: &Context<'_, T>) {
+        let logits = at.input(0);
+        let targets = at.indices(self.targets, at.input_positions(0));
+        let weights = at.weights(self.weights, at.input_positions(0));
+        let columns = at.worker.share(logits.columns, SUM_LANES);
+        let gradient = if at.training { at.d_input(0) } else { None };
+        let mut out = at.output();
+        let adds = gradient.as_ref().is_some_and(|target| target.accumulate);
+        if self.function == LossFunction::CrossEntropy && !adds {
+            let part = columns.clone();
+            cross_entropy::score(at.isa, logits, targets, weights, at.output(), gradient, part);
+            for column in columns {
+                out.part_mut(2, column..column + 1)[0] = out.part_mut(0, column..column + 1)[0];
+            }
+            return;
+        }
+        score(at.isa, self.function, logits, targets, weights, out, gradient, columns);
+    }
+
+    fn backward(&self, _: &Context<'_, T>) {
+        // The forward pass has written the gradient.
+    }
+}
+
+/// What a function is told of a column.
+struct Column<T> {
+    nll: T,
+    /// `ln Σ exp(logit)` less the mean of the logits: the mean of all `−ln p`.
+    mean_nll: T,
+    /// The highest logit but the target's, less the target's.
+    lead: T,
+    /// Logits in it.
+    vocabulary: T,
+}
+
+/// What a function makes of it: the loss, and with `w` the weight of the column its gradient,
+/// `w · (probability · p_v + uniform + target · [v is the target] + rival · [v is the highest of
+/// the others])`.
+struct Terms<T> {
+    loss: T,
+    probability: T,
+    uniform: T,
+    target: T,
+    rival: T,
+}
+
+impl LossFunction {
+    #[inline(always)]
+    fn terms<T: Scalar, const FUSED: bool>(self, column: &Column<T>) -> Terms<T> {
+        match self {
+            LossFunction::CrossEntropy => label_smoothing::terms(0.0, column),
+            LossFunction::LabelSmoothing { epsilon } => label_smoothing::terms(epsilon, column),
+            LossFunction::Focal { gamma } => focal::terms::<T, FUSED>(gamma, column),
+            LossFunction::Margin { margin } => margin::terms(margin, column),
+        }
+    }
+}
+
+for_every_isa! {
+    /// Scores some columns; where `out` has two features only, the loss itself is not written.
+    pub(super) fn score<T>(
+        function: LossFunction, logits: Matrix<'_, T>, targets: &[u32], weights: &[T],
+        out: MatrixMut<'_, T>, gradient: Option<Target<'_, T>>, columns: Range<usize>,
+    ) {
+        let (mut out, mut gradient) = (out, gradient);
+        let vocabulary = T::from_f64(logits.rows as f64);
+        for first in columns.step_by(SUM_LANES) {
+            let lanes = first..first + SUM_LANES;
+            let mut highest = [T::from_f64(f64::NEG_INFINITY); SUM_LANES];
+            let mut mean = [T::ZERO; SUM_LANES];
+            for f in 0..logits.rows {
+                let logit = &logits.row(f)[lanes.clone()];
+                for l in 0..SUM_LANES {
+                    highest[l] = logit[l].larger(highest[l]);
+                    mean[l] += logit[l];
+                }
+            }
+            let mut total = [T::ZERO; SUM_LANES];
+            for f in 0..logits.rows {
+                let logit = &logits.row(f)[lanes.clone()];
+                for l in 0..SUM_LANES {
+                    total[l] += (logit[l] - highest[l]).exp::<FUSED>();
+                }
+            }
+            let mut factor = [T::ZERO; SUM_LANES];
+            let mut uniform = [T::ZERO; SUM_LANES];
+            let mut single = [(0, T::ZERO, 0, T::ZERO); SUM_LANES];
+            for l in 0..SUM_LANES {
+                let (column, right) = (first + l, targets[first + l] as usize);
+                let logit = logits.row(right)[column];
+                let rival = rival(logits, right, column);
+                let (gap, rest) = (highest[l] - logit, total[l].ln());
+                let seen = Column {
+                    nll: rest + gap,
+                    mean_nll: rest + highest[l] - mean[l] / vocabulary,
+                    lead: logits.row(rival)[column] - logit,
+                    vocabulary,
+                };
+                let terms = function.terms::<T, FUSED>(&seen);
+                let numbers = [seen.nll, gap, terms.loss];
+                for (f, number) in numbers.into_iter().enumerate().take(out.rows) {
+                    out.part_mut(f, column..column + 1)[0] = number;
+                }
+                let weight = weights[column];
+                factor[l] = weight * terms.probability / total[l];
+                uniform[l] = weight * terms.uniform;
+                single[l] = (right, weight * terms.target, rival, weight * terms.rival);
+            }
+            let Some(Target { matrix, accumulate }) = &mut gradient else { continue };
+            for f in 0..logits.rows {
+                let logit = &logits.row(f)[lanes.clone()];
+                let d = matrix.part_mut(f, lanes.clone());
+                for l in 0..SUM_LANES {
+                    let power = (logit[l] - highest[l]).exp::<FUSED>();
+                    let before = if *accumulate { d[l] } else { T::ZERO };
+                    d[l] = before + power.fused::<FUSED>(factor[l], uniform[l]);
+                }
+            }
+            for (l, (right, d_right, rival, d_rival)) in single.into_iter().enumerate() {
+                let column = first + l..first + l + 1;
+                matrix.part_mut(right, column.clone())[0] += d_right;
+                matrix.part_mut(rival, column)[0] += d_rival;
+            }
+        }
+    }
+}
+
+/// The highest logit of a column but the target's, the first of equals; the target's where there is
+/// no other.
+#[inline(always)]
+fn rival<T: Scalar>(logits: Matrix<'_, T>, target: usize, column: usize) -> usize {
+    let others = (0..logits.rows).filter(|f| *f != target);
+    let higher = |best: usize, f: usize| {
+        if logits.row(f)[column] > logits.row(best)[column] { f } else { best }
+    };
+    others.reduce(higher).unwrap_or(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LossFunction::{self, CrossEntropy, Focal, LabelSmoothing, Margin};
+    use crate::check::{assert_gradients_of, weighted, with_stem};
+    use crate::graph::{Graph, Initial, Parameter};
+    use crate::ops::Orientation;
+    use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
+
+    const FUNCTIONS: [LossFunction; 6] = [
+        CrossEntropy,
+        LabelSmoothing { epsilon: 0.2 },
+        Focal { gamma: 2.0 },
+        Focal { gamma: 0.5 },
+        Margin { margin: 0.5 },
+        Margin { margin: -0.5 },
+    ];
+
+    #[test]
+    fn gradient() {
+        for function in FUNCTIONS {
+            for (vocabulary, positions, batch, first) in
+                [(3, 1, 1, 0), (7, 2, 16, 1), (33, 4, 18, 2)]
+            {
+                let mut graph = Graph::<f64>::new();
+                let x = with_stem(&mut graph, 5, positions);
+                let head = Parameter::matrix("head", [vocabulary, 5], Initial::Normal { std: 0.7 });
+                let head = graph.parameter(head);
+                let logits = graph.linear_whole(x, head, Orientation::OutputsFirst, None);
+                let (targets, weights) = (graph.indices(positions), graph.weights(positions));
+                let loss = graph.loss(function, logits, targets, weights, first..positions);
+                graph.output(loss, 0..positions - first);
+                assert_gradients_of(&graph, batch, |p, weights| weighted(p, 0, 2, weights));
+            }
+        }
+    }
+
+    /// For logits 1, 3, 0 with the first and then the second for a target, what the definitions
+    /// say; NLL and gap are the same for all.
+    #[test]
+    fn values() {
+        let logits = [1.0f64, 3.0, 0.0];
+        let total = logits.map(f64::exp).iter().sum::<f64>().ln();
+        let nll = logits.map(|logit| total - logit);
+        let expected = |function: LossFunction, target: usize| match function {
+            CrossEntropy => nll[target],
+            LabelSmoothing { epsilon } => {
+                (1.0 - epsilon) * nll[target] + epsilon * nll.iter().sum::<f64>() / 3.0
+            }
+            Focal { gamma } => (1.0 - (-nll[target]).exp()).powf(gamma) * nll[target],
+            Margin { margin } => (margin + if target == 0 { 2.0 } else { -2.0 }).max(0.0),
+        };
+        let more = [Focal { gamma: 0.0 }, LabelSmoothing { epsilon: 0.0 }, Margin { margin: 2.5 }];
+        for function in FUNCTIONS.into_iter().chain(more) {
+            let mut graph = Graph::<f64>::new();
+            let (tokens, targets) = (graph.indices(1), graph.indices(1));
+            let weights = graph.weights(1);
+            let zero = Initial::Constant(0.0);
+            let table = graph.parameter(Parameter::matrix("table", [1, 3], zero));
+            let x = graph.embedding(tokens, table, None);
+            let loss = graph.loss(function, x, targets, weights, 0..1);
+            graph.output(loss, 0..1);
+            let mut parameters = Parameters::zeros(&graph);
+            parameters.values_mut(0).copy_from_slice(&logits);
+            let precision = ProductPrecision::Full;
+            let mut program = Program::compile(&graph, 2, Mode::Inference, precision, 1);
+            program.indices_mut(targets)[1] = 1;
+            program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut Team::new(1));
+            for target in 0..2 {
+                let found = [0, 1, 2].map(|f| program.output(0).lanes(f, 0)[target]);
+                let right = [nll[target], 3.0 - logits[target], expected(function, target)];
+                let far = found.iter().zip(&right).any(|(a, b)| (a - b).abs() > 1e-14);
+                assert!(!far, "{function:?}: {found:?} instead of {right:?}");
+            }
+        }
+    }
+}
