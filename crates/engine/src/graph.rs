@@ -78,7 +78,7 @@ impl Parameter {
 }
 
 /// Some columns of a parameter, all rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct View {
     pub(crate) parameter: usize,
     pub(crate) first: usize,

@@ -61,7 +61,7 @@ mod vector;
 pub use graph::{Graph, Indices, Initial, Parameter, ParameterId, Value, View, Weights};
 pub use isa::{Isa, IsaError};
 pub use limits::Limits;
-pub use ops::{Activation, Decay, LossFunction, Orientation, Sees};
+pub use ops::{Activation, Decay, LossFunction, Orientation, Penalty, Sees};
 pub use optim::{Optimizer, Rule};
 pub use pace::Pace;
 pub use parameters::{Gradients, Parameters};

@@ -14,6 +14,7 @@ mod linear;
 mod linear_attention;
 mod loss;
 mod multiply;
+mod penalty;
 mod residual;
 mod rms_norm;
 mod rotary;
@@ -25,6 +26,7 @@ pub use activation::Activation;
 pub use attention::Sees;
 pub use linear::Orientation;
 pub use loss::LossFunction;
+pub use penalty::Penalty;
 pub use scan::Decay;
 
 use crate::scalar::Scalar;
