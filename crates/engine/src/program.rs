@@ -268,7 +268,8 @@ impl<T: Scalar> Program<T> {
             indices: &self.indices,
             weights: &self.weights,
         };
-        let update = optimizer.map(|optimizer| optimizer.begin(parameters, gradients));
+        let update =
+            optimizer.map(|optimizer| optimizer.begin(parameters, gradients, self.workers));
         let (plan, operations) = (&self.plan, &self.operations);
         let memory = &memory;
         let (isa, precision) = (self.isa, self.precision);
@@ -316,8 +317,8 @@ impl<T: Scalar> Program<T> {
                 }
             }
             if let Some(update) = &update {
-                // SAFETY: shares are disjoint, and the backward pass is over.
-                unsafe { update.run(isa, worker.share(layout.trainable, 4096)) }
+                // SAFETY: the backward pass is over, and the workers are those of the program.
+                unsafe { update.run(isa, worker, layout.trainable) }
                 if let Some(lap) = &mut lap {
                     lap.update();
                 }
