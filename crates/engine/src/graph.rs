@@ -49,6 +49,9 @@ pub struct Parameter {
     pub initial: Initial,
     /// Whether the optimiser may change it.
     pub trainable: bool,
+    /// Whether it is a matrix between hidden features, as such: an optimiser may treat it as the
+    /// linear map that it is ([`Rule::Muon`](crate::Rule::Muon)).
+    pub hidden: bool,
 }
 
 impl Parameter {
@@ -58,17 +61,25 @@ impl Parameter {
         [rows, columns]: [usize; 2],
         initial: Initial,
     ) -> Parameter {
-        Parameter { name: name.into(), rows, columns, vector: false, initial, trainable: true }
+        let (name, vector) = (name.into(), false);
+        Parameter { name, rows, columns, vector, initial, trainable: true, hidden: false }
     }
 
     /// A vector `[columns]`.
     pub fn vector(name: impl Into<String>, columns: usize, initial: Initial) -> Parameter {
-        Parameter { name: name.into(), rows: 1, columns, vector: true, initial, trainable: true }
+        let (name, rows, vector) = (name.into(), 1, true);
+        Parameter { name, rows, columns, vector, initial, trainable: true, hidden: false }
     }
 
     /// The same, frozen: the optimiser never changes it.
     pub fn frozen(self, frozen: bool) -> Parameter {
         Parameter { trainable: !frozen, ..self }
+    }
+
+    /// The same, as a weight between hidden features: not a table of embeddings, nor a head, whose
+    /// rows belong to symbols. A vector is none in any case.
+    pub fn hidden(self, hidden: bool) -> Parameter {
+        Parameter { hidden, ..self }
     }
 
     /// Its shape as checkpoints have it.
@@ -78,7 +89,7 @@ impl Parameter {
 }
 
 /// Some columns of a parameter, all rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct View {
     pub(crate) parameter: usize,
     pub(crate) first: usize,

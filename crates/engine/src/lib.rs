@@ -26,7 +26,7 @@
 //! let mut program = Program::compile(&graph, 2, Mode::Training, precision, team.workers());
 //! let mut parameters = Parameters::initial(&graph, 0);
 //! let mut gradients = Gradients::zeros(&parameters);
-//! let mut optimizer = Optimizer::new(Rule::Sgd, 1.0, 0.0, &parameters);
+//! let mut optimizer = Optimizer::new(Rule::Sgd { momentum: 0.0 }, 1.0, 0.0, &parameters);
 //! program.indices_mut(symbols)[..2].copy_from_slice(&[0, 1]);
 //! program.indices_mut(targets)[..2].copy_from_slice(&[3, 4]);
 //! program.weights_mut(weights)[..2].fill(0.5);
@@ -61,7 +61,7 @@ mod vector;
 pub use graph::{Graph, Indices, Initial, Parameter, ParameterId, Value, View, Weights};
 pub use isa::{Isa, IsaError};
 pub use limits::Limits;
-pub use ops::{Activation, Decay, LossFunction, Orientation, Sees};
+pub use ops::{Activation, Decay, LossFunction, Orientation, Penalty, Sees};
 pub use optim::{Optimizer, Rule};
 pub use pace::Pace;
 pub use parameters::{Gradients, Parameters};

@@ -39,7 +39,9 @@ impl Layout {
         Layout { parameters: parameters.to_vec(), starts, trainable, len }
     }
 
-    fn range(&self, i: usize) -> std::ops::Range<usize> {
+    /// The numbers of parameter `i` in the buffer of parameters and, if it is trainable, in that of
+    /// gradients.
+    pub(crate) fn range(&self, i: usize) -> std::ops::Range<usize> {
         self.starts[i]..self.starts[i] + self.parameters[i].rows * self.parameters[i].columns
     }
 }

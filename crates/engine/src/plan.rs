@@ -5,6 +5,7 @@
 //! forward or backward, that reads it. *Placement*: values whose lifetimes do not overlap share
 //! memory in one arena, placed first-fit, the largest first.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::graph::{Graph, View};
@@ -77,6 +78,8 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<NodePlan>,
     /// Places of the graph's outputs.
     pub(crate) outputs: Vec<Place>,
+    /// Parts of the buffer of gradients that are zeroed before the backward pass.
+    pub(crate) cleared: Vec<Range<usize>>,
     pub(crate) arena: usize,
     pub(crate) scratch: usize,
     pub(crate) lanes: usize,
@@ -172,22 +175,24 @@ fn leads_to_a_loss<T: Scalar>(graph: &Graph<T>, live: &[Range<usize>]) -> Vec<bo
     leads
 }
 
-/// Whether an earlier gradient write covers this view of a parameter.
-///
-/// # Panics
-/// If two operations use views of one parameter that overlap without being equal.
-fn written_before(writes: &mut Vec<View>, view: View) -> bool {
-    if writes.contains(&view) {
-        return true;
-    }
-    let overlaps = writes.iter().any(|w| {
-        w.parameter == view.parameter
-            && w.first < view.first + view.columns
-            && view.first < w.first + w.columns
-    });
-    assert!(!overlaps, "operations use overlapping but different columns of one parameter");
-    writes.push(view);
-    false
+/// Whether the gradient of each parameter is to be zeroed first, and then only added to: where the
+/// views of it that are written are not its columns, each once.
+fn cleared<T: Scalar>(graph: &Graph<T>, wants_gradient: &[bool]) -> Vec<bool> {
+    let written = graph.nodes.iter().zip(wants_gradient).filter(|(_, wants)| **wants);
+    let written: Vec<View> = written.flat_map(|(node, _)| node.parameters.clone()).collect();
+    let parameters = graph.parameters.iter().enumerate();
+    parameters
+        .map(|(i, parameter)| {
+            let views = written.iter().filter(|view| view.parameter == i);
+            let mut spans: Vec<_> = views.map(|view| (view.first, view.columns)).collect();
+            spans.sort_unstable();
+            spans.dedup();
+            let end = spans
+                .into_iter()
+                .try_fold(0, |end, (first, columns)| (first == end).then_some(first + columns));
+            parameter.trainable && end != Some(parameter.columns)
+        })
+        .collect()
 }
 
 /// Compiles a graph; `training` also plans the backward pass.
@@ -267,7 +272,8 @@ pub(crate) fn plan<T: Scalar>(
     let mut gradients = vec![usize::MAX; count];
     let mut accumulate: Vec<Vec<bool>> = vec![Vec::new(); count];
     let mut clear: Vec<Vec<usize>> = vec![Vec::new(); count];
-    let mut parameter_writes = Vec::new();
+    let cleared = cleared(graph, &wants_gradient);
+    let mut parameter_writes = HashSet::new();
     let mut parameter_accumulate: Vec<Vec<bool>> = vec![Vec::new(); count];
     let early = |i: usize| graph.nodes[i].operation.writes_gradients_early();
     let losses = (0..count).filter(|i| early(*i));
@@ -299,8 +305,8 @@ pub(crate) fn plan<T: Scalar>(
             accumulate[i].push(!first || !whole);
         }
         for view in &node.parameters {
-            let before = trainable(view) && written_before(&mut parameter_writes, *view);
-            parameter_accumulate[i].push(before);
+            let before = !parameter_writes.insert(*view);
+            parameter_accumulate[i].push(before || cleared[view.parameter]);
         }
     }
 
@@ -383,5 +389,8 @@ pub(crate) fn plan<T: Scalar>(
         .iter()
         .map(|(value, positions)| place(values[value.0], value.0, positions))
         .collect();
-    Plan { nodes, outputs, arena, scratch, lanes }
+    // A program for inference has no gradients to clear.
+    let cleared = cleared.into_iter().enumerate().filter(|(_, cleared)| *cleared && training);
+    let cleared = cleared.map(|(i, _)| layout.range(i)).collect();
+    Plan { nodes, outputs, cleared, arena, scratch, lanes }
 }

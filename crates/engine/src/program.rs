@@ -1,6 +1,7 @@
 //! A graph compiled for one size of batch: a step allocates nothing, looks nothing up and calls
 //! straight into the operations.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::{Graph, Indices, Weights};
@@ -267,7 +268,8 @@ impl<T: Scalar> Program<T> {
             indices: &self.indices,
             weights: &self.weights,
         };
-        let update = optimizer.map(|optimizer| optimizer.begin(parameters, gradients));
+        let update =
+            optimizer.map(|optimizer| optimizer.begin(parameters, gradients, self.workers));
         let (plan, operations) = (&self.plan, &self.operations);
         let memory = &memory;
         let (isa, precision) = (self.isa, self.precision);
@@ -298,7 +300,7 @@ impl<T: Scalar> Program<T> {
                     lap.node(at, Direction::Forward);
                 }
             }
-            if !backward {
+            if !backward || !clear_ranges(&plan.cleared, memory.gradients, worker) {
                 return;
             }
             let backwards = plan.nodes.iter().enumerate().rev();
@@ -315,8 +317,8 @@ impl<T: Scalar> Program<T> {
                 }
             }
             if let Some(update) = &update {
-                // SAFETY: shares are disjoint, and the backward pass is over.
-                unsafe { update.run(isa, worker.share(layout.trainable, 4096)) }
+                // SAFETY: the backward pass is over, and the workers are those of the program.
+                unsafe { update.run(isa, worker, layout.trainable) }
                 if let Some(lap) = &mut lap {
                     lap.update();
                 }
@@ -325,16 +327,22 @@ impl<T: Scalar> Program<T> {
     }
 }
 
-/// Zeroes the gradient buffers of which a node writes only a part; as
-/// [`barrier`](Worker::barrier), says whether this worker goes on.
+/// Zeroes the gradient buffers of which a node writes only a part; says whether this worker goes
+/// on.
 fn clear<T: Scalar>(node: &NodePlan, memory: &Memory<'_, T>, worker: &Worker<'_>) -> bool {
-    if node.clear.is_empty() {
+    clear_ranges(&node.clear, memory.arena, worker)
+}
+
+/// Zeroes ranges that the plan put into this buffer; as [`barrier`](Worker::barrier), says whether
+/// this worker goes on.
+fn clear_ranges<T: Scalar>(ranges: &[Range<usize>], buffer: *mut T, worker: &Worker<'_>) -> bool {
+    if ranges.is_empty() {
         return true;
     }
-    for range in &node.clear {
+    for range in ranges {
         let share = worker.share(range.len(), 64);
-        // SAFETY: the plan put the range into the arena; shares are disjoint.
-        unsafe { memory.arena.add(range.start + share.start).write_bytes(0, share.len()) }
+        // SAFETY: the plan put the range into the buffer; shares are disjoint.
+        unsafe { buffer.add(range.start + share.start).write_bytes(0, share.len()) }
     }
     worker.barrier()
 }

@@ -131,7 +131,7 @@ impl Experiment {
             rule: match train.optimizer {
                 Optimizer::AdamW => Rule::AdamW { betas, epsilon },
                 Optimizer::Adam => Rule::Adam { betas, epsilon },
-                Optimizer::Sgd => Rule::Sgd,
+                Optimizer::Sgd => Rule::Sgd { momentum: 0.0 },
             },
             rate: train.lr,
             weight_decay: train.weight_decay,

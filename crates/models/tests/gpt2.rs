@@ -121,5 +121,5 @@ fn ten_steps_of_adam_and_of_sgd_equal_theirs() {
     let free = &cases()[1];
     let adam = Rule::Adam { betas: [0.9, 0.999], epsilon: 1e-8 };
     ten_steps(free, "adam", adam, 0.01, 1);
-    ten_steps(free, "sgd", Rule::Sgd, 0.1, 1);
+    ten_steps(free, "sgd", Rule::Sgd { momentum: 0.0 }, 0.1, 1);
 }

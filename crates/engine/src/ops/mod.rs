@@ -3,6 +3,7 @@
 
 mod activation;
 mod attention;
+mod contrastive;
 mod cross_entropy;
 mod dropout;
 mod embedding;
@@ -13,16 +14,19 @@ mod linear;
 mod linear_attention;
 mod loss;
 mod multiply;
+mod penalty;
 mod residual;
 mod rms_norm;
 mod rotary;
 mod scan;
 mod select;
+mod symmetry;
 
 pub use activation::Activation;
 pub use attention::Sees;
 pub use linear::Orientation;
 pub use loss::LossFunction;
+pub use penalty::Penalty;
 pub use scan::Decay;
 
 use crate::scalar::Scalar;
@@ -62,6 +66,25 @@ fn sum<T: Scalar>(numbers: &[T]) -> T {
             *sum += *x;
         }
     }
+    tree(sums)
+}
+
+/// The inner product of two rows of whole lanes, in the same order.
+#[inline(always)]
+fn dot<T: Scalar, const FUSED: bool>(left: &[T], right: &[T]) -> T {
+    let mut sums = [T::ZERO; SUM_LANES];
+    debug_assert!(left.len() == right.len() && left.len().is_multiple_of(SUM_LANES));
+    for (left, right) in left.chunks_exact(SUM_LANES).zip(right.chunks_exact(SUM_LANES)) {
+        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+            *sum = left.fused::<FUSED>(*right, *sum);
+        }
+    }
+    tree(sums)
+}
+
+/// The sum of sixteen numbers, as a tree.
+#[inline(always)]
+fn tree<T: Scalar>(mut sums: [T; SUM_LANES]) -> T {
     let mut width = SUM_LANES / 2;
     while width > 0 {
         for i in 0..width {

@@ -1,16 +1,25 @@
-//! Optimisers: one fused pass over the flat buffers of parameters, gradients and moments.
+//! Optimisers: one fused pass over the flat buffers of parameters, gradients and moments; Muon
+//! besides takes matrices as such.
 
 mod adam;
 mod adamw;
+mod lion;
+mod muon;
 mod sgd;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::muon::Hidden;
+#[cfg(doc)]
+use crate::graph::Parameter;
 use crate::isa::Isa;
 use crate::matrix::Buffer;
 use crate::parameters::{Gradients, Parameters};
 use crate::scalar::Scalar;
+use crate::team::Worker;
 
 /// What an optimiser does, as PyTorch names it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,16 +38,36 @@ pub enum Rule {
         /// What is added to the root of the second moment.
         epsilon: f64,
     },
-    /// Gradient descent without momentum: `torch.optim.SGD`.
-    Sgd,
+    /// Gradient descent: `torch.optim.SGD`. Weight decay is a part of the gradient.
+    Sgd {
+        /// What the last step is multiplied by before the gradient is added to it; 0 keeps none.
+        momentum: f64,
+    },
+    /// Steps along the sign of a running mean, with decoupled weight decay (Chen et al., 2023).
+    Lion {
+        /// β₁, of the mean whose sign is taken, and β₂, of the mean that is kept.
+        betas: [f64; 2],
+    },
+    /// Orthogonal steps for hidden weights (Jordan et al., 2024; scaled as by Liu et al., 2025), and
+    /// AdamW for all other parameters. Which are hidden they say [themselves](Parameter::hidden).
+    Muon {
+        /// μ of Nesterov's momentum, of hidden weights.
+        momentum: f64,
+        /// β₁ and β₂ of AdamW.
+        betas: [f64; 2],
+        /// ε of AdamW.
+        epsilon: f64,
+    },
 }
 
 impl Rule {
-    /// How many numbers it keeps for each trainable parameter.
+    /// How many numbers it keeps for each trainable parameter; Muon does not use the second of
+    /// hidden weights, which stays zero.
     pub fn moments(&self) -> usize {
         match self {
-            Rule::AdamW { .. } | Rule::Adam { .. } => 2,
-            Rule::Sgd => 0,
+            Rule::AdamW { .. } | Rule::Adam { .. } | Rule::Muon { .. } => 2,
+            Rule::Lion { .. } => 1,
+            Rule::Sgd { momentum } => usize::from(*momentum != 0.0),
         }
     }
 }
@@ -53,6 +82,11 @@ pub struct Optimizer<T> {
     pub weight_decay: f64,
     steps: u64,
     moments: Vec<Gradients<T>>,
+    /// What takes matrices as such, and all other ranges of the trainable numbers.
+    hidden: Vec<Hidden>,
+    others: Vec<Range<usize>>,
+    /// Room for each worker's matrix.
+    scratch: Buffer<T>,
 }
 
 impl<T: Scalar> Optimizer<T> {
@@ -64,7 +98,21 @@ impl<T: Scalar> Optimizer<T> {
         parameters: &Parameters<T>,
     ) -> Optimizer<T> {
         let moments = (0..rule.moments()).map(|_| Gradients::zeros(parameters)).collect();
-        Optimizer { rule, rate, weight_decay, steps: 0, moments }
+        let layout = &parameters.layout;
+        let mut hidden = match rule {
+            Rule::Muon { .. } => Hidden::all(layout),
+            _ => Vec::new(),
+        };
+        hidden.sort_by_key(|matrix| matrix.start);
+        let mut others = Vec::new();
+        let mut end = 0;
+        for matrix in &hidden {
+            others.push(end..matrix.start);
+            end = matrix.start + matrix.len();
+        }
+        others.push(end..layout.trainable);
+        let scratch = Buffer::zeros(0);
+        Optimizer { rule, rate, weight_decay, steps: 0, moments, hidden, others, scratch }
     }
 
     /// Updates made so far.
@@ -83,10 +131,14 @@ impl<T: Scalar> Optimizer<T> {
     }
 
     /// What a step multiplies the mean gradient by, beside the rate, as the moments stand:
-    /// 1 / (√v̂ + ε). `None` where that is 1.
+    /// 1 / (√v̂ + ε). `None` where that is 1, and for Lion and Muon, whose steps are no multiple of
+    /// the mean gradient.
     pub fn preconditioner(&self) -> Option<Gradients<T>> {
         let constants = Constants::new(self.rule, self.rate, self.weight_decay, self.steps.max(1));
-        let second = self.moments.get(1)?;
+        let second = match self.rule {
+            Rule::AdamW { .. } | Rule::Adam { .. } => self.moments.get(1)?,
+            Rule::Sgd { .. } | Rule::Lion { .. } | Rule::Muon { .. } => return None,
+        };
         let mut values = Buffer::zeros(second.values.as_slice().len());
         for (out, second) in values.as_mut_slice().iter_mut().zip(second.values.as_slice()) {
             let root = second.to_f64().sqrt() / constants.second_correction;
@@ -100,16 +152,37 @@ impl<T: Scalar> Optimizer<T> {
         self.steps = steps;
     }
 
-    /// Counts a step and gives what the workers need to make it.
-    pub(crate) fn begin(&mut self, parameters: *mut T, gradients: *const T) -> Update<T> {
+    /// Counts a step and gives what so many workers need to make it. The first one makes room for
+    /// them.
+    pub(crate) fn begin(
+        &mut self,
+        parameters: *mut T,
+        gradients: *const T,
+        workers: usize,
+    ) -> Update<'_, T> {
         self.steps += 1;
         let moments = self.moments.iter_mut().map(|m| m.values.as_mut_slice().as_mut_ptr());
         let mut two = [std::ptr::null_mut(); 2];
         for (slot, moment) in two.iter_mut().zip(moments) {
             *slot = moment;
         }
-        let constants = Constants::new(self.rule, self.rate, self.weight_decay, self.steps);
-        Update { rule: self.rule, constants, parameters, gradients, moments: two }
+        // Whole lines of the cache for each.
+        let each = self.hidden.iter().map(Hidden::scratch).max().unwrap_or(0);
+        let each = each.next_multiple_of(64);
+        if self.scratch.as_slice().len() < workers * each {
+            self.scratch = Buffer::zeros(workers * each);
+        }
+        Update {
+            rule: self.rule,
+            constants: Constants::new(self.rule, self.rate, self.weight_decay, self.steps),
+            parameters,
+            gradients,
+            moments: two,
+            hidden: &self.hidden,
+            others: &self.others,
+            scratch: self.scratch.as_mut_slice().as_mut_ptr(),
+            scratch_each: each,
+        }
     }
 }
 
@@ -118,6 +191,7 @@ impl<T: Scalar> Optimizer<T> {
 pub(crate) struct Constants {
     rate: f64,
     weight_decay: f64,
+    momentum: f64,
     betas: [f64; 2],
     epsilon: f64,
     /// `rate / (1 − β₁ᵗ)`.
@@ -128,14 +202,17 @@ pub(crate) struct Constants {
 
 impl Constants {
     fn new(rule: Rule, rate: f64, weight_decay: f64, step: u64) -> Constants {
-        let (betas, epsilon) = match rule {
-            Rule::AdamW { betas, epsilon } | Rule::Adam { betas, epsilon } => (betas, epsilon),
-            Rule::Sgd => ([0.0; 2], 0.0),
+        let (momentum, betas, epsilon) = match rule {
+            Rule::AdamW { betas, epsilon } | Rule::Adam { betas, epsilon } => (0.0, betas, epsilon),
+            Rule::Sgd { momentum } => (momentum, [0.0; 2], 0.0),
+            Rule::Lion { betas } => (0.0, betas, 0.0),
+            Rule::Muon { momentum, betas, epsilon } => (momentum, betas, epsilon),
         };
         let power = |beta: f64| libm::pow(beta, step as f64);
         Constants {
             rate,
             weight_decay,
+            momentum,
             betas,
             epsilon,
             corrected_rate: rate / (1.0 - power(betas[0])),
@@ -145,39 +222,86 @@ impl Constants {
 }
 
 /// One step, ready to be shared among workers.
-pub(crate) struct Update<T> {
+pub(crate) struct Update<'a, T> {
     rule: Rule,
     constants: Constants,
     parameters: *mut T,
     gradients: *const T,
     moments: [*mut T; 2],
+    hidden: &'a [Hidden],
+    others: &'a [Range<usize>],
+    scratch: *mut T,
+    scratch_each: usize,
 }
 
 // SAFETY: workers take disjoint ranges.
-unsafe impl<T: Scalar> Sync for Update<T> {}
+unsafe impl<T: Scalar> Sync for Update<'_, T> {}
 
-impl<T: Scalar> Update<T> {
-    /// Updates a range of the flat buffers.
+impl<T: Scalar> Update<'_, T> {
+    /// Updates this worker's share of the `trainable` numbers.
     ///
     /// # Safety
-    /// The range must lie in the trainable part, and nobody else may touch it meanwhile.
-    pub(crate) unsafe fn run(&self, isa: Isa, range: Range<usize>) {
-        // SAFETY: the caller's promise.
-        let part = |of: *mut T| unsafe {
-            std::slice::from_raw_parts_mut(of.add(range.start), range.len())
-        };
-        let parameters = part(self.parameters);
+    /// The flat buffers must have so many, nobody else may touch them meanwhile, and the worker
+    /// must be one of those that the step was begun for.
+    pub(crate) unsafe fn run(&self, isa: Isa, worker: &Worker<'_>, trainable: usize) {
+        let share = worker.share(trainable, 4096);
+        for range in self.others {
+            let range = range.start.max(share.start)..range.end.min(share.end);
+            if !range.is_empty() {
+                // SAFETY: shares are disjoint, and so are the ranges of one.
+                unsafe { self.run_flat(isa, range) }
+            }
+        }
+        // A matrix is one worker's.
+        for matrix in &self.hidden[worker.share(self.hidden.len(), 1)] {
+            let range = matrix.start..matrix.start + matrix.len();
+            // SAFETY: as above; each worker has its own scratch memory.
+            unsafe {
+                let start = self.scratch.add(worker.index() * self.scratch_each);
+                let scratch = std::slice::from_raw_parts_mut(start, self.scratch_each);
+                let (parameters, buffer) =
+                    (part(self.parameters, &range), part(self.moments[0], &range));
+                let gradients = part(self.gradients.cast_mut(), &range);
+                matrix.update(isa, self.constants, parameters, gradients, buffer, scratch);
+            }
+        }
+    }
+
+    /// Updates a range of the flat buffers, number by number.
+    ///
+    /// # Safety
+    /// As [`run`](Update::run); the range is this worker's alone.
+    unsafe fn run_flat(&self, isa: Isa, range: Range<usize>) {
+        // SAFETY: the caller's promise; a rule asks for the moments that it has.
+        let part = |of: *mut T| unsafe { part(of, &range) };
+        let (c, parameters) = (self.constants, part(self.parameters));
         let gradients: &[T] = part(self.gradients.cast_mut());
         match self.rule {
-            Rule::AdamW { .. } => {
+            Rule::AdamW { .. } | Rule::Muon { .. } => {
                 let [first, second] = self.moments.map(part);
-                adamw::update(isa, self.constants, parameters, gradients, first, second);
+                adamw::update(isa, c, parameters, gradients, first, second);
             }
             Rule::Adam { .. } => {
                 let [first, second] = self.moments.map(part);
-                adam::update(isa, self.constants, parameters, gradients, first, second);
+                adam::update(isa, c, parameters, gradients, first, second);
             }
-            Rule::Sgd => sgd::update(isa, self.constants, parameters, gradients),
+            Rule::Sgd { momentum } if momentum != 0.0 => {
+                let buffer = part(self.moments[0]);
+                sgd::update_with_momentum(isa, c, parameters, gradients, buffer);
+            }
+            Rule::Sgd { .. } => sgd::update(isa, c, parameters, gradients),
+            Rule::Lion { .. } => {
+                lion::update(isa, c, parameters, gradients, part(self.moments[0]));
+            }
         }
     }
+}
+
+/// A range of a flat buffer.
+///
+/// # Safety
+/// It must be there, and nobody else's for as long as it is used.
+unsafe fn part<'a, T>(of: *mut T, range: &Range<usize>) -> &'a mut [T] {
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts_mut(of.add(range.start), range.len()) }
 }

@@ -255,9 +255,9 @@ mod tests {
 
     #[test]
     fn the_transfer_foretells_a_step_of_gradient_descent() {
-        assert_first_order(Rule::Sgd, |_| ());
-        assert_first_order(Rule::Sgd, |decoder| decoder.tie_head = true);
-        assert_first_order(Rule::Sgd, |decoder| decoder.freeze_embeddings = true);
+        assert_first_order(Rule::Sgd { momentum: 0.0 }, |_| ());
+        assert_first_order(Rule::Sgd { momentum: 0.0 }, |decoder| decoder.tie_head = true);
+        assert_first_order(Rule::Sgd { momentum: 0.0 }, |decoder| decoder.freeze_embeddings = true);
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn parts_are_those_of_the_model() {
         let names = |change: fn(&mut Decoder)| -> Vec<String> {
-            let tangents = trainer(Rule::Sgd, change).tangents(&sentences()[..1], false);
+            let tangents = trainer(Rule::Sgd { momentum: 0.0 }, change).tangents(&sentences()[..1], false);
             tangents.parts().map(str::to_owned).collect()
         };
         let whole = ["embeddings", "block 0", "block 1", "final norm", "head"];
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn dropout_is_off() {
         let of = |dropout| {
-            let trainer = trainer(Rule::Sgd, |decoder| decoder.dropout = dropout);
+            let trainer = trainer(Rule::Sgd { momentum: 0.0 }, |decoder| decoder.dropout = dropout);
             trainer.tangents(&sentences(), false).inner_products(4)
         };
         assert_eq!(of(0.5), of(0.0));

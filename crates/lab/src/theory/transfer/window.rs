@@ -157,7 +157,8 @@ fn linearise<T: Scalar>(trainer: &Trainer<T>, dataset: &Dataset) -> Linearised {
             weight_decay: optimizer.weight_decay,
             momentum: match optimizer.rule {
                 Rule::AdamW { betas, .. } | Rule::Adam { betas, .. } => betas[0],
-                Rule::Sgd => 0.0,
+                // No spec asks for momentum or for the other rules, which have no such form.
+                Rule::Sgd { .. } | Rule::Lion { .. } | Rule::Muon { .. } => 0.0,
             },
             steps: optimizer.steps(),
         },
