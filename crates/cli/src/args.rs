@@ -146,6 +146,16 @@ pub(crate) enum DataKind {
     Icl(IclArgs),
     /// Chains whose entities share a token.
     Related(RelatedArgs),
+    /// Pairs of several relations, and a pair of relations of which neither undoes the other.
+    Relations(RelationsArgs),
+    /// Persons with parents, children, siblings and grandparents.
+    Family(FamilyArgs),
+    /// Chains of any length, and what lies several steps ahead.
+    Hops(HopsArgs),
+    /// Persons with several attributes in one sentence, and questions about them.
+    Biographies(BiographiesArgs),
+    /// Pairs of which each x has several y.
+    OneToMany(OneToManyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -213,6 +223,93 @@ pub(crate) struct RelatedArgs {
     /// Triples that are trained without x ⇝ z
     #[arg(long, value_name = "N", default_value = "50")]
     pub(crate) held_out: usize,
+    #[command(flatten)]
+    pub(crate) seed: SeedArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RelationsArgs {
+    /// Tokens beside the reserved ones
+    #[arg(long, value_name = "N", default_value = "800")]
+    pub(crate) vocab_size: usize,
+    /// Entities x, and as many y
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) entities: usize,
+    /// Pairs of relations
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) relations: usize,
+    /// Fraction of each relation's pairs that is trained in both directions
+    #[arg(long, value_name = "F", default_value = "0.7", allow_negative_numbers = true)]
+    pub(crate) train_fraction: f64,
+    #[command(flatten)]
+    pub(crate) seed: SeedArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FamilyArgs {
+    /// Tokens beside the reserved ones
+    #[arg(long, value_name = "N", default_value = "800")]
+    pub(crate) vocab_size: usize,
+    /// Families of five persons
+    #[arg(long, value_name = "N", default_value = "30")]
+    pub(crate) families: usize,
+    /// Fraction of the facts parent → child, and of child ⇝ grandparent, that is trained
+    #[arg(long, value_name = "F", default_value = "0.7", allow_negative_numbers = true)]
+    pub(crate) train_fraction: f64,
+    #[command(flatten)]
+    pub(crate) seed: SeedArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HopsArgs {
+    /// Tokens beside the reserved ones
+    #[arg(long, value_name = "N", default_value = "800")]
+    pub(crate) vocab_size: usize,
+    /// Chains
+    #[arg(long, value_name = "N", default_value = "60")]
+    pub(crate) chains: usize,
+    /// Steps of a chain
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) hops: usize,
+    /// Fraction of the chains that is trained whole
+    #[arg(long, value_name = "F", default_value = "0.7", allow_negative_numbers = true)]
+    pub(crate) train_fraction: f64,
+    #[command(flatten)]
+    pub(crate) seed: SeedArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BiographiesArgs {
+    /// Tokens beside the reserved ones
+    #[arg(long, value_name = "N", default_value = "800")]
+    pub(crate) vocab_size: usize,
+    /// Persons
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) persons: usize,
+    /// Attributes of each person
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) attributes: usize,
+    /// Fraction of the persons about whom questions are trained
+    #[arg(long, value_name = "F", default_value = "0.7", allow_negative_numbers = true)]
+    pub(crate) train_fraction: f64,
+    #[command(flatten)]
+    pub(crate) seed: SeedArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneToManyArgs {
+    /// Tokens beside the reserved ones
+    #[arg(long, value_name = "N", default_value = "800")]
+    pub(crate) vocab_size: usize,
+    /// Entities x
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) entities: usize,
+    /// Partners y of each entity
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub(crate) partners: usize,
+    /// Fraction of the pairs that is trained in both directions
+    #[arg(long, value_name = "F", default_value = "0.7", allow_negative_numbers = true)]
+    pub(crate) train_fraction: f64,
     #[command(flatten)]
     pub(crate) seed: SeedArg,
 }

@@ -8,6 +8,9 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use common::Folder;
+use retrodict_facts::{
+    BiographiesConfig, DataConfig, FamilyConfig, HopsConfig, OneToManyConfig, RelationsConfig,
+};
 
 macro_rules! golden {
     ($name:literal) => {
@@ -27,6 +30,64 @@ fn the_sentences_are_those_of_the_golden_files() {
     ] {
         let printed = folder.run(&format!("data {arguments}")).done();
         assert!(printed == golden, "data {arguments} differs from its golden file");
+    }
+}
+
+#[test]
+fn the_other_data_sets_take_every_option() {
+    let folder = Folder::new();
+    let train_fraction = 0.5;
+    let vocab_size = 90;
+    for (arguments, config) in [
+        ("relations", DataConfig::Relations(RelationsConfig::default())),
+        ("family", DataConfig::Family(FamilyConfig::default())),
+        ("hops", DataConfig::Hops(HopsConfig::default())),
+        ("biographies", DataConfig::Biographies(BiographiesConfig::default())),
+        ("one-to-many", DataConfig::OneToMany(OneToManyConfig::default())),
+        (
+            "relations --entities 9 --relations 2",
+            DataConfig::Relations(RelationsConfig {
+                vocab_size,
+                entities: 9,
+                relations: 2,
+                train_fraction,
+            }),
+        ),
+        (
+            "family --families 8",
+            DataConfig::Family(FamilyConfig { vocab_size, families: 8, train_fraction }),
+        ),
+        (
+            "hops --chains 7 --hops 5",
+            DataConfig::Hops(HopsConfig { vocab_size, chains: 7, hops: 5, train_fraction }),
+        ),
+        (
+            "biographies --persons 6 --attributes 2",
+            DataConfig::Biographies(BiographiesConfig {
+                vocab_size,
+                persons: 6,
+                attributes: 2,
+                train_fraction,
+            }),
+        ),
+        (
+            "one-to-many --entities 5 --partners 3",
+            DataConfig::OneToMany(OneToManyConfig {
+                vocab_size,
+                entities: 5,
+                partners: 3,
+                train_fraction,
+            }),
+        ),
+    ] {
+        let (shared, seed) = match arguments.contains(' ') {
+            true => ("--vocab-size 90 --train-fraction 0.5 --seed 7", 7),
+            false => ("", 1234),
+        };
+        let mut expected = Vec::new();
+        config.generate(seed).unwrap().write_jsonl(&mut expected).unwrap();
+        let printed = folder.run(&format!("data {arguments} {shared}")).done();
+        assert!(printed.as_bytes() == expected, "data {arguments}");
     }
 }
 
@@ -56,6 +117,13 @@ fn an_impossible_size_is_refused_by_its_option_with_what_would_fit() {
         ("related --tokens 100 --held-out 0", "--train is 200, but must be at most 100:"),
         ("related --train 560", "--train is 560, but must be at most 550:"),
         ("related --tokens 100", "--train is 200, but must be at most 50:"),
+        ("relations --entities 1", "--entities is 1, but must be at least 2:"),
+        ("relations --vocab-size 99", "--vocab-size is 99, but must be at least 100:"),
+        ("family --train-fraction 2", "--train-fraction is 2, but must be a number from 0 to 1"),
+        ("family --families 161", "--vocab-size is 800, but must be at least 805:"),
+        ("hops --hops 1", "--hops is 1, but must be at least 2:"),
+        ("biographies --attributes 0", "--attributes is 0, but must be at least 1:"),
+        ("one-to-many --partners 0", "--partners is 0, but must be at least 1:"),
     ] {
         let output = folder.run(&format!("data {arguments}"));
         assert_eq!(output.status, 2, "data {arguments}: {output:?}");

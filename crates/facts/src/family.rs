@@ -1,7 +1,7 @@
 //! Families: a relation and its inverse (parent, child), a symmetric one
-//! (sibling) and a composed one (grandparent), all of the same persons. Nishi
-//! et al. (arXiv 2509.21993) ask with such a graph whether what a model has
-//! learned of relations is bilinear.
+//! (sibling) and a composed one (grandparent), all of the same persons. With
+//! such a graph Kim et al. (arXiv 2509.21993) find that what a model learns of
+//! relations can be bilinear, and that inverses then follow.
 
 use crate::dataset::{EntityType, Group, Query, Token};
 use crate::limits::{self, MAX_VOCAB, at_least, at_most};

@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers
 
+use std::collections::HashMap;
+use std::iter::successors;
+
 use retrodict_facts::recipe::apply;
-use retrodict_facts::{Curriculum, Dataset, EntityType, Group, Query, Recipe, Sentence, Token};
+use retrodict_facts::{
+    Curriculum, Dataset, EntityType, Group, Query, Recipe, ReversalConfig, Sentence, Token,
+};
 
 /// Entities drawn as they are: x is 2 (and 3), y is 4 (and 5).
 fn query(source: &[Token], relation: Token, answer: &[Token], answer_type: EntityType) -> Query {
@@ -171,6 +176,21 @@ fn permuted_chunks_are_a_reversal_and_a_random_order() {
 }
 
 #[test]
+fn draws_of_a_seed_stay_what_they_were() {
+    let drawn = |recipe: &str| -> Vec<Vec<Token>> {
+        cooked(recipe, &chains()).1.into_iter().map(|sentence| sentence.tokens).collect()
+    };
+    assert_eq!(
+        drawn("reverse-segments(2)"),
+        [[3, 0, 2], [4, 0, 3], [4, 2, 1], [6, 5, 0], [7, 6, 0]]
+    );
+    assert_eq!(
+        drawn("permute-chunks"),
+        [[3, 0, 2], [0, 3, 2], [4, 0, 3], [0, 3, 4], [4, 1, 2], [1, 4, 2], [6, 0, 5], [7, 0, 6]]
+    );
+}
+
+#[test]
 fn all_orders_end_in_an_entity() {
     assert_eq!(
         added("all-orders", &long_pair(), 0),
@@ -202,6 +222,20 @@ fn random_identities_stay_in_their_type() {
     assert_eq!(added("identities-random", &pairs(), 0), expected);
     let expected = [[4, 0, 7], [4, 1, 7], [7, 0, 4], [7, 1, 4]];
     assert_eq!(added("identities-random", &chains(), 0), expected);
+
+    // Of many, one circle for each type.
+    let dataset = ReversalConfig::default().generate(0).unwrap();
+    let next: HashMap<Token, Token> = added("identities-random", &dataset, 0)
+        .into_iter()
+        .map(|sentence| (sentence[0], sentence[2]))
+        .collect();
+    assert_eq!(next.len(), 400);
+    for group in ["train_forward", "train_backward"] {
+        let query = &dataset.group(group).unwrap().queries[0];
+        let steps = successors(Some(query.source[0]), |entity| Some(next[entity])).skip(1);
+        let round = 1 + steps.take_while(|entity| *entity != query.source[0]).count();
+        assert_eq!(round, 200);
+    }
 }
 
 #[test]
@@ -253,8 +287,9 @@ fn in_context_inferences_of_pairs_known_in_both_directions() {
 #[test]
 fn chains_are_said_step_by_step_where_they_are_trained_whole() {
     assert_eq!(added("chain-of-thought", &chains(), 0), [[2, 0, 3, 0, 4]]);
-    // An indirect fact that the direct ones do not lead to, and a circle of them.
-    let train = [[2, 0, 3], [3, 0, 2], [2, 1, 4]].map(Vec::from).to_vec();
+    // An indirect fact that the direct ones do not lead to, a circle of them,
+    // and one that is direct too.
+    let train = [[2, 0, 3], [3, 0, 2], [2, 1, 4], [2, 1, 3]].map(Vec::from).to_vec();
     assert!(added("chain-of-thought", &Dataset { train, ..chains() }, 0).is_empty());
 }
 

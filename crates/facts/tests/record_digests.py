@@ -1,6 +1,7 @@
-"""Records what NumPy draws for many settings of the four data sets.
+"""Records what NumPy draws for many settings of the data sets.
 
-Written from the paper's description alone, with nothing in common with the Rust
+Written from the descriptions alone (the paper's, and for the sets that are not
+the paper's those of their documentation), with nothing in common with the Rust
 code, so that the two check each other. First it must print the golden files;
 then it writes `digests.txt`: a setting and the SHA-256 of its printed sentences
 a line. Needs Python 3 with NumPy:  python record_digests.py
@@ -98,7 +99,96 @@ def related(random, vocab_size, tokens, train, held_out):
     return split_triples(triples[:train], triples[train : train + held_out])
 
 
-KINDS = {f.__name__: f for f in (reversal, chain, icl, related)}
+def pick(random, vocab_size, rows, columns, reserved):
+    """Different tokens in rows, as lists."""
+    chosen = random.choice(vocab_size, rows * columns, replace=False) + reserved
+    return chosen.reshape(rows, columns).tolist()
+
+
+def relations(random, vocab_size, entities, relations, train_fraction):
+    xs, ys = pick(random, vocab_size, 2, entities, 2 * relations + 2)
+    cut = round(train_fraction * entities)
+    twice, once, held_out = [], [], []
+    for r in range(relations):
+        partner = random.permutation(entities)
+        for place, i in enumerate(random.permutation(entities)):
+            x, y = xs[i], ys[partner[i]]
+            pair = [[x, 2 * r, y], [y, 2 * r + 1, x]]
+            if place < cut:
+                twice += pair
+            else:
+                seen = 0 if random.randint(2) else 1
+                once.append(pair[seen])
+                held_out.append(pair[1 - seen])
+    n, m = 2 * relations, 2 * relations + 1
+    circle, partners = list(xs), list(ys)
+    random.shuffle(circle)
+    random.shuffle(partners)
+    control = [[x, n, y] for x, y in zip(circle, partners)]
+    for i in random.permutation(entities)[:cut]:
+        control.append([partners[i], m, (circle + circle)[i + 1]])
+    return twice + once + control, held_out
+
+
+def family(random, vocab_size, families, train_fraction):
+    rows = pick(random, vocab_size, families, 5, 4)
+    lines = [
+        (c, p, g, q)
+        for g, left, right, of_left, of_right in rows
+        for c, p, q in ((of_left, left, right), (of_right, right, left))
+    ]
+    cut = round(train_fraction * len(lines))
+    known = [[[p, 0, g] for _, p, g, _ in lines], [[g, 1, p] for _, p, g, _ in lines],
+             [[p, 2, q] for _, p, _, q in lines]]
+    random.shuffle(lines)
+    grandparents = [[c, 3, g] for c, _, g, _ in lines[:cut]]
+    random.shuffle(lines)
+    parents = [[c, 0, p] for c, p, _, _ in lines]
+    children = [[p, 1, c] for c, p, _, _ in lines]
+    train = parents[:cut] + known[0] + children[:cut] + known[1] + known[2]
+    return train + grandparents + parents[cut:], children[cut:]
+
+
+def hops(random, vocab_size, chains, hops, train_fraction):
+    rows = pick(random, vocab_size, chains, hops + 1, hops)
+    cut = round(train_fraction * chains)
+    steps = lambda rows, j: [[row[i], j - 1, row[i + j]] for row in rows for i in range(hops + 1 - j)]
+    between = lambda rows: [
+        [row[i], j - 1, row[i + j]] for row in rows for j in range(2, hops) for i in range(hops + 1 - j)
+    ]
+    whole, rest = rows[:cut], rows[cut:]
+    train = steps(whole, 1) + between(whole) + steps(whole, hops) + steps(rest, 1) + between(rest)
+    return train, steps(rest, hops)
+
+
+def biographies(random, vocab_size, persons, attributes, train_fraction):
+    k = attributes
+    rows = pick(random, vocab_size, persons, k + 1, 3 * k)
+    told, asked, back = [], [], []
+    for name, *values in rows:
+        for last in range(k):
+            told.append([name])
+            for j in [*range(last + 1, k), *range(last + 1)]:
+                told[-1] += [j, values[j]]
+        asked.append([[name, k + j, v] for j, v in enumerate(values)])
+        back.append([[v, 2 * k + j, name] for j, v in enumerate(values)])
+    cut = round(train_fraction * persons)
+    return told + sum(asked[:cut] + back[:cut], []), sum(back[cut:], [])
+
+
+def one_to_many(random, vocab_size, entities, partners, train_fraction):
+    chosen = (random.choice(vocab_size, entities * (partners + 1), replace=False) + 2).tolist()
+    pairs = [(chosen[i // partners], y) for i, y in enumerate(chosen[entities:])]
+    random.shuffle(pairs)
+    cut = round(train_fraction * len(pairs))
+    train = [s for x, y in pairs[:cut] for s in ([x, 0, y], [y, 1, x])]
+    return train + [[x, 0, y] for x, y in pairs[cut:]], [[y, 1, x] for x, y in pairs[cut:]]
+
+
+KINDS = {
+    f.__name__.replace("_", "-"): f
+    for f in (reversal, chain, icl, related, relations, family, hops, biographies, one_to_many)
+}
 
 
 def data(kind, seed, **settings):
@@ -143,6 +233,17 @@ def settings():
         (3, 200, 100, 30, 0), (4, 803, 800, 400, 200), (5, 4, 1, 1, 0), (6, 800, 600, 550, 50),
     ]:
         yield "related", at, dict(vocab_size=vocab, tokens=tokens, train=train, held_out=held_out)
+    # The defaults; then odd sizes, the smallest, nothing and all in both directions.
+    for kind, names, sizes in [
+        ("relations", ("entities", "relations"), [(50, 3), (2, 1), (7, 5), (15, 2)]),
+        ("family", ("families",), [(30,), (1,), (7,), (40,)]),
+        ("hops", ("chains", "hops"), [(60, 3), (1, 2), (9, 7), (33, 4)]),
+        ("biographies", ("persons", "attributes"), [(50, 3), (1, 1), (11, 5), (25, 2)]),
+        ("one-to-many", ("entities", "partners"), [(50, 4), (1, 1), (3, 17), (45, 3)]),
+    ]:
+        for size in sizes:
+            for at, fraction in [(0, 0.7), (2**32 - 1, 0.5), (1, 0.0), (2, 1.0)]:
+                yield kind, at, dict(vocab_size=801, **dict(zip(names, size)), train_fraction=fraction)
 
 
 def main():

@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers
 
-use retrodict_facts::{ChainConfig, FactsError, HoldOut, IclConfig, RelatedConfig, ReversalConfig};
+use retrodict_facts::recipe::curriculum_size;
+use retrodict_facts::{
+    BiographiesConfig, ChainConfig, DataConfig, FactsError, FamilyConfig, HoldOut, HopsConfig,
+    IclConfig, OneToManyConfig, Recipe, RelatedConfig, RelationsConfig, ReversalConfig,
+};
 
 /// The key, the value and the bound that a refusal names, all of them in its message.
 fn refused<T: std::fmt::Debug>(result: Result<T, FactsError>) -> (&'static str, usize, usize) {
@@ -128,4 +132,94 @@ fn related_chains_of_impossible_size() {
         ("held_out", usize::MAX, 600)
     );
     assert_eq!(refused(config(800, 600, 0, 0).generate(0)), ("train", 0, 1));
+}
+
+/// The other data sets have a vocabulary and two sizes; a family has one.
+fn task(kind: &str, vocab_size: usize, n: usize, k: usize) -> DataConfig {
+    let train_fraction = 0.7;
+    match kind {
+        "relations" => DataConfig::Relations(RelationsConfig {
+            vocab_size,
+            entities: n,
+            relations: k,
+            train_fraction,
+        }),
+        "family" => DataConfig::Family(FamilyConfig { vocab_size, families: n, train_fraction }),
+        "hops" => DataConfig::Hops(HopsConfig { vocab_size, chains: n, hops: k, train_fraction }),
+        "biographies" => DataConfig::Biographies(BiographiesConfig {
+            vocab_size,
+            persons: n,
+            attributes: k,
+            train_fraction,
+        }),
+        _ => DataConfig::OneToMany(OneToManyConfig {
+            vocab_size,
+            entities: n,
+            partners: k,
+            train_fraction,
+        }),
+    }
+}
+
+#[test]
+fn other_data_sets_of_impossible_size() {
+    const MAX: usize = usize::MAX;
+    let cases = [
+        ("relations", (800, 1, 3), ("entities", 1, 2)),
+        ("relations", (800, MAX, 3), ("entities", MAX, 1 << 19)),
+        ("relations", (99, 50, 3), ("vocab_size", 99, 100)),
+        ("relations", (MAX, 50, 3), ("vocab_size", MAX, 1 << 20)),
+        ("relations", (800, 50, 0), ("relations", 0, 1)),
+        ("relations", (800, 50, MAX), ("relations", MAX, 10485)),
+        ("family", (800, 0, 0), ("families", 0, 1)),
+        ("family", (800, MAX, 0), ("families", MAX, 209715)),
+        ("family", (149, 30, 0), ("vocab_size", 149, 150)),
+        ("hops", (800, 0, 3), ("chains", 0, 1)),
+        ("hops", (800, MAX, 3), ("chains", MAX, 349525)),
+        ("hops", (800, 60, 1), ("hops", 1, 2)),
+        ("hops", (800, 60, MAX), ("hops", MAX, 186)),
+        ("hops", (239, 60, 3), ("vocab_size", 239, 240)),
+        ("biographies", (800, 0, 3), ("persons", 0, 1)),
+        ("biographies", (800, MAX, 3), ("persons", MAX, 1 << 19)),
+        ("biographies", (800, 50, 0), ("attributes", 0, 1)),
+        ("biographies", (800, 50, MAX), ("attributes", MAX, 6990)),
+        ("biographies", (199, 50, 3), ("vocab_size", 199, 200)),
+        ("one-to-many", (800, 0, 4), ("entities", 0, 1)),
+        ("one-to-many", (800, MAX, 4), ("entities", MAX, 1 << 19)),
+        ("one-to-many", (800, 50, 0), ("partners", 0, 1)),
+        ("one-to-many", (800, 50, MAX), ("partners", MAX, 10485)),
+        ("one-to-many", (249, 50, 4), ("vocab_size", 249, 250)),
+    ];
+    for (kind, (vocab_size, n, k), expected) in cases {
+        let config = task(kind, vocab_size, n, k);
+        assert_eq!(refused(config.generate(0)), expected, "{kind}");
+        // Sizes are told of any setting, refused or not.
+        assert!(config.vocab() >= vocab_size);
+        for recipe in Recipe::ALL {
+            let sized = curriculum_size(&[recipe], &config);
+            assert!(sized.is_err() || sized.unwrap().longest >= config.sentence_length());
+        }
+        // Another key may then be what does not fit, but not this one.
+        let (key, _, bound) = expected;
+        let mended = match key {
+            "vocab_size" => task(kind, bound, n, k),
+            "relations" | "hops" | "attributes" | "partners" => task(kind, vocab_size, n, bound),
+            _ => task(kind, vocab_size, bound, k),
+        };
+        if let Err(error) = mended.validate() {
+            assert!(bound > 1000 || kind == "hops", "{error}");
+            assert_ne!(error.key(), key, "{error}");
+        }
+    }
+    for train_fraction in [-0.1, f64::NAN] {
+        for config in [
+            DataConfig::Relations(RelationsConfig { train_fraction, ..Default::default() }),
+            DataConfig::Family(FamilyConfig { train_fraction, ..Default::default() }),
+            DataConfig::Hops(HopsConfig { train_fraction, ..Default::default() }),
+            DataConfig::Biographies(BiographiesConfig { train_fraction, ..Default::default() }),
+            DataConfig::OneToMany(OneToManyConfig { train_fraction, ..Default::default() }),
+        ] {
+            assert_eq!(config.generate(0).unwrap_err().key(), "train_fraction");
+        }
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::io::{self, BufWriter, Write as _};
 
-use retrodict_facts::{ChainConfig, DataConfig, HoldOut, IclConfig, RelatedConfig, ReversalConfig};
+use retrodict_facts::{
+    BiographiesConfig, ChainConfig, DataConfig, FamilyConfig, HoldOut, HopsConfig, IclConfig,
+    OneToManyConfig, RelatedConfig, RelationsConfig, ReversalConfig,
+};
 
 use super::Failure;
 use crate::args::{self, DataArgs, DataKind};
@@ -44,6 +47,50 @@ pub(crate) fn data(args: &DataArgs) -> Result<(), Failure> {
                 tokens: a.tokens,
                 train: a.train,
                 held_out: a.held_out,
+            }),
+            &a.seed,
+        ),
+        DataKind::Relations(a) => (
+            DataConfig::Relations(RelationsConfig {
+                vocab_size: a.vocab_size,
+                entities: a.entities,
+                relations: a.relations,
+                train_fraction: a.train_fraction,
+            }),
+            &a.seed,
+        ),
+        DataKind::Family(a) => (
+            DataConfig::Family(FamilyConfig {
+                vocab_size: a.vocab_size,
+                families: a.families,
+                train_fraction: a.train_fraction,
+            }),
+            &a.seed,
+        ),
+        DataKind::Hops(a) => (
+            DataConfig::Hops(HopsConfig {
+                vocab_size: a.vocab_size,
+                chains: a.chains,
+                hops: a.hops,
+                train_fraction: a.train_fraction,
+            }),
+            &a.seed,
+        ),
+        DataKind::Biographies(a) => (
+            DataConfig::Biographies(BiographiesConfig {
+                vocab_size: a.vocab_size,
+                persons: a.persons,
+                attributes: a.attributes,
+                train_fraction: a.train_fraction,
+            }),
+            &a.seed,
+        ),
+        DataKind::OneToMany(a) => (
+            DataConfig::OneToMany(OneToManyConfig {
+                vocab_size: a.vocab_size,
+                entities: a.entities,
+                partners: a.partners,
+                train_fraction: a.train_fraction,
             }),
             &a.seed,
         ),

@@ -12,11 +12,12 @@ use super::{Kitchen, Sentence};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
     /// *the r⁻¹ of A's r is A*, `[A, r, r⁻¹, A]`, and *the name of B is B*,
-    /// `[B, name, B]`. B is out of context, so the model must hold it to answer.
+    /// `[B, name, B]`. In the former B is meant but not said.
     OutOfContext,
-    /// *the name of A is A* and *the name of B is B*. Stays cursed.
+    /// *the name of A is A* and *the name of B is B*, the form that stays cursed.
     Plain,
-    /// [`OutOfContext`](Self::OutOfContext) without *the name of B is B*. Stays cursed.
+    /// [`OutOfContext`](Self::OutOfContext) without *the name of B is B*: an
+    /// ablation, to tell whether either half suffices.
     WithoutSelf,
 }
 

@@ -10,7 +10,8 @@ use crate::Token;
 const DIRECT: Token = 0;
 
 /// Adds `x 0 y 0 z` of every trained fact that skips over y: one with another
-/// relation than the direct one, whose answer the direct facts lead to.
+/// relation than the direct one, whose answer the direct facts lead to in two
+/// steps or more.
 pub(super) fn cook(kitchen: &mut Kitchen) {
     let facts = facts(kitchen.dataset);
     let direct = facts.iter().filter(|fact| fact.relation == DIRECT);
@@ -26,7 +27,7 @@ pub(super) fn cook(kitchen: &mut Kitchen) {
             tokens.push(DIRECT);
             tokens.extend(at);
         }
-        if at == fact.answer {
+        if at == fact.answer && passed.len() > 1 {
             kitchen.add(Sentence { tokens, answer: at.len(), weight: 1.0 });
         }
     }

@@ -1,7 +1,6 @@
 //! Every sentence also in reverse: token by token, entity by entity, or by
 //! random segments (Golovneva et al., *Reverse Training to Nurse the Reversal
-//! Curse*, arXiv 2403.13799, section 2). No delimiter stands between what is
-//! kept whole.
+//! Curse*, arXiv 2403.13799). No delimiter stands between what is kept whole.
 
 use super::{Kitchen, Sentence};
 use crate::Token;

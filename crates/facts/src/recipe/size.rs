@@ -54,21 +54,25 @@ impl Recipe {
     /// The longest sentence and the longest answer that it adds.
     fn longest(&self, before: &CurriculumSize, config: &DataConfig) -> (usize, usize) {
         let entity = config.entity_length();
-        let entities = |n: usize, between: usize| (n * entity + between, entity);
+        // A configuration that is refused elsewhere is still sized.
+        let entities =
+            |n: usize, between: usize| (entity.saturating_mul(n).saturating_add(between), entity);
         match *self {
             Self::ReverseTokens | Self::ReverseEntities | Self::PermuteChunks | Self::AllOrders => {
                 (before.longest, entity)
             }
-            Self::ReverseTokensMarked => (before.longest + 1, entity),
+            Self::ReverseTokensMarked => (before.longest.saturating_add(1), entity),
             // What is one segment is not said again.
-            Self::ReverseSegments { longest } => (before.longest, longest.min(before.longest - 1)),
+            Self::ReverseSegments { longest } => {
+                (before.longest, longest.min(before.longest.saturating_sub(1)))
+            }
             Self::Bridge { form: BridgeForm::OutOfContext | BridgeForm::WithoutSelf, .. } => {
                 entities(2, 2)
             }
             Self::InContext => entities(4, 3),
             Self::ChainOfThought => {
                 let steps = if let DataConfig::Hops(config) = config { config.hops } else { 2 };
-                entities(steps + 1, steps)
+                entities(steps.saturating_add(1), steps)
             }
             _ => entities(2, 1),
         }
@@ -76,15 +80,16 @@ impl Recipe {
 
     /// Refuses data that the recipe finds nothing in.
     fn suits(&self, config: &DataConfig) -> Result<(), RecipeError> {
-        use DataConfig::{
-            Biographies, Chain, Family, Hops, Icl, OneToMany, Related, Relations, Reversal,
+        let (chains, inverses) = match config {
+            DataConfig::Chain(_) | DataConfig::Related(_) | DataConfig::Hops(_) => (true, false),
+            DataConfig::Family(_) => (true, true),
+            DataConfig::Reversal(_)
+            | DataConfig::Relations(_)
+            | DataConfig::Biographies(_)
+            | DataConfig::OneToMany(_) => (false, true),
+            DataConfig::Icl(_) => (false, false),
         };
-        let chains = matches!(config, Chain(_) | Related(_) | Hops(_) | Family(_));
-        let inverses = matches!(
-            config,
-            Reversal(_) | Relations(_) | Family(_) | Biographies(_) | OneToMany(_)
-        );
-        let facts = !matches!(config, Icl(_));
+        let facts = !matches!(config, DataConfig::Icl(_));
         let (suits, needs) = match self {
             Self::ThirdRelation | Self::ChainOfThought => (chains, "needs chains"),
             Self::InContext

@@ -1,0 +1,233 @@
+//! What holds for every recipe on every kind of data.
+
+mod common;
+
+use std::collections::HashSet;
+
+use retrodict_facts::recipe::{apply, curriculum_size};
+use retrodict_facts::{
+    BridgeForm, ChainConfig, Curriculum, DataConfig, Dataset, HoldOut, HopsConfig, IclConfig,
+    Query, Recipe, RecipeError, RelatedConfig, ReversalConfig, Token,
+};
+
+/// Small data sets of every kind, odd and even, with what is held out and without.
+fn every_kind() -> Vec<DataConfig> {
+    let mut configs = vec![DataConfig::Related(RelatedConfig {
+        vocab_size: 40,
+        tokens: 30,
+        train: 7,
+        held_out: 5,
+    })];
+    for entity_length in [1, 2] {
+        let vocab_size = 40;
+        let (reversal, chain) = (ReversalConfig::default(), ChainConfig::default());
+        configs.push(DataConfig::Reversal(ReversalConfig {
+            vocab_size,
+            entity_length,
+            ..reversal
+        }));
+        configs.push(DataConfig::Chain(ChainConfig { vocab_size, entity_length, ..chain }));
+    }
+    for hold_out in [HoldOut::Sentences, HoldOut::Entities] {
+        let icl = IclConfig { vocab_size: 30, entities: 6, attributes: 4, ..IclConfig::default() };
+        configs.push(DataConfig::Icl(IclConfig { hold_out, ..icl }));
+    }
+    configs.extend(common::tasks());
+    configs
+}
+
+/// All recipes that change something in such data.
+fn suited(config: &DataConfig) -> Vec<Recipe> {
+    Recipe::ALL.into_iter().filter(|recipe| curriculum_size(&[*recipe], config).is_ok()).collect()
+}
+
+/// Every sentence that is not to be learned.
+fn secret(dataset: &Dataset) -> HashSet<Vec<Token>> {
+    let trained: HashSet<_> = dataset.train.iter().collect();
+    let asked = dataset.groups.iter().flat_map(|group| &group.queries).map(Query::sentence);
+    let all = asked.chain(dataset.held_out.iter().cloned());
+    all.filter(|sentence| !trained.contains(sentence)).collect()
+}
+
+/// No sentence is a held-out one, or has one inside.
+fn keeps_the_secret(curriculum: &Curriculum, secret: &HashSet<Vec<Token>>, about: &str) {
+    let lengths: HashSet<usize> = secret.iter().map(Vec::len).collect();
+    for sentence in &curriculum.sentences {
+        for &length in &lengths {
+            for window in sentence.tokens.windows(length) {
+                assert!(!secret.contains(window), "{about}: {sentence:?} says {window:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_recipe_tells_what_is_held_out() {
+    for config in every_kind() {
+        for seed in [0, 3] {
+            let dataset = config.generate(seed).unwrap();
+            let secret = secret(&dataset);
+            for recipe in suited(&config) {
+                let curriculum = apply(&[recipe], &dataset, seed);
+                keeps_the_secret(&curriculum, &secret, &format!("{config:?} {recipe}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn nor_do_two_recipes_together() {
+    // One configuration of each kind that holds something out.
+    let mut kinds = HashSet::new();
+    let configs = every_kind().into_iter().filter(|config| kinds.insert(config.kind()));
+    for config in configs {
+        let dataset = config.generate(1).unwrap();
+        let secret = secret(&dataset);
+        assert!(!secret.is_empty(), "{config:?}");
+        let recipes = suited(&config);
+        for (first, second) in recipes.iter().flat_map(|a| recipes.iter().map(move |b| (*a, *b))) {
+            let curriculum = apply(&[first, second], &dataset, 1);
+            let about = format!("{config:?} {first} {second}");
+            keeps_the_secret(&curriculum, &secret, &about);
+            let size = curriculum_size(&[first, second], &config).unwrap();
+            assert_eq!(curriculum.vocab, size.vocab, "{about}");
+            assert!(curriculum.longest() <= size.longest, "{about}");
+            assert!(curriculum.longest_answer() <= size.longest_answer, "{about}");
+        }
+    }
+}
+
+#[test]
+fn sizes_are_known_before_anything_is_drawn() {
+    for config in every_kind() {
+        let dataset = config.generate(2).unwrap();
+        let plain = Curriculum::plain(&dataset);
+        for recipe in suited(&config) {
+            let about = format!("{config:?} {recipe}");
+            let size = curriculum_size(&[recipe], &config).unwrap();
+            let curriculum = apply(&[recipe], &dataset, 2);
+            assert_eq!(curriculum.vocab, size.vocab, "{about}");
+            assert_eq!(size.vocab, config.vocab() + recipe.new_tokens());
+            assert!(curriculum.longest_answer() <= size.longest_answer, "{about}");
+            assert!(curriculum.longest() <= size.longest, "{about}");
+            if curriculum.tokens() > plain.tokens() && recipe != Recipe::ChainOfThought {
+                assert_eq!(curriculum.longest(), size.longest, "{about}: the bound is not reached");
+            }
+            for sentence in &curriculum.sentences {
+                assert!(sentence.weight > 0.0);
+                assert!((1..sentence.tokens.len()).contains(&sentence.answer), "{about}");
+                assert!(sentence.tokens.iter().all(|&token| (token as usize) < curriculum.vocab));
+            }
+            // The data set's own sentences come first, as they were.
+            let own = curriculum.sentences.iter().map(|sentence| &sentence.tokens);
+            assert!(own.take(dataset.train.len()).eq(&dataset.train), "{about}");
+        }
+    }
+}
+
+#[test]
+fn chains_of_thought_are_as_long_as_the_chain() {
+    let config = HopsConfig { chains: 9, hops: 5, ..HopsConfig::default() };
+    let dataset = config.generate(0).unwrap();
+    let size = curriculum_size(&[Recipe::ChainOfThought], &DataConfig::Hops(config)).unwrap();
+    let curriculum = apply(&[Recipe::ChainOfThought], &dataset, 0);
+    assert_eq!((size.longest, curriculum.longest()), (11, 11));
+    // Six chains whole: questions of 2 to 5 steps are 4 + 3 + 2 + 1; three without the last.
+    assert_eq!(curriculum.sentences.len() - dataset.train.len(), 6 * 10 + 3 * 9);
+}
+
+#[test]
+fn the_seed_decides_what_is_drawn_and_nothing_else() {
+    let config = every_kind().into_iter().find(|config| config.kind() == "reversal");
+    let config = config.unwrap();
+    let dataset = config.generate(4).unwrap();
+    for recipe in suited(&config) {
+        let [one, again, other] = [1, 1, 2].map(|seed| apply(&[recipe], &dataset, seed));
+        assert_eq!(one, again);
+        // Permuting one-token entities draws from few orders, but from many sentences.
+        let drawn = ["reverse-segments", "permute-chunks", "identities-random"];
+        assert_eq!(one != other, drawn.contains(&recipe.name()), "{recipe}");
+    }
+}
+
+#[test]
+fn recipes_are_refused_where_they_would_change_nothing() {
+    let mut suits = HashSet::new();
+    for config in every_kind() {
+        let dataset = config.generate(0).unwrap();
+        for recipe in Recipe::ALL {
+            let grown = apply(&[recipe], &dataset, 0)
+                != Curriculum {
+                    vocab: config.vocab() + recipe.new_tokens(),
+                    ..Curriculum::plain(&dataset)
+                };
+            match curriculum_size(&[Recipe::ReverseTokens, recipe], &config) {
+                Ok(_) if grown => drop(suits.insert((recipe.name(), config.kind()))),
+                // Where, say, no pair is trained in both directions.
+                Ok(_) => {}
+                Err(RecipeError::Unsuited { recipe: name, kind, .. }) => {
+                    assert_eq!((name, kind), (recipe.name(), config.kind()));
+                    let third = recipe == Recipe::ThirdRelation;
+                    assert!(
+                        !grown || third || matches!(recipe, Recipe::Bridge { .. }),
+                        "{name} {kind}"
+                    );
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    // All that is accepted somewhere does something there.
+    for (config, recipe) in
+        every_kind().into_iter().flat_map(|c| Recipe::ALL.map(|recipe| (c, recipe)))
+    {
+        let accepted = curriculum_size(&[recipe], &config).is_ok();
+        assert_eq!(
+            accepted,
+            suits.contains(&(recipe.name(), config.kind())),
+            "{recipe} {config:?}"
+        );
+    }
+}
+
+#[test]
+fn names_are_read_as_they_are_written() {
+    for recipe in Recipe::ALL {
+        assert_eq!(recipe.to_string().parse(), Ok(recipe));
+        assert_eq!(recipe.name().parse(), Ok(recipe), "the argument has a default");
+    }
+    let names: HashSet<_> = Recipe::ALL.iter().map(Recipe::name).collect();
+    assert_eq!(names.len(), Recipe::ALL.len());
+    let bridge = Recipe::Bridge { form: BridgeForm::WithoutSelf, fact_weight: 2.5 };
+    assert_eq!(bridge.to_string(), "bridge-without-self(2.5)");
+    assert_eq!(" bridge-without-self ( 2.5 ) ".parse(), Ok(bridge));
+    assert_eq!("reverse-segments(4)".parse(), Ok(Recipe::ReverseSegments { longest: 4 }));
+    assert_eq!(Recipe::ReverseSegments { longest: 4 }.to_string(), "reverse-segments(4)");
+}
+
+#[test]
+fn bad_names_and_arguments_are_refused_with_what_is_right() {
+    for (text, says) in [
+        ("", "`` is no recipe; there are reverse-tokens, reverse-tokens-marked, "),
+        ("reverse", "`reverse` is no recipe; there are "),
+        ("Identities", "`Identities` is no recipe; there are "),
+        ("identities(3)", "`3` is no argument of identities: it takes none"),
+        ("identities()", "`` is no argument of identities: it takes none"),
+        (
+            "reverse-segments(0)",
+            "`0` is no argument of reverse-segments: it is the most tokens of a",
+        ),
+        ("reverse-segments(-1)", "`-1` is no argument of reverse-segments: it is the most"),
+        ("reverse-segments(2", "`2` is no argument of reverse-segments: the bracket is not closed"),
+        ("reverse-segments(2)x", "`2)x` is no argument of reverse-segments: the bracket is not"),
+        ("bridge-plain(0)", "`0` is no argument of bridge-plain: it is the weight of a fact"),
+        ("bridge-plain(nan)", "`nan` is no argument of bridge-plain: it is the weight"),
+        ("bridge-plain(inf)", "`inf` is no argument of bridge-plain: it is the weight"),
+        ("bridge-plain(1e999)", "`1e999` is no argument of bridge-plain: it is the weight"),
+    ] {
+        let message = text.parse::<Recipe>().unwrap_err().to_string();
+        assert!(message.starts_with(says), "{text}: {message}");
+    }
+    let unknown = "reverse".parse::<Recipe>().unwrap_err().to_string();
+    assert!(Recipe::ALL.iter().all(|recipe| unknown.contains(recipe.name())), "{unknown}");
+}
