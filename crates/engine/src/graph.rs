@@ -140,14 +140,18 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// Adds a parameter. Graphs with equal parameters, in the same order, share their
+    /// Adds a parameter, or finds the one of that name: so a model that is applied twice in one
+    /// graph shares its weights. Graphs with equal parameters, in the same order, share their
     /// [`Parameters`](crate::Parameters).
     ///
     /// # Panics
-    /// If there is one of that name.
+    /// If there is another parameter of that name.
     pub fn parameter(&mut self, parameter: Parameter) -> ParameterId {
-        let known = self.parameters.iter().any(|p| p.name == parameter.name);
-        assert!(!known, "two parameters are named {}", parameter.name);
+        if let Some(known) = self.parameters.iter().position(|p| p.name == parameter.name) {
+            let same = self.parameters[known] == parameter;
+            assert!(same, "two different parameters are named {}", parameter.name);
+            return ParameterId(known);
+        }
         self.parameters.push(parameter);
         ParameterId(self.parameters.len() - 1)
     }
@@ -189,6 +193,22 @@ impl<T: Scalar> Graph<T> {
     pub fn output(&mut self, value: Value, positions: Range<usize>) {
         assert!(positions.end <= self.shape(value).positions, "no such positions: {positions:?}");
         self.outputs.push((value, positions));
+    }
+
+    /// How many positions a value has.
+    pub fn positions(&self, value: Value) -> usize {
+        self.shape(value).positions
+    }
+
+    /// How many features a value has.
+    pub fn features(&self, value: Value) -> usize {
+        self.shape(value).features
+    }
+
+    /// The parameters that the optimiser may change.
+    pub fn trainable(&self) -> impl Iterator<Item = (ParameterId, &Parameter)> {
+        let all = self.parameters.iter().enumerate();
+        all.filter(|(_, p)| p.trainable).map(|(i, p)| (ParameterId(i), p))
     }
 
     pub(crate) fn shape(&self, value: Value) -> Shape {

@@ -28,6 +28,10 @@ pub enum Purpose {
     Order = 3,
     /// Which facts are held out; the stream is the choice.
     HeldOut = 4,
+    /// How a sentence is read: what is masked, in which order; the stream is the step.
+    Reading = 5,
+    /// Which pairs a penalty looks at; the stream is the step.
+    Pairs = 6,
 }
 
 #[inline(always)]

@@ -8,7 +8,7 @@ use retrodict_engine::{Limits, Profile, Scalar};
 use retrodict_facts::FactsError;
 use serde::Serialize;
 
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, lesson};
 use crate::schedule::Resources;
 use crate::spec::Precision;
 
@@ -135,21 +135,25 @@ fn bench_in<T: Scalar>(
     let BenchOptions { seeds, resources, mut steps, profile } = options;
     let before = status_mib("VmRSS:").unwrap_or(0.0);
     let (jobs, threads) = resources.divide(experiment.step_flops(), seeds);
-    let sentences = experiment.dataset(0)?.train;
-    let size = experiment.batch_size(sentences.len());
-    let batches: Vec<_> = sentences.chunks_exact(size).collect();
+    let dataset = experiment.dataset(0)?;
+    let curriculum = experiment.curriculum(0, &dataset);
+    let lessons: Vec<_> = curriculum.sentences.iter().map(lesson).collect();
+    let size = experiment.batch_size(lessons.len());
+    let batches: Vec<_> = lessons.chunks_exact(size).collect();
     let (mut wall, mut inside, mut bytes) = (0.0, 0.0, 0);
     let (mut flops, mut activations) = (0, 0);
     // Runs that work at the same time make a wave; larger models could not all be held at once.
     for wave in (0..seeds).collect::<Vec<_>>().chunks(jobs) {
-        let mut trainers: Vec<_> =
-            wave.iter().map(|&seed| experiment.trainer::<T>(seed as u64, threads)).collect();
+        let mut trainers: Vec<_> = wave
+            .iter()
+            .map(|&seed| experiment.trainer::<T>(seed as u64, &dataset, threads))
+            .collect();
         let mut warm = Duration::ZERO;
         for trainer in &mut trainers {
             (flops, activations) = trainer.cost(size);
             for _ in 0..2 {
                 let begun = Instant::now();
-                trainer.step(batches[0].iter().map(Vec::as_slice));
+                trainer.step(batches[0].iter().copied());
                 warm = begun.elapsed();
             }
         }
@@ -168,7 +172,7 @@ fn bench_in<T: Scalar>(
                         let begun = Instant::now();
                         for step in 0..count {
                             let batch = batches[step as usize % batches.len()];
-                            trainer.step(batch.iter().map(Vec::as_slice));
+                            trainer.step(batch.iter().copied());
                         }
                         let seconds = begun.elapsed().as_secs_f64();
                         end.wait();
@@ -188,7 +192,7 @@ fn bench_in<T: Scalar>(
     let all = seeds as f64 * steps as f64;
     let peak_rss_mib = status_mib("VmHWM:"); // before a profile adds to it
     let profile = profile.then(|| {
-        let mut trainer = experiment.trainer::<T>(0, threads);
+        let mut trainer = experiment.trainer::<T>(0, &dataset, threads);
         let (profile, limits) = trainer.profile(batches[0], steps);
         StepProfile::new(profile, limits)
     });

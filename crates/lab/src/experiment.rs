@@ -1,16 +1,19 @@
-//! A spec made ready to run: the data set's configuration, the decoder, the objective. Everything
+//! A spec made ready to run: the data set's configuration, the network, the objective. Everything
 //! that could be refused is refused here, before any training starts.
+
+mod objective;
 
 use retrodict_engine::{ProductPrecision, Rule};
 use retrodict_facts::{
-    ChainConfig, DataConfig, Dataset, FactsError, HoldOut, IclConfig, RelatedConfig, ReversalConfig,
+    Curriculum, CurriculumSize, DataConfig, Dataset, FactsError, RecipeError, recipe,
 };
 use retrodict_models::{
-    Decoder, LossOn, ModelError, Objective, PositionEncoding, Trainer, TrainerOptions,
+    BilinearNetwork, Decoder, Lesson, ModelError, Network, Objective, OneLayerNetwork,
+    PositionEncoding, Schedule, Trainer, TrainerOptions, ValueOutput,
 };
 use thiserror::Error;
 
-use crate::spec::{self, BatchSize, DataKind, Optimizer, Position, Precision, Spec, SpecHash};
+use crate::spec::{BatchSize, ModelKind, Optimizer, Position, Precision, Spec, SpecHash};
 use crate::store::RunSeeds;
 
 /// AdamW's and Adam's ε, PyTorch's default.
@@ -35,6 +38,22 @@ pub enum ExperimentError {
         /// Which size, and what would be right.
         source: ModelError,
     },
+    /// A recipe finds nothing in the data.
+    #[error("{origin}: data.recipes: {source}")]
+    Recipe {
+        /// The spec, as the user named it.
+        origin: String,
+        /// Which, and what it needs.
+        source: RecipeError,
+    },
+    /// Two settings that exclude each other.
+    #[error("{origin}: {problem}")]
+    Clash {
+        /// The spec, as the user named it.
+        origin: String,
+        /// The keys, what they are and what would be right.
+        problem: String,
+    },
     /// NumPy's generator takes 32 bits.
     #[error("{origin}: the data set's seed is {seed}, but must be at most {}", u32::MAX)]
     Seed {
@@ -55,8 +74,8 @@ pub struct Experiment {
     /// The data set.
     pub data: DataConfig,
     /// The model.
-    pub decoder: Decoder,
-    /// What is asked of it.
+    pub network: Network,
+    /// What is asked of it, but for what hangs on the data set that a seed draws.
     pub objective: Objective,
 }
 
@@ -66,42 +85,23 @@ impl Experiment {
     /// # Errors
     /// [`ExperimentError`] names the key, what it was and what would be right.
     pub fn new(spec: Spec, origin: &str) -> Result<Experiment, ExperimentError> {
-        let data = data_config(&spec.data.kind);
+        let data = spec.data.kind;
         let origin = || origin.to_owned();
         data.validate().map_err(|source| ExperimentError::Data { origin: origin(), source })?;
-        let objective = Objective {
-            sentence_length: data.sentence_length(),
-            entity_length: data.entity_length(),
-            loss_on: match spec.train.loss_on {
-                spec::LossOn::LastEntity => LossOn::LastEntity,
-                spec::LossOn::Sequence => LossOn::Sequence,
-            },
-        };
-        let decoder = Decoder {
-            layers: spec.model.layers,
-            heads: spec.model.heads,
-            dim: spec.model.dim,
-            vocab: data.vocab(),
-            positions: objective.sentence_length,
-            position: match spec.model.position {
-                Position::None => PositionEncoding::None,
-                Position::Absolute => PositionEncoding::Absolute,
-                Position::Rotary => {
-                    PositionEncoding::Rotary { fraction: spec.model.rotary_fraction }
-                }
-            },
-            dropout: spec.model.dropout,
-            tie_head: spec.model.tie_head,
-            freeze_embeddings: spec.model.freeze_embeddings,
-        };
-        decoder.validate().map_err(|source| ExperimentError::Model { origin: origin(), source })?;
+        let size = recipe::curriculum_size(&spec.data.recipes, &data)
+            .map_err(|source| ExperimentError::Recipe { origin: origin(), source })?;
+        let clash = |problem| ExperimentError::Clash { origin: origin(), problem };
+        objective::check(&spec, &data).map_err(clash)?;
+        let objective = objective::objective(&spec, &data, size);
+        let network = network(&spec, size, &objective);
+        network.validate().map_err(|source| ExperimentError::Model { origin: origin(), source })?;
         for &seed in &spec.seeds {
             let seed = spec.data.seed.unwrap_or(seed);
             if u32::try_from(seed).is_err() {
                 return Err(ExperimentError::Seed { origin: origin(), seed });
             }
         }
-        Ok(Experiment { hash: spec.hash(), spec, data, decoder, objective })
+        Ok(Experiment { hash: spec.hash(), spec, data, network, objective })
     }
 
     /// All seeds of the run with this seed.
@@ -123,27 +123,52 @@ impl Experiment {
         self.data.generate(u32::try_from(self.seeds(run).data).unwrap_or(u32::MAX))
     }
 
-    /// A freshly drawn model.
-    pub fn trainer<T: retrodict_engine::Scalar>(&self, run: u64, threads: usize) -> Trainer<T> {
+    /// The sentences that the run with this seed is trained on.
+    pub fn curriculum(&self, run: u64, dataset: &Dataset) -> Curriculum {
+        let seed = u32::try_from(self.seeds(run).data).unwrap_or(u32::MAX);
+        recipe::apply(&self.spec.data.recipes, dataset, seed)
+    }
+
+    /// A freshly drawn model, to be trained on a data set of this experiment.
+    pub fn trainer<T: retrodict_engine::Scalar>(
+        &self,
+        run: u64,
+        dataset: &Dataset,
+        threads: usize,
+    ) -> Trainer<T> {
         let (train, seeds) = (&self.spec.train, self.seeds(run));
+        let curriculum = self.curriculum(run, dataset);
         let (betas, epsilon) = (train.betas, OPTIMIZER_EPSILON);
         let options = TrainerOptions {
             rule: match train.optimizer {
                 Optimizer::AdamW => Rule::AdamW { betas, epsilon },
                 Optimizer::Adam => Rule::Adam { betas, epsilon },
-                Optimizer::Sgd => Rule::Sgd { momentum: 0.0 },
+                Optimizer::Sgd => Rule::Sgd { momentum: train.momentum },
+                Optimizer::Lion => Rule::Lion { betas },
+                Optimizer::Muon => Rule::Muon { momentum: train.momentum, betas, epsilon },
             },
             rate: train.lr,
             weight_decay: train.weight_decay,
             init_seed: seeds.init,
             noise_seed: seeds.order,
             threads,
+            schedule: Schedule {
+                warmup: train.warmup,
+                steps: self.steps(curriculum.sentences.len()),
+                decline: train.schedule,
+            },
         };
         let products = match self.spec.precision {
             Precision::F32 | Precision::F64 => ProductPrecision::Full,
             Precision::Bf16 => ProductPrecision::Bf16,
         };
-        Trainer::new(&self.decoder, self.objective, &options).with_products(products)
+        let objective = objective::with_data(&self.objective, &self.spec, dataset, &curriculum);
+        Trainer::new(&self.network, objective, &options).with_products(products)
+    }
+
+    /// Training steps in all, with so many sentences to train on.
+    pub fn steps(&self, sentences: usize) -> u64 {
+        self.spec.train.epochs * sentences.div_ceil(self.batch_size(sentences)) as u64
     }
 
     /// Sentences of a full batch, of `sentences` to train on.
@@ -162,7 +187,7 @@ impl Experiment {
             BatchSize::Full => 64,
         };
         let tokens = (batch * (self.objective.sentence_length - 1)) as u64;
-        6 * self.decoder.parameter_count() as u64 * tokens
+        6 * self.network.parameter_count() as u64 * tokens
     }
 
     /// Bytes that parameters, gradients and moments take.
@@ -171,34 +196,47 @@ impl Experiment {
             Precision::F32 | Precision::Bf16 => 4,
             Precision::F64 => 8,
         };
-        let moments = if self.spec.train.optimizer == Optimizer::Sgd { 0 } else { 2 };
-        self.decoder.parameter_count() * number * (2 + moments)
+        let moments = match self.spec.train.optimizer {
+            Optimizer::AdamW | Optimizer::Adam | Optimizer::Muon => 2,
+            Optimizer::Lion => 1,
+            Optimizer::Sgd => usize::from(self.spec.train.momentum > 0.0),
+        };
+        self.network.parameter_count() * number * (2 + moments)
     }
 }
 
-fn data_config(kind: &DataKind) -> DataConfig {
-    match *kind {
-        DataKind::Reversal { vocab_size, entity_length, train_fraction } => {
-            DataConfig::Reversal(ReversalConfig { vocab_size, entity_length, train_fraction })
-        }
-        DataKind::Chain { vocab_size, entity_length, train_fraction } => {
-            DataConfig::Chain(ChainConfig { vocab_size, entity_length, train_fraction })
-        }
-        DataKind::Icl { vocab_size, entities, attributes, train_fraction, hold_out } => {
-            let hold_out = match hold_out {
-                spec::HoldOut::Sentences => HoldOut::Sentences,
-                spec::HoldOut::Entities => HoldOut::Entities,
-            };
-            DataConfig::Icl(IclConfig {
-                vocab_size,
-                entities,
-                attributes,
-                train_fraction,
-                hold_out,
-            })
-        }
-        DataKind::Related { vocab_size, tokens, train, held_out } => {
-            DataConfig::Related(RelatedConfig { vocab_size, tokens, train, held_out })
-        }
+/// A sentence of a curriculum, as the trainer takes it.
+pub(crate) fn lesson(sentence: &retrodict_facts::Sentence) -> Lesson<'_> {
+    Lesson { tokens: &sentence.tokens, answer: Some(sentence.answer), weight: sentence.weight }
+}
+
+fn network(spec: &Spec, size: CurriculumSize, objective: &Objective) -> Network {
+    let (model, vocab) = (&spec.model, objective.vocab(size.vocab));
+    match model.kind {
+        ModelKind::Decoder => Network::Decoder(Decoder {
+            layers: model.layers,
+            heads: model.heads,
+            dim: model.dim,
+            vocab,
+            positions: objective.sentence_length,
+            position: match model.position {
+                Position::None => PositionEncoding::None,
+                Position::Absolute => PositionEncoding::Absolute,
+                Position::Rotary => PositionEncoding::Rotary { fraction: model.rotary_fraction },
+            },
+            dropout: model.dropout,
+            tie_head: model.tie_head,
+            freeze_embeddings: model.freeze_embeddings,
+            design: model.design,
+        }),
+        ModelKind::Bilinear => Network::Bilinear(BilinearNetwork { vocab, dim: model.dim }),
+        ModelKind::OneLayer => Network::OneLayer(OneLayerNetwork {
+            vocab,
+            sees: model.context,
+            factors: match model.design.value_output {
+                ValueOutput::Factorised => Some(model.dim),
+                ValueOutput::Merged => None,
+            },
+        }),
     }
 }

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use retrodict_dynamics::answers;
 use retrodict_engine::{Gradients, Parameter, Parameters, Purpose, Scalar, Stream};
-use retrodict_facts::Dataset;
+use retrodict_facts::{Curriculum, Dataset};
 use retrodict_models::{SentenceScore, Trainer};
 
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, lesson};
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
 use crate::spec::{Keyword as _, Precision};
@@ -119,6 +119,7 @@ struct Run<'a, T> {
     experiment: &'a Experiment,
     folder: &'a RunWriter,
     dataset: Dataset,
+    curriculum: Curriculum,
     trainer: Trainer<T>,
     manifest: Manifest,
     rows: Vec<MetricsRow>,
@@ -169,7 +170,8 @@ impl<'a, T: Stored> Run<'a, T> {
                 last_step: 0,
                 message: None,
             },
-            trainer: experiment.trainer(seed, threads),
+            trainer: experiment.trainer(seed, &dataset, threads),
+            curriculum: experiment.curriculum(seed, &dataset),
             experiment,
             folder,
             dataset,
@@ -222,8 +224,9 @@ impl<'a, T: Stored> Run<'a, T> {
 
     fn train(&mut self, stop: &AtomicBool, progress: &Progress) -> Result<End, StoreError> {
         let spec = &self.experiment.spec;
-        let size = self.experiment.batch_size(self.dataset.train.len());
-        let batches = self.dataset.train.len().div_ceil(size) as u64;
+        let sentences = self.curriculum.sentences.len();
+        let size = self.experiment.batch_size(sentences);
+        let batches = sentences.div_ceil(size) as u64;
         progress.start(spec.train.epochs * batches, self.step());
         if self.step() == 0 && spec.checkpoint.at.first() == Some(&0) {
             // Asked for by the spec: the model as it was drawn.
@@ -260,7 +263,7 @@ impl<'a, T: Stored> Run<'a, T> {
 
     /// The order of the training sentences in the epoch that comes.
     fn order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.dataset.train.len()).collect();
+        let mut order: Vec<usize> = (0..self.curriculum.sentences.len()).collect();
         let seed = self.manifest.seeds.order;
         Stream::new(seed, Purpose::Order, self.epoch as u32).shuffle(&mut order);
         order
@@ -269,8 +272,8 @@ impl<'a, T: Stored> Run<'a, T> {
     /// One step; says so if the loss is no number any more.
     fn one_step(&mut self, batch: &[usize]) -> Option<String> {
         let before = Instant::now();
-        let sentences = batch.iter().map(|&i| self.dataset.train[i].as_slice());
-        let scores = self.trainer.step(sentences);
+        let lessons = batch.iter().map(|&i| lesson(&self.curriculum.sentences[i]));
+        let scores = self.trainer.step(lessons);
         let (nll, first, _) = means(scores);
         let finite = scores.iter().all(|score| score.nll.is_finite());
         self.stepping.0 += before.elapsed().as_secs_f64();
@@ -358,8 +361,8 @@ impl<'a, T: Stored> Run<'a, T> {
                 moment.iter().map(move |(p, v)| tensor(p, &format!("{name}."), v))
             })
             .collect();
-        let (decoder, precision) = (&self.experiment.decoder, self.experiment.spec.precision);
-        self.folder.write_checkpoint(decoder, precision, &model, &optimizer, &state)?;
+        let (network, precision) = (&self.experiment.network, self.experiment.spec.precision);
+        self.folder.write_checkpoint(network, precision, &model, &optimizer, &state)?;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use retrodict_lab::store::{
     State, StoreError, Tensor, Values, checkpoint_steps, newest_whole, read_tensors,
     write_checkpoint, write_tensors,
 };
-use retrodict_models::{Decoder, PositionEncoding};
+use retrodict_models::{Decoder, Design, PositionEncoding};
 
 fn config() -> Decoder {
     Decoder {
@@ -25,6 +25,7 @@ fn config() -> Decoder {
         tie_head: false,
         dropout: 0.1,
         freeze_embeddings: false,
+        design: Design::default(),
     }
 }
 
@@ -60,8 +61,15 @@ fn state(step: u64) -> State {
 fn write(checkpoints: &Path, step: u64) -> PathBuf {
     let model = [f32s("transformer.wte.weight", &[2, 2], &[1.0, -0.0, f32::NAN, 3.5])];
     let optimizer = [f32s("m", &[4], &[0.0; 4]), f64s("t", &[], &[9.0])];
-    write_checkpoint(checkpoints, &config(), Precision::F32, &model, &optimizer, &state(step))
-        .unwrap()
+    write_checkpoint(
+        checkpoints,
+        &config().into(),
+        Precision::F32,
+        &model,
+        &optimizer,
+        &state(step),
+    )
+    .unwrap()
 }
 
 fn bits(sums: &BTreeMap<String, f64>) -> Vec<(&str, u64)> {
@@ -235,7 +243,8 @@ fn a_tied_head_is_not_stored_twice_and_gpt2_is_claimed_only_where_it_is_one() {
         (PositionEncoding::None, false, "RetrodictDecoder"),
     ] {
         let config = Decoder { position, tie_head, ..config() };
-        write_checkpoint(out.path(), &config, Precision::F32, &model, &[], &state(1)).unwrap();
+        write_checkpoint(out.path(), &config.into(), Precision::F32, &model, &[], &state(1))
+            .unwrap();
         let read = newest_whole(out.path()).unwrap().unwrap();
         assert_eq!(read.config["architectures"][0], architecture);
         assert_eq!(read.config["tie_word_embeddings"], tie_head);

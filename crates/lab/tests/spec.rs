@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
+use retrodict_facts::{DataConfig, HoldOut, IclConfig, RelatedConfig};
 use retrodict_lab::spec::{
-    BatchSize, DataKind, HoldOut, Keyword, Optimizer, Position, Precision, READY, Spec, SpecHash,
-    ready,
+    BatchSize, Keyword, Optimizer, Position, Precision, READY, Spec, SpecHash, ready,
 };
 
 const CHAIN: &str = "[data]\nkind = \"chain\"\n";
@@ -30,17 +30,22 @@ fn all_but_the_kind_has_the_contracts_default() {
 
     assert_eq!(
         parse("data.kind = \"icl\"").data.kind,
-        DataKind::Icl {
+        DataConfig::Icl(IclConfig {
             vocab_size: 400,
             entities: 100,
             attributes: 10,
             train_fraction: 0.7,
             hold_out: HoldOut::Sentences,
-        }
+        })
     );
     assert_eq!(
         parse("data.kind = \"related\"").data.kind,
-        DataKind::Related { vocab_size: 800, tokens: 600, train: 200, held_out: 50 }
+        DataConfig::Related(RelatedConfig {
+            vocab_size: 800,
+            tokens: 600,
+            train: 200,
+            held_out: 50
+        })
     );
 }
 
@@ -65,7 +70,7 @@ fn overrides_are_toml_or_else_bare_words() {
     assert_eq!(spec.train.optimizer, Optimizer::Sgd);
     assert_eq!(spec.train.batch_size, BatchSize::Full);
     assert_eq!(spec.train.lr, 1.0);
-    assert_eq!(spec.data.kind.name().word(), "chain");
+    assert_eq!(spec.data.kind.kind(), "chain");
     assert_eq!(spec.probe.every, None);
     assert_eq!(spec.seeds, [5, 6, 7]);
     assert_eq!(spec.precision, Precision::F64);
@@ -231,16 +236,20 @@ fn ready_specs_mention_and_explain_every_key_of_their_kind() {
         let spec = Spec::parse(text, name).unwrap();
         assert_eq!(spec.name, *name);
         let data = match spec.data.kind {
-            DataKind::Reversal { .. } | DataKind::Chain { .. } => {
+            DataConfig::Reversal(_) | DataConfig::Chain(_) => {
                 "vocab_size entity_length train_fraction"
             }
-            DataKind::Icl { .. } => "vocab_size entities attributes train_fraction hold_out",
-            DataKind::Related { .. } => "vocab_size tokens train held_out",
+            DataConfig::Icl(_) => "vocab_size entities attributes train_fraction hold_out",
+            DataConfig::Related(_) => "vocab_size tokens train held_out",
+            other => panic!("no ready spec is of {} data", other.kind()),
         };
         let keys = format!(
-            "name seeds precision kind {data} seed kind layers heads dim position rotary_fraction dropout tie_head \
-             freeze_embeddings optimizer lr weight_decay betas batch_size epochs loss_on init_seed \
-             order_seed every effective_weights every at last"
+            "name seeds precision kind {data} recipes seed kind layers heads dim position \
+             rotary_fraction dropout tie_head freeze_embeddings mixer residual norm norm_place \
+             nonlinearity value_output context optimizer lr schedule warmup weight_decay betas \
+             momentum batch_size epochs loss_on init_seed order_seed reading loss loss_parameter \
+             ahead contrastive temperature symmetry symmetry_in_context squares soft_tie \
+             antisymmetry nuclear_norm spectral_norm every effective_weights every at last"
         );
         let mentioned: Vec<_> = text
             .lines()

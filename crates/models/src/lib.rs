@@ -2,9 +2,19 @@
 
 pub mod bilinear;
 mod decoder;
+mod network;
+mod objective;
 pub mod one_layer;
 mod product;
+mod schedule;
 mod trainer;
 
-pub use decoder::{Decoder, ModelError, PositionEncoding, TOKEN_EMBEDDINGS};
-pub use trainer::{LossOn, Objective, SentenceScore, Tangents, Trainer, TrainerOptions};
+pub use decoder::{
+    Decoder, Design, Mixer, ModelError, Nonlinearity, Norm, NormPlace, PositionEncoding,
+    TOKEN_EMBEDDINGS, ValueOutput,
+};
+pub use network::{Attended, BilinearNetwork, Inputs, Network, OneLayerNetwork};
+pub use objective::{Lesson, LossOn, Objective, Pairs, PenaltyOn, Reading, Term};
+pub use retrodict_engine::LossFunction;
+pub use schedule::{Decline, Schedule};
+pub use trainer::{SentenceScore, Tangents, Trainer, TrainerOptions};

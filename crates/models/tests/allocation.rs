@@ -5,7 +5,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use retrodict_engine::Rule;
-use retrodict_models::{Decoder, LossOn, Objective, PositionEncoding, Trainer, TrainerOptions};
+use retrodict_models::{
+    Decoder, Design, LossOn, Objective, PositionEncoding, Schedule, Trainer, TrainerOptions,
+};
 
 struct Counting;
 
@@ -39,7 +41,7 @@ fn a_step_allocates_nothing_and_a_run_does_not_grow() {
 
 fn a_step_allocates_nothing(threads: usize) {
     let sentences: Vec<Vec<u32>> = (0..30).map(|i| vec![i % 41, i % 2, 40 - i, 3, 4]).collect();
-    let objective = Objective { sentence_length: 5, entity_length: 2, loss_on: LossOn::Sequence };
+    let objective = Objective::next_token(5, 2, LossOn::Sequence);
     let mut trainer = trainer(2, 12, objective, threads);
     let mut epoch = || {
         for batch in sentences.chunks(20) {
@@ -57,7 +59,7 @@ fn a_step_allocates_nothing(threads: usize) {
 fn a_run_does_not_grow(threads: usize) {
     let sentences: Vec<Vec<u32>> = (0..77).map(|i| vec![i % 41, i % 2, i * 7 % 41]).collect();
     let entities: Vec<Vec<u32>> = (2..41).map(|entity| vec![entity]).collect();
-    let objective = Objective { sentence_length: 3, entity_length: 1, loss_on: LossOn::LastEntity };
+    let objective = Objective::next_token(3, 1, LossOn::LastEntity);
     let mut trainer = trainer(1, 4, objective, threads);
     let mut live_after = |steps: u64| {
         while trainer.optimizer().steps() < steps {
@@ -84,6 +86,7 @@ fn trainer(layers: usize, dim: usize, objective: Objective, threads: usize) -> T
         dropout: 0.1,
         tie_head: false,
         freeze_embeddings: false,
+        design: Design::default(),
     };
     let options = TrainerOptions {
         rule: Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 },
@@ -92,6 +95,7 @@ fn trainer(layers: usize, dim: usize, objective: Objective, threads: usize) -> T
         init_seed: 0,
         noise_seed: 0,
         threads,
+        schedule: Schedule::default(),
     };
     Trainer::new(&decoder, objective, &options)
 }

@@ -1,7 +1,9 @@
 //! Training with the operands of matrix products rounded to bf16.
 
 use retrodict_engine::{ProductPrecision, Rule, Scalar};
-use retrodict_models::{Decoder, LossOn, Objective, PositionEncoding, Trainer, TrainerOptions};
+use retrodict_models::{
+    Decoder, Design, LossOn, Objective, PositionEncoding, Schedule, Trainer, TrainerOptions,
+};
 
 fn trainer<T: Scalar>(dim: usize, tie_head: bool, threads: usize) -> Trainer<T> {
     let decoder = Decoder {
@@ -14,6 +16,7 @@ fn trainer<T: Scalar>(dim: usize, tie_head: bool, threads: usize) -> Trainer<T> 
         dropout: 0.1,
         tie_head,
         freeze_embeddings: false,
+        design: Design::default(),
     };
     let options = TrainerOptions {
         rule: Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 },
@@ -22,8 +25,9 @@ fn trainer<T: Scalar>(dim: usize, tie_head: bool, threads: usize) -> Trainer<T> 
         init_seed: 3,
         noise_seed: 4,
         threads,
+        schedule: Schedule::default(),
     };
-    let objective = Objective { sentence_length: 3, entity_length: 1, loss_on: LossOn::LastEntity };
+    let objective = Objective::next_token(3, 1, LossOn::LastEntity);
     Trainer::new(&decoder, objective, &options)
 }
 

@@ -1,7 +1,9 @@
 //! Bits that do not depend on how the work was done.
 
 use retrodict_engine::Rule;
-use retrodict_models::{Decoder, LossOn, Objective, PositionEncoding, Trainer, TrainerOptions};
+use retrodict_models::{
+    Decoder, Design, LossOn, Objective, PositionEncoding, Schedule, Trainer, TrainerOptions,
+};
 
 fn decoder() -> Decoder {
     Decoder {
@@ -14,6 +16,7 @@ fn decoder() -> Decoder {
         dropout: 0.1,
         tie_head: false,
         freeze_embeddings: false,
+        design: Design::default(),
     }
 }
 
@@ -30,8 +33,9 @@ fn trainer(decoder: &Decoder, threads: usize) -> Trainer<f32> {
         init_seed: 3,
         noise_seed: 4,
         threads,
+        schedule: Schedule::default(),
     };
-    let objective = Objective { sentence_length: 3, entity_length: 1, loss_on: LossOn::LastEntity };
+    let objective = Objective::next_token(3, 1, LossOn::LastEntity);
     Trainer::new(decoder, objective, &options)
 }
 

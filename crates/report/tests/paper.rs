@@ -33,7 +33,8 @@ fn every_experiment_is_valid_at_both_scales() {
             }
         }
         let size = |scale| {
-            let of = |(_, e): &(_, retrodict_lab::Experiment)| (e.decoder.layers, e.decoder.dim);
+            let of =
+                |(_, e): &(_, retrodict_lab::Experiment)| (e.spec.model.layers, e.spec.model.dim);
             experiments(figure, scale, 10).unwrap().iter().map(of).collect::<Vec<_>>()
         };
         if figure.name == "fig12" {

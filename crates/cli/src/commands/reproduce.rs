@@ -221,7 +221,8 @@ impl Estimates {
         let (model, objective) = (&experiment.spec.model, &experiment.objective);
         let key = format!(
             "{model:?} {objective:?} {} {:?}",
-            experiment.decoder.vocab, experiment.spec.precision
+            experiment.network.vocab(),
+            experiment.spec.precision
         );
         if let Some(ms) = self.timed.get(&key) {
             return Ok(*ms);

@@ -169,9 +169,9 @@ fn table(experiment: &Experiment, results: &[RunResult]) -> String {
         "{} ({}): {} parameters, vocabulary {}, uniform NLL {:.2}\n",
         experiment.spec.name,
         experiment.hash,
-        experiment.decoder.parameter_count(),
-        experiment.decoder.vocab,
-        (experiment.decoder.vocab as f64).ln(),
+        experiment.network.parameter_count(),
+        experiment.network.vocab(),
+        (experiment.network.vocab() as f64).ln(),
     );
     let widths: Vec<usize> = (0..rows[0].len())
         .map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0))

@@ -18,6 +18,7 @@ mod penalty;
 mod residual;
 mod rms_norm;
 mod rotary;
+mod scale;
 mod scan;
 mod select;
 mod symmetry;

@@ -127,16 +127,9 @@ pub enum Problem {
         /// What would be right.
         right: String,
     },
-    /// A value that is planned but not built.
-    #[error("`{key}` = \"{found}\" is not there yet; {right}")]
-    NotYet {
-        /// The key with its section.
-        key: &'static str,
-        /// The value as it was.
-        found: String,
-        /// What there is.
-        right: &'static str,
-    },
+    /// A recipe that does not exist, or not like this.
+    #[error("`data.recipes`: {0}")]
+    Recipe(retrodict_facts::RecipeError),
     /// A key without a default is left out.
     #[error("`{key}` is missing; it must be {right}")]
     Missing {

@@ -20,7 +20,7 @@ impl SpecHash {
             .iter()
             .filter(|line| !line.implied)
             .filter(|line| {
-                matches!(line.section, "data" | "model" | "train" | "probe")
+                matches!(line.section, "data" | "model" | "train" | "objective" | "probe")
                     || line.key == "precision"
             })
             .map(write::Line::canonical)

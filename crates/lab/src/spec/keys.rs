@@ -19,8 +19,15 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
             "tokens",
             "train",
             "held_out",
+            "relations",
+            "families",
+            "chains",
+            "hops",
+            "persons",
+            "partners",
             "train_fraction",
             "hold_out",
+            "recipes",
             "seed",
         ],
     ),
@@ -36,6 +43,13 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
             "dropout",
             "tie_head",
             "freeze_embeddings",
+            "mixer",
+            "residual",
+            "norm",
+            "norm_place",
+            "nonlinearity",
+            "value_output",
+            "context",
         ],
     ),
     (
@@ -43,13 +57,34 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
         &[
             "optimizer",
             "lr",
+            "schedule",
+            "warmup",
             "weight_decay",
             "betas",
+            "momentum",
             "batch_size",
             "epochs",
             "loss_on",
             "init_seed",
             "order_seed",
+        ],
+    ),
+    (
+        "objective",
+        &[
+            "reading",
+            "loss",
+            "loss_parameter",
+            "ahead",
+            "contrastive",
+            "temperature",
+            "symmetry",
+            "symmetry_in_context",
+            "squares",
+            "soft_tie",
+            "antisymmetry",
+            "nuclear_norm",
+            "spectral_norm",
         ],
     ),
     ("probe", &["every", "effective_weights"]),
@@ -58,13 +93,24 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
 
 /// The kinds of data that have a key of `[data]`.
 pub(crate) fn owners(key: &str) -> &'static [DataName] {
-    use DataName::{Chain, Icl, Related, Reversal};
+    use DataName::{
+        Biographies, Chain, Family, Hops, Icl, OneToMany, Related, Relations, Reversal,
+    };
     match key {
         "entity_length" => &[Reversal, Chain],
-        "train_fraction" => &[Reversal, Chain, Icl],
-        "entities" | "attributes" | "hold_out" => &[Icl],
+        "train_fraction" => {
+            &[Reversal, Chain, Icl, Relations, Family, Hops, Biographies, OneToMany]
+        }
+        "entities" => &[Icl, Relations, OneToMany],
+        "attributes" => &[Icl, Biographies],
+        "hold_out" => &[Icl],
         "tokens" | "train" | "held_out" => &[Related],
-        _ => &[Reversal, Chain, Icl, Related],
+        "relations" => &[Relations],
+        "families" => &[Family],
+        "chains" | "hops" => &[Hops],
+        "persons" => &[Biographies],
+        "partners" => &[OneToMany],
+        _ => &[Reversal, Chain, Icl, Related, Relations, Family, Hops, Biographies, OneToMany],
     }
 }
 

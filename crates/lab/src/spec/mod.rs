@@ -25,11 +25,15 @@ mod keyword;
 mod read;
 mod ready;
 mod seeds;
+mod words;
 mod write;
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+
+use retrodict_facts::{DataConfig, Recipe};
+use retrodict_models::{Attended, Decline, Design};
 
 pub use error::{Location, Problem, SpecError};
 pub use hash::{NotAHash, SpecHash};
@@ -57,6 +61,8 @@ pub struct Spec {
     pub model: ModelSpec,
     /// How it is trained.
     pub train: TrainSpec,
+    /// What is asked of it.
+    pub objective: ObjectiveSpec,
     /// What is watched while it trains.
     pub probe: ProbeSpec,
     /// What is kept of it.
@@ -67,68 +73,11 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataSpec {
     /// The kind of sentences, with its sizes.
-    pub kind: DataKind,
+    pub kind: DataConfig,
+    /// What is made of the sentences before they are trained on, in order.
+    pub recipes: Vec<Recipe>,
     /// Seed of the data set; the run's seed where it is not given.
     pub seed: Option<u64>,
-}
-
-/// A kind of data set with its sizes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum DataKind {
-    /// Pairs, in both directions or in one.
-    Reversal {
-        /// Tokens beside the reserved ones.
-        vocab_size: usize,
-        /// Tokens of an entity.
-        entity_length: usize,
-        /// Fraction of the pairs that train in both directions.
-        train_fraction: f64,
-    },
-    /// Triples A → B → C, with A ⇝ C or without.
-    Chain {
-        /// Tokens beside the reserved ones.
-        vocab_size: usize,
-        /// Tokens of an entity.
-        entity_length: usize,
-        /// Fraction of the triples that train with A ⇝ C.
-        train_fraction: f64,
-    },
-    /// Sentences that hold both directions: x → y ⇔ y ← x.
-    Icl {
-        /// Tokens beside the reserved ones.
-        vocab_size: usize,
-        /// Entities x.
-        entities: usize,
-        /// Attributes y of each entity.
-        attributes: usize,
-        /// Fraction of each entity's sentences that train, or of the entities.
-        train_fraction: f64,
-        /// Which of the two.
-        hold_out: HoldOut,
-    },
-    /// Chains whose entities share one variable token.
-    Related {
-        /// Tokens beside the reserved ones.
-        vocab_size: usize,
-        /// Variable tokens.
-        tokens: usize,
-        /// Triples that train whole.
-        train: usize,
-        /// Triples that train without A ⇝ C.
-        held_out: usize,
-    },
-}
-
-impl DataKind {
-    /// Which kind it is, without its sizes.
-    pub fn name(&self) -> DataName {
-        match self {
-            Self::Reversal { .. } => DataName::Reversal,
-            Self::Chain { .. } => DataName::Chain,
-            Self::Icl { .. } => DataName::Icl,
-            Self::Related { .. } => DataName::Related,
-        }
-    }
 }
 
 /// `[model]`: what learns.
@@ -153,6 +102,10 @@ pub struct ModelSpec {
     pub tie_head: bool,
     /// Whether token and position embeddings stay as they were drawn.
     pub freeze_embeddings: bool,
+    /// Where a decoder is not GPT-2. Of a one-layer model, whether value and output are one matrix.
+    pub design: Design,
+    /// Which tokens a one-layer model attends to.
+    pub context: Attended,
 }
 
 /// `[train]`: how it is trained.
@@ -160,13 +113,19 @@ pub struct ModelSpec {
 pub struct TrainSpec {
     /// The optimizer.
     pub optimizer: Optimizer,
-    /// Learning rate, constant.
+    /// Learning rate; the highest, if it changes.
     pub lr: f64,
+    /// What becomes of the learning rate behind the warm-up.
+    pub schedule: Decline,
+    /// Steps in which the learning rate rises.
+    pub warmup: u64,
     /// Decay of every parameter, biases and LayerNorm included.
     pub weight_decay: f64,
     /// Decay rates of the two moments; the default under [`Optimizer::Sgd`],
     /// which has none.
     pub betas: [f64; 2],
+    /// Momentum of [`Optimizer::Sgd`] and [`Optimizer::Muon`]; 0 under the others.
+    pub momentum: f64,
     /// Sentences of a step.
     pub batch_size: BatchSize,
     /// Passes over the training sentences.
@@ -178,6 +137,55 @@ pub struct TrainSpec {
     /// Seed of the order of batches (and of dropout); the run's seed where it
     /// is not given.
     pub order_seed: Option<u64>,
+}
+
+/// `[objective]`: what is asked. Strengths weigh a term beside the loss on sentences; 0 is none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectiveSpec {
+    /// How sentences are read.
+    pub reading: ReadingName,
+    /// What is made of the logits and the right token.
+    pub loss: LossName,
+    /// ε of label smoothing, γ of the focal loss, the margin; 0 of cross-entropy.
+    pub loss_parameter: f64,
+    /// Strength of predicting the token after the next with a head of its own.
+    pub ahead: f64,
+    /// Strength of the contrastive term.
+    pub contrastive: f64,
+    /// What its cosines are divided by.
+    pub temperature: f64,
+    /// Strength of the symmetry of logits.
+    pub symmetry: f64,
+    /// Whether logits are taken with the relation token in the context, or after the entity alone.
+    pub symmetry_in_context: bool,
+    /// Strength of the squares of all parameters.
+    pub squares: f64,
+    /// Strength of the squared difference between head and token table.
+    pub soft_tie: f64,
+    /// Strength of the asymmetric part of square hidden matrices.
+    pub antisymmetry: f64,
+    /// Strength of the nuclear norms of hidden matrices.
+    pub nuclear_norm: f64,
+    /// Strength of the spectral norms of hidden matrices.
+    pub spectral_norm: f64,
+}
+
+impl ObjectiveSpec {
+    /// Whether anything is added to the loss on sentences.
+    pub fn has_terms(&self) -> bool {
+        [
+            self.ahead,
+            self.contrastive,
+            self.symmetry,
+            self.squares,
+            self.soft_tie,
+            self.antisymmetry,
+            self.nuclear_norm,
+            self.spectral_norm,
+        ]
+        .iter()
+        .any(|strength| *strength > 0.0)
+    }
 }
 
 /// Sentences of a step.
@@ -225,32 +233,36 @@ keywords! {
 keywords! {
     /// A kind of data set, without its sizes.
     DataName {
-        /// [`DataKind::Reversal`].
+        /// [`DataConfig::Reversal`].
         Reversal = "reversal",
-        /// [`DataKind::Chain`].
+        /// [`DataConfig::Chain`].
         Chain = "chain",
-        /// [`DataKind::Icl`].
+        /// [`DataConfig::Icl`].
         Icl = "icl",
-        /// [`DataKind::Related`].
+        /// [`DataConfig::Related`].
         Related = "related",
-    }
-}
-
-keywords! {
-    /// What in-context data hold out.
-    HoldOut {
-        /// A fraction of every entity's sentences (the paper's).
-        Sentences = "sentences",
-        /// A fraction of the entities, with all that is said of them.
-        Entities = "entities",
+        /// [`DataConfig::Relations`].
+        Relations = "relations",
+        /// [`DataConfig::Family`].
+        Family = "family",
+        /// [`DataConfig::Hops`].
+        Hops = "hops",
+        /// [`DataConfig::Biographies`].
+        Biographies = "biographies",
+        /// [`DataConfig::OneToMany`].
+        OneToMany = "one-to-many",
     }
 }
 
 keywords! {
     /// An architecture.
     ModelKind {
-        /// The GPT-2 decoder.
+        /// The GPT-2 decoder, or what its design makes of it.
         Decoder = "decoder",
+        /// The paper's bilinear model: embeddings fixed, the first token read alone.
+        Bilinear = "bilinear",
+        /// The paper's one-layer transformer with even attention.
+        OneLayer = "one-layer",
     }
 }
 
@@ -273,8 +285,38 @@ keywords! {
         AdamW = "adamw",
         /// Adam, weight decay added to the gradient.
         Adam = "adam",
-        /// Plain gradient descent.
+        /// Gradient descent, with momentum or without.
         Sgd = "sgd",
+        /// The sign of a momentum (Chen et al., 2023).
+        Lion = "lion",
+        /// Orthogonalised momentum for hidden matrices, AdamW for all others (Jordan, 2024).
+        Muon = "muon",
+    }
+}
+
+keywords! {
+    /// How sentences are read.
+    ReadingName {
+        /// From left to right.
+        NextToken = "next-token",
+        /// All at once, some tokens masked, at every rate.
+        Masked = "masked",
+        /// From left to right, in a new order each time.
+        Permuted = "permuted",
+    }
+}
+
+keywords! {
+    /// A loss on one prediction.
+    LossName {
+        /// −ln p of the right token.
+        CrossEntropy = "cross-entropy",
+        /// Cross-entropy with a part ε of the target spread evenly.
+        LabelSmoothing = "label-smoothing",
+        /// −(1 − p)^γ ln p.
+        Focal = "focal",
+        /// By how much the best wrong logit comes nearer than the margin.
+        Margin = "margin",
     }
 }
 

@@ -3,6 +3,12 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use retrodict_facts::{
+    BiographiesConfig, ChainConfig, DataConfig, FamilyConfig, HoldOut, HopsConfig, IclConfig,
+    OneToManyConfig, Recipe, RelatedConfig, RelationsConfig, ReversalConfig,
+};
+use retrodict_models::{Attended, Decline, Design};
+
 use super::check::{
     BELOW_ONE, Checker, FRACTION, NOT_NEGATIVE, PART, POSITIVE, integer_in, one_of,
 };
@@ -10,8 +16,9 @@ use super::document::{Entry, Found, Value};
 use super::error::{Problem, SpecError};
 use super::keyword::Keyword;
 use super::{
-    BatchSize, CheckpointSpec, DataKind, DataName, DataSpec, HoldOut, LossOn, ModelKind, ModelSpec,
-    Optimizer, Position, Precision, ProbeSpec, Spec, TrainSpec, keys, seeds,
+    BatchSize, CheckpointSpec, DataName, DataSpec, LossName, LossOn, ModelKind, ModelSpec,
+    ObjectiveSpec, Optimizer, Position, Precision, ProbeSpec, ReadingName, Spec, TrainSpec, keys,
+    seeds,
 };
 use crate::name::check_name;
 
@@ -30,6 +37,10 @@ const SEED: RangeInclusive<u64> = 0..=seeds::LARGEST_SEED;
 
 const DEFAULT_SEEDS: u64 = 10;
 const DEFAULT_BETAS: [f64; 2] = [0.9, 0.999];
+/// As its author has it.
+const DEFAULT_MUON_MOMENTUM: f64 = 0.95;
+const DEFAULT_TEMPERATURE: f64 = 0.1;
+const WARMUP: RangeInclusive<u64> = 0..=1_000_000_000;
 /// As in the authors' code: 32 of a head's 64 dimensions.
 const DEFAULT_ROTARY_FRACTION: f64 = 0.5;
 
@@ -47,6 +58,7 @@ pub(crate) fn spec(
         data: data(&mut checker),
         model: model(&mut checker),
         train: train(&mut checker),
+        objective: objective(&mut checker),
         probe: ProbeSpec {
             every: every(&mut checker, "probe"),
             effective_weights: checker.boolean("probe", "effective_weights", true),
@@ -119,32 +131,86 @@ fn data(checker: &mut Checker) -> DataSpec {
         |checker: &mut Checker| checker.size("data", "entity_length", 1, ENTITY_LENGTH);
     let train_fraction =
         |checker: &mut Checker| checker.number("data", "train_fraction", 0.7, FRACTION);
+    let count =
+        |checker: &mut Checker, key, default| checker.size("data", key, default, VOCABULARY);
     let kind = match kind.unwrap_or(DataName::Reversal) {
-        DataName::Reversal => DataKind::Reversal {
+        DataName::Reversal => DataConfig::Reversal(ReversalConfig {
             vocab_size: vocab_size(checker, 800),
             entity_length: entity_length(checker),
             train_fraction: train_fraction(checker),
-        },
-        DataName::Chain => DataKind::Chain {
+        }),
+        DataName::Chain => DataConfig::Chain(ChainConfig {
             vocab_size: vocab_size(checker, 800),
             entity_length: entity_length(checker),
             train_fraction: train_fraction(checker),
-        },
-        DataName::Icl => DataKind::Icl {
+        }),
+        DataName::Icl => DataConfig::Icl(IclConfig {
             vocab_size: vocab_size(checker, 400),
-            entities: checker.size("data", "entities", 100, VOCABULARY),
-            attributes: checker.size("data", "attributes", 10, VOCABULARY),
+            entities: count(checker, "entities", 100),
+            attributes: count(checker, "attributes", 10),
             train_fraction: train_fraction(checker),
             hold_out: checker.keyword("data", "hold_out", HoldOut::Sentences),
-        },
-        DataName::Related => DataKind::Related {
+        }),
+        DataName::Related => DataConfig::Related(RelatedConfig {
             vocab_size: vocab_size(checker, 800),
-            tokens: checker.size("data", "tokens", 600, VOCABULARY),
+            tokens: count(checker, "tokens", 600),
             train: checker.size("data", "train", 200, TRIPLES),
             held_out: checker.size("data", "held_out", 50, TRIPLES),
-        },
+        }),
+        DataName::Relations => DataConfig::Relations(RelationsConfig {
+            vocab_size: vocab_size(checker, 800),
+            entities: count(checker, "entities", 50),
+            relations: count(checker, "relations", 3),
+            train_fraction: train_fraction(checker),
+        }),
+        DataName::Family => DataConfig::Family(FamilyConfig {
+            vocab_size: vocab_size(checker, 800),
+            families: count(checker, "families", 30),
+            train_fraction: train_fraction(checker),
+        }),
+        DataName::Hops => DataConfig::Hops(HopsConfig {
+            vocab_size: vocab_size(checker, 800),
+            chains: count(checker, "chains", 60),
+            hops: count(checker, "hops", 3),
+            train_fraction: train_fraction(checker),
+        }),
+        DataName::Biographies => DataConfig::Biographies(BiographiesConfig {
+            vocab_size: vocab_size(checker, 800),
+            persons: count(checker, "persons", 50),
+            attributes: count(checker, "attributes", 3),
+            train_fraction: train_fraction(checker),
+        }),
+        DataName::OneToMany => DataConfig::OneToMany(OneToManyConfig {
+            vocab_size: vocab_size(checker, 800),
+            entities: count(checker, "entities", 50),
+            partners: count(checker, "partners", 4),
+            train_fraction: train_fraction(checker),
+        }),
     };
-    DataSpec { kind, seed: checker.optional_integer("data", "seed", SEED) }
+    let recipes = recipes(checker);
+    DataSpec { kind, recipes, seed: checker.optional_integer("data", "seed", SEED) }
+}
+
+fn recipes(checker: &mut Checker) -> Vec<Recipe> {
+    let Some(entry) = checker.take("data", "recipes") else {
+        return Vec::new();
+    };
+    let Value::Array(names) = &entry.value else {
+        checker.refuse_value(&entry, "a list of recipes, such as [\"reverse-tokens\"]");
+        return Vec::new();
+    };
+    let mut recipes = Vec::new();
+    for name in names {
+        let Value::Text(name) = name else {
+            checker.refuse_value(&entry, "a list of recipes, each a text in quotes");
+            return Vec::new();
+        };
+        match name.parse() {
+            Ok(recipe) => recipes.push(recipe),
+            Err(error) => checker.refuse(&entry, Problem::Recipe(error)),
+        }
+    }
+    recipes
 }
 
 /// `data.kind`, the only key without a default; `None` once it is refused.
@@ -196,7 +262,7 @@ fn refuse_other_kinds(checker: &mut Checker, kind: DataName) {
 }
 
 fn model(checker: &mut Checker) -> ModelSpec {
-    let kind = model_kind(checker);
+    let kind = checker.keyword("model", "kind", ModelKind::Decoder);
     let layers = checker.size("model", "layers", 2, LAYERS);
     let heads_at = checker.entry("model", "heads");
     let dim_at = checker.entry("model", "dim");
@@ -226,23 +292,50 @@ fn model(checker: &mut Checker) -> ModelSpec {
         dropout: checker.number("model", "dropout", 0.1, BELOW_ONE),
         tie_head: checker.boolean("model", "tie_head", false),
         freeze_embeddings: checker.boolean("model", "freeze_embeddings", false),
+        design: design(checker),
+        context: checker.keyword("model", "context", Attended::All),
     }
 }
 
-fn model_kind(checker: &mut Checker) -> ModelKind {
-    if let Some(entry) = checker.entry("model", "kind")
-        && let Value::Text(word) = &entry.value
-        && matches!(word.as_str(), "bilinear" | "one-layer")
-    {
-        checker.take("model", "kind");
-        let problem = Problem::NotYet {
-            key: "model.kind",
-            found: word.clone(),
-            right: "for now it must be \"decoder\"",
-        };
-        checker.refuse(&entry, problem);
+fn design(checker: &mut Checker) -> Design {
+    let gpt2 = Design::default();
+    Design {
+        mixer: checker.keyword("model", "mixer", gpt2.mixer),
+        residual: checker.boolean("model", "residual", gpt2.residual),
+        norm: checker.keyword("model", "norm", gpt2.norm),
+        norm_place: checker.keyword("model", "norm_place", gpt2.norm_place),
+        nonlinearity: checker.keyword("model", "nonlinearity", gpt2.nonlinearity),
+        value_output: checker.keyword("model", "value_output", gpt2.value_output),
     }
-    checker.keyword("model", "kind", ModelKind::Decoder)
+}
+
+fn objective(checker: &mut Checker) -> ObjectiveSpec {
+    let reading = checker.keyword("objective", "reading", ReadingName::NextToken);
+    let loss = checker.keyword("objective", "loss", LossName::CrossEntropy);
+    let (default, bound) = match loss {
+        LossName::CrossEntropy => (0.0, NOT_NEGATIVE),
+        LossName::LabelSmoothing => (0.1, BELOW_ONE),
+        LossName::Focal => (2.0, NOT_NEGATIVE),
+        LossName::Margin => (1.0, POSITIVE),
+    };
+    let parameter = checker.number("objective", "loss_parameter", default, bound);
+    let mut strength = |key| checker.number("objective", key, 0.0, NOT_NEGATIVE);
+    ObjectiveSpec {
+        reading,
+        loss,
+        // As with the betas: checked always, kept only where it means something.
+        loss_parameter: if loss == LossName::CrossEntropy { 0.0 } else { parameter },
+        ahead: strength("ahead"),
+        contrastive: strength("contrastive"),
+        symmetry: strength("symmetry"),
+        squares: strength("squares"),
+        soft_tie: strength("soft_tie"),
+        antisymmetry: strength("antisymmetry"),
+        nuclear_norm: strength("nuclear_norm"),
+        spectral_norm: strength("spectral_norm"),
+        temperature: checker.number("objective", "temperature", DEFAULT_TEMPERATURE, POSITIVE),
+        symmetry_in_context: checker.boolean("objective", "symmetry_in_context", true),
+    }
 }
 
 fn divisor_hint(heads: usize, dim: usize) -> String {
@@ -258,17 +351,30 @@ fn divisor_hint(heads: usize, dim: usize) -> String {
 fn train(checker: &mut Checker) -> TrainSpec {
     let optimizer = checker.keyword("train", "optimizer", Optimizer::AdamW);
     let lr = checker.number("train", "lr", 0.001, POSITIVE);
+    let schedule = checker.keyword("train", "schedule", Decline::Constant);
+    let warmup = checker.integer("train", "warmup", 0, WARMUP);
     let weight_decay = checker.number("train", "weight_decay", 0.01, NOT_NEGATIVE);
     let betas = checker.two_numbers("train", "betas", DEFAULT_BETAS, BELOW_ONE);
+    let momentum = match optimizer {
+        Optimizer::Muon => DEFAULT_MUON_MOMENTUM,
+        _ => 0.0,
+    };
+    let momentum = checker.number("train", "momentum", momentum, BELOW_ONE);
     TrainSpec {
         optimizer,
         lr,
+        schedule,
+        warmup,
         weight_decay,
         // Checked whatever the optimizer is, so that `--set train.optimizer=sgd`
         // works on any spec, but kept only where they mean something.
         betas: match optimizer {
             Optimizer::Sgd => DEFAULT_BETAS,
-            Optimizer::Adam | Optimizer::AdamW => betas,
+            _ => betas,
+        },
+        momentum: match optimizer {
+            Optimizer::Sgd | Optimizer::Muon => momentum,
+            _ => 0.0,
         },
         batch_size: batch_size(checker),
         epochs: checker.integer("train", "epochs", 150, EPOCHS),

@@ -1,8 +1,15 @@
 //! A resolved spec as text: TOML to be read again, and the lines that its hash
 //! is taken over.
 
+use retrodict_facts::{
+    BiographiesConfig, ChainConfig, DataConfig, FamilyConfig, HoldOut, HopsConfig, IclConfig,
+    OneToManyConfig, RelatedConfig, RelationsConfig, ReversalConfig,
+};
+use retrodict_models::{Decline, Design};
+
 use super::keys::path;
-use super::{BatchSize, DataKind, HoldOut, Keyword, Optimizer, Position, Spec};
+use super::{BatchSize, Keyword, LossName, ModelKind, ObjectiveSpec, Optimizer};
+use super::{Position, ReadingName, Spec};
 
 /// One key with its value in TOML.
 pub(crate) struct Line {
@@ -37,28 +44,12 @@ pub(crate) fn lines(spec: &Spec) -> Vec<Line> {
     lines.put("precision", word(spec.precision.word()));
 
     lines.section = "data";
-    lines.put("kind", word(spec.data.kind.name().word()));
-    match spec.data.kind {
-        DataKind::Reversal { vocab_size, entity_length, train_fraction }
-        | DataKind::Chain { vocab_size, entity_length, train_fraction } => {
-            lines.put("vocab_size", vocab_size.to_string());
-            lines.put("entity_length", entity_length.to_string());
-            lines.put("train_fraction", number(train_fraction));
-        }
-        DataKind::Icl { vocab_size, entities, attributes, train_fraction, hold_out } => {
-            lines.put("vocab_size", vocab_size.to_string());
-            lines.put("entities", entities.to_string());
-            lines.put("attributes", attributes.to_string());
-            lines.put("train_fraction", number(train_fraction));
-            lines.put_later("hold_out", word(hold_out.word()), hold_out == HoldOut::Sentences);
-        }
-        DataKind::Related { vocab_size, tokens, train, held_out } => {
-            lines.put("vocab_size", vocab_size.to_string());
-            lines.put("tokens", tokens.to_string());
-            lines.put("train", train.to_string());
-            lines.put("held_out", held_out.to_string());
-        }
-    }
+    lines.put("kind", word(spec.data.kind.kind()));
+    lines.data(&spec.data.kind);
+    let recipes: Vec<_> =
+        spec.data.recipes.iter().map(|recipe| word(&recipe.to_string())).collect();
+    let recipes = format!("[{}]", recipes.join(", "));
+    lines.put_later("recipes", recipes, spec.data.recipes.is_empty());
     lines.put_some("seed", spec.data.seed);
 
     lines.section = "model";
@@ -75,15 +66,37 @@ pub(crate) fn lines(spec: &Spec) -> Vec<Line> {
     lines.put("dropout", number(model.dropout));
     lines.put("tie_head", model.tie_head.to_string());
     lines.put("freeze_embeddings", model.freeze_embeddings.to_string());
+    let (design, gpt2) = (model.design, Design::default());
+    lines.put_later("mixer", word(design.mixer.word()), design.mixer == gpt2.mixer);
+    lines.put_later("residual", design.residual.to_string(), design.residual == gpt2.residual);
+    lines.put_later("norm", word(design.norm.word()), design.norm == gpt2.norm);
+    let place = design.norm_place;
+    lines.put_later("norm_place", word(place.word()), place == gpt2.norm_place);
+    let nonlinearity = design.nonlinearity;
+    let implied = nonlinearity == gpt2.nonlinearity;
+    lines.put_later("nonlinearity", word(nonlinearity.word()), implied);
+    let value_output = design.value_output;
+    let implied = value_output == gpt2.value_output;
+    lines.put_later("value_output", word(value_output.word()), implied);
+    if model.kind == ModelKind::OneLayer {
+        lines.put("context", word(model.context.word()));
+    }
 
     lines.section = "train";
     let train = &spec.train;
     lines.put("optimizer", word(train.optimizer.word()));
     lines.put("lr", number(train.lr));
+    let schedule = train.schedule;
+    lines.put_later("schedule", word(schedule.word()), schedule == Decline::Constant);
+    lines.put_later("warmup", train.warmup.to_string(), train.warmup == 0);
     lines.put("weight_decay", number(train.weight_decay));
     if train.optimizer != Optimizer::Sgd {
         let [first, second] = train.betas.map(number);
         lines.put("betas", format!("[{first}, {second}]"));
+    }
+    if matches!(train.optimizer, Optimizer::Sgd | Optimizer::Muon) {
+        let implied = train.optimizer == Optimizer::Sgd && train.momentum == 0.0;
+        lines.put_later("momentum", number(train.momentum), implied);
     }
     lines.put(
         "batch_size",
@@ -96,6 +109,9 @@ pub(crate) fn lines(spec: &Spec) -> Vec<Line> {
     lines.put("loss_on", word(train.loss_on.word()));
     lines.put_some("init_seed", train.init_seed);
     lines.put_some("order_seed", train.order_seed);
+
+    lines.section = "objective";
+    lines.objective(&spec.objective);
 
     lines.section = "probe";
     lines.put_some("every", spec.probe.every);
@@ -137,6 +153,91 @@ impl Lines {
     fn put_later(&mut self, key: &'static str, value: String, implied: bool) {
         let section = self.section;
         self.lines.push(Line { section, key, value, implied });
+    }
+
+    fn data(&mut self, config: &DataConfig) {
+        let mut sizes = |sizes: &[(&'static str, usize)]| {
+            for (key, size) in sizes {
+                self.put(key, size.to_string());
+            }
+        };
+        let train_fraction = match *config {
+            DataConfig::Reversal(ReversalConfig { vocab_size, entity_length, train_fraction })
+            | DataConfig::Chain(ChainConfig { vocab_size, entity_length, train_fraction }) => {
+                sizes(&[("vocab_size", vocab_size), ("entity_length", entity_length)]);
+                train_fraction
+            }
+            DataConfig::Icl(config) => {
+                let IclConfig { vocab_size, entities, attributes, train_fraction, hold_out } =
+                    config;
+                sizes(&[("vocab_size", vocab_size), ("entities", entities)]);
+                sizes(&[("attributes", attributes)]);
+                self.put_later("hold_out", word(hold_out.word()), hold_out == HoldOut::Sentences);
+                train_fraction
+            }
+            DataConfig::Related(RelatedConfig { vocab_size, tokens, train, held_out }) => {
+                sizes(&[("vocab_size", vocab_size), ("tokens", tokens)]);
+                sizes(&[("train", train), ("held_out", held_out)]);
+                return;
+            }
+            DataConfig::Relations(config) => {
+                let RelationsConfig { vocab_size, entities, relations, train_fraction } = config;
+                sizes(&[("vocab_size", vocab_size), ("entities", entities)]);
+                sizes(&[("relations", relations)]);
+                train_fraction
+            }
+            DataConfig::Family(FamilyConfig { vocab_size, families, train_fraction }) => {
+                sizes(&[("vocab_size", vocab_size), ("families", families)]);
+                train_fraction
+            }
+            DataConfig::Hops(HopsConfig { vocab_size, chains, hops, train_fraction }) => {
+                sizes(&[("vocab_size", vocab_size), ("chains", chains), ("hops", hops)]);
+                train_fraction
+            }
+            DataConfig::Biographies(config) => {
+                let BiographiesConfig { vocab_size, persons, attributes, train_fraction } = config;
+                sizes(&[("vocab_size", vocab_size), ("persons", persons)]);
+                sizes(&[("attributes", attributes)]);
+                train_fraction
+            }
+            DataConfig::OneToMany(config) => {
+                let OneToManyConfig { vocab_size, entities, partners, train_fraction } = config;
+                sizes(&[("vocab_size", vocab_size), ("entities", entities)]);
+                sizes(&[("partners", partners)]);
+                train_fraction
+            }
+        };
+        self.put("train_fraction", number(train_fraction));
+    }
+
+    /// All of it came later, and its strengths were none.
+    fn objective(&mut self, objective: &ObjectiveSpec) {
+        let plain = objective.reading == ReadingName::NextToken;
+        self.put_later("reading", word(objective.reading.word()), plain);
+        let plain = objective.loss == LossName::CrossEntropy;
+        self.put_later("loss", word(objective.loss.word()), plain);
+        if !plain {
+            self.put("loss_parameter", number(objective.loss_parameter));
+        }
+        let strengths = [
+            ("ahead", objective.ahead),
+            ("contrastive", objective.contrastive),
+            ("symmetry", objective.symmetry),
+            ("squares", objective.squares),
+            ("soft_tie", objective.soft_tie),
+            ("antisymmetry", objective.antisymmetry),
+            ("nuclear_norm", objective.nuclear_norm),
+            ("spectral_norm", objective.spectral_norm),
+        ];
+        for (key, strength) in strengths {
+            self.put_later(key, number(strength), strength == 0.0);
+        }
+        if objective.contrastive > 0.0 {
+            self.put("temperature", number(objective.temperature));
+        }
+        if objective.symmetry > 0.0 {
+            self.put("symmetry_in_context", objective.symmetry_in_context.to_string());
+        }
     }
 
     fn put_some(&mut self, key: &'static str, value: Option<u64>) {

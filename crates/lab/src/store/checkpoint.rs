@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use retrodict_models::Decoder;
+use retrodict_models::{Decoder, Network};
 
 use super::atomic;
 use super::config::config;
@@ -42,18 +42,20 @@ pub struct Checkpoint {
 /// and shapes; `lm_head.weight` is left out where the head is tied.
 pub fn write_checkpoint(
     checkpoints: &Path,
-    decoder: &Decoder,
+    network: &Network,
     precision: Precision,
     model: &[Tensor<'_>],
     optimizer: &[Tensor<'_>],
     state: &State,
 ) -> Result<PathBuf, StoreError> {
     let folder = checkpoints.join(folder_name(state.step));
-    let stored: Cow<'_, [Tensor<'_>]> = match decoder.tie_head {
-        false => Cow::Borrowed(model),
-        true => model.iter().filter(|t| t.name != HEAD).cloned().collect(),
+    let stored: Cow<'_, [Tensor<'_>]> = match network {
+        Network::Decoder(Decoder { tie_head: true, .. }) => {
+            model.iter().filter(|t| t.name != HEAD).cloned().collect()
+        }
+        _ => Cow::Borrowed(model),
     };
-    let config = format!("{:#}\n", config(decoder, precision));
+    let config = format!("{:#}\n", config(network, precision));
     let model = tensors::encode(&folder.join(MODEL), &stored)?;
     let optimizer = tensors::encode(&folder.join(OPTIMIZER), optimizer)?;
     let files = [(CONFIG, config.as_bytes()), (MODEL, &model), (OPTIMIZER, &optimizer)];

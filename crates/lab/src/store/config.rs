@@ -1,16 +1,45 @@
 //! `config.json` of a checkpoint, as Hugging Face `transformers` reads it.
 
-use retrodict_models::{Decoder, PositionEncoding};
+use retrodict_models::{Attended, Decoder, Design, Network, PositionEncoding};
 use serde_json::{Map, Value, json};
 
-use crate::spec::Precision;
+use crate::spec::{Keyword as _, Precision};
 
 /// The text of `config.json`. Learned absolute positions are GPT-2's, and `GPT2LMHeadModel` opens
-/// the checkpoint; any other encoding says in `architectures` that it is not.
-pub(crate) fn config(decoder: &Decoder, precision: Precision) -> Value {
+/// the checkpoint; anything else says in `architectures` that it is not.
+pub(crate) fn config(network: &Network, precision: Precision) -> Value {
+    let mut config = match network {
+        Network::Decoder(decoder) => decoder_config(decoder),
+        Network::Bilinear(model) => json!({
+            "architectures": ["RetrodictBilinear"],
+            "model_type": "retrodict-bilinear",
+            "vocab_size": model.vocab,
+            "n_embd": model.dim,
+        }),
+        Network::OneLayer(model) => json!({
+            "architectures": ["RetrodictOneLayer"],
+            "model_type": "retrodict-one-layer",
+            "vocab_size": model.vocab,
+            "n_embd": model.factors,
+            "context": match model.sees {
+                Attended::Contextual => "contextual",
+                Attended::All => "all",
+            },
+        }),
+    };
+    let dtype = match precision {
+        Precision::F32 | Precision::Bf16 => "float32",
+        Precision::F64 => "float64",
+    };
+    config["torch_dtype"] = json!(dtype);
+    config
+}
+
+fn decoder_config(decoder: &Decoder) -> Value {
     let mut config = Map::new();
     let mut put = |key: &str, value: Value| config.insert(key.to_owned(), value);
-    if decoder.position == PositionEncoding::Absolute {
+    let design = decoder.design;
+    if decoder.position == PositionEncoding::Absolute && design == Design::default() {
         put("architectures", json!(["GPT2LMHeadModel"]));
         put("model_type", json!("gpt2"));
     } else {
@@ -25,6 +54,14 @@ pub(crate) fn config(decoder: &Decoder, precision: Precision) -> Value {
             put("position_encoding", json!("rotary"))
         }
     };
+    if design != Design::default() {
+        put("mixer", json!(design.mixer.word()));
+        put("residual", json!(design.residual));
+        put("norm", json!(design.norm.word()));
+        put("norm_place", json!(design.norm_place.word()));
+        put("nonlinearity", json!(design.nonlinearity.word()));
+        put("value_output", json!(design.value_output.word()));
+    }
     put("vocab_size", json!(decoder.vocab));
     put("n_positions", json!(decoder.positions));
     put("n_layer", json!(decoder.layers));
@@ -43,10 +80,5 @@ pub(crate) fn config(decoder: &Decoder, precision: Precision) -> Value {
     for token in ["bos_token_id", "eos_token_id", "pad_token_id"] {
         put(token, Value::Null);
     }
-    let dtype = match precision {
-        Precision::F32 | Precision::Bf16 => "float32",
-        Precision::F64 => "float64",
-    };
-    put("torch_dtype", json!(dtype));
     Value::Object(config)
 }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use retrodict_dynamics::Answers;
-use retrodict_models::Decoder;
+use retrodict_models::Network;
 
 use super::atomic;
 use super::checkpoint::{Checkpoint, newest_whole, write_checkpoint};
@@ -206,13 +206,13 @@ impl RunWriter {
     /// Writes a checkpoint; see [`write_checkpoint`].
     pub fn write_checkpoint(
         &self,
-        decoder: &Decoder,
+        network: &Network,
         precision: Precision,
         model: &[Tensor<'_>],
         optimizer: &[Tensor<'_>],
         state: &State,
     ) -> Result<PathBuf, StoreError> {
-        write_checkpoint(&self.checkpoints(), decoder, precision, model, optimizer, state)
+        write_checkpoint(&self.checkpoints(), network, precision, model, optimizer, state)
     }
 
     /// Says that the run is finished. Written last: everything else is on disk.

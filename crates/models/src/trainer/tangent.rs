@@ -4,8 +4,8 @@
 
 use retrodict_engine::{Gradients, Noise, Parameter, Parameters, Scalar, Team};
 
-use super::{LossOn, Objective, Trainer, compile};
-use crate::decoder::Decoder;
+use super::{Compiled, Trainer};
+use crate::objective::{LossOn, Objective};
 use crate::product::{Threads, times_transposed};
 
 /// ∇ ln p of some sentences, in parts of the model. Under a preconditioner P every row is √P ∇ ln p,
@@ -30,10 +30,11 @@ impl<T: Scalar> Trainer<T> {
     /// The tangents of sentences, as the model stands. `preconditioned`: with what the optimiser
     /// divides by now, frozen.
     pub fn tangents(&self, sentences: &[Vec<u32>], preconditioned: bool) -> Tangents {
-        let decoder = Decoder { dropout: 0.0, ..self.decoder.clone() };
-        let objective = Objective { loss_on: LossOn::LastEntity, ..self.objective };
+        let network = self.network.without_dropout();
+        let objective = Objective { loss_on: LossOn::LastEntity, ..self.objective.clone() };
         let mut team = Team::new(1);
-        let mut compiled = compile::<T>(&decoder, objective, 1, self.precision, &team);
+        let mut compiled =
+            Compiled::<T>::for_training(&network, &objective, 1, self.precision, &team);
         let mut gradients = Gradients::zeros(&self.parameters);
         let mut parts = parts(&self.parameters, sentences.len());
         if let Some(scale) = self.optimizer.preconditioner().filter(|_| preconditioned) {
@@ -45,7 +46,7 @@ impl<T: Scalar> Trainer<T> {
         let sign = -(objective.entity_length as f64);
         let mut scores = Vec::with_capacity(sentences.len());
         for sentence in sentences {
-            compiled.fill(objective, std::iter::once(sentence.as_slice()));
+            compiled.ask(&objective, std::iter::once(sentence.as_slice()));
             let noise = Noise { seed: 0, step: 0 };
             compiled.program.gradients(&self.parameters, &mut gradients, noise, &mut team);
             compiled.score(&mut scores);
@@ -178,11 +179,11 @@ mod tests {
     use retrodict_engine::Rule;
 
     use super::*;
-    use crate::PositionEncoding;
+    use crate::decoder::{Decoder, Design, PositionEncoding};
+    use crate::schedule::Schedule;
     use crate::trainer::TrainerOptions;
 
-    const OBJECTIVE: Objective =
-        Objective { sentence_length: 5, entity_length: 2, loss_on: LossOn::LastEntity };
+    const SGD: Rule = Rule::Sgd { momentum: 0.0 };
 
     fn trainer(rule: Rule, change: impl FnOnce(&mut Decoder)) -> Trainer<f64> {
         let mut decoder = Decoder {
@@ -195,12 +196,16 @@ mod tests {
             dropout: 0.0,
             tie_head: false,
             freeze_embeddings: false,
+            design: Design::default(),
         };
         change(&mut decoder);
         let (rate, weight_decay) = (0.03, 0.0);
         let (init_seed, noise_seed, threads) = (5, 5, 1);
-        let options = TrainerOptions { rule, rate, weight_decay, init_seed, noise_seed, threads };
-        Trainer::new(&decoder, OBJECTIVE, &options)
+        let schedule = Schedule::default();
+        let options =
+            TrainerOptions { rule, rate, weight_decay, init_seed, noise_seed, threads, schedule };
+        let objective = Objective::next_token(5, 2, LossOn::LastEntity);
+        Trainer::new(&decoder, objective, &options)
     }
 
     fn sentences() -> Vec<Vec<u32>> {
@@ -255,9 +260,9 @@ mod tests {
 
     #[test]
     fn the_transfer_foretells_a_step_of_gradient_descent() {
-        assert_first_order(Rule::Sgd { momentum: 0.0 }, |_| ());
-        assert_first_order(Rule::Sgd { momentum: 0.0 }, |decoder| decoder.tie_head = true);
-        assert_first_order(Rule::Sgd { momentum: 0.0 }, |decoder| decoder.freeze_embeddings = true);
+        assert_first_order(SGD, |_| ());
+        assert_first_order(SGD, |decoder| decoder.tie_head = true);
+        assert_first_order(SGD, |decoder| decoder.freeze_embeddings = true);
     }
 
     #[test]
@@ -270,7 +275,7 @@ mod tests {
     #[test]
     fn parts_are_those_of_the_model() {
         let names = |change: fn(&mut Decoder)| -> Vec<String> {
-            let tangents = trainer(Rule::Sgd { momentum: 0.0 }, change).tangents(&sentences()[..1], false);
+            let tangents = trainer(SGD, change).tangents(&sentences()[..1], false);
             tangents.parts().map(str::to_owned).collect()
         };
         let whole = ["embeddings", "block 0", "block 1", "final norm", "head"];
@@ -282,7 +287,7 @@ mod tests {
     #[test]
     fn dropout_is_off() {
         let of = |dropout| {
-            let trainer = trainer(Rule::Sgd { momentum: 0.0 }, |decoder| decoder.dropout = dropout);
+            let trainer = trainer(SGD, |decoder| decoder.dropout = dropout);
             trainer.tangents(&sentences(), false).inner_products(4)
         };
         assert_eq!(of(0.5), of(0.0));

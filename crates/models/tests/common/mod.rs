@@ -1,7 +1,9 @@
 //! Reads the records of `reference/`, whose `README.md` says what they hold.
 
 use retrodict_engine::{Rule, Scalar};
-use retrodict_models::{Decoder, LossOn, Objective, PositionEncoding, Trainer, TrainerOptions};
+use retrodict_models::{
+    Decoder, Design, LossOn, Objective, PositionEncoding, Schedule, Trainer, TrainerOptions,
+};
 use safetensors::{Dtype, SafeTensors};
 
 pub(crate) const ADAMW: Rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
@@ -47,8 +49,9 @@ impl Case {
             dropout: 0.0,
             tie_head: tensor("initial/lm_head.weight").is_err(),
             freeze_embeddings: false,
+            design: Design::default(),
         };
-        let objective = Objective { sentence_length: length, entity_length, loss_on };
+        let objective = Objective::next_token(length, entity_length, loss_on);
         let tokens = numbers(&record, &format!("{name}/tokens"));
         let tokens: Vec<u32> = tokens.into_iter().map(|token| token as u32).collect();
         let sentences = tokens.chunks(length).map(<[u32]>::to_vec).collect();
@@ -62,9 +65,16 @@ impl Case {
 
     /// A trainer that starts from the recorded parameters.
     pub(crate) fn trainer<T: Scalar>(&self, rule: Rule, rate: f64, threads: usize) -> Trainer<T> {
-        let options =
-            TrainerOptions { rule, rate, weight_decay: 0.01, init_seed: 0, noise_seed: 0, threads };
-        let mut trainer = Trainer::new(&self.decoder, self.objective, &options);
+        let options = TrainerOptions {
+            rule,
+            rate,
+            weight_decay: 0.01,
+            init_seed: 0,
+            noise_seed: 0,
+            threads,
+            schedule: Schedule::default(),
+        };
+        let mut trainer = Trainer::new(&self.decoder, self.objective.clone(), &options);
         let names: Vec<String> = trainer.parameters().iter().map(|(p, _)| p.name.clone()).collect();
         for (i, name) in names.iter().enumerate() {
             let values = self.numbers(&format!("initial/{name}"));

@@ -113,12 +113,12 @@ impl Measure {
 
 /// The NLL of uniform guessing of a whole entity, in nats.
 pub(crate) fn uniform(experiment: &Experiment) -> f64 {
-    experiment.objective.entity_length as f64 * (experiment.decoder.vocab as f64).ln()
+    experiment.objective.entity_length as f64 * (experiment.network.vocab() as f64).ln()
 }
 
 /// How that number comes about: `2 ln 802`.
 pub(crate) fn uniform_label(experiment: &Experiment) -> String {
-    let vocab = experiment.decoder.vocab;
+    let vocab = experiment.network.vocab();
     match experiment.objective.entity_length {
         1 => format!("ln {vocab}"),
         tokens => format!("{tokens} ln {vocab}"),

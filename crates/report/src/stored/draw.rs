@@ -181,7 +181,6 @@ fn cosines_of(stored: &Stored, label: &str) -> Option<Cosines> {
 /// What is seen, decided by the numbers.
 pub(super) fn finding(all: &[&Stored]) -> String {
     let Some(first) = all.first() else { return String::new() };
-    let reversal = retrodict_lab::spec::DataName::Reversal;
     let of_head = |stored: &Stored| HeadResult {
         train_nll: stored.values(Measure::TrainNll),
         held_out_nll: stored.values(Measure::HeldOutNll),
@@ -189,7 +188,8 @@ pub(super) fn finding(all: &[&Stored]) -> String {
         asymmetry: stored.values(Measure::Asymmetry),
     };
     let pair = all.len() <= 2 && all.iter().all(|s| s.free_headed() == first.free_headed());
-    if pair && first.experiment.spec.data.kind.name() == reversal && !first.tied() {
+    let reversal = first.experiment.spec.data.kind.kind() == "reversal";
+    if pair && reversal && !first.tied() {
         let tied = all.get(1).map(|stored| of_head(stored));
         let (level, label) = (uniform(&first.experiment), uniform_label(&first.experiment));
         return reversal_finding(&of_head(first), tied.as_ref(), level, &label);

@@ -33,7 +33,7 @@ pub(super) fn tables(
 }
 
 fn kind(stored: &Stored) -> String {
-    stored.experiment.spec.data.kind.name().word().to_owned()
+    stored.experiment.spec.data.kind.kind().to_owned()
 }
 
 fn first_dataset(stored: &Stored) -> Result<(u64, Dataset), ReportError> {
@@ -171,7 +171,7 @@ fn configurations(all: &[(&PaperFigure, &Variant, &Stored)]) -> NamedTable {
             figure.name.clone(),
             variant.label.clone(),
             kind(stored),
-            stored.experiment.decoder.vocab.to_string(),
+            stored.experiment.network.vocab().to_string(),
             stored.experiment.objective.entity_length.to_string(),
             model.layers.to_string(),
             model.heads.to_string(),

@@ -6,12 +6,12 @@ mod window;
 
 use retrodict_dynamics::{TransferPairs, transfer, transfer_pairs};
 use retrodict_engine::{Purpose, Scalar, Stream};
-use retrodict_facts::{Dataset, FactsError};
+use retrodict_facts::{Curriculum, Dataset, FactsError};
 use retrodict_models::Trainer;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, lesson};
 use crate::spec::Precision;
 
 pub use cases::{Case, CaseError, Made, cases, reproduce, stored};
@@ -196,15 +196,17 @@ fn train<T: Scalar>(
     let dataset = experiment.dataset(config.seed)?;
     let pairs =
         transfer_pairs(&dataset, config.sentences).ok_or(SimulationError::NothingHeldOut)?;
-    let parameters = experiment.decoder.parameter_count();
+    let parameters = experiment.network.parameter_count();
     let remedy = "ask for fewer sentences";
     check_memory(pairs.sentences.len(), "sentences", parameters, remedy)?;
     if let Some(steps) = config.window {
         window::check(experiment, &dataset, steps)?;
     }
 
-    let mut trainer = experiment.trainer::<T>(config.seed, 1);
-    let mut run = Lesson { experiment, dataset: &dataset, seed: config.seed, epoch: 0 };
+    let mut trainer = experiment.trainer::<T>(config.seed, &dataset, 1);
+    let curriculum = &experiment.curriculum(config.seed, &dataset);
+    let mut run =
+        Training { experiment, dataset: &dataset, curriculum, seed: config.seed, epoch: 0 };
     let mut result = TransferResult {
         config: config.clone(),
         spec: spec.to_toml(),
@@ -221,7 +223,7 @@ fn train<T: Scalar>(
         point.held_out_nll = mean_nll(&mut trainer, &dataset.held_out);
         if let Some(steps) = config.window {
             // The window runs ahead on a copy, so that the measurements after it see no other run.
-            let mut ahead = experiment.trainer::<T>(config.seed, 1);
+            let mut ahead = experiment.trainer::<T>(config.seed, &dataset, 1);
             copy(&trainer, &mut ahead);
             point.window = window::measure(&mut run.clone(), &mut ahead, steps)?;
         }
@@ -266,28 +268,30 @@ fn times(config: &TransferConfig, epochs: u64) -> Result<Vec<u64>, SimulationErr
 
 /// A run that can be stopped to be measured. It trains as `retrodict run` does, bit for bit.
 #[derive(Clone)]
-struct Lesson<'a> {
+struct Training<'a> {
     experiment: &'a Experiment,
     dataset: &'a Dataset,
+    curriculum: &'a Curriculum,
     seed: u64,
     epoch: u64,
 }
 
-impl Lesson<'_> {
+impl Training<'_> {
     fn train_to<T: Scalar>(
         &mut self,
         time: u64,
         trainer: &mut Trainer<T>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), SimulationError> {
-        let size = self.experiment.batch_size(self.dataset.train.len());
+        let sentences = &self.curriculum.sentences;
+        let size = self.experiment.batch_size(sentences.len());
         let seed = self.experiment.seeds(self.seed).order;
         while self.epoch < time {
-            let mut order: Vec<usize> = (0..self.dataset.train.len()).collect();
+            let mut order: Vec<usize> = (0..sentences.len()).collect();
             Stream::new(seed, Purpose::Order, self.epoch as u32).shuffle(&mut order);
             for batch in order.chunks(size) {
-                let sentences = batch.iter().map(|&at| self.dataset.train[at].as_slice());
-                if !trainer.step(sentences).iter().all(|score| score.nll.is_finite()) {
+                let lessons = batch.iter().map(|&at| lesson(&sentences[at]));
+                if !trainer.step(lessons).iter().all(|score| score.nll.is_finite()) {
                     return Err(SimulationError::Diverged(self.epoch));
                 }
             }

@@ -3,10 +3,10 @@
 use retrodict_dynamics::theory::linearised::{FrozenOptimizer, Linearised};
 use retrodict_engine::{Rule, Scalar};
 use retrodict_facts::Dataset;
-use retrodict_models::Trainer;
+use retrodict_models::{Decline, LossFunction, Reading, Trainer};
 use serde::{Deserialize, Serialize};
 
-use super::{Lesson, SimulationError, check_memory, mean_nll};
+use super::{SimulationError, Training, check_memory, mean_nll};
 use crate::experiment::Experiment;
 use crate::spec::{BatchSize, Keyword as _, LossOn, Optimizer};
 
@@ -77,14 +77,33 @@ pub(super) fn check(
         let right = "a weight decay outside of what Adam divides: adamw, or train.weight_decay = 0";
         return refuse("train.optimizer", "adam".to_owned(), right);
     }
+    let plain = spec.train.schedule == Decline::Constant && spec.train.warmup == 0;
+    if !plain {
+        let value = spec.train.schedule.word().to_owned();
+        return refuse("train.schedule", value, "a constant rate without warm-up");
+    }
+    let linear = spec.train.momentum == 0.0
+        && !matches!(spec.train.optimizer, Optimizer::Lion | Optimizer::Muon);
+    if !linear {
+        let value = spec.train.optimizer.word().to_owned();
+        return refuse("train.optimizer", value, "adamw, adam, or sgd without momentum");
+    }
+    if experiment.objective.function != LossFunction::CrossEntropy
+        || experiment.objective.reading != Reading::NextToken
+        || spec.objective.has_terms()
+        || !spec.data.recipes.is_empty()
+    {
+        let right = "plain cross-entropy of the next token on the sentences of the data set";
+        return refuse("objective", "changed".to_owned(), right);
+    }
     let rows = dataset.vocab * (dataset.train.len() + dataset.held_out.len());
     let remedy = "choose a smaller data.vocab_size or model";
-    check_memory(rows, "logits", experiment.decoder.parameter_count(), remedy)
+    check_memory(rows, "logits", experiment.network.parameter_count(), remedy)
 }
 
 /// Predicts, then trains and compares. `None` where the optimiser has no state to freeze yet.
 pub(super) fn measure<T: Scalar>(
-    run: &mut Lesson<'_>,
+    run: &mut Training<'_>,
     trainer: &mut Trainer<T>,
     steps: u64,
 ) -> Result<Option<Window>, SimulationError> {
@@ -157,7 +176,7 @@ fn linearise<T: Scalar>(trainer: &Trainer<T>, dataset: &Dataset) -> Linearised {
             weight_decay: optimizer.weight_decay,
             momentum: match optimizer.rule {
                 Rule::AdamW { betas, .. } | Rule::Adam { betas, .. } => betas[0],
-                // No spec asks for momentum or for the other rules, which have no such form.
+                // `check` lets no momentum through, nor the other rules, which have no such form.
                 Rule::Sgd { .. } | Rule::Lion { .. } | Rule::Muon { .. } => 0.0,
             },
             steps: optimizer.steps(),

@@ -1,20 +1,19 @@
-//! The GPT-2 decoder of the paper's section 5, as Hugging Face's `transformers` builds it.
+//! The GPT-2 decoder of the paper's section 5, as Hugging Face's `transformers` builds it, and
+//! what becomes of it when a part is exchanged.
 
-use retrodict_engine::{
-    Graph, Indices, Initial, Orientation, Parameter, ParameterId, Scalar, Value,
-};
+mod block;
+mod design;
+mod recurrence;
+
+use retrodict_engine::{Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Value};
 use thiserror::Error;
 
-/// The standard deviation of GPT-2's initial weights.
-const INITIAL_STD: f64 = 0.02;
-/// LayerNorm's ε.
-pub(crate) const EPSILON: f64 = 1e-5;
-/// Features of the hidden layer of an MLP, for each feature of the residual stream.
-const EXPANSION: usize = 4;
+pub use design::{Design, Mixer, Nonlinearity, Norm, NormPlace, ValueOutput};
+
+use crate::network::{INITIAL_STD, Inputs};
+
 /// The name of the token table, `[vocab, dim]`.
 pub const TOKEN_EMBEDDINGS: &str = "transformer.wte.weight";
-/// The base of rotary angles, as in the library that the authors used.
-const ROTARY_BASE: f64 = 10_000.0;
 
 /// How the model knows where a token stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +53,8 @@ pub struct Decoder {
     pub tie_head: bool,
     /// Whether token and position embeddings stay as they were drawn.
     pub freeze_embeddings: bool,
+    /// Where it is not GPT-2.
+    pub design: Design,
 }
 
 /// A decoder that cannot be built.
@@ -81,6 +82,11 @@ pub enum ModelError {
     /// The rotated part is not a part.
     #[error("rotary_fraction is {0}, but must be above 0 and at most 1")]
     RotaryFraction(f64),
+    /// There is nothing to rotate in a mixer without queries and keys.
+    #[error(
+        "position is \"rotary\", which turns queries and keys, and the mixer has none; \"absolute\" or \"none\" would do"
+    )]
+    RotaryMixer,
     /// Not one pair of a head's features would be rotated.
     #[error(
         "rotary_fraction is {fraction}, but a pair of dimensions is the least that can be rotated, and \
@@ -129,6 +135,9 @@ impl Decoder {
                 let (width, needed) = (self.dim / self.heads, (2.0 / fraction).ceil() as usize);
                 return Err(ModelError::NothingToRotate { width, fraction, needed });
             }
+            if !self.design.mixer.has_queries() {
+                return Err(ModelError::RotaryMixer);
+            }
         }
         Ok(())
     }
@@ -139,114 +148,51 @@ impl Decoder {
         (fraction * width as f64) as usize / 2 * 2
     }
 
-    /// How many numbers the model has.
-    pub fn parameter_count(&self) -> usize {
-        let d = self.dim;
-        let block = 12 * d * d + 13 * d;
-        let tables = match self.position {
-            PositionEncoding::Absolute => self.vocab + self.positions,
-            PositionEncoding::None | PositionEncoding::Rotary { .. } => self.vocab,
-        };
-        let head = if self.tie_head { 0 } else { self.vocab * d };
-        tables * d + self.layers * block + 2 * d + head
-    }
-
-    /// Adds the model to a graph: the logits `[vocab, positions]` of the token that follows each
-    /// of `tokens`. Parameters have the names and shapes of `GPT2LMHeadModel`.
-    pub fn logits<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
-        let d = self.dim;
-        let normal = Initial::Normal { std: INITIAL_STD };
-        let table = |name: &str, rows: usize| {
-            Parameter::matrix(name, [rows, d], normal).frozen(self.freeze_embeddings)
-        };
-        let wte = graph.parameter(table(TOKEN_EMBEDDINGS, self.vocab));
+    /// What the output head reads, `[dim, positions]`. Parameters have the names and shapes of
+    /// `GPT2LMHeadModel`, as far as GPT-2 has them.
+    pub fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
+        let wte = self.token_table(graph);
         let wpe = (self.position == PositionEncoding::Absolute)
-            .then(|| graph.parameter(table("transformer.wpe.weight", self.positions)));
-        let x = graph.embedding(tokens, wte, wpe);
+            .then(|| self.table(graph, "transformer.wpe.weight", self.positions));
+        let x = graph.embedding(inputs.tokens, wte, wpe);
         let mut x = graph.dropout(x, self.dropout);
         for layer in 0..self.layers {
-            x = self.block(graph, x, &format!("transformer.h.{layer}"));
+            x = self.block(graph, x, inputs, &format!("transformer.h.{layer}"));
         }
-        let x = self.layer_norm(graph, x, "transformer.ln_f");
+        match self.design.norm_place {
+            NormPlace::Pre => self.norm(graph, x, "transformer.ln_f"),
+            NormPlace::Post => x,
+        }
+    }
+
+    /// The logits `[vocab, positions]`.
+    pub fn head<T: Scalar>(&self, graph: &mut Graph<T>, hidden: Value) -> Value {
         let head = if self.tie_head {
-            wte
+            self.token_table(graph)
         } else {
-            graph.parameter(Parameter::matrix("lm_head.weight", [self.vocab, d], normal))
+            let normal = Initial::Normal { std: INITIAL_STD };
+            graph.parameter(Parameter::matrix("lm_head.weight", [self.vocab, self.dim], normal))
         };
-        graph.linear_whole(x, head, Orientation::OutputsFirst, None)
+        graph.linear_whole(hidden, head, Orientation::OutputsFirst, None)
     }
 
-    /// `x + attention(norm(x))`, then `x + mlp(norm(x))`.
-    fn block<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {
-        let (d, hidden) = (self.dim, EXPANSION * self.dim);
-        let h = self.layer_norm(graph, x, &format!("{name}.ln_1"));
-        let (w, b) = self.weight(graph, &format!("{name}.attn.c_attn"), [d, 3 * d], INITIAL_STD);
-        let [q, k, v] = [0, 1, 2].map(|i| {
-            let part = i * d..(i + 1) * d;
-            let (w, b) = (graph.columns(w, part.clone()), graph.columns(b, part));
-            graph.linear(h, w, Orientation::InputsFirst, Some(b))
-        });
-        let [q, k] = match self.position {
-            PositionEncoding::None | PositionEncoding::Absolute => [q, k],
-            PositionEncoding::Rotary { fraction } => {
-                [q, k].map(|x| graph.rotary(x, self.heads, self.rotated(fraction), ROTARY_BASE))
-            }
-        };
-        let h = graph.attention([q, k, v], self.heads, self.dropout);
-        let h = self.dense(graph, h, &format!("{name}.attn.c_proj"), [d, d], self.projection_std());
-        let x = graph.residual(x, h, self.dropout);
-
-        let h = self.layer_norm(graph, x, &format!("{name}.ln_2"));
-        let h = self.dense(graph, h, &format!("{name}.mlp.c_fc"), [d, hidden], INITIAL_STD);
-        let h = graph.gelu(h);
-        let h =
-            self.dense(graph, h, &format!("{name}.mlp.c_proj"), [hidden, d], self.projection_std());
-        graph.residual(x, h, self.dropout)
+    fn token_table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {
+        self.table(graph, TOKEN_EMBEDDINGS, self.vocab)
     }
 
-    /// Weights that write into the residual stream begin smaller, by the root of their number.
-    fn projection_std(&self) -> f64 {
-        INITIAL_STD / ((2 * self.layers) as f64).sqrt()
-    }
-
-    fn layer_norm<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {
-        let vector = |what: &str, c| {
-            Parameter::vector(format!("{name}.{what}"), self.dim, Initial::Constant(c))
-        };
-        let gain = graph.parameter(vector("weight", 1.0));
-        let bias = graph.parameter(vector("bias", 0.0));
-        graph.layer_norm(x, gain, bias, EPSILON)
-    }
-
-    fn weight<T: Scalar>(
-        &self,
-        graph: &mut Graph<T>,
-        name: &str,
-        shape: [usize; 2],
-        std: f64,
-    ) -> (ParameterId, ParameterId) {
-        let weight = Parameter::matrix(format!("{name}.weight"), shape, Initial::Normal { std });
-        let bias = Parameter::vector(format!("{name}.bias"), shape[1], Initial::Constant(0.0));
-        (graph.parameter(weight), graph.parameter(bias))
-    }
-
-    fn dense<T: Scalar>(
-        &self,
-        graph: &mut Graph<T>,
-        x: Value,
-        name: &str,
-        shape: [usize; 2],
-        std: f64,
-    ) -> Value {
-        let (w, b) = self.weight(graph, name, shape, std);
-        graph.linear_whole(x, w, Orientation::InputsFirst, Some(b))
+    fn table<T: Scalar>(&self, graph: &mut Graph<T>, name: &str, rows: usize) -> ParameterId {
+        let normal = Initial::Normal { std: INITIAL_STD };
+        let table = Parameter::matrix(name, [rows, self.dim], normal);
+        graph.parameter(table.frozen(self.freeze_embeddings))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Network;
     use retrodict_engine::check::assert_gradients;
+    use retrodict_engine::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     fn small(layers: usize, heads: usize, dim: usize) -> Decoder {
         Decoder {
@@ -259,11 +205,26 @@ mod tests {
             dropout: 0.0,
             tie_head: false,
             freeze_embeddings: false,
+            design: Design::default(),
         }
     }
 
     fn rotary(fraction: f64) -> PositionEncoding {
         PositionEncoding::Rotary { fraction }
+    }
+
+    /// The whole gradient of a network, as it is trained.
+    fn check(decoder: &Decoder, positions: usize, first: usize) {
+        let network = Network::from(decoder);
+        let mut graph = Graph::<f64>::new();
+        // The weight of the loss comes first: it is what the check reads.
+        let weights = graph.weights(positions);
+        let inputs = network.inputs(&mut graph, positions);
+        let logits = network.logits(&mut graph, inputs);
+        let targets = graph.indices(positions);
+        let loss = graph.cross_entropy(logits, targets, weights, first..positions);
+        graph.output(loss, 0..positions - first);
+        assert_gradients(&graph, 18);
     }
 
     #[test]
@@ -279,31 +240,75 @@ mod tests {
             (Decoder { freeze_embeddings: true, tie_head: true, ..free }, 2, 1),
         ];
         for (decoder, positions, first) in shapes {
-            let mut graph = Graph::<f64>::new();
-            let tokens = graph.indices(positions);
-            let logits = decoder.logits(&mut graph, tokens);
-            let targets = graph.indices(positions);
-            let weights = graph.weights(positions);
-            let loss = graph.cross_entropy(logits, targets, weights, first..positions);
-            graph.output(loss, 0..positions - first);
-            assert_gradients(&graph, 18);
+            check(&decoder, positions, first);
         }
     }
 
     #[test]
-    fn counts_its_parameters() {
-        let decoders = [
-            small(2, 2, 6),
-            Decoder { tie_head: true, ..small(3, 1, 4) },
-            Decoder { position: PositionEncoding::None, ..small(1, 1, 4) },
-            Decoder { position: rotary(0.5), ..small(2, 1, 4) },
+    fn gradient_of_every_design() {
+        let gpt2 = Design::default();
+        let mixers = [
+            Mixer::Linear,
+            Mixer::None,
+            Mixer::Lstm,
+            Mixer::Gru,
+            Mixer::Diagonal,
+            Mixer::LinearRecurrent,
         ];
-        for decoder in decoders {
-            let mut graph = Graph::<f32>::new();
-            let tokens = graph.indices(2);
-            decoder.logits(&mut graph, tokens);
-            let sum: usize = graph.parameters().iter().map(|p| p.rows * p.columns).sum();
-            assert_eq!(decoder.parameter_count(), sum);
+        let designs = mixers.map(|mixer| Design { mixer, ..gpt2 }).into_iter().chain([
+            Design { residual: false, ..gpt2 },
+            Design { norm: Norm::Rms, ..gpt2 },
+            Design { norm: Norm::None, ..gpt2 },
+            Design { norm_place: NormPlace::Post, ..gpt2 },
+            Design { norm_place: NormPlace::Post, norm: Norm::Rms, residual: false, ..gpt2 },
+            Design { nonlinearity: Nonlinearity::Silu, ..gpt2 },
+            Design { nonlinearity: Nonlinearity::Gated, ..gpt2 },
+            Design { value_output: ValueOutput::Merged, ..gpt2 },
+        ]);
+        for design in designs {
+            check(&Decoder { design, ..small(2, 2, 6) }, 3, 1);
+        }
+        // Nobody reads the last positions' recurrence but the last itself.
+        let design = Design { mixer: Mixer::Gru, ..gpt2 };
+        check(&Decoder { design, dropout: 0.2, ..small(1, 1, 5) }, 4, 3);
+    }
+
+    /// A causal model must not look ahead; a bidirectional one must.
+    #[test]
+    fn what_a_position_sees() {
+        let mixers = [
+            (Mixer::Attention, true),
+            (Mixer::Linear, true),
+            (Mixer::Lstm, true),
+            (Mixer::Gru, true),
+            (Mixer::Diagonal, true),
+            (Mixer::LinearRecurrent, true),
+            (Mixer::Bidirectional, false),
+        ];
+        for (mixer, causal) in mixers {
+            let design = Design { mixer, ..Design::default() };
+            let network = Network::from(Decoder { design, ..small(1, 2, 6) });
+            let mut graph = Graph::<f64>::new();
+            let inputs = network.inputs(&mut graph, 3);
+            let logits = network.logits(&mut graph, inputs);
+            graph.output(logits, 0..3);
+            let parameters = Parameters::initial(&graph, 3);
+            let (mut team, full) = (Team::new(1), ProductPrecision::Full);
+            let mut program = Program::compile(&graph, 2, Mode::Inference, full, 1);
+            let lanes = program.lanes();
+            // Two sentences that differ in the middle alone.
+            for (lane, sentence) in [[1, 2, 3], [1, 4, 3]].iter().enumerate() {
+                for (position, token) in sentence.iter().enumerate() {
+                    program.indices_mut(inputs.tokens)[position * lanes + lane] = *token;
+                }
+            }
+            if let Some(keys) = inputs.keys {
+                program.weights_mut(keys).fill(1.0);
+            }
+            program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut team);
+            let out = program.output(0);
+            let differs = |p: usize| (0..7).any(|f| out.lanes(f, p)[0] != out.lanes(f, p)[1]);
+            assert_eq!([0, 1, 2].map(differs), [!causal, true, true], "{mixer:?}");
         }
     }
 

@@ -1,0 +1,175 @@
+//! A block of a decoder: what mixes positions, then an MLP.
+
+use retrodict_engine::{
+    Activation, Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Sees, Value,
+};
+
+use super::design::{Mixer, Nonlinearity, Norm, NormPlace, ValueOutput};
+use super::{Decoder, PositionEncoding};
+use crate::network::{INITIAL_STD, Inputs};
+
+/// The ε of a norm.
+pub(crate) const EPSILON: f64 = 1e-5;
+/// Features of the hidden layer of an MLP, for each feature of the residual stream.
+const EXPANSION: usize = 4;
+/// The base of rotary angles, as in the library that the authors used.
+const ROTARY_BASE: f64 = 10_000.0;
+
+impl Decoder {
+    /// In GPT-2: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+    pub(super) fn block<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        x: Value,
+        inputs: Inputs,
+        name: &str,
+    ) -> Value {
+        let x = self
+            .branch(graph, x, &format!("{name}.ln_1"), |graph, h| self.mix(graph, h, inputs, name));
+        self.branch(graph, x, &format!("{name}.ln_2"), |graph, h| self.mlp(graph, h, name))
+    }
+
+    /// A branch with its norm and its way back.
+    fn branch<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        x: Value,
+        norm: &str,
+        work: impl FnOnce(&mut Graph<T>, Value) -> Option<Value>,
+    ) -> Value {
+        let h = match self.design.norm_place {
+            NormPlace::Pre => self.norm(graph, x, norm),
+            NormPlace::Post => x,
+        };
+        let Some(h) = work(graph, h) else { return x };
+        let x = match self.design.residual {
+            true => graph.residual(x, h, self.dropout),
+            false => graph.dropout(h, self.dropout),
+        };
+        match self.design.norm_place {
+            NormPlace::Pre => x,
+            NormPlace::Post => self.norm(graph, x, norm),
+        }
+    }
+
+    /// What each position learns from the others; `None` where it learns nothing.
+    fn mix<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        h: Value,
+        inputs: Inputs,
+        name: &str,
+    ) -> Option<Value> {
+        let design = &self.design;
+        let mixed = match design.mixer {
+            Mixer::None => return None,
+            Mixer::Attention | Mixer::Bidirectional | Mixer::Linear => {
+                self.attention(graph, h, inputs, &format!("{name}.attn"))
+            }
+            Mixer::Lstm => self.lstm(graph, h, &format!("{name}.lstm")),
+            Mixer::Gru => self.gru(graph, h, &format!("{name}.gru")),
+            Mixer::Diagonal => self.diagonal(graph, h, &format!("{name}.diagonal")),
+            Mixer::LinearRecurrent => self.linear_recurrent(graph, h, &format!("{name}.recurrent")),
+        };
+        if design.mixer.has_queries() && design.value_output == ValueOutput::Merged {
+            return Some(mixed);
+        }
+        let shape = [self.dim, self.dim];
+        let out = format!("{name}.attn.c_proj");
+        Some(self.dense(graph, mixed, &out, shape, self.projection_std()))
+    }
+
+    fn attention<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        h: Value,
+        inputs: Inputs,
+        name: &str,
+    ) -> Value {
+        let d = self.dim;
+        let (w, b) = self.weight(graph, &format!("{name}.c_attn"), [d, 3 * d], INITIAL_STD);
+        let [q, k, v] = [0, 1, 2].map(|i| {
+            let part = i * d..(i + 1) * d;
+            let (w, b) = (graph.columns(w, part.clone()), graph.columns(b, part));
+            graph.linear(h, w, Orientation::InputsFirst, Some(b))
+        });
+        let [q, k] = match self.position {
+            PositionEncoding::None | PositionEncoding::Absolute => [q, k],
+            PositionEncoding::Rotary { fraction } => {
+                [q, k].map(|x| graph.rotary(x, self.heads, self.rotated(fraction), ROTARY_BASE))
+            }
+        };
+        let (heads, keys) = (self.heads, inputs.keys);
+        let sees = if self.design.mixer.sees_all() { Sees::All } else { Sees::Past };
+        match self.design.mixer {
+            Mixer::Linear => graph.linear_attention([q, k, v], heads, sees, keys),
+            _ => graph.attention_over([q, k, v], heads, sees, keys, self.dropout),
+        }
+    }
+
+    fn mlp<T: Scalar>(&self, graph: &mut Graph<T>, h: Value, name: &str) -> Option<Value> {
+        let (d, hidden) = (self.dim, EXPANSION * self.dim);
+        let x = self.dense(graph, h, &format!("{name}.mlp.c_fc"), [d, hidden], INITIAL_STD);
+        let x = match self.design.nonlinearity {
+            Nonlinearity::Gelu => graph.gelu(x),
+            Nonlinearity::Relu => graph.activation(x, Activation::Relu),
+            Nonlinearity::Silu => graph.activation(x, Activation::Silu),
+            Nonlinearity::Gated => {
+                let gate = graph.activation(x, Activation::Silu);
+                let name = format!("{name}.mlp.c_gate");
+                let x = self.dense(graph, h, &name, [d, hidden], INITIAL_STD);
+                graph.multiply(gate, x)
+            }
+        };
+        let (name, std) = (format!("{name}.mlp.c_proj"), self.projection_std());
+        Some(self.dense(graph, x, &name, [hidden, d], std))
+    }
+
+    /// Weights that write into the residual stream begin smaller, by the root of their number.
+    fn projection_std(&self) -> f64 {
+        INITIAL_STD / ((2 * self.layers) as f64).sqrt()
+    }
+
+    pub(super) fn norm<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {
+        let vector = |what: &str, c| {
+            Parameter::vector(format!("{name}.{what}"), self.dim, Initial::Constant(c))
+        };
+        match self.design.norm {
+            Norm::None => x,
+            Norm::Rms => {
+                let gain = graph.parameter(vector("weight", 1.0));
+                graph.rms_norm(x, gain, EPSILON)
+            }
+            Norm::Layer => {
+                let gain = graph.parameter(vector("weight", 1.0));
+                let bias = graph.parameter(vector("bias", 0.0));
+                graph.layer_norm(x, gain, bias, EPSILON)
+            }
+        }
+    }
+
+    /// A matrix `[inputs, outputs]` and its bias.
+    pub(super) fn weight<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        name: &str,
+        shape: [usize; 2],
+        std: f64,
+    ) -> (ParameterId, ParameterId) {
+        let weight = Parameter::matrix(format!("{name}.weight"), shape, Initial::Normal { std });
+        let bias = Parameter::vector(format!("{name}.bias"), shape[1], Initial::Constant(0.0));
+        (graph.parameter(weight.hidden(true)), graph.parameter(bias))
+    }
+
+    pub(super) fn dense<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        x: Value,
+        name: &str,
+        shape: [usize; 2],
+        std: f64,
+    ) -> Value {
+        let (w, b) = self.weight(graph, name, shape, std);
+        graph.linear_whole(x, w, Orientation::InputsFirst, Some(b))
+    }
+}

@@ -1,0 +1,49 @@
+//! The bilinear model of the paper's section 3, trained on sentences: the logit of y after x is
+//! `u_xᵀ Θ u_y`, the embeddings u fixed. Of a sentence it reads the first token alone, as the paper
+//! has it: there is no relation in the model.
+
+use retrodict_engine::{
+    Graph, Indices, Initial, Orientation, Parameter, ParameterId, Scalar, Value,
+};
+
+use crate::decoder::{ModelError, TOKEN_EMBEDDINGS};
+
+/// The shape of a bilinear model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BilinearNetwork {
+    /// Tokens in the vocabulary.
+    pub vocab: usize,
+    /// Numbers of an embedding, drawn from N(0, I/dim).
+    pub dim: usize,
+}
+
+impl BilinearNetwork {
+    pub(super) fn validate(&self) -> Result<(), ModelError> {
+        match self.dim {
+            0 => Err(ModelError::Zero { key: "dim" }),
+            _ => Ok(()),
+        }
+    }
+
+    fn table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {
+        let normal = Initial::Normal { std: 1.0 / (self.dim as f64).sqrt() };
+        let table = Parameter::matrix(TOKEN_EMBEDDINGS, [self.vocab, self.dim], normal);
+        graph.parameter(table.frozen(true))
+    }
+
+    /// `Θᵀ u` of the first token, at every position.
+    pub(super) fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
+        let table = self.table(graph);
+        let x = graph.embedding(tokens, table, None);
+        let first = vec![0; graph.positions(x)];
+        let x = graph.select(x, &first);
+        let zero = Initial::Constant(0.0);
+        let theta = graph.parameter(Parameter::matrix("theta.weight", [self.dim; 2], zero));
+        graph.linear_whole(x, theta, Orientation::InputsFirst, None)
+    }
+
+    pub(super) fn head<T: Scalar>(&self, graph: &mut Graph<T>, hidden: Value) -> Value {
+        let table = self.table(graph);
+        graph.linear_whole(hidden, table, Orientation::OutputsFirst, None)
+    }
+}

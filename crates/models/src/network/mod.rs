@@ -1,0 +1,130 @@
+//! What can be trained on sentences: a composition of the engine's operations with a common face.
+
+mod bilinear;
+mod one_layer;
+
+use retrodict_engine::{Graph, Indices, Scalar, Value, Weights};
+
+pub use bilinear::BilinearNetwork;
+pub use one_layer::{Attended, OneLayerNetwork};
+
+use crate::decoder::{Decoder, ModelError};
+
+/// The standard deviation of GPT-2's initial weights.
+pub(crate) const INITIAL_STD: f64 = 0.02;
+
+/// What goes into a network.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs {
+    /// The tokens, `[positions, batch]`.
+    pub tokens: Indices,
+    /// 1 where there is a token and 0 behind a sentence's end, `[positions, batch]`; only networks
+    /// whose positions [see all others](Network::sees_all) ask for it.
+    pub keys: Option<Weights>,
+}
+
+/// Any of the architectures.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Network {
+    /// GPT-2, or what else its design makes of it.
+    Decoder(Decoder),
+    /// The paper's bilinear model.
+    Bilinear(BilinearNetwork),
+    /// The paper's one-layer transformer, its attention even.
+    OneLayer(OneLayerNetwork),
+}
+
+impl From<Decoder> for Network {
+    fn from(decoder: Decoder) -> Network {
+        Network::Decoder(decoder)
+    }
+}
+
+impl From<&Decoder> for Network {
+    fn from(decoder: &Decoder) -> Network {
+        decoder.clone().into()
+    }
+}
+
+impl From<&Network> for Network {
+    fn from(network: &Network) -> Network {
+        network.clone()
+    }
+}
+
+impl Network {
+    /// Refuses what cannot be built.
+    ///
+    /// # Errors
+    /// [`ModelError`] names the size and what would be right.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        match self {
+            Network::Decoder(decoder) => decoder.validate(),
+            Network::Bilinear(model) => model.validate(),
+            Network::OneLayer(model) => model.validate(),
+        }
+    }
+
+    /// Tokens in the vocabulary, reserved ones included.
+    pub fn vocab(&self) -> usize {
+        match self {
+            Network::Decoder(decoder) => decoder.vocab,
+            Network::Bilinear(model) => model.vocab,
+            Network::OneLayer(model) => model.vocab,
+        }
+    }
+
+    /// How many numbers the network has.
+    pub fn parameter_count(&self) -> usize {
+        // Positions beyond the first add no parameter: the tables have their size from the shape.
+        let mut graph = Graph::<f32>::new();
+        let inputs = self.inputs(&mut graph, 1);
+        self.logits(&mut graph, inputs);
+        graph.parameters().iter().map(|p| p.rows * p.columns).sum()
+    }
+
+    /// Whether a position sees those behind it, and so must be told where a sentence ends.
+    pub fn sees_all(&self) -> bool {
+        matches!(self, Network::Decoder(decoder) if decoder.design.mixer.sees_all())
+    }
+
+    /// The same network, deterministic in training.
+    pub(crate) fn without_dropout(&self) -> Network {
+        match self {
+            Network::Decoder(decoder) => Decoder { dropout: 0.0, ..decoder.clone() }.into(),
+            other => other.clone(),
+        }
+    }
+
+    /// New inputs of so many positions.
+    pub(crate) fn inputs<T: Scalar>(&self, graph: &mut Graph<T>, positions: usize) -> Inputs {
+        let tokens = graph.indices(positions);
+        let keys = self.sees_all().then(|| graph.weights(positions));
+        Inputs { tokens, keys }
+    }
+
+    /// What the output head reads, `[features, positions]`. Applied twice in one graph, a network
+    /// has one set of parameters.
+    pub fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
+        match self {
+            Network::Decoder(decoder) => decoder.hidden(graph, inputs),
+            Network::Bilinear(model) => model.hidden(graph, inputs.tokens),
+            Network::OneLayer(model) => model.hidden(graph, inputs.tokens),
+        }
+    }
+
+    /// The output head: logits `[vocab, positions]`.
+    pub fn head<T: Scalar>(&self, graph: &mut Graph<T>, hidden: Value) -> Value {
+        match self {
+            Network::Decoder(decoder) => decoder.head(graph, hidden),
+            Network::Bilinear(model) => model.head(graph, hidden),
+            Network::OneLayer(model) => model.head(graph, hidden),
+        }
+    }
+
+    /// The logits `[vocab, positions]` of what follows each token.
+    pub fn logits<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
+        let hidden = self.hidden(graph, inputs);
+        self.head(graph, hidden)
+    }
+}

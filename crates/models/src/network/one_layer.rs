@@ -1,0 +1,67 @@
+//! The one-layer transformer of the paper's section 4 with even attention (Z = 0), trained on
+//! sentences: the logits are a sum of one row for each token seen, `Σ W e_t`. Whether W is one
+//! matrix or a product of two decides which of the equal solutions gradient descent finds
+//! (arXiv 2506.10887): the product has the bias of a small nuclear norm.
+
+use retrodict_engine::{Decay, Graph, Indices, Initial, Orientation, Parameter, Scalar, Value};
+
+use crate::decoder::{ModelError, TOKEN_EMBEDDINGS};
+
+/// The standard deviation of the initial factors.
+const FACTOR_STD: f64 = 0.02;
+
+/// Which tokens the model attends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attended {
+    /// The first alone: of a fact that is the source, the relation being the query.
+    Contextual,
+    /// All up to and with the last.
+    All,
+}
+
+/// The shape of a one-layer model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneLayerNetwork {
+    /// Tokens in the vocabulary.
+    pub vocab: usize,
+    /// Which tokens are attended to.
+    pub sees: Attended,
+    /// The inner dimension of `W = W_O W_V`; `None` where value and output are one matrix, which
+    /// begins at zero as in the paper.
+    pub factors: Option<usize>,
+}
+
+impl OneLayerNetwork {
+    pub(super) fn validate(&self) -> Result<(), ModelError> {
+        match self.factors {
+            Some(0) => Err(ModelError::Zero { key: "dim" }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The sum over the tokens seen: of rows of W, or of columns of W_V.
+    pub(super) fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
+        let (columns, initial) = match self.factors {
+            Some(dim) => (dim, Initial::Normal { std: FACTOR_STD }),
+            None => (self.vocab, Initial::Constant(0.0)),
+        };
+        let table = Parameter::matrix(TOKEN_EMBEDDINGS, [self.vocab, columns], initial);
+        let table = graph.parameter(table);
+        let rows = graph.embedding(tokens, table, None);
+        match self.sees {
+            Attended::All => graph.scan(rows, Decay::One),
+            Attended::Contextual => {
+                let first = vec![0; graph.positions(rows)];
+                graph.select(rows, &first)
+            }
+        }
+    }
+
+    pub(super) fn head<T: Scalar>(&self, graph: &mut Graph<T>, hidden: Value) -> Value {
+        let Some(dim) = self.factors else { return hidden };
+        let normal = Initial::Normal { std: FACTOR_STD };
+        let output = Parameter::matrix("lm_head.weight", [self.vocab, dim], normal);
+        let output = graph.parameter(output);
+        graph.linear_whole(hidden, output, Orientation::OutputsFirst, None)
+    }
+}

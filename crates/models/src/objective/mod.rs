@@ -1,0 +1,166 @@
+//! What is asked of a model: how a sentence is read, which tokens are predicted, and what is
+//! minimised. An objective is data; the trainer has no case for any of them.
+
+mod reading;
+mod slots;
+mod term;
+
+use std::ops::Range;
+
+use retrodict_engine::{Graph, LossFunction, Scalar, Stream};
+
+pub use reading::Reading;
+pub(crate) use slots::{Slots, TargetSet};
+pub(crate) use term::BuiltTerm;
+pub use term::{Pairs, PenaltyOn, Term};
+
+use crate::network::Network;
+
+/// Which tokens of a sentence the loss is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossOn {
+    /// The tokens of the last entity.
+    LastEntity,
+    /// Every token that has one before it.
+    Sequence,
+}
+
+/// A sentence to train on.
+#[derive(Clone, Copy, Debug)]
+pub struct Lesson<'s> {
+    /// Its tokens.
+    pub tokens: &'s [u32],
+    /// How many of the last ones are its answer; as many as an entity has, if not given.
+    pub answer: Option<usize>,
+    /// How much it counts in the loss; 1 for a plain fact.
+    pub weight: f64,
+}
+
+impl<'s> From<&'s [u32]> for Lesson<'s> {
+    fn from(tokens: &'s [u32]) -> Lesson<'s> {
+        Lesson { tokens, answer: None, weight: 1.0 }
+    }
+}
+
+/// A sentence to train on, everything filled in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResolvedLesson<'s> {
+    pub(crate) tokens: &'s [u32],
+    pub(crate) answer: usize,
+    /// Its part of the batch's loss.
+    pub(crate) weight: f64,
+}
+
+/// What is asked of the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// Tokens in the longest sentence.
+    pub sentence_length: usize,
+    /// Tokens of the last entity of the sentences that are scored.
+    pub entity_length: usize,
+    /// Tokens in the shortest sentence before its answer; no prediction of an answer stands before.
+    pub shortest_context: usize,
+    /// Which tokens the loss is on; its mean over them and over the batch is minimised.
+    pub loss_on: LossOn,
+    /// How sentences are read.
+    pub reading: Reading,
+    /// What is made of the logits and the right token.
+    pub function: LossFunction,
+    /// What is added to the loss on sentences.
+    pub terms: Vec<Term>,
+}
+
+impl Objective {
+    /// Cross-entropy of the next token, in sentences of one length.
+    pub fn next_token(sentence_length: usize, entity_length: usize, loss_on: LossOn) -> Objective {
+        Objective {
+            sentence_length,
+            entity_length,
+            shortest_context: sentence_length - entity_length,
+            loss_on,
+            reading: Reading::NextToken,
+            function: LossFunction::CrossEntropy,
+            terms: Vec::new(),
+        }
+    }
+
+    /// The vocabulary of a network that is asked so, of sentences with `tokens` different tokens.
+    pub fn vocab(&self, tokens: usize) -> usize {
+        match self.reading {
+            Reading::NextToken | Reading::Permuted => tokens,
+            Reading::Masked { mask } => tokens.max(mask as usize + 1),
+        }
+    }
+
+    /// Positions of the inputs.
+    pub(crate) fn positions(&self) -> usize {
+        self.reading.positions(self.sentence_length)
+    }
+
+    /// Positions that may be asked for a token in training.
+    pub(crate) fn trained(&self) -> Range<usize> {
+        match self.loss_on {
+            LossOn::LastEntity => self.reading.asked(self.shortest_context, self.sentence_length),
+            LossOn::Sequence => self.reading.asked(1, self.sentence_length),
+        }
+    }
+
+    /// Positions that may be asked for a token of the last entity when sentences are scored.
+    pub(crate) fn scored(&self) -> Range<usize> {
+        let context = self.shortest_context.min(self.sentence_length - self.entity_length);
+        self.reading.asked(context, self.sentence_length)
+    }
+
+    /// Fills in what a sentence leaves open. `share` is the weight of a plain sentence.
+    ///
+    /// # Panics
+    /// If the sentence is longer than the longest, or has fewer tokens before its answer than the
+    /// shortest context.
+    pub(crate) fn resolve<'s>(&self, lesson: Lesson<'s>, share: f64) -> ResolvedLesson<'s> {
+        let Lesson { tokens, answer, weight } = lesson;
+        let answer = answer.unwrap_or(self.entity_length);
+        let fits =
+            tokens.len() <= self.sentence_length && tokens.len() >= self.shortest_context + answer;
+        assert!(fits, "a sentence of {} tokens, {answer} of them its answer", tokens.len());
+        ResolvedLesson { tokens, answer, weight: share * weight }
+    }
+
+    /// Writes what a training step asks of one sentence.
+    pub(crate) fn teach<T: Scalar>(
+        &self,
+        lesson: ResolvedLesson<'_>,
+        draws: Draws,
+        slots: &mut Slots<'_, T>,
+    ) {
+        self.reading.teach(lesson, self.loss_on, draws, slots);
+    }
+
+    /// Adds the parameters that the terms alone have, so that a graph without the terms shares the
+    /// parameters of one with them.
+    pub(crate) fn parameters<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        network: &Network,
+        hidden: retrodict_engine::Value,
+    ) {
+        for term in &self.terms {
+            term.parameters(graph, hidden, network.vocab());
+        }
+    }
+}
+
+/// The random draws of one sentence in one step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draws {
+    pub(crate) stream: Stream,
+    /// The sentence's place in the batch.
+    pub(crate) lane: usize,
+}
+
+impl Draws {
+    /// Draw number `index` of the sentence, uniform in [0, 1).
+    pub(crate) fn unit(&self, index: usize) -> f64 {
+        let place = (self.lane as u64) << 16 | index as u64;
+        f64::from(self.stream.words(place)[0]) / (f64::from(u32::MAX) + 1.0)
+    }
+}

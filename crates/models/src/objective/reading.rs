@@ -1,0 +1,168 @@
+//! How a sentence is read: which tokens go in where, and which position is asked for which token.
+
+use std::ops::Range;
+
+use retrodict_engine::Scalar;
+
+use super::{Draws, LossOn, ResolvedLesson, Slots};
+
+/// A way to read sentences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// From left to right; every position is asked for the token after it.
+    NextToken,
+    /// All at once, with some tokens hidden behind a mask; a masked position is asked for the token
+    /// that it hides. In training the share of masked tokens is drawn anew for each sentence,
+    /// uniform between none and all, so that every way to factorise the sentence is trained
+    /// (Kitouni et al., 2024, arXiv 2406.05183). With a model whose positions see each other both
+    /// ways this is BERT's task at every rate.
+    Masked {
+        /// The token that stands for a hidden one.
+        mask: u32,
+    },
+    /// From left to right, its tokens in an order that is drawn anew for each sentence and step
+    /// (permutation language modelling; Yang et al., 2019). Questions are read as they stand.
+    Permuted,
+}
+
+impl Reading {
+    /// Positions of the inputs for sentences of that length: from left to right, the last token
+    /// predicts nothing.
+    pub(crate) fn positions(self, sentence_length: usize) -> usize {
+        match self {
+            Reading::NextToken | Reading::Permuted => sentence_length - 1,
+            Reading::Masked { .. } => sentence_length,
+        }
+    }
+
+    /// The positions that are asked for tokens number `first..end` of a sentence.
+    pub(crate) fn asked(self, first: usize, end: usize) -> Range<usize> {
+        match self {
+            Reading::NextToken => first - 1..end - 1,
+            Reading::Permuted => 0..end - 1,
+            Reading::Masked { .. } => 0..end,
+        }
+    }
+
+    /// Writes what a training step asks of one sentence.
+    pub(crate) fn teach<T: Scalar>(
+        self,
+        lesson: ResolvedLesson<'_>,
+        loss_on: LossOn,
+        draws: Draws,
+        slots: &mut Slots<'_, T>,
+    ) {
+        match self {
+            Reading::NextToken => left_to_right(lesson, loss_on, slots),
+            Reading::Masked { mask } => masked(lesson, mask, draws, slots),
+            Reading::Permuted => permuted(lesson, draws, slots),
+        }
+    }
+
+    /// Writes a sentence whose last `answer` tokens are to be predicted.
+    pub(crate) fn question<T: Scalar>(
+        self,
+        tokens: &[u32],
+        answer: usize,
+        slots: &mut Slots<'_, T>,
+    ) {
+        let lesson = ResolvedLesson { tokens, answer, weight: 1.0 };
+        match self {
+            Reading::NextToken | Reading::Permuted => {
+                left_to_right(lesson, LossOn::LastEntity, slots);
+            }
+            Reading::Masked { mask } => {
+                hide(lesson, slots, mask, |at| at >= tokens.len() - answer);
+            }
+        }
+    }
+
+    /// What goes in to ask for the token after a context, as tokens appended to it. The last
+    /// position is asked.
+    pub(crate) fn prompt(self) -> Option<u32> {
+        match self {
+            Reading::NextToken | Reading::Permuted => None,
+            Reading::Masked { mask } => Some(mask),
+        }
+    }
+}
+
+fn left_to_right<T: Scalar>(
+    ResolvedLesson { tokens, answer, weight }: ResolvedLesson<'_>,
+    loss_on: LossOn,
+    slots: &mut Slots<'_, T>,
+) {
+    let context = tokens.len() - answer;
+    let trained = match loss_on {
+        LossOn::LastEntity => answer,
+        LossOn::Sequence => tokens.len() - 1,
+    };
+    for (position, pair) in tokens.windows(2).enumerate() {
+        slots.read(position, pair[0]);
+        let target = position + 1;
+        if target >= tokens.len() - trained {
+            slots.ask(position, pair[1], weight / trained as f64, target >= context);
+        }
+    }
+}
+
+/// Hides every token independently with one chance that is drawn for the sentence, and at least
+/// one.
+fn masked<T: Scalar>(
+    lesson: ResolvedLesson<'_>,
+    mask: u32,
+    draws: Draws,
+    slots: &mut Slots<'_, T>,
+) {
+    let length = lesson.tokens.len();
+    let rate = draws.unit(0);
+    let hidden = |at: usize| draws.unit(1 + at) < rate;
+    let any = (0..length).any(hidden);
+    let chosen = (draws.unit(1 + length) * length as f64) as usize;
+    hide(lesson, slots, mask, |at| if any { hidden(at) } else { at == chosen });
+}
+
+fn hide<T: Scalar>(
+    ResolvedLesson { tokens, weight, .. }: ResolvedLesson<'_>,
+    slots: &mut Slots<'_, T>,
+    mask: u32,
+    hidden: impl Fn(usize) -> bool,
+) {
+    let count = (0..tokens.len()).filter(|at| hidden(*at)).count();
+    for (position, token) in tokens.iter().enumerate() {
+        if hidden(position) {
+            slots.read(position, mask);
+            slots.ask(position, *token, weight / count as f64, true);
+        } else {
+            slots.read(position, *token);
+        }
+    }
+}
+
+/// Every order of the tokens is as likely; every token but the first is asked for, and the last
+/// one counts.
+fn permuted<T: Scalar>(
+    ResolvedLesson { tokens, weight, .. }: ResolvedLesson<'_>,
+    draws: Draws,
+    slots: &mut Slots<'_, T>,
+) {
+    // Sentences are short: selecting the k-th of those that are left needs no memory of its own.
+    let length = tokens.len();
+    let mut left = u64::MAX >> (64 - length.min(64));
+    let mut before = None;
+    for place in 0..length {
+        let count = left.count_ones();
+        let nth = (draws.unit(place) * f64::from(count)) as u32;
+        let mut rest = left;
+        for _ in 0..nth {
+            rest &= rest - 1;
+        }
+        let token = tokens[rest.trailing_zeros() as usize];
+        left &= !(1 << rest.trailing_zeros());
+        if let Some(before) = before {
+            slots.read(place - 1, before);
+            slots.ask(place - 1, token, weight / (length - 1) as f64, place + 1 == length);
+        }
+        before = Some(token);
+    }
+}

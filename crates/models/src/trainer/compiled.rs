@@ -1,0 +1,181 @@
+//! A program with its inputs: sentences are written into it, scores are read from it.
+
+use std::ops::Range;
+
+use retrodict_engine::{
+    Graph, LossFunction, Mode, Pace, ProductPrecision, Program, Scalar, Stream, Team,
+};
+
+use super::SentenceScore;
+use crate::network::{Inputs, Network};
+use crate::objective::{BuiltTerm, Draws, Lesson, Objective, Slots, TargetSet};
+
+/// A compiled graph for one size of batch.
+pub(super) struct Compiled<T> {
+    pub(super) program: Program<T>,
+    pub(super) pace: Pace,
+    inputs: Inputs,
+    targets: TargetSet,
+    terms: Vec<BuiltTerm>,
+    /// The positions that the loss is over.
+    asked: Range<usize>,
+    /// Which predictions belong to a sentence's answer, `[positions, lanes]`.
+    counted: Vec<bool>,
+}
+
+impl<T: Scalar> Compiled<T> {
+    /// For training steps.
+    pub(super) fn for_training(
+        network: &Network,
+        objective: &Objective,
+        batch: usize,
+        precision: ProductPrecision,
+        team: &Team,
+    ) -> Compiled<T> {
+        let mut graph = Graph::new();
+        let inputs = network.inputs(&mut graph, objective.positions());
+        let hidden = network.hidden(&mut graph, inputs);
+        let logits = network.head(&mut graph, hidden);
+        let asked = objective.trained();
+        let targets = TargetSet::add(&mut graph, objective.positions());
+        let (tokens, weights) = (targets.tokens, targets.weights);
+        let loss = graph.loss(objective.function, logits, tokens, weights, asked.clone());
+        graph.output(loss, 0..asked.len());
+        let terms = objective.terms.iter();
+        let terms: Vec<BuiltTerm> =
+            terms.map(|term| term.build(&mut graph, network, objective, hidden)).collect();
+        let program = Program::compile(&graph, batch, Mode::Training, precision, team.workers());
+        Compiled::new(program, inputs, targets, terms, asked)
+    }
+
+    /// For scoring sentences.
+    pub(super) fn for_scoring(
+        network: &Network,
+        objective: &Objective,
+        batch: usize,
+        precision: ProductPrecision,
+        team: &Team,
+    ) -> Compiled<T> {
+        let mut graph = Graph::new();
+        let inputs = network.inputs(&mut graph, objective.positions());
+        let hidden = network.hidden(&mut graph, inputs);
+        let logits = network.head(&mut graph, hidden);
+        objective.parameters(&mut graph, network, hidden);
+        let asked = objective.scored();
+        let targets = TargetSet::add(&mut graph, objective.positions());
+        let (tokens, weights) = (targets.tokens, targets.weights);
+        let plain = LossFunction::CrossEntropy;
+        let loss = graph.loss(plain, logits, tokens, weights, asked.clone());
+        graph.output(loss, 0..asked.len());
+        let program = Program::compile(&graph, batch, Mode::Inference, precision, team.workers());
+        Compiled::new(program, inputs, targets, Vec::new(), asked)
+    }
+
+    fn new(
+        program: Program<T>,
+        inputs: Inputs,
+        targets: TargetSet,
+        terms: Vec<BuiltTerm>,
+        asked: Range<usize>,
+    ) -> Compiled<T> {
+        let pace = Pace::new(program.workers(), program.flops());
+        Compiled { program, pace, inputs, targets, terms, asked, counted: Vec::new() }
+    }
+
+    /// Writes a batch to learn from.
+    pub(super) fn teach<'s>(
+        &mut self,
+        objective: &Objective,
+        lessons: impl ExactSizeIterator<Item = Lesson<'s>>,
+        [reading, pairs]: [Stream; 2],
+    ) {
+        self.clear();
+        let share = 1.0 / lessons.len() as f64;
+        for (lane, lesson) in lessons.enumerate() {
+            let lesson = objective.resolve(lesson, share);
+            objective.teach(lesson, Draws { stream: reading, lane }, &mut self.slots(lane));
+            for term in &self.terms {
+                term.teach(lesson, &mut self.program, lane);
+            }
+        }
+        for (term, built) in objective.terms.iter().zip(&self.terms) {
+            term.draw(built, objective.reading.prompt(), &mut self.program, pairs);
+        }
+        self.pad();
+    }
+
+    /// Writes sentences whose last entity is to be predicted.
+    pub(super) fn ask<'s>(
+        &mut self,
+        objective: &Objective,
+        sentences: impl Iterator<Item = &'s [u32]>,
+    ) {
+        self.clear();
+        for (lane, tokens) in sentences.enumerate() {
+            objective.reading.question(tokens, objective.entity_length, &mut self.slots(lane));
+        }
+        self.pad();
+    }
+
+    fn slots(&mut self, lane: usize) -> Slots<'_, T> {
+        Slots {
+            program: &mut self.program,
+            tokens: self.inputs.tokens,
+            keys: self.inputs.keys,
+            targets: self.targets,
+            counted: &mut self.counted,
+            lane,
+        }
+    }
+
+    /// Takes back all that a batch wrote: sentences may be shorter than those before them.
+    fn clear(&mut self) {
+        self.program.indices_mut(self.inputs.tokens).fill(0);
+        self.targets.clear(&mut self.program);
+        if let Some(keys) = self.inputs.keys {
+            self.program.weights_mut(keys).fill(T::ZERO);
+        }
+        let size = self.program.indices_mut(self.inputs.tokens).len();
+        self.counted.clear();
+        self.counted.resize(size, false);
+        for term in &self.terms {
+            term.clear(&mut self.program);
+        }
+    }
+
+    /// Padding lanes repeat the first sentence; their weight is zero.
+    fn pad(&mut self) {
+        let (batch, lanes) = (self.program.batch(), self.program.lanes());
+        pad(self.program.indices_mut(self.inputs.tokens), batch, lanes);
+        pad(self.program.indices_mut(self.targets.tokens), batch, lanes);
+        if let Some(keys) = self.inputs.keys {
+            pad(self.program.weights_mut(keys), batch, lanes);
+        }
+    }
+
+    /// Adds the scores of the batch that was just run.
+    pub(super) fn score(&self, scores: &mut Vec<SentenceScore>) {
+        let (out, lanes) = (self.program.output(0), self.program.lanes());
+        for lane in 0..self.program.batch() {
+            let mut score = SentenceScore { nll: 0.0, first_token_nll: 0.0, top1: true };
+            let counts = |position: &usize| self.counted[position * lanes + lane];
+            for (nth, position) in self.asked.clone().filter(counts).enumerate() {
+                let at = |feature| out.lanes(feature, position - self.asked.start)[lane].to_f64();
+                score.nll += at(0);
+                if nth == 0 {
+                    score.first_token_nll = at(0);
+                }
+                score.top1 &= at(1) == 0.0;
+            }
+            scores.push(score);
+        }
+    }
+}
+
+/// Copies the first of each `lanes` numbers over those from `batch` on.
+pub(crate) fn pad<N: Copy>(rows: &mut [N], batch: usize, lanes: usize) {
+    for row in rows.chunks_exact_mut(lanes) {
+        let first = row[0];
+        row[batch..].fill(first);
+    }
+}
