@@ -4,7 +4,7 @@
 
 use retrodict_facts::{DataConfig, HoldOut, IclConfig, RelatedConfig};
 use retrodict_lab::spec::{
-    BatchSize, Keyword, Optimizer, Position, Precision, READY, Spec, SpecHash, ready,
+    BatchSize, Optimizer, Position, Precision, READY, Spec, SpecHash, ready,
 };
 
 const CHAIN: &str = "[data]\nkind = \"chain\"\n";

@@ -37,7 +37,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model]\nlearning_rate = 2",
-            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, heads, dim, position, rotary_fraction, dropout, tie_head and freeze_embeddings",
+            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, heads, dim, position, rotary_fraction, dropout, tie_head, freeze_embeddings, mixer, residual, norm, norm_place, nonlinearity, value_output and context",
         ),
         (
             "[model]\nweight_decy = 2",
@@ -52,7 +52,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model.extra]\nlayers = 2",
-            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, heads, dim, position, rotary_fraction, dropout, tie_head and freeze_embeddings",
+            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, heads, dim, position, rotary_fraction, dropout, tie_head, freeze_embeddings, mixer, residual, norm, norm_place, nonlinearity, value_output and context",
         ),
         ("model = 3", "SPEC.toml:2: `model` is a section: write [model] and its keys below it"),
         (
@@ -239,7 +239,7 @@ fn what_is_no_toml_is_refused_at_its_line_and_column() {
 fn a_missing_kind_is_named_and_other_problems_go_first() {
     assert_eq!(
         refusal("", &[]),
-        "SPEC.toml: `data.kind` is missing; it must be reversal, chain, icl or related"
+        "SPEC.toml: `data.kind` is missing; it must be reversal, chain, icl, related, relations, family, hops, biographies or one-to-many"
     );
     assert_eq!(
         refusal("[data]\ntokens = 3\n[model]\nlayers = 0", &[]),
@@ -247,7 +247,7 @@ fn a_missing_kind_is_named_and_other_problems_go_first() {
     );
     assert_eq!(
         refusal("[data]\nentities = 3\nkind = \"icll\"", &[]),
-        "SPEC.toml:3: `data.kind` is \"icll\"; it must be reversal, chain, icl or related; did you mean \"icl\"?"
+        "SPEC.toml:3: `data.kind` is \"icll\"; it must be reversal, chain, icl, related, relations, family, hops, biographies or one-to-many; did you mean \"icl\"?"
     );
 }
 
