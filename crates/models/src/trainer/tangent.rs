@@ -270,7 +270,8 @@ mod tests {
     #[test]
     fn parts_are_those_of_the_model() {
         let names = |change: fn(&mut Decoder)| -> Vec<String> {
-            let tangents = trainer(Rule::Sgd { momentum: 0.0 }, change).tangents(&sentences()[..1], false);
+            let tangents =
+                trainer(Rule::Sgd { momentum: 0.0 }, change).tangents(&sentences()[..1], false);
             tangents.parts().map(str::to_owned).collect()
         };
         let whole = ["embeddings", "block 0", "block 1", "final norm", "head"];
