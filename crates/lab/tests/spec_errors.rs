@@ -48,7 +48,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ("[modle]\nlayers = 2", "SPEC.toml:2: unknown section `[modle]`; did you mean `[model]`?"),
         (
             "[hardware]\ngpu = true",
-            "SPEC.toml:2: unknown section `[hardware]`; the sections are data, model, train, probe and checkpoint",
+            "SPEC.toml:2: unknown section `[hardware]`; the sections are data, model, train, objective, probe and checkpoint",
         ),
         (
             "[model.extra]\nlayers = 2",
@@ -111,12 +111,8 @@ fn hostile_specs_are_refused_with_these_words() {
             "SPEC.toml:2: `model.rotary_fraction` is 1.5; it must be a number above 0, and at most 1",
         ),
         (
-            "model.kind = \"bilinear\"",
-            "SPEC.toml:2: `model.kind` = \"bilinear\" is not there yet; for now it must be \"decoder\"",
-        ),
-        (
             "model.kind = \"decodr\"",
-            "SPEC.toml:2: `model.kind` is \"decodr\"; it must be decoder; did you mean \"decoder\"?",
+            "SPEC.toml:2: `model.kind` is \"decodr\"; it must be decoder, bilinear or one-layer; did you mean \"decoder\"?",
         ),
         (
             "precision = \"fp16\"",

@@ -1,0 +1,60 @@
+//! All operations, losses and penalties in one model.
+
+mod common;
+
+use common::{LOSSES, Lesson, WEIGHTED, model};
+use retrodict_engine::check::{assert_gradients_of, total, weighted};
+use retrodict_engine::{Isa, Rule, Scalar};
+
+const MUON: Rule = Rule::Muon { momentum: 0.95, betas: [0.9, 0.95], epsilon: 1e-8 };
+const LION: Rule = Rule::Lion { betas: [0.9, 0.99] };
+const RULES: [Rule; 3] = [MUON, LION, Rule::Sgd { momentum: 0.9 }];
+
+#[test]
+fn the_gradient_is_that_of_the_sum_of_all_losses() {
+    assert_gradients_of(&model::<f64>().graph, 5, |program, weights| {
+        let scored = [0..3, 1..2, 0..2].into_iter().enumerate();
+        let first = scored
+            .map(|(i, scored)| weighted(program, i, 2, &weights[..scored.end * program.lanes()]));
+        first.sum::<f64>() + (WEIGHTED..LOSSES).map(|i| total(program, i)).sum::<f64>()
+    });
+}
+
+fn train<T: Scalar>(isa: Isa, workers: usize, rule: Rule) -> Lesson<T> {
+    let mut lesson = Lesson::<T>::new(isa, workers, rule);
+    (0..5).for_each(|_| lesson.step());
+    lesson
+}
+
+#[test]
+fn any_number_of_workers_gives_the_same_bits() {
+    for rule in RULES {
+        let [one, two, three] = [1, 2, 3].map(|n| train::<f32>(Isa::detect(), n, rule).numbers());
+        assert!(one == two && one == three, "{rule:?}");
+    }
+}
+
+#[test]
+fn the_fused_instruction_sets_give_the_same_bits() {
+    let fused: Vec<Isa> =
+        Isa::available().into_iter().filter(|isa| *isa != Isa::Portable).collect();
+    for rule in RULES {
+        for pair in fused.windows(2) {
+            let [one, other] = [0, 1].map(|i| train::<f32>(pair[i], 1, rule).numbers());
+            assert!(one == other, "{rule:?} on {} and {}", pair[0], pair[1]);
+        }
+    }
+}
+
+/// In single precision, by every rule, training lowers the sum of all losses.
+#[test]
+fn every_rule_lowers_the_losses() {
+    for rule in RULES {
+        let mut lesson = Lesson::<f32>::new(Isa::detect(), 2, rule);
+        lesson.step();
+        let before = lesson.loss();
+        (0..60).for_each(|_| lesson.step());
+        let after = lesson.loss();
+        assert!(after < 0.8 * before, "{rule:?}: from {before} to {after}");
+    }
+}
