@@ -28,6 +28,8 @@ pub enum Purpose {
     Order = 3,
     /// Which facts are held out; the stream is the choice.
     HeldOut = 4,
+    /// Which of the measured values a resample takes; the stream is the resample.
+    Resample = 5,
 }
 
 #[inline(always)]

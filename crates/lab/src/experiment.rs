@@ -123,6 +123,14 @@ impl Experiment {
         self.data.generate(u32::try_from(self.seeds(run).data).unwrap_or(u32::MAX))
     }
 
+    /// How many tokens the run with this seed trains on in an epoch.
+    ///
+    /// # Errors
+    /// As [`DataConfig::generate`].
+    pub fn training_tokens(&self, run: u64) -> Result<usize, FactsError> {
+        Ok(self.dataset(run)?.train.iter().map(Vec::len).sum())
+    }
+
     /// A freshly drawn model.
     pub fn trainer<T: retrodict_engine::Scalar>(&self, run: u64, threads: usize) -> Trainer<T> {
         let (train, seeds) = (&self.spec.train, self.seeds(run));
