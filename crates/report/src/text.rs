@@ -35,6 +35,21 @@ pub(crate) fn mean_and_spread(values: &[f64]) -> String {
     format!("{}{PLUS_MINUS}{}", fixed(mean, places), fixed(spread, places))
 }
 
+/// `mean [low, high]`, the ends with the decimals of the mean; the interval is left out where it
+/// has no width at that precision.
+pub(crate) fn mean_and_interval(mean: Option<f64>, interval: Option<(f64, f64)>) -> String {
+    let Some(mean) = mean else { return NONE.into() };
+    let middle = number(mean);
+    let Some((low, high)) = interval else { return middle };
+    if mean != 0.0 && mean.abs() < 1e-4 {
+        return middle;
+    }
+    let widest = low.abs().max(high.abs());
+    let places = decimals(if mean == 0.0 { widest } else { mean }, 3);
+    let (low, high) = (fixed(low + 0.0, places), fixed(high + 0.0, places));
+    if low == high { middle } else { format!("{middle} [{low},\u{a0}{high}]") }
+}
+
 /// A level that was set, not measured: no more digits than it needs.
 pub(crate) fn level(value: f64) -> String {
     let text = number(value);
@@ -114,6 +129,17 @@ mod tests {
         assert_eq!(mean_and_spread(&[0.0, 0.0]), "0\u{a0}±\u{a0}0");
         assert_eq!(mean_and_spread(&[5.0]), "5.00");
         assert_eq!(mean_and_spread(&[f64::NAN]), "–");
+    }
+
+    #[test]
+    fn an_interval_has_the_decimals_of_its_mean_and_is_left_out_without_width() {
+        let shown = |mean, low, high| mean_and_interval(Some(mean), Some((low, high)));
+        assert_eq!(shown(0.25, 0.2, 0.3), "0.250 [0.200,\u{a0}0.300]");
+        assert_eq!(shown(10.24, 9.96, 10.5), "10.2 [10.0,\u{a0}10.5]");
+        assert_eq!(shown(1.0, 1.0, 1.0), "1.00");
+        assert_eq!(shown(0.0, 0.0, 0.0), "0");
+        assert_eq!(mean_and_interval(Some(0.5), None), "0.500");
+        assert_eq!(mean_and_interval(None, None), "–");
     }
 
     #[test]
