@@ -325,7 +325,7 @@ fn a_profile_accounts_for_the_step() {
 #[test]
 fn help_of_every_command_has_an_example() {
     let folder = Folder::new();
-    for command in ["", "reproduce", "run", "spec", "data", "bench", "report"] {
+    for command in ["", "reproduce", "run", "compare", "spec", "data", "bench", "report"] {
         for help in ["--help", "-h"] {
             let text = folder.run(&format!("{command} {help}")).done();
             assert!(text.contains("Example"), "{command} {help}: {text}");

@@ -94,7 +94,7 @@ fn told(args: &CompareArgs, selected: &[Selected]) -> Result<(), Failure> {
     }
     let (held, of) = asked.iter().map(|result| result.reproduced()).fold((0, 0), add);
     if of > 0 {
-        let _ = writeln!(text, "{held} of {of} expected directions of effect came out as expected");
+        let _ = writeln!(text, "{held} of {of} published directions of effect are reproduced");
     }
     if let Some(compared) = &compared {
         let _ = writeln!(text, "open {}", compared.page.display());
@@ -151,7 +151,7 @@ fn cells(row: &Row) -> [String; 8] {
         } else {
             format!("{}/{}", row.seeds, row.seeds_asked)
         },
-        row.verdict.words(row.by).to_owned(),
+        row.words().to_owned(),
     ]
 }
 

@@ -49,7 +49,7 @@ fn cells(task: &str, row: &Row) -> Vec<String> {
         row.id.clone(),
         row.name.clone(),
         row.family.map_or_else(String::new, |family| family.word().to_owned()),
-        row.verdict.words(row.by).to_owned(),
+        row.words().to_owned(),
         row.seeds.to_string(),
         row.seeds_asked.to_string(),
     ];

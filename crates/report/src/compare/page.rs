@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::result::{ComparisonResult, TaskResult};
 use super::row::{Measured, Row};
 use super::verdict::{Published, Verdict};
-use super::{Expect, file};
+use super::{By, file};
 use crate::figure::Figure;
 use crate::page::{SCRIPT, filled, style};
 use crate::{ReportError, text};
@@ -40,6 +40,7 @@ pub(super) fn html(
             files: results.iter().map(|r| FileView { name: &r.name, title: &r.title }).collect(),
             reproduced,
             told,
+            claims: results.iter().flat_map(claims).collect(),
             tasks,
         },
     )
@@ -54,7 +55,21 @@ struct Page<'a> {
     /// Published directions of effect that came out, of those that can be told.
     reproduced: usize,
     told: usize,
+    claims: Vec<ClaimView<'a>>,
     tasks: Vec<TaskView<'a>>,
+}
+
+/// A published direction of effect.
+#[derive(Serialize)]
+struct ClaimView<'a> {
+    anchor: String,
+    task: &'a str,
+    name: &'a str,
+    source: &'a str,
+    published: String,
+    measured: String,
+    class: &'static str,
+    result: &'static str,
 }
 
 #[derive(Serialize)]
@@ -107,19 +122,46 @@ struct RowView<'a> {
     published_short: &'static str,
 }
 
+fn claims(result: &ComparisonResult) -> Vec<ClaimView<'_>> {
+    let rows = result.tasks.iter().flat_map(|task| task.rows.iter().map(move |row| (task, row)));
+    rows.filter_map(|(task, row)| ClaimView::of(result, task, row)).collect()
+}
+
+impl<'a> ClaimView<'a> {
+    /// `None` where nothing is published.
+    fn of(result: &ComparisonResult, task: &'a TaskResult, row: &'a Row) -> Option<Self> {
+        let published = row.published?;
+        let (result_words, class) = match published.reproduced {
+            Some(true) => ("✓ reproduced", "held"),
+            Some(false) => ("✗ not reproduced", "failed"),
+            None => ("open", ""),
+        };
+        Some(Self {
+            anchor: format!("{}-{}-{}", result.name, task.id, row.id),
+            task: &task.title,
+            name: &row.name,
+            source: row.intervention.as_ref().map_or("", |words| &words.source),
+            published: published.words(),
+            measured: share(&row.reverse_accuracy),
+            class,
+            result: result_words,
+        })
+    }
+}
+
 type Column = (&'static str, &'static str, fn(&Row) -> String);
 
 /// In the table: a heading, what the intervention's own section calls it, the cell.
 const COLUMNS: [Column; 11] = [
-    ("Reverse accuracy", "Reverse accuracy", |r| shown(&r.reverse_accuracy)),
+    ("Reverse accuracy", "Reverse accuracy", |r| share(&r.reverse_accuracy)),
     ("Reverse NLL", "Reverse NLL (nats)", |r| shown(&r.reverse_nll)),
     ("First among candidates", "Right answer first among candidates", |r| {
-        shown(&r.reverse_among_candidates)
+        share(&r.reverse_among_candidates)
     }),
-    ("Forward accuracy", "Forward accuracy", |r| shown(&r.forward_accuracy)),
-    ("Control accuracy", "Control accuracy", |r| shown(&r.control_accuracy)),
-    ("Blind swaps", "Blind swaps", |r| shown(&r.blind_swap_rate)),
-    ("Echoes", "Answered with the question's own entity", |r| shown(&r.echo_rate)),
+    ("Forward accuracy", "Forward accuracy", |r| share(&r.forward_accuracy)),
+    ("Control accuracy", "Control accuracy", |r| share(&r.control_accuracy)),
+    ("Blind swaps", "Blind swaps", |r| share(&r.blind_swap_rate)),
+    ("Echoes", "Answered with the question's own entity", |r| share(&r.echo_rate)),
     ("", "Training NLL (nats)", |r| shown(&r.train_nll)),
     ("Extra tokens", "Extra training tokens an epoch", extra_tokens),
     ("Time to reach", "Training time to 95 % of its reverse accuracy", |r| {
@@ -158,9 +200,9 @@ impl<'a> RowView<'a> {
     fn of(task: &str, row: &'a Row, columns: &[&Column]) -> Self {
         let (sign, class) = match row.verdict {
             Verdict::Baseline => ("", ""),
-            Verdict::Helps => ("✓ ", "held"),
-            Verdict::DoesNotHelp => ("– ", ""),
-            Verdict::Hurts => ("✗ ", "failed"),
+            Verdict::Helps if row.by == Some(By::Accuracy) => ("✓ ", "held"),
+            Verdict::Hurts if row.by == Some(By::Accuracy) => ("✗ ", "failed"),
+            Verdict::Helps | Verdict::DoesNotHelp | Verdict::Hurts => ("– ", ""),
             Verdict::Open => ("? ", ""),
         };
         let words = row.intervention.as_ref();
@@ -174,7 +216,7 @@ impl<'a> RowView<'a> {
             family: row.family.map_or("", file::Family::word),
             is_baseline: row.verdict == Verdict::Baseline,
             sign,
-            verdict: row.verdict.words(row.by),
+            verdict: row.words(),
             class,
             seeds: match row.seeds == row.seeds_asked {
                 true => row.seeds.to_string(),
@@ -198,14 +240,18 @@ impl<'a> RowView<'a> {
 fn finding(task: &TaskResult) -> String {
     let count = |verdict| task.rows.iter().filter(|row| row.verdict == verdict).count();
     let tried = task.rows.iter().filter(|row| row.verdict != Verdict::Baseline).count();
-    let accuracy =
-        |row: &&Row| row.verdict == Verdict::Helps && row.by == Some(super::By::Accuracy);
+    let accuracy = |row: &&Row| row.verdict == Verdict::Helps && row.by == Some(By::Accuracy);
     let by_accuracy = task.rows.iter().filter(accuracy).count();
     let helps = count(Verdict::Helps);
     let mut text =
         format!("{by_accuracy} of {tried} interventions answer more reverses than the baseline");
     if helps > by_accuracy {
-        text.push_str(&format!("; {} better the NLL alone", helps - by_accuracy));
+        text.push_str(&format!("; {} lower the NLL alone", helps - by_accuracy));
+        let guess = |row: &&Row| row.verdict == Verdict::Helps && row.is_no_better_than_guessing();
+        let guessing = task.rows.iter().filter(guess).count();
+        if guessing > 0 {
+            text.push_str(&format!(" ({guessing} of these are still no better than guessing)"));
+        }
     }
     let rest = count(Verdict::DoesNotHelp) + count(Verdict::Hurts);
     text.push_str(&format!("; {rest} do not help."));
@@ -215,27 +261,22 @@ fn finding(task: &TaskResult) -> String {
     text
 }
 
+/// In a sentence, its colour, and in two words.
 fn published(published: Published) -> (String, &'static str, &'static str) {
-    let what = match (published.expect, published.reach, published.at_most) {
-        (Expect::Helps, Some(least), _) => {
-            format!("helps, to a reverse accuracy of {} or more", text::level(least))
-        }
-        (Expect::Helps, None, _) => "helps".to_owned(),
-        (Expect::Fails, _, Some(greatest)) => {
-            format!("fails: a reverse accuracy of {} or less", text::level(greatest))
-        }
-        (Expect::Fails, _, None) => "does not help".to_owned(),
-    };
     let (outcome, class, short) = match published.reproduced {
-        Some(true) => ("reproduced here", "held", "✓ as expected"),
-        Some(false) => ("not reproduced here", "failed", "✗ not as expected"),
-        None => ("open here", "", "open"),
+        Some(true) => ("so it does here", "held", "✓ as published"),
+        Some(false) => ("not so here", "failed", "✗ not as published"),
+        None => ("open here", "", ""),
     };
-    (format!("Expected: {what}; {outcome}."), class, short)
+    (format!("Published: {}; {outcome}.", published.words()), class, short)
 }
 
 fn shown(measured: &Measured) -> String {
     text::mean_and_interval(measured.mean, measured.low.zip(measured.high))
+}
+
+fn share(measured: &Measured) -> String {
+    text::share_and_interval(measured.mean, measured.low.zip(measured.high))
 }
 
 fn duration(measured: &Measured) -> String {

@@ -47,6 +47,7 @@ pub fn json(results: &[&ComparisonResult]) -> Value {
     for (own, of) in results.iter().map(|result| result.reproduced()) {
         (held, all) = (held + own, all + of);
     }
+    let claims: Vec<Value> = results.iter().flat_map(|result| claims(result)).collect();
     json!({
         "version": retrodict_lab::VERSION,
         "commit": retrodict_lab::COMMIT.unwrap_or_default(),
@@ -54,7 +55,29 @@ pub fn json(results: &[&ComparisonResult]) -> Value {
             "level": retrodict_lab::bootstrap::LEVEL,
             "method": "percentile bootstrap of the mean over seeds",
         },
-        "published": { "reproduced": held, "of": all },
+        "claims": claims,
+        "reproduced": held,
+        "told": all,
         "comparisons": results,
     })
+}
+
+/// Each published direction of effect with what was measured.
+fn claims(result: &ComparisonResult) -> Vec<Value> {
+    let of_task = |task: &TaskResult| {
+        let claim = |row: &Row| {
+            let (published, words) = (row.published?, row.intervention.as_ref()?);
+            Some(json!({
+                "id": format!("{}.{}.{}", result.name, task.id, row.id),
+                "claim": format!("{}: {}", row.name, published.words()),
+                "source": words.source,
+                "value": row.reverse_accuracy.mean,
+                "values": row.reverse_accuracy.values,
+                "verdict": row.verdict,
+                "holds": published.reproduced,
+            }))
+        };
+        task.rows.iter().filter_map(claim).collect::<Vec<_>>()
+    };
+    result.tasks.iter().flat_map(of_task).collect()
 }

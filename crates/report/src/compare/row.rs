@@ -11,7 +11,7 @@ use super::file::{Family, Intervention};
 use super::plan::difference;
 use super::verdict::{By, Intervals, Published, Verdict, published, verdict};
 use crate::ReportError;
-use crate::paper::Measure;
+use crate::paper::{Measure, uniform};
 use crate::stored::Stored;
 
 /// The part of its last accuracy that a run must reach for the first time.
@@ -67,6 +67,8 @@ pub struct Row {
     pub reverse_accuracy: Measured,
     /// NLL of the held-out sentences, in nats.
     pub reverse_nll: Measured,
+    /// The NLL of uniform guessing, in nats.
+    pub guessing_nll: f64,
     /// Held-out questions whose answer ranks first among the candidates of its type.
     pub reverse_among_candidates: Measured,
     /// What is trained of the held-out facts, answered right.
@@ -95,6 +97,29 @@ pub struct Row {
     /// Its words; `None` of the baseline.
     #[serde(skip)]
     pub intervention: Option<Intervention>,
+}
+
+impl Row {
+    /// Whether its reverse NLL, which may clear the baseline's, is still no better than guessing.
+    pub fn is_no_better_than_guessing(&self) -> bool {
+        self.reverse_nll.mean.is_some_and(|nll| nll >= self.guessing_nll)
+    }
+
+    /// The verdict as a table says it.
+    pub fn words(&self) -> &'static str {
+        match (self.verdict, self.by) {
+            (Verdict::Baseline, _) => "baseline",
+            (Verdict::Helps, Some(By::Nll)) if self.is_no_better_than_guessing() => {
+                "lower NLL, still above guessing"
+            }
+            (Verdict::Helps, Some(By::Nll)) => "helps, in NLL alone",
+            (Verdict::Helps, _) => "helps",
+            (Verdict::DoesNotHelp, _) => "does not help",
+            (Verdict::Hurts, Some(By::Nll)) => "hurts, in NLL alone",
+            (Verdict::Hurts, _) => "hurts",
+            (Verdict::Open, _) => "open",
+        }
+    }
 }
 
 /// The rows of a task, ranked. `found` are the complete runs of each experiment, if it has any.
@@ -171,6 +196,7 @@ fn row(
         seeds_asked,
         reverse_accuracy: of(Measure::HeldOutTop1),
         reverse_nll: of(Measure::HeldOutNll),
+        guessing_nll: uniform(experiment),
         reverse_among_candidates: of(Measure::Top1AmongCandidates),
         forward_accuracy: of(Measure::ForwardTop1),
         control_accuracy: of(Measure::ControlTop1),

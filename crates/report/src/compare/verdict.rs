@@ -4,6 +4,7 @@ use retrodict_lab::bootstrap::Interval;
 use serde::Serialize;
 
 use super::file::{Expect, Intervention};
+use crate::text;
 
 /// What an intervention does to the reverse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -29,21 +30,6 @@ pub enum By {
     Accuracy,
     /// Reverse NLL: no seed of either answers a single held-out question.
     Nll,
-}
-
-impl Verdict {
-    /// As a table says it.
-    pub fn words(self, by: Option<By>) -> &'static str {
-        match (self, by) {
-            (Verdict::Baseline, _) => "baseline",
-            (Verdict::Helps, Some(By::Nll)) => "helps, in NLL alone",
-            (Verdict::Helps, _) => "helps",
-            (Verdict::DoesNotHelp, _) => "does not help",
-            (Verdict::Hurts, Some(By::Nll)) => "hurts, in NLL alone",
-            (Verdict::Hurts, _) => "hurts",
-            (Verdict::Open, _) => "open",
-        }
-    }
 }
 
 /// The intervals that decide.
@@ -87,6 +73,22 @@ pub struct Published {
     pub at_most: Option<f64>,
     /// Whether it came out so; `None` while the verdict is open.
     pub reproduced: Option<bool>,
+}
+
+impl Published {
+    /// What is published, as a table says it.
+    pub fn words(&self) -> String {
+        match (self.expect, self.reach, self.at_most) {
+            (Expect::Helps, Some(least), _) => {
+                format!("helps, to a reverse accuracy of {} or more", text::level(least))
+            }
+            (Expect::Helps, None, _) => "helps".to_owned(),
+            (Expect::Fails, _, Some(greatest)) => {
+                format!("fails, at a reverse accuracy of {} or less", text::level(greatest))
+            }
+            (Expect::Fails, _, None) => "does not help".to_owned(),
+        }
+    }
 }
 
 /// A help must clear the baseline, and reach what is asked. A failure must stay below what is

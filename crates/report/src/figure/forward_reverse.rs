@@ -79,7 +79,7 @@ fn draw(dots: &[Dot], width: f64) -> Drawing {
         x: ROOM_LEFT,
         y: families.height + ROOM_ABOVE,
         width: width - ROOM_LEFT - 6.0,
-        height: 0.56 * width + 40.0,
+        height: (0.6 * width).max(320.0),
     };
     let legend = legend(dots, width);
     let top = area.bottom() + ROOM_BELOW + 8.0;

@@ -21,17 +21,20 @@ pub enum Shape {
     Hexagon,
 }
 
-/// The circle within which a marker stays, across, in user units.
-pub const ACROSS: f64 = 21.0;
+/// The circle within which a marker stays, but for the tips of triangles, in user units.
+pub const ACROSS: f64 = 24.0;
 /// Of the outline, in user units.
 const OUTLINE: f64 = 1.8;
-const NUMBER_SIZE: f64 = 9.5;
+const NUMBER_SIZE: f64 = 9.0;
+/// A triangle holds less of its circle than others do: it is drawn larger by this.
+const TRIANGLE: f64 = 1.15;
 
 impl Shape {
     /// The corners around (0, 0), a circle's none, and how far below it the number's middle stands.
     fn corners(self, scale: f64) -> (Vec<(f64, f64)>, f64) {
-        let radius = scale * ACROSS / 2.0;
         let regular = |corners: usize, turn: f64| -> Vec<(f64, f64)> {
+            let larger = if corners == 3 { TRIANGLE } else { 1.0 };
+            let radius = larger * scale * ACROSS / 2.0;
             let angle = |i: usize| (i as f64 / corners as f64 + turn) * std::f64::consts::TAU;
             (0..corners).map(|i| (radius * angle(i).sin(), -radius * angle(i).cos())).collect()
         };
@@ -39,8 +42,8 @@ impl Shape {
             Shape::Circle => (Vec::new(), 0.0),
             Shape::Square => (regular(4, 0.125), 0.0),
             Shape::Diamond => (regular(4, 0.0), 0.0),
-            Shape::Triangle => (regular(3, 0.0), 1.5),
-            Shape::Wedge => (regular(3, 0.5), -1.5),
+            Shape::Triangle => (regular(3, 0.0), 1.3),
+            Shape::Wedge => (regular(3, 0.5), -1.3),
             Shape::Hexagon => (regular(6, 0.0), 0.0),
         }
     }
