@@ -36,6 +36,9 @@ pub(crate) enum Command {
     /// Train one experiment; goes on by itself with what is unfinished.
     #[command(after_help = "Example:\n  retrodict run my.toml --set model.layers=4 --seeds 5..8")]
     Run(RunArgs),
+    /// Compare interventions: what mends the curse, what does not, and at what cost.
+    #[command(after_help = "Example:\n  retrodict compare reversal --seeds 3 --out try")]
+    Compare(CompareArgs),
     /// Print a ready spec, with a comment on every key.
     #[command(after_help = "Example:\n  retrodict spec chain-quick > chain.toml")]
     Spec(SpecArgs),
@@ -116,6 +119,29 @@ pub(crate) struct RunArgs {
     /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) resources: ResourceArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Comparisons of one's own, in TOML; names of comparisons or of tasks in them [default: all
+    /// that come with the program]
+    #[arg(value_name = "COMPARISON.toml|TASK")]
+    pub(crate) what: Vec<String>,
+    /// Seeds of each intervention: a count (5), a list (1,2,7) or a range (5..8) [default: the
+    /// comparison's]
+    #[arg(long, value_name = "SEEDS")]
+    pub(crate) seeds: Option<String>,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
+    pub(crate) out: PathBuf,
+    /// Name the comparisons, their tasks and interventions
+    #[arg(long)]
+    pub(crate) list: bool,
     #[command(flatten)]
     pub(crate) resources: ResourceArgs,
     /// Print the result as JSON

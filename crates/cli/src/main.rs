@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Reproduce(args) => commands::reproduce(&args),
         Command::Run(args) => commands::run(&args),
+        Command::Compare(args) => commands::compare(&args),
         Command::Spec(args) => commands::spec(&args),
         Command::Data(args) => commands::data(&args),
         Command::Theory(args) => commands::theory(&args),

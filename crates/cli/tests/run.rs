@@ -10,7 +10,7 @@ use common::{Folder, checkpoints};
 use serde_json::Value;
 
 /// What is measured of each run, and summed up over seeds.
-const MEASURES: [&str; 18] = [
+const MEASURES: [&str; 22] = [
     "train_nll",
     "train_first_token_nll",
     "held_out_nll",
@@ -24,6 +24,10 @@ const MEASURES: [&str; 18] = [
     "two_step_top1",
     "whole_direct_top1",
     "whole_two_step_top1",
+    "forward_top1",
+    "echo_rate",
+    "control_top1",
+    "blind_swap_rate",
     "candidates_mean",
     "rank_among_candidates_mean",
     "top1_among_candidates",
@@ -71,10 +75,16 @@ fn json_has_the_keys_that_scripts_rely_on() {
         assert_eq!(dir, format!("out/runs/tiny/{hash}/seed-{}", run["seed"]));
         assert!(folder.path().join(dir).join("COMPLETE").is_file());
         for name in MEASURES {
-            // Pairs have no A ⇝ C.
-            let of_chains =
-                ["intransitivity", "two_step_top1", "whole_direct_top1", "whole_two_step_top1"];
-            let applies = !of_chains.contains(&name);
+            // Pairs have no A ⇝ C, and no relation of theirs lacks a reverse.
+            let of_others = [
+                "intransitivity",
+                "two_step_top1",
+                "whole_direct_top1",
+                "whole_two_step_top1",
+                "control_top1",
+                "blind_swap_rate",
+            ];
+            let applies = !of_others.contains(&name);
             assert_eq!(run[name].is_f64(), applies, "{name}: {}", run[name]);
         }
     }
@@ -315,7 +325,7 @@ fn a_profile_accounts_for_the_step() {
 #[test]
 fn help_of_every_command_has_an_example() {
     let folder = Folder::new();
-    for command in ["", "reproduce", "run", "spec", "data", "bench", "report"] {
+    for command in ["", "reproduce", "run", "compare", "spec", "data", "bench", "report"] {
         for help in ["--help", "-h"] {
             let text = folder.run(&format!("{command} {help}")).done();
             assert!(text.contains("Example"), "{command} {help}: {text}");

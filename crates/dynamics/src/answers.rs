@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use retrodict_facts::{Dataset, Entity, EntityType, Group, Query, Question, Token};
 use serde::{Deserialize, Serialize};
 
+use crate::controls;
+
 /// Accuracies and ranks over the questions of a data set, fractions from 0 to 1 and ranks from 1.
 /// `None` where there is no such question.
 ///
@@ -32,6 +34,16 @@ pub struct Answers {
     pub whole_direct_top1: Option<f64>,
     /// Chains trained whole whose C is found in two explicit steps.
     pub whole_two_step_top1: Option<f64>,
+    /// What is trained of the held-out facts, answered right: pairs in their seen direction; A → B
+    /// and B → C of chains. A remedy that costs this has only moved the curse.
+    pub forward_top1: Option<f64>,
+    /// Held-out questions answered with the entity that they ask about.
+    pub echo_rate: Option<f64>,
+    /// Trained facts of relations that have no reverse, answered right (group `control_trained`).
+    pub control_top1: Option<f64>,
+    /// Questions whose answer would be right if every relation had a reverse, so answered: blind
+    /// swaps (group `control_swapped`; 2406.05183 reports them).
+    pub blind_swap_rate: Option<f64>,
 }
 
 /// Asks a model everything. `logits` gives the logits `[context][vocabulary]` of what follows
@@ -63,11 +75,15 @@ pub fn answers(
             direct(&questions, logits)
         }),
         whole_two_step_top1: whole.and_then(|[b, c, _]| two_steps(b, c, logits)),
+        forward_top1: controls::forward(dataset, logits),
+        echo_rate: controls::echoes(dataset, logits),
+        control_top1: controls::of_group(dataset, "control_trained", logits),
+        blind_swap_rate: controls::of_group(dataset, "control_swapped", logits),
     }
 }
 
 /// The fraction of questions that greedy decoding answers right.
-fn direct(
+pub(crate) fn direct(
     questions: &[Question],
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
 ) -> Option<f64> {
@@ -96,7 +112,7 @@ fn two_steps(
 }
 
 /// The likeliest next token, `length` times, after each context.
-fn greedy(
+pub(crate) fn greedy(
     mut contexts: Vec<Vec<Token>>,
     length: usize,
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
@@ -208,7 +224,7 @@ fn log_softmax(row: &[f32]) -> Vec<f64> {
     row.iter().map(|&x| f64::from(x) - shift).collect()
 }
 
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
+pub(crate) fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
     let count = values.len();
     (count > 0).then(|| values.sum::<f64>() / count as f64)
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod asymmetry;
+mod controls;
 mod cosines;
 mod effective_weights;
 mod intransitivity;

@@ -32,6 +32,8 @@ pub enum Purpose {
     Reading = 5,
     /// Which pairs a penalty looks at; the stream is the step.
     Pairs = 6,
+    /// Which of the measured values a resample takes; the stream is the resample.
+    Resample = 7,
 }
 
 #[inline(always)]

@@ -129,6 +129,14 @@ impl Experiment {
         recipe::apply(&self.spec.data.recipes, dataset, seed)
     }
 
+    /// How many tokens the run with this seed trains on in an epoch.
+    ///
+    /// # Errors
+    /// As [`DataConfig::generate`].
+    pub fn training_tokens(&self, run: u64) -> Result<usize, FactsError> {
+        Ok(self.curriculum(run, &self.dataset(run)?).tokens())
+    }
+
     /// A freshly drawn model, to be trained on a data set of this experiment.
     pub fn trainer<T: retrodict_engine::Scalar>(
         &self,

@@ -5,6 +5,7 @@
 //! [`RunResult::collect`] reads from the store what they gave.
 
 mod bench;
+pub mod bootstrap;
 mod embeddings;
 mod experiment;
 pub mod name;

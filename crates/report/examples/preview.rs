@@ -105,6 +105,7 @@ pub(crate) fn report() -> Report {
             },
             note: "Made from the specs that ran.".into(),
         }],
+        comparisons: Vec::new(),
     }
 }
 

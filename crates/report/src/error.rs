@@ -5,6 +5,7 @@ use retrodict_lab::ExperimentError;
 use retrodict_lab::spec::SpecError;
 use retrodict_lab::store::StoreError;
 
+use crate::compare::CompareError;
 use crate::paper::PaperError;
 
 /// What can go wrong while a report is written.
@@ -46,6 +47,9 @@ pub enum ReportError {
     /// The paper's experiments cannot be made.
     #[error(transparent)]
     Paper(#[from] PaperError),
+    /// A comparison of the store cannot be read.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
     /// The summary cannot be put into JSON.
     #[error("cannot write summary.json: {0}")]
     Summary(#[from] serde_json::Error),

@@ -22,6 +22,7 @@
 //! assert!(figure.to_svg().contains("uniform guessing, ln 802 = 6.69"));
 //! ```
 
+pub mod compare;
 mod error;
 pub mod figure;
 mod finding;
@@ -38,6 +39,7 @@ mod text;
 mod theory;
 mod write;
 
+pub use compare::{CompareError, write_comparisons};
 pub use error::ReportError;
 pub use figure::{
     Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Panel, Series, SeriesKind,

@@ -25,6 +25,8 @@ pub struct Report {
     pub sections: Vec<Section>,
     /// The generated tables: notation, hyper-parameters, configurations.
     pub tables: Vec<NamedTable>,
+    /// Titles of the comparisons of interventions that lie beside it, on a page of their own.
+    pub comparisons: Vec<String>,
 }
 
 /// A table made from the specs and data sets that ran.

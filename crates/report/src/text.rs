@@ -35,6 +35,33 @@ pub(crate) fn mean_and_spread(values: &[f64]) -> String {
     format!("{}{PLUS_MINUS}{}", fixed(mean, places), fixed(spread, places))
 }
 
+/// `mean [low, high]`, the ends with the decimals of the mean; the interval is left out where it
+/// has no width at that precision.
+pub(crate) fn mean_and_interval(mean: Option<f64>, interval: Option<(f64, f64)>) -> String {
+    let Some(mean) = mean else { return NONE.into() };
+    if mean != 0.0 && mean.abs() < 1e-4 {
+        return number(mean);
+    }
+    let widest = interval.map_or(0.0, |(low, high)| low.abs().max(high.abs()));
+    with_interval(mean, interval, decimals(if mean == 0.0 { widest } else { mean }, 3))
+}
+
+/// The same of a share of 1, to thousandths.
+pub(crate) fn share_and_interval(mean: Option<f64>, interval: Option<(f64, f64)>) -> String {
+    mean.map_or(NONE.into(), |mean| with_interval(mean, interval, 3))
+}
+
+fn with_interval(mean: f64, interval: Option<(f64, f64)>, places: usize) -> String {
+    // `+ 0.0` turns −0 into 0.
+    let shown = |value: f64| fixed(value + 0.0, places);
+    let whole = mean == 0.0 || (mean == 1.0 && places == 3);
+    let middle = if whole { format!("{mean:.0}") } else { shown(mean) };
+    match interval.map(|(low, high)| (shown(low), shown(high))) {
+        Some((low, high)) if low != high => format!("{middle} [{low},\u{a0}{high}]"),
+        _ => middle,
+    }
+}
+
 /// A level that was set, not measured: no more digits than it needs.
 pub(crate) fn level(value: f64) -> String {
     let text = number(value);
@@ -114,6 +141,21 @@ mod tests {
         assert_eq!(mean_and_spread(&[0.0, 0.0]), "0\u{a0}±\u{a0}0");
         assert_eq!(mean_and_spread(&[5.0]), "5.00");
         assert_eq!(mean_and_spread(&[f64::NAN]), "–");
+    }
+
+    #[test]
+    fn an_interval_has_the_decimals_of_its_mean_and_is_left_out_without_width() {
+        let shown = |mean, low, high| mean_and_interval(Some(mean), Some((low, high)));
+        assert_eq!(shown(0.25, 0.2, 0.3), "0.250 [0.200,\u{a0}0.300]");
+        assert_eq!(shown(10.24, 9.96, 10.5), "10.2 [10.0,\u{a0}10.5]");
+        assert_eq!(shown(2.0, 2.0, 2.0), "2.00");
+        assert_eq!(shown(0.0, 0.0, 0.0), "0");
+        assert_eq!(mean_and_interval(Some(0.5), None), "0.500");
+        assert_eq!(mean_and_interval(None, None), "–");
+        let share = |mean, low, high| share_and_interval(Some(mean), Some((low, high)));
+        assert_eq!(share(0.008_33, 0.0, 0.016_67), "0.008 [0.000,\u{a0}0.017]");
+        assert_eq!([share(1.0, 1.0, 1.0), share(0.0, 0.0, 0.0)], ["1", "0"]);
+        assert_eq!(share(0.9999, 0.9996, 1.0), "1.000");
     }
 
     #[test]

@@ -100,6 +100,7 @@ fn report(text: &str) -> Report {
             table: Table { header: vec!["key".into()], rows: vec![vec![text.into()]] },
             note: text.into(),
         }],
+        comparisons: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands: each calls `lab` and `report` and prints what they give.
 
 mod bench;
+mod compare;
 mod data;
 mod report;
 mod reproduce;
@@ -13,8 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use retrodict_lab::spec::Spec;
+use retrodict_lab::store::Status;
+use retrodict_lab::{Job, Outcome};
 
 pub(crate) use bench::bench;
+pub(crate) use compare::compare;
 pub(crate) use data::data;
 pub(crate) use report::report;
 pub(crate) use reproduce::reproduce;
@@ -90,4 +94,16 @@ pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     })
     .map_err(|error| Failure::Failed(format!("cannot watch for Ctrl-C: {error}")))?;
     Ok(stop)
+}
+
+/// Runs that diverged or failed are named; the report was made of the others.
+pub(crate) fn complaints(jobs: &[Job<'_>], outcomes: &[Outcome]) -> Vec<String> {
+    jobs.iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| outcome.status != Status::Complete)
+        .map(|(job, outcome)| {
+            let why = outcome.message.as_deref().unwrap_or("no reason given");
+            format!("{} seed {}: {why}", job.experiment.spec.name, job.seed)
+        })
+        .collect()
 }

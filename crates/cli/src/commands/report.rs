@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use retrodict_report::{Report, from_store, write};
+use retrodict_report::{Report, from_store, write, write_comparisons};
 
 use super::{Failure, print};
 use crate::args::ReportArgs;
@@ -15,8 +15,18 @@ pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
 /// Draws everything that the store below `out` holds.
 pub(crate) fn draw(out: &Path) -> Result<(String, Report), Failure> {
     let report = from_store(out).map_err(Failure::failed)?;
+    write_comparisons(out).map_err(Failure::failed)?;
     let page = write(out, &report).map_err(Failure::failed)?;
     Ok((page.display().to_string(), report))
+}
+
+/// Draws a report that is there again, so that it points to what was added beside it.
+pub(crate) fn draw_beside(out: &Path) -> Result<(), Failure> {
+    if out.join("index.html").is_file() {
+        let report = from_store(out).map_err(Failure::failed)?;
+        write(out, &report).map_err(Failure::failed)?;
+    }
+    Ok(())
 }
 
 /// How many claims hold, and where to look.

@@ -6,13 +6,13 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{BenchOptions, Experiment, Job, Outcome, Progress, Resources, run_all};
+use retrodict_lab::{BenchOptions, Experiment, Job, Progress, Resources, run_all};
 use retrodict_report::{
     PaperFigure, Reproduction, Scale, TheoryFigure, Variant, Wanted, experiments, figures,
 };
 
 use super::report::{draw, last_line};
-use super::{Failure, print, stop_on_interrupt};
+use super::{Failure, complaints, print, stop_on_interrupt};
 use crate::args::{self, ReproduceArgs};
 use crate::progress::{duration, watch};
 
@@ -137,18 +137,6 @@ fn simulate(figure: &TheoryFigure, scale: Scale, args: &ReproduceArgs) -> Result
     };
     let draws = figure.draws(scale, args.seeds.get());
     figure.make(&args.out, draws, &progress).map_err(Failure::failed)
-}
-
-/// Runs that diverged or failed are named; the report was made of the others.
-fn complaints(jobs: &[Job<'_>], outcomes: &[Outcome]) -> Vec<String> {
-    jobs.iter()
-        .zip(outcomes)
-        .filter(|(_, outcome)| outcome.status != Status::Complete)
-        .map(|(job, outcome)| {
-            let why = outcome.message.as_deref().unwrap_or("no reason given");
-            format!("{} seed {}: {why}", job.experiment.spec.name, job.seed)
-        })
-        .collect()
 }
 
 /// Each figure, what it claims, its runs, its estimated time here.

@@ -69,7 +69,7 @@ fn verdict(results: &[RunResult], out: &str) -> Result<(), Failure> {
 /// What is reported of a run: the name in JSON, the heading of the table, the value.
 type Measure = (&'static str, &'static str, fn(&RunResult) -> Option<f64>);
 
-const MEASURES: [Measure; 18] = [
+const MEASURES: [Measure; 22] = [
     ("train_nll", "train NLL", |r| Some(r.last?.train_nll)),
     ("train_first_token_nll", "", |r| Some(r.last?.train_first_token_nll)),
     ("held_out_nll", "held-out NLL", |r| r.last?.held_out_nll),
@@ -83,6 +83,10 @@ const MEASURES: [Measure; 18] = [
     ("two_step_top1", "in two steps", |r| r.answers?.two_step_top1),
     ("whole_direct_top1", "", |r| r.answers?.whole_direct_top1),
     ("whole_two_step_top1", "", |r| r.answers?.whole_two_step_top1),
+    ("forward_top1", "", |r| r.answers?.forward_top1),
+    ("echo_rate", "", |r| r.answers?.echo_rate),
+    ("control_top1", "", |r| r.answers?.control_top1),
+    ("blind_swap_rate", "", |r| r.answers?.blind_swap_rate),
     ("candidates_mean", "candidates", |r| r.answers?.candidates_mean),
     ("rank_among_candidates_mean", "mean rank", |r| r.answers?.rank_among_candidates_mean),
     ("top1_among_candidates", "", |r| r.answers?.top1_among_candidates),

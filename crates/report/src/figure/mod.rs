@@ -3,12 +3,14 @@
 mod accuracies;
 mod cosines;
 mod effective_weights;
+mod forward_reverse;
 mod lines;
 mod loss_curves;
 
 pub use accuracies::{Accuracies, Way, accuracies};
 pub use cosines::{Cosines, cosines};
 pub use effective_weights::{EffectiveWeights, WeightFrame, WeightPanel, effective_weights};
+pub use forward_reverse::{Answered, Dot, forward_reverse};
 pub use lines::{Axes, Panel, Series, SeriesKind, lines};
 pub use loss_curves::{LossCurves, loss_curves};
 

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
 
 use crate::plot::theme;
 use crate::report::Report;
@@ -14,21 +15,30 @@ use crate::{ReportError, raster};
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// What a page does beside being read: films, and copying.
+pub(crate) const SCRIPT: &str = include_str!("page.js");
 
 /// The page, complete in one file.
 ///
 /// `thumbnails` are PNGs, one a figure in the order of the report.
 pub(crate) fn html(report: &Report, thumbnails: &[Vec<u8>]) -> Result<String, ReportError> {
+    filled(TEMPLATE, views::Page::of(report, thumbnails))
+}
+
+/// A template, filled in.
+///
+/// # Errors
+/// [`ReportError::Page`] if it does not fit `view`.
+pub(crate) fn filled(template: &str, view: impl Serialize) -> Result<String, ReportError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // Tags that stand on lines of their own leave no lines behind.
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
     environment.set_syntax(syntax);
     // The name's ending turns escaping on.
-    environment.add_template("page.html", TEMPLATE)?;
+    environment.add_template("page.html", template)?;
     let page = environment.get_template("page.html")?;
-    Ok(page.render(Serde(views::Page::of(report, thumbnails)))?)
+    Ok(page.render(Serde(view))?)
 }
 
 /// Where the numbers over seeds of an experiment lie, relative to the page.
@@ -42,7 +52,7 @@ pub(crate) fn table_path(name: &str) -> String {
 }
 
 /// The style sheet with its fonts, and with the figures' colours on a dark page.
-fn style() -> String {
+pub(crate) fn style() -> String {
     let face = |weight: u32, font: &[u8]| {
         format!(
             "@font-face{{font-family:Inter;font-weight:{weight};\

@@ -29,6 +29,7 @@ pub(super) struct Page<'a> {
     most_cells: usize,
     sections: Vec<SectionView<'a>>,
     tables: Vec<TableView<'a>>,
+    comparisons: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -127,6 +128,7 @@ impl<'a> Page<'a> {
             most_cells: film::MOST_CELLS,
             sections,
             tables: report.tables.iter().map(TableView::of).collect(),
+            comparisons: &report.comparisons,
         }
     }
 }

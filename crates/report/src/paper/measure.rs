@@ -35,6 +35,14 @@ pub enum Measure {
     RankAmongCandidatesMean,
     /// Mean |cosine| between the embeddings of different entity tokens.
     EmbeddingCosineMeanAbsolute,
+    /// Share of what is trained of the held-out facts that is answered right.
+    ForwardTop1,
+    /// Share of held-out questions answered with the entity that they ask about.
+    EchoRate,
+    /// Share of the trained facts of relations without a reverse that is answered right.
+    ControlTop1,
+    /// Share of the questions about them that is answered as if there were one.
+    BlindSwapRate,
     /// Milliseconds that a training step took.
     MsPerStep,
 }
@@ -76,6 +84,10 @@ impl Measure {
             Measure::Top1AmongCandidates => "top-1 among candidates",
             Measure::RankAmongCandidatesMean => "mean rank among candidates",
             Measure::EmbeddingCosineMeanAbsolute => "mean |cosine| of embeddings",
+            Measure::ForwardTop1 => "right, seen direction",
+            Measure::EchoRate => "answered with its own entity",
+            Measure::ControlTop1 => "right, control relations",
+            Measure::BlindSwapRate => "blind swaps",
             Measure::MsPerStep => "time a step (ms)",
         }
     }
@@ -106,6 +118,10 @@ impl Measure {
             Measure::EmbeddingCosineMeanAbsolute => {
                 run.embedding_cosines.as_ref()?.mean_absolute_off_diagonal
             }
+            Measure::ForwardTop1 => answers?.forward_top1,
+            Measure::EchoRate => answers?.echo_rate,
+            Measure::ControlTop1 => answers?.control_top1,
+            Measure::BlindSwapRate => answers?.blind_swap_rate,
             Measure::MsPerStep => run.ms_per_step(),
         }
     }

@@ -9,6 +9,7 @@
 //! bar for every panel. What is left (ticks, a path, a band) is shorter than bending them.
 //! Element trees and escaping are the crate `svg`'s, colour scales `colorous`'s.
 
+pub mod apart;
 pub mod axes;
 pub mod colorbar;
 pub mod curves;
@@ -17,6 +18,7 @@ pub mod film;
 pub mod grid;
 pub mod heatmap;
 pub mod level;
+pub mod marker;
 pub mod multiples;
 pub mod scale;
 pub mod theme;

@@ -9,12 +9,13 @@ mod tables;
 
 use std::path::Path;
 
-use retrodict_lab::store::{Machine, Store};
+use retrodict_lab::store::{Machine, RunDir, Store};
 
+use crate::compare::{self, experiment_name};
 use crate::paper::{self, PaperFigure, Scale, Variant};
 use crate::{Report, ReportError, Section, theory};
-use read::Stored;
 
+pub(crate) use read::{Stored, read};
 pub use reproduction::Reproduction;
 
 /// The report of everything complete in the store below `out`.
@@ -27,9 +28,18 @@ pub use reproduction::Reproduction;
 /// complete run in it is damaged.
 pub fn from_store(out: &Path) -> Result<Report, ReportError> {
     let store = Store::view(out)?;
-    let all = read::read(&store)?;
+    let comparisons = compare::kept(out)?;
+    let compared: Vec<String> = comparisons
+        .iter()
+        .flat_map(|(comparison, _)| comparison.tasks.iter().map(experiment_name))
+        .collect();
+    let runs = store.runs()?;
+    let is_compared = |run: &RunDir| compared.contains(&run.experiment);
+    // They have a page of their own.
+    let all = read(&store, |run| !is_compared(run))?;
     let theory = theory::sections(out)?;
-    if all.is_empty() && theory.is_empty() {
+    let any_compared = runs.iter().any(|run| is_compared(run) && run.is_complete());
+    if all.is_empty() && theory.is_empty() && !any_compared {
         return Err(ReportError::Nothing(out.to_owned()));
     }
     let kept = Reproduction::read(out);
@@ -82,6 +92,11 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
         machine: machine.unwrap_or_default(),
         sections,
         tables: tables::tables(&drawn)?,
+        comparisons: if any_compared {
+            comparisons.into_iter().map(|(comparison, _)| comparison.title).collect()
+        } else {
+            Vec::new()
+        },
     })
 }
 

@@ -1,56 +1,71 @@
 //! Experiments with their complete runs, read from the store.
 
 use retrodict_lab::spec::Spec;
-use retrodict_lab::store::{Machine, MetricsRow, Status, Store, StoreError};
+use retrodict_lab::store::{Machine, MetricsRow, RunDir, Status, Store, StoreError};
 use retrodict_lab::{Experiment, Outcome, RunResult};
 
 use crate::ReportError;
 use crate::paper::Measure;
 
 /// One experiment of the store with its complete runs.
-pub(super) struct Stored {
-    pub(super) experiment: Experiment,
-    pub(super) runs: Vec<RunResult>,
-    pub(super) curves: Vec<Vec<MetricsRow>>,
-    pub(super) machine: Option<Machine>,
+#[derive(Clone)]
+pub(crate) struct Stored {
+    pub(crate) experiment: Experiment,
+    pub(crate) runs: Vec<RunResult>,
+    pub(crate) curves: Vec<Vec<MetricsRow>>,
+    pub(crate) machine: Option<Machine>,
 }
 
 impl Stored {
     /// One a run, NaN where it does not apply.
-    pub(super) fn values(&self, measure: Measure) -> Vec<f64> {
+    pub(crate) fn values(&self, measure: Measure) -> Vec<f64> {
         let value = |run| measure.of(&self.experiment, run).unwrap_or(f64::NAN);
         self.runs.iter().map(value).collect()
     }
 
     /// The value in the run with that seed, if there is one.
-    pub(super) fn value_of_seed(&self, measure: Measure, seed: u64) -> Option<f64> {
+    pub(crate) fn value_of_seed(&self, measure: Measure, seed: u64) -> Option<f64> {
         let run = self.runs.iter().find(|run| run.seed == seed)?;
         Some(measure.of(&self.experiment, run).unwrap_or(f64::NAN))
     }
 
-    pub(super) fn wall_seconds(&self) -> f64 {
+    /// The same with the runs of those seeds alone.
+    pub(crate) fn of_seeds(&self, seeds: &[u64]) -> Stored {
+        let mut kept = self.clone();
+        let wanted: Vec<bool> = self.runs.iter().map(|run| seeds.contains(&run.seed)).collect();
+        let mut flags = wanted.iter();
+        kept.runs.retain(|_| flags.next().copied().unwrap_or(false));
+        let mut flags = wanted.iter();
+        kept.curves.retain(|_| flags.next().copied().unwrap_or(false));
+        kept
+    }
+
+    pub(crate) fn wall_seconds(&self) -> f64 {
         let manifests = self.runs.iter().filter_map(|run| run.manifest.as_ref());
         manifests.map(|manifest| manifest.wall_seconds).sum()
     }
 
     /// The hash of the experiment as it would be with a free head.
-    pub(super) fn free_headed(&self) -> String {
+    pub(crate) fn free_headed(&self) -> String {
         let mut spec = self.experiment.spec.clone();
         spec.model.tie_head = false;
         spec.hash().to_string()
     }
 
-    pub(super) fn tied(&self) -> bool {
+    pub(crate) fn tied(&self) -> bool {
         self.experiment.spec.model.tie_head
     }
 }
 
-/// All experiments with at least one complete run. What this program cannot read as a spec (of a
+/// All experiments with at least one complete run among those that are `wanted`. What this program cannot read as a spec (of a
 /// later version, say) is an error: leaving it out in silence would falsify the report.
-pub(super) fn read(store: &Store) -> Result<Vec<Stored>, ReportError> {
+pub(crate) fn read(
+    store: &Store,
+    wanted: impl Fn(&RunDir) -> bool,
+) -> Result<Vec<Stored>, ReportError> {
     let mut all: Vec<Stored> = Vec::new();
     for folder in store.runs()? {
-        if !folder.is_complete() {
+        if !wanted(&folder) || !folder.is_complete() {
             continue;
         }
         let at = match all.iter().position(|stored| {

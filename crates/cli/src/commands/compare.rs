@@ -1,0 +1,178 @@
+//! `retrodict compare`: interventions, held against each other.
+
+use std::fmt::Write as _;
+
+use retrodict_lab::spec::parse_seeds;
+use retrodict_lab::store::{Status, Store};
+use retrodict_lab::{Job, Progress, run_all};
+use retrodict_report::compare::{
+    Comparison, ComparisonResult, Measured, Planned, Row, Selected, TaskResult, json, keep, plan,
+    select,
+};
+use retrodict_report::write_comparisons;
+
+use super::report::draw_beside;
+use super::{Failure, complaints, print, stop_on_interrupt};
+use crate::args::CompareArgs;
+use crate::progress::watch;
+
+pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
+    let selected = select(&args.what).map_err(Failure::usage)?;
+    let asked = args.seeds.as_deref().map(parse_seeds).transpose();
+    let asked = asked.map_err(|error| Failure::Usage(format!("--seeds: {error}")))?;
+    let seeds_of = |comparison: &Comparison| {
+        asked.clone().unwrap_or_else(|| (0..comparison.seeds as u64).collect())
+    };
+    // Everything that could be refused is, before anything is trained.
+    let mut tasks = Vec::new();
+    for Selected { comparison, tasks: wanted } in &selected {
+        for task in comparison.tasks.iter().filter(|task| wanted.contains(&task.id)) {
+            let seeds = seeds_of(comparison);
+            let planned = plan(comparison, task, &seeds).map_err(Failure::usage)?;
+            tasks.push((comparison, &task.id, seeds, planned));
+        }
+    }
+    if args.list {
+        return list(&selected, &tasks);
+    }
+    let store = Store::open(&args.out).map_err(Failure::failed)?;
+    let stop = stop_on_interrupt()?;
+    let (mut bad, mut all, mut left) = (Vec::new(), 0, 0);
+    for (comparison, task, seeds, planned) in &tasks {
+        keep(&args.out, comparison, seeds, task).map_err(Failure::failed)?;
+        let jobs: Vec<Job<'_>> = planned
+            .iter()
+            .flat_map(|planned| seeds.iter().map(move |&seed| (&planned.experiment, seed)))
+            .map(|(experiment, seed)| Job { experiment, seed, progress: Progress::default() })
+            .collect();
+        let outcomes = watch(&jobs, || run_all(&jobs, &store, args.resources.resources(), &stop));
+        all += outcomes.len();
+        left += outcomes.iter().filter(|outcome| outcome.status == Status::Interrupted).count();
+        bad.extend(complaints(&jobs, &outcomes));
+        // Something to look at after every task, and after an interruption too.
+        write_comparisons(&args.out).map_err(Failure::failed)?;
+        if left > 0 {
+            break;
+        }
+    }
+    told(args, &selected)?;
+    if left > 0 {
+        return Err(Failure::Interrupted(format!(
+            "{left} of {all} runs so far are unfinished; the same command goes on where they \
+             stopped ({})",
+            args.out.display()
+        )));
+    }
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let (bad, count) = (bad.join("\n  "), bad.len());
+    Err(Failure::Failed(format!("{count} of {all} runs did not complete\n  {bad}")))
+}
+
+/// Prints what came of what was asked for, and lets the report of the folder point to it.
+fn told(args: &CompareArgs, selected: &[Selected]) -> Result<(), Failure> {
+    draw_beside(&args.out)?;
+    let compared = write_comparisons(&args.out).map_err(Failure::failed)?;
+    let results = compared.as_ref().map_or(&[][..], |compared| &compared.results);
+    let asked: Vec<ComparisonResult> = results
+        .iter()
+        .filter_map(|result| {
+            let mut result = result.clone();
+            let asked = selected.iter().find(|s| s.comparison.name == result.name)?;
+            result.tasks.retain(|task| asked.tasks.contains(&task.id));
+            Some(result)
+        })
+        .collect();
+    let asked: Vec<&ComparisonResult> = asked.iter().collect();
+    if args.json {
+        return print(&format!("{}\n", json(&asked)));
+    }
+    let mut text = String::new();
+    for task in asked.iter().flat_map(|result| &result.tasks) {
+        text.push_str(&table(task));
+    }
+    let (held, of) = asked.iter().map(|result| result.reproduced()).fold((0, 0), add);
+    if of > 0 {
+        let _ = writeln!(text, "{held} of {of} published directions of effect are reproduced");
+    }
+    if let Some(compared) = &compared {
+        let _ = writeln!(text, "open {}", compared.page.display());
+    }
+    print(&text)
+}
+
+fn add(a: (usize, usize), b: (usize, usize)) -> (usize, usize) {
+    (a.0 + b.0, a.1 + b.1)
+}
+
+/// The rows of a task, the best first.
+fn table(task: &TaskResult) -> String {
+    let mut rows = vec![
+        ["#", "intervention", "reverse", "95 %", "NLL", "forward", "seeds", "verdict"]
+            .map(str::to_owned),
+    ];
+    rows.extend(task.rows.iter().map(cells));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..rows[0].len()).map(|c| width(c).unwrap_or(0)).collect();
+    let mut text = format!("{}\n", task.title);
+    for row in &rows {
+        let cell = |(column, cell): (usize, &String)| {
+            let width = widths[column];
+            // Words to the left, numbers to the right.
+            if matches!(column, 1 | 7) {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
+        };
+        let line: Vec<String> = row.iter().enumerate().map(cell).collect();
+        let _ = writeln!(text, "{}", line.join("  ").trim_end());
+    }
+    text.push('\n');
+    text
+}
+
+fn cells(row: &Row) -> [String; 8] {
+    let number = |value: Option<f64>| value.map_or("–".to_owned(), |x| format!("{x:.3}"));
+    let interval = |measured: &Measured| match measured.low.zip(measured.high) {
+        Some((low, high)) => format!("{low:.2}–{high:.2}"),
+        None => "–".to_owned(),
+    };
+    [
+        row.rank.to_string(),
+        row.name.clone(),
+        number(row.reverse_accuracy.mean),
+        interval(&row.reverse_accuracy),
+        number(row.reverse_nll.mean),
+        number(row.forward_accuracy.mean),
+        if row.seeds == row.seeds_asked {
+            row.seeds.to_string()
+        } else {
+            format!("{}/{}", row.seeds, row.seeds_asked)
+        },
+        row.words().to_owned(),
+    ]
+}
+
+type Tasks<'c> = [(&'c Comparison, &'c String, Vec<u64>, Vec<Planned<'c>>)];
+
+/// Each comparison with its tasks, and the runs of each.
+fn list(selected: &[Selected], tasks: &Tasks<'_>) -> Result<(), Failure> {
+    let mut text = String::new();
+    for Selected { comparison, .. } in selected {
+        let _ = writeln!(text, "{}  {}", comparison.name, comparison.title);
+        for (of, id, seeds, planned) in tasks {
+            if of.name != comparison.name {
+                continue;
+            }
+            let runs = planned.len() * seeds.len();
+            let _ = writeln!(text, "  {id}  {} interventions, {runs} runs", planned.len() - 1);
+            for planned in planned.iter().filter_map(|planned| planned.intervention) {
+                let family = planned.family.word();
+                let _ = writeln!(text, "    {}  {} ({family})", planned.id, planned.name);
+            }
+        }
+    }
+    print(&text)
+}

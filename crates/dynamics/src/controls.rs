@@ -1,0 +1,109 @@
+//! What a remedy must not cost: the direction that was trained, relations that have no reverse, and
+//! an answer that is more than the question's own entity.
+
+use retrodict_facts::{Dataset, Query, Question, Token};
+
+use crate::answers::{direct, greedy, mean};
+
+/// The groups of what is trained of the held-out facts.
+const FORWARD: [&str; 3] = ["held_out_seen", "held_out_a_to_b", "held_out_b_to_c"];
+
+/// The share of questions answered right, over all that is trained of the held-out facts.
+pub(crate) fn forward(
+    dataset: &Dataset,
+    logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
+) -> Option<f64> {
+    let groups = FORWARD.iter().filter_map(|id| dataset.group(id));
+    let questions: Vec<Question> =
+        groups.flat_map(|group| &group.queries).map(Query::question).collect();
+    direct(&questions, logits)
+}
+
+/// The share of a group's questions answered as it says.
+pub(crate) fn of_group(
+    dataset: &Dataset,
+    id: &str,
+    logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
+) -> Option<f64> {
+    let questions: Vec<Question> = dataset.group(id)?.queries.iter().map(Query::question).collect();
+    direct(&questions, logits)
+}
+
+/// The share of held-out questions answered with the entity that they ask about, as a model does
+/// that has learned of identities what it should have learned of pairs.
+pub(crate) fn echoes(
+    dataset: &Dataset,
+    logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
+) -> Option<f64> {
+    let queries = &dataset.groups.last()?.queries;
+    let length = queries.first()?.source.len();
+    let contexts = queries.iter().map(|query| query.question().context).collect();
+    let said = greedy(contexts, length, logits);
+    mean(said.iter().zip(queries).map(|(said, query)| f64::from(*said == query.source)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers;
+    use retrodict_facts::{ChainConfig, Group, ReversalConfig};
+
+    /// A model that says after each context what `next` says of it.
+    fn says(
+        vocab: usize,
+        next: impl Fn(&[Token]) -> Token,
+    ) -> impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>> {
+        move |contexts| {
+            let row = |context: &Vec<Token>| {
+                let mut row = vec![0.0; vocab];
+                row[next(context) as usize] = 1.0;
+                row
+            };
+            contexts.iter().map(row).collect()
+        }
+    }
+
+    #[test]
+    fn a_parrot_echoes_every_held_out_question_and_knows_nothing() {
+        let pairs = ReversalConfig { vocab_size: 40, entity_length: 2, train_fraction: 0.5 };
+        let pairs = pairs.generate(3).unwrap();
+        // The token three before: the entity's first after "e1 e2 r", its second after one more.
+        let found = answers(&pairs, says(pairs.vocab, |context| context[context.len() - 3]));
+        assert_eq!((found.echo_rate, found.forward_top1), (Some(1.0), Some(0.0)));
+        assert_eq!((found.control_top1, found.blind_swap_rate), (None, None));
+    }
+
+    #[test]
+    fn forward_is_both_links_of_a_chain_and_nothing_else() {
+        let chains = ChainConfig { vocab_size: 80, entity_length: 1, train_fraction: 0.7 };
+        let chains = chains.generate(5).unwrap();
+        let first = &chains.group("held_out_a_to_b").unwrap().queries;
+        let knows = |context: &[Token]| {
+            let query = first.iter().find(|query| query.question().context == context);
+            query.map_or(0, |query| query.answer[0])
+        };
+        let found = answers(&chains, says(chains.vocab, knows));
+        assert_eq!(found.forward_top1, Some(0.5));
+        assert_eq!(found.echo_rate, Some(0.0));
+    }
+
+    #[test]
+    fn a_blind_swap_is_counted_as_one_and_trained_controls_apart() {
+        let mut pairs = ReversalConfig::default().generate(1).unwrap();
+        let queries = pairs.group("held_out_seen").unwrap().queries.clone();
+        let swapped = queries.iter().map(|query| {
+            let (source, answer) = (query.answer.clone(), query.source.clone());
+            Query { source, answer, ..query.clone() }
+        });
+        let (trained, swapped) = (queries.clone(), swapped.take(4).collect::<Vec<_>>());
+        let swap = |id, queries| Group { id, name: id, queries };
+        pairs.groups.insert(0, swap("control_trained", trained));
+        pairs.groups.insert(1, swap("control_swapped", swapped.clone()));
+        let knows = |context: &[Token]| {
+            // One of the four is swapped, and nothing of what was trained is known.
+            if swapped[0].question().context == context { swapped[0].answer[0] } else { 0 }
+        };
+        let found = answers(&pairs, says(pairs.vocab, knows));
+        assert_eq!((found.blind_swap_rate, found.control_top1), (Some(0.25), Some(0.0)));
+    }
+}

@@ -1,0 +1,156 @@
+//! Intervals of a mean over seeds, by resampling them: nothing is assumed of how a measure is
+//! distributed, which suits accuracies that lie at 0 or 1.
+//!
+//! The percentile interval of Efron and Tibshirani (*An introduction to the bootstrap*, 1993,
+//! section 13.3): of n values every resample takes n with replacement; the interval holds the
+//! middle part of the resamples' means. With few seeds it is coarse, and a little narrow.
+
+use retrodict_engine::{Purpose, Stream};
+
+use crate::stats;
+
+/// The part of the resamples that an interval holds.
+pub const LEVEL: f64 = 0.95;
+/// Resamples that are drawn where there are too many to count them all.
+pub const RESAMPLES: usize = 10_000;
+/// The seed of those draws: the same values have the same interval, whoever asks.
+pub const SEED: u64 = 2024;
+/// Up to so many values all resamples are counted, 6⁶ = 46,656 at most: nothing is drawn.
+const ALL_COUNTED: usize = 6;
+
+/// From where to where.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// Whether everything in this one lies above everything in the other.
+    pub fn is_above(self, other: Interval) -> bool {
+        self.low > other.high
+    }
+}
+
+/// The interval of the mean of `values`; `None` of fewer than two finite ones, which have no
+/// spread. What is not finite is left out.
+pub fn interval_of_mean(values: &[f64]) -> Option<Interval> {
+    let mut values: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    if values.len() < 2 {
+        return None;
+    }
+    // Sums depend on their order in the last bit; the interval must not on that of the seeds.
+    values.sort_by(f64::total_cmp);
+    let mut means = if values.len() <= ALL_COUNTED { all(&values) } else { drawn(&values) };
+    means.sort_by(f64::total_cmp);
+    let cut = (means.len() as f64 * (1.0 - LEVEL) / 2.0).floor() as usize;
+    // A mean of equal values can miss them by a rounding; the ends lie within what was measured.
+    let within = |mean: f64| mean.clamp(values[0], values[values.len() - 1]);
+    Some(Interval { low: within(means[cut]), high: within(means[means.len() - 1 - cut]) })
+}
+
+/// The means of all nⁿ resamples of n values.
+fn all(values: &[f64]) -> Vec<f64> {
+    let n = values.len();
+    let count = n.pow(n as u32);
+    let mut taken = vec![0.0; n];
+    let mut means = Vec::with_capacity(count);
+    for resample in 0..count {
+        let mut rest = resample;
+        for slot in &mut taken {
+            *slot = values[rest % n];
+            rest /= n;
+        }
+        means.push(mean(&mut taken));
+    }
+    means
+}
+
+/// The means of [`RESAMPLES`] drawn resamples.
+fn drawn(values: &[f64]) -> Vec<f64> {
+    let n = values.len();
+    let mut taken = vec![0.0; n];
+    let resample = |stream: usize| {
+        let stream = Stream::new(SEED, Purpose::Resample, stream as u32);
+        for (index, slot) in taken.iter_mut().enumerate() {
+            let [a, b, ..] = stream.words(index as u64);
+            let bits = u64::from(a) << 32 | u64::from(b);
+            *slot = values[((u128::from(bits) * n as u128) >> 64) as usize];
+        }
+        mean(&mut taken)
+    };
+    (0..RESAMPLES).map(resample).collect()
+}
+
+/// Summed in rising order, so that resamples of the same values have the same mean to the bit.
+fn mean(taken: &mut [f64]) -> f64 {
+    taken.sort_by(f64::total_cmp);
+    stats::mean(taken).unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(values: &[f64]) -> (f64, f64) {
+        let found = interval_of_mean(values).unwrap();
+        (found.low, found.high)
+    }
+
+    #[test]
+    fn the_intervals_of_two_and_three_values_are_those_written_out() {
+        // Means a (1/4), (a + b)/2 (1/2), b (1/4): both ends hold more than 2.5 %.
+        assert_eq!(interval(&[2.0, 6.0]), (2.0, 6.0));
+        // 27 resamples, 0.675 of them cut at either end: none.
+        assert_eq!(interval(&[1.0, 4.0, 1.0]), (1.0, 4.0));
+    }
+
+    /// Of 0/1 values with one 1 among five, a resample's mean is k/5 with k ~ Binomial(5, 1/5):
+    /// P(k ≥ 3) = 0.058, P(k ≥ 4) = 0.0067, P(k = 0) = 0.33.
+    #[test]
+    fn of_rare_successes_it_is_the_binomials_quantiles() {
+        assert_eq!(interval(&[0.0, 0.0, 1.0, 0.0, 0.0]), (0.0, 0.6));
+        assert_eq!(interval(&[1.0, 0.0, 1.0, 1.0, 1.0]), (0.4, 1.0));
+    }
+
+    /// By the same law with forty values, where resamples are drawn: k ~ Binomial(40, 1/2) has its
+    /// 2.5 % points at 14 and 26, and the draws may miss them by one.
+    #[test]
+    fn drawn_resamples_agree_with_the_binomial_law() {
+        let values: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
+        let (low, high) = interval(&values);
+        assert!(
+            (low * 40.0 - 14.0).abs() < 1.01 && (high * 40.0 - 26.0).abs() < 1.01,
+            "{low} {high}"
+        );
+        assert_eq!(interval(&values), (low, high), "drawn alike each time");
+    }
+
+    #[test]
+    fn the_order_of_seeds_does_not_matter_and_equal_values_have_no_width() {
+        let values = [0.1, 0.7, 0.3, 0.2, 0.9, 0.4, 0.8];
+        let mut turned = values;
+        turned.reverse();
+        assert_eq!(interval(&values), interval(&turned));
+        for n in [2, 5, 7, 12] {
+            assert_eq!(interval(&vec![0.1; n]), (0.1, 0.1), "{n} values");
+        }
+    }
+
+    #[test]
+    fn fewer_than_two_values_have_no_interval() {
+        assert_eq!(interval_of_mean(&[]), None);
+        assert_eq!(interval_of_mean(&[0.5, f64::NAN]), None);
+        assert_eq!(interval(&[0.5, f64::NAN, 0.7]), (0.5, 0.7));
+    }
+
+    #[test]
+    fn touching_intervals_are_not_above_each_other() {
+        let of = |low, high| Interval { low, high };
+        assert!(of(0.5, 0.6).is_above(of(0.1, 0.4)));
+        assert!(!of(0.4, 0.6).is_above(of(0.1, 0.4)));
+        assert!(!of(0.1, 0.4).is_above(of(0.5, 0.6)));
+    }
+}

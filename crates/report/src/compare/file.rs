@@ -1,0 +1,129 @@
+//! What the file of a comparison may say.
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+/// Seeds of every intervention where the file does not say.
+const SEEDS: usize = 5;
+
+/// The row that all others are compared with; no intervention can be called so.
+pub(crate) const BASELINE: &str = "baseline";
+
+/// Interventions on one or several tasks, held against a baseline each.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// What it is called on the command line and on disk.
+    pub name: String,
+    /// A short title.
+    pub title: String,
+    /// Seeds of every intervention.
+    #[serde(default = "seeds")]
+    pub seeds: usize,
+    /// What the interventions are tried on.
+    #[serde(rename = "task")]
+    pub tasks: Vec<Task>,
+    /// The file as it was read, to be kept beside what came of it.
+    #[serde(skip)]
+    pub text: String,
+    /// What the user calls the file.
+    #[serde(skip)]
+    pub origin: String,
+}
+
+fn seeds() -> usize {
+    SEEDS
+}
+
+/// A task: the baseline, and what is changed in it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// What it is called on the command line, and the end of its folder in the store.
+    pub id: String,
+    /// A short title.
+    pub title: String,
+    /// What is to be seen, in a sentence.
+    pub claim: String,
+    /// The ready spec that the baseline starts from: `reversal-quick`.
+    pub base: Option<String>,
+    /// The baseline's spec written out, in place of `base`: `[task.spec.data]` and so on.
+    #[serde(default)]
+    pub spec: Table,
+    /// Keys that are set in the baseline: `"model.layers" = 1`.
+    #[serde(default)]
+    pub set: Table,
+    /// What is tried.
+    #[serde(rename = "intervention")]
+    pub interventions: Vec<Intervention>,
+}
+
+/// A remedy, or what was proposed as one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intervention {
+    /// A stable name for files and anchors.
+    pub id: String,
+    /// A name for people.
+    pub name: String,
+    /// Which part of training it changes.
+    pub family: Family,
+    /// What is done and why it should help, in a sentence or two.
+    pub idea: String,
+    /// Whose idea it is: a paper, or `retrodict`.
+    pub source: String,
+    /// What is computed, in plain text; empty where words do.
+    #[serde(default)]
+    pub formula: String,
+    /// The keys of the baseline's spec that it changes: `"train.weight_decay" = 0.1`.
+    pub set: Table,
+    /// What is published of it.
+    pub expect: Option<Expect>,
+    /// With `expect = "helps"`: the least reverse accuracy, its mean over seeds.
+    pub reach: Option<f64>,
+    /// With `expect = "fails"`: the greatest reverse accuracy, its mean over seeds.
+    pub at_most: Option<f64>,
+}
+
+/// A published direction of effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expect {
+    /// The reverse is learned.
+    Helps,
+    /// It is not.
+    Fails,
+}
+
+/// Which part of training an intervention changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// The sentences.
+    Data,
+    /// The loss.
+    Objective,
+    /// The model.
+    Architecture,
+    /// How weights are moved.
+    Optimiser,
+    /// The task itself.
+    Task,
+}
+
+impl Family {
+    /// All, in the order of a legend.
+    pub const ALL: [Family; 5] =
+        [Family::Data, Family::Objective, Family::Architecture, Family::Optimiser, Family::Task];
+
+    /// As the file calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Family::Data => "data",
+            Family::Objective => "objective",
+            Family::Architecture => "architecture",
+            Family::Optimiser => "optimiser",
+            Family::Task => "task",
+        }
+    }
+}

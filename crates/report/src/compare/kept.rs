@@ -1,0 +1,99 @@
+//! Which comparisons an output folder holds: their files, and what was asked of them. It cannot be
+//! read off the runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use retrodict_lab::store::{StoreError, atomic};
+use serde::{Deserialize, Serialize};
+
+use super::file::Comparison;
+use crate::ReportError;
+
+/// The folder of comparisons below an output folder.
+pub(crate) const FOLDER: &str = "compare";
+/// The file that says what was asked.
+const FILE: &str = "asked.json";
+
+/// What was asked of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// The comparison's name.
+    name: String,
+    /// Seeds of every intervention.
+    pub(crate) seeds: Vec<u64>,
+    /// Ids of tasks.
+    pub(crate) tasks: Vec<String>,
+}
+
+/// Keeps a comparison in `out` with what is asked of it: tasks are added to those of before, other
+/// seeds, or another file of the same name, replace what was asked before.
+///
+/// # Errors
+/// [`ReportError`] if it cannot be written, or what is there cannot be read.
+pub fn keep(
+    out: &Path,
+    comparison: &Comparison,
+    seeds: &[u64],
+    task: &str,
+) -> Result<(), ReportError> {
+    let folder = out.join(FOLDER);
+    fs::create_dir_all(&folder).map_err(|source| io_error("create", &folder, source))?;
+    let mut all = asked(out)?;
+    let path = text_path(out, &comparison.name);
+    let same = fs::read_to_string(&path).is_ok_and(|text| text == comparison.text);
+    let name = &comparison.name;
+    let at = match all.iter().position(|asked| asked.name == *name) {
+        Some(at) => at,
+        None => {
+            let (seeds, tasks) = (seeds.to_vec(), Vec::new());
+            all.push(Asked { name: name.clone(), seeds, tasks });
+            all.len() - 1
+        }
+    };
+    let own = &mut all[at];
+    if !same || own.seeds != seeds {
+        own.seeds = seeds.to_vec();
+        own.tasks.clear();
+    }
+    if !own.tasks.iter().any(|known| known == task) {
+        own.tasks.push(task.to_owned());
+    }
+    atomic::write(&path, comparison.text.as_bytes())?;
+    let mut text = serde_json::to_vec_pretty(&all)?;
+    text.push(b'\n');
+    Ok(atomic::write(&folder.join(FILE), &text)?)
+}
+
+/// The comparisons that are kept in `out`, in the order in which they were first asked for.
+///
+/// # Errors
+/// [`ReportError`] if one cannot be read: leaving it out in silence would falsify the report.
+pub(crate) fn kept(out: &Path) -> Result<Vec<(Comparison, Asked)>, ReportError> {
+    let mut all = Vec::new();
+    for asked in asked(out)? {
+        all.push((Comparison::load(&text_path(out, &asked.name))?, asked));
+    }
+    Ok(all)
+}
+
+fn asked(out: &Path) -> Result<Vec<Asked>, ReportError> {
+    let path = out.join(FOLDER).join(FILE);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error("read", &path, error).into()),
+    };
+    Ok(serde_json::from_slice(&bytes)
+        .map_err(|error| StoreError::Damaged { path, what: error.to_string() })?)
+}
+
+/// Where the file of a comparison is kept.
+fn text_path(out: &Path, name: &str) -> PathBuf {
+    out.join(FOLDER).join(format!("{name}.toml"))
+}
+
+fn io_error(doing: &'static str, path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io { doing, path: path.to_owned(), source }
+}

@@ -1,0 +1,297 @@
+//! The page of comparisons. What its template reads; only [`Value::from_safe_string`] escapes
+//! escaping.
+
+use minijinja::Value;
+use serde::Serialize;
+
+use super::result::{ComparisonResult, TaskResult};
+use super::row::{Measured, Row};
+use super::verdict::{Published, Verdict};
+use super::{By, file};
+use crate::figure::Figure;
+use crate::page::{SCRIPT, filled, style};
+use crate::{ReportError, text};
+
+const TEMPLATE: &str = include_str!("../page/compare.html");
+const STYLE: &str = include_str!("../page/compare.css");
+
+/// The page, complete in one file; `figures` are one a task, in their order.
+pub(super) fn html(
+    results: &[ComparisonResult],
+    figures: &[Figure],
+) -> Result<String, ReportError> {
+    let mut figures = figures.iter();
+    let tasks = results.iter().flat_map(|result| result.tasks.iter().map(move |t| (result, t)));
+    let tasks = tasks.zip(figures.by_ref()).map(|((r, t), f)| TaskView::of(r, t, f)).collect();
+    let commit = match retrodict_lab::COMMIT {
+        Some(commit) => format!(" ({commit})"),
+        None => String::new(),
+    };
+    let (mut reproduced, mut told) = (0, 0);
+    for (own, all) in results.iter().map(ComparisonResult::reproduced) {
+        (reproduced, told) = (reproduced + own, told + all);
+    }
+    filled(
+        TEMPLATE,
+        Page {
+            style: Value::from_safe_string(format!("{}{STYLE}", style())),
+            script: Value::from_safe_string(SCRIPT.into()),
+            program: format!("retrodict {}{commit}", retrodict_lab::VERSION),
+            files: results.iter().map(|r| FileView { name: &r.name, title: &r.title }).collect(),
+            reproduced,
+            told,
+            claims: results.iter().flat_map(claims).collect(),
+            tasks,
+        },
+    )
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    style: Value,
+    script: Value,
+    program: String,
+    files: Vec<FileView<'a>>,
+    /// Published directions of effect that came out, of those that can be told.
+    reproduced: usize,
+    told: usize,
+    claims: Vec<ClaimView<'a>>,
+    tasks: Vec<TaskView<'a>>,
+}
+
+/// A published direction of effect.
+#[derive(Serialize)]
+struct ClaimView<'a> {
+    anchor: String,
+    task: &'a str,
+    name: &'a str,
+    source: &'a str,
+    published: String,
+    measured: String,
+    class: &'static str,
+    result: &'static str,
+}
+
+#[derive(Serialize)]
+struct FileView<'a> {
+    name: &'a str,
+    title: &'a str,
+}
+
+#[derive(Serialize)]
+struct TaskView<'a> {
+    anchor: String,
+    title: &'a str,
+    claim: &'a str,
+    finding: String,
+    seeds: usize,
+    wide: Vec<Value>,
+    narrow: Vec<Value>,
+    caption: &'a str,
+    figure: &'a str,
+    /// Of the columns that apply to any row.
+    headings: Vec<&'static str>,
+    rows: Vec<RowView<'a>>,
+    baseline: &'a str,
+    baseline_hash: &'a str,
+}
+
+#[derive(Serialize)]
+struct RowView<'a> {
+    anchor: String,
+    rank: usize,
+    name: &'a str,
+    family: &'static str,
+    is_baseline: bool,
+    sign: &'static str,
+    verdict: &'static str,
+    /// `held`, `failed` or nothing: the colour of the verdict.
+    class: &'static str,
+    seeds: String,
+    /// One a heading of the task.
+    cells: Vec<String>,
+    idea: &'a str,
+    source: &'a str,
+    formula: &'a str,
+    spec: &'a str,
+    hash: &'a str,
+    /// Every measure that applies, with what it is called.
+    measured: Vec<(&'static str, String)>,
+    published: String,
+    published_class: &'static str,
+    published_short: &'static str,
+}
+
+fn claims(result: &ComparisonResult) -> Vec<ClaimView<'_>> {
+    let rows = result.tasks.iter().flat_map(|task| task.rows.iter().map(move |row| (task, row)));
+    rows.filter_map(|(task, row)| ClaimView::of(result, task, row)).collect()
+}
+
+impl<'a> ClaimView<'a> {
+    /// `None` where nothing is published.
+    fn of(result: &ComparisonResult, task: &'a TaskResult, row: &'a Row) -> Option<Self> {
+        let published = row.published?;
+        let (result_words, class) = match published.reproduced {
+            Some(true) => ("✓ reproduced", "held"),
+            Some(false) => ("✗ not reproduced", "failed"),
+            None => ("open", ""),
+        };
+        Some(Self {
+            anchor: format!("{}-{}-{}", result.name, task.id, row.id),
+            task: &task.title,
+            name: &row.name,
+            source: row.intervention.as_ref().map_or("", |words| &words.source),
+            published: published.words(),
+            measured: share(&row.reverse_accuracy),
+            class,
+            result: result_words,
+        })
+    }
+}
+
+type Column = (&'static str, &'static str, fn(&Row) -> String);
+
+/// In the table: a heading, what the intervention's own section calls it, the cell.
+const COLUMNS: [Column; 11] = [
+    ("Reverse accuracy", "Reverse accuracy", |r| share(&r.reverse_accuracy)),
+    ("Reverse NLL", "Reverse NLL (nats)", |r| shown(&r.reverse_nll)),
+    ("First among candidates", "Right answer first among candidates", |r| {
+        share(&r.reverse_among_candidates)
+    }),
+    ("Forward accuracy", "Forward accuracy", |r| share(&r.forward_accuracy)),
+    ("Control accuracy", "Control accuracy", |r| share(&r.control_accuracy)),
+    ("Blind swaps", "Blind swaps", |r| share(&r.blind_swap_rate)),
+    ("Echoes", "Answered with the question's own entity", |r| share(&r.echo_rate)),
+    ("", "Training NLL (nats)", |r| shown(&r.train_nll)),
+    ("Extra tokens", "Extra training tokens an epoch", extra_tokens),
+    ("Time to reach", "Training time to 95 % of its reverse accuracy", |r| {
+        duration(&r.seconds_to_reach)
+    }),
+    ("", "Whole run", |r| duration(&r.wall_seconds)),
+];
+
+impl<'a> TaskView<'a> {
+    fn of(result: &'a ComparisonResult, task: &'a TaskResult, figure: &'a Figure) -> Self {
+        let applies = |column: &&Column| {
+            !column.0.is_empty() && task.rows.iter().any(|row| column.2(row) != text::NONE)
+        };
+        let columns: Vec<&Column> = COLUMNS.iter().filter(applies).collect();
+        let anchor = format!("{}-{}", result.name, task.id);
+        let baseline = task.rows.iter().find(|row| row.verdict == Verdict::Baseline);
+        Self {
+            title: &task.title,
+            claim: &task.claim,
+            finding: finding(task),
+            seeds: result.seeds.len(),
+            wide: figure.inline_blocks().map(Value::from_safe_string).collect(),
+            narrow: figure.inline_narrow().map(Value::from_safe_string).collect(),
+            caption: &figure.caption,
+            figure: &figure.name,
+            headings: columns.iter().map(|column| column.0).collect(),
+            rows: task.rows.iter().map(|row| RowView::of(&anchor, row, &columns)).collect(),
+            baseline: baseline.map_or("", |row| &row.spec),
+            baseline_hash: baseline.map_or("", |row| &row.spec_hash),
+            anchor,
+        }
+    }
+}
+
+impl<'a> RowView<'a> {
+    fn of(task: &str, row: &'a Row, columns: &[&Column]) -> Self {
+        let (sign, class) = match row.verdict {
+            Verdict::Baseline => ("", ""),
+            Verdict::Helps if row.by == Some(By::Accuracy) => ("✓ ", "held"),
+            Verdict::Hurts if row.by == Some(By::Accuracy) => ("✗ ", "failed"),
+            Verdict::Helps | Verdict::DoesNotHelp | Verdict::Hurts => ("– ", ""),
+            Verdict::Open => ("? ", ""),
+        };
+        let words = row.intervention.as_ref();
+        let measured = COLUMNS.iter().map(|(_, name, cell)| (*name, cell(row)));
+        let (published, published_class, published_short) =
+            row.published.map(published).unwrap_or_default();
+        Self {
+            anchor: format!("{task}-{}", row.id),
+            rank: row.rank,
+            name: &row.name,
+            family: row.family.map_or("", file::Family::word),
+            is_baseline: row.verdict == Verdict::Baseline,
+            sign,
+            verdict: row.words(),
+            class,
+            seeds: match row.seeds == row.seeds_asked {
+                true => row.seeds.to_string(),
+                false => format!("{} of {}", row.seeds, row.seeds_asked),
+            },
+            cells: columns.iter().map(|column| column.2(row)).collect(),
+            idea: words.map_or("", |words| &words.idea),
+            source: words.map_or("", |words| &words.source),
+            formula: words.map_or("", |words| words.formula.trim()),
+            spec: &row.spec,
+            hash: &row.spec_hash,
+            measured: measured.filter(|(_, cell)| cell != text::NONE).collect(),
+            published,
+            published_class,
+            published_short,
+        }
+    }
+}
+
+/// What is seen, decided by the numbers.
+fn finding(task: &TaskResult) -> String {
+    let count = |verdict| task.rows.iter().filter(|row| row.verdict == verdict).count();
+    let tried = task.rows.iter().filter(|row| row.verdict != Verdict::Baseline).count();
+    let accuracy = |row: &&Row| row.verdict == Verdict::Helps && row.by == Some(By::Accuracy);
+    let by_accuracy = task.rows.iter().filter(accuracy).count();
+    let helps = count(Verdict::Helps);
+    let mut text =
+        format!("{by_accuracy} of {tried} interventions answer more reverses than the baseline");
+    if helps > by_accuracy {
+        text.push_str(&format!("; {} lower the NLL alone", helps - by_accuracy));
+        let guess = |row: &&Row| row.verdict == Verdict::Helps && row.is_no_better_than_guessing();
+        let guessing = task.rows.iter().filter(guess).count();
+        if guessing > 0 {
+            text.push_str(&format!(" ({guessing} of these are still no better than guessing)"));
+        }
+    }
+    let rest = count(Verdict::DoesNotHelp) + count(Verdict::Hurts);
+    text.push_str(&format!("; {rest} do not help."));
+    if let Some(open) = Some(count(Verdict::Open)).filter(|open| *open > 0) {
+        text.push_str(&format!(" {open} are open: a verdict needs every seed, two at least."));
+    }
+    text
+}
+
+/// In a sentence, its colour, and in two words.
+fn published(published: Published) -> (String, &'static str, &'static str) {
+    let (outcome, class, short) = match published.reproduced {
+        Some(true) => ("so it does here", "held", "✓ as published"),
+        Some(false) => ("not so here", "failed", "✗ not as published"),
+        None => ("open here", "", ""),
+    };
+    (format!("Published: {}; {outcome}.", published.words()), class, short)
+}
+
+fn shown(measured: &Measured) -> String {
+    text::mean_and_interval(measured.mean, measured.low.zip(measured.high))
+}
+
+fn share(measured: &Measured) -> String {
+    text::share_and_interval(measured.mean, measured.low.zip(measured.high))
+}
+
+fn duration(measured: &Measured) -> String {
+    measured.mean.map_or(text::NONE.into(), text::duration)
+}
+
+fn extra_tokens(row: &Row) -> String {
+    let Some((extra, own)) = row.extra_tokens.zip(row.tokens_an_epoch.mean) else {
+        return text::NONE.into();
+    };
+    let base = own - extra;
+    if extra == 0.0 {
+        return "0".into();
+    }
+    let sign = if extra > 0.0 { "+" } else { "−" };
+    let share = if base > 0.0 { extra.abs() / base } else { f64::NAN };
+    format!("{sign}{:.0} ({sign}{})", extra.abs(), text::percent(share))
+}

@@ -1,0 +1,133 @@
+//! From a task to the experiments that are run for it.
+
+use retrodict_lab::Experiment;
+use retrodict_lab::spec::{Spec, ready};
+use toml::{Table, Value};
+
+use super::CompareError;
+use super::file::{BASELINE, Comparison, Intervention, Task};
+use super::read::place_of;
+
+/// What is not wanted of hundreds of runs: models on the way and at the end, probes on the way.
+/// They are made again in seconds; a file may ask for them all the same.
+const LEAN: [(&str, &str); 3] =
+    [("checkpoint.every", "0"), ("checkpoint.last", "false"), ("probe.every", "0")];
+
+/// An experiment of a task.
+#[derive(Clone, Debug)]
+pub struct Planned<'c> {
+    /// What it tries; `None` for the baseline.
+    pub intervention: Option<&'c Intervention>,
+    /// What is run.
+    pub experiment: Experiment,
+}
+
+impl Planned<'_> {
+    /// The intervention's id, or `baseline`.
+    pub fn id(&self) -> &str {
+        self.intervention.map_or(BASELINE, |intervention| &intervention.id)
+    }
+}
+
+/// What experiments of a task are called in the store; comparisons that share a task and its specs
+/// share their runs.
+pub(crate) fn experiment_name(task: &Task) -> String {
+    format!("compare-{}", task.id)
+}
+
+/// The experiments of a task, the baseline first.
+///
+/// # Errors
+/// [`CompareError`] if a spec is wrong or cannot be run, or two are one.
+pub fn plan<'c>(
+    comparison: &'c Comparison,
+    task: &'c Task,
+    seeds: &[u64],
+) -> Result<Vec<Planned<'c>>, CompareError> {
+    let mut planned: Vec<Planned<'c>> = Vec::new();
+    for intervention in std::iter::once(None).chain(task.interventions.iter().map(Some)) {
+        let place = place_of(comparison, task, intervention);
+        let experiment = experiment(task, intervention, seeds, &place)?;
+        if let Some(other) = planned.iter().find(|p| p.experiment.hash == experiment.hash) {
+            return Err(CompareError::Same { place, other: format!("`{}`", other.id()) });
+        }
+        planned.push(Planned { intervention, experiment });
+    }
+    Ok(planned)
+}
+
+fn experiment(
+    task: &Task,
+    intervention: Option<&Intervention>,
+    seeds: &[u64],
+    place: &str,
+) -> Result<Experiment, CompareError> {
+    let text = match &task.base {
+        Some(base) => {
+            ready(base).map_err(|source| CompareError::Ready { place: place.to_owned(), source })?
+        }
+        None => "",
+    };
+    let mut set: Vec<(String, String)> =
+        LEAN.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    set.extend(written_out(&task.spec));
+    set.extend(task.set.iter().map(|(key, value)| (key.clone(), literal(value))));
+    let own = intervention.into_iter().flat_map(|intervention| &intervention.set);
+    set.extend(own.map(|(key, value)| (key.clone(), literal(value))));
+    let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let mut spec = Spec::parse_with(text, place, &set)
+        .map_err(|error| CompareError::Spec { place: place.to_owned(), problem: error.problem })?;
+    spec.name = experiment_name(task);
+    spec.seeds = seeds.to_vec();
+    Ok(Experiment::new(spec, place)?)
+}
+
+/// The keys of a spec that is written in sections, each with its section.
+fn written_out(spec: &Table) -> Vec<(String, String)> {
+    let keys = spec.iter().flat_map(|(name, value)| match value {
+        Value::Table(section) => {
+            let key = |(key, value): (&String, &Value)| (format!("{name}.{key}"), literal(value));
+            section.iter().map(key).collect()
+        }
+        value => vec![(name.clone(), literal(value))],
+    });
+    // A spec without a name is called after its file; this one has none.
+    let named = ("name".to_owned(), "\"compare\"".to_owned());
+    std::iter::once(named).filter(|_| !spec.is_empty()).chain(keys).collect()
+}
+
+/// A value as TOML writes it.
+fn literal(value: &Value) -> String {
+    value.to_string()
+}
+
+/// What `experiment`'s spec says otherwise than `baseline`'s, as TOML.
+pub(crate) fn difference(baseline: &Experiment, experiment: &Experiment) -> String {
+    let lines = |experiment: &Experiment| {
+        let mut section = String::new();
+        let mut lines = Vec::new();
+        for line in experiment.spec.to_toml().lines() {
+            if line.starts_with('[') {
+                line.clone_into(&mut section);
+            } else {
+                lines.push((section.clone(), line.to_owned()));
+            }
+        }
+        lines
+    };
+    let before = lines(baseline);
+    let (mut text, mut open) = (String::new(), String::new());
+    for (section, line) in lines(experiment) {
+        if before.contains(&(section.clone(), line.clone())) {
+            continue;
+        }
+        if section != open {
+            text.push_str(&section);
+            text.push('\n');
+            open = section;
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,140 @@
+//! Comparisons on disk, from the store alone; every file appears whole or not at all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use retrodict_lab::store::{Store, StoreError, atomic};
+
+use super::kept::{Asked, FOLDER};
+use super::result::{ComparisonResult, TaskResult, json};
+use super::{Comparison, columns, experiment_name, kept, page, plan, row};
+use crate::figure::{Answered, Dot, Figure, forward_reverse};
+use crate::stored::{self, Stored};
+use crate::{ReportError, raster};
+
+/// Pixels of the PNG to a user unit of the SVG.
+const PNG_SCALE: f32 = 2.0;
+
+/// What was drawn.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// The page.
+    pub page: PathBuf,
+    /// What came of each comparison, by name.
+    pub results: Vec<ComparisonResult>,
+}
+
+/// Draws all comparisons kept in `out`: `compare/<name>.csv`, the pictures below
+/// `compare/figures/`, `compare/summary.json` and last `compare/index.html`. `None` if none is
+/// kept, or none of their runs is complete.
+///
+/// # Errors
+/// [`ReportError`] if a comparison or the store cannot be read, or a part cannot be written.
+pub fn write_comparisons(out: &Path) -> Result<Option<Compared>, ReportError> {
+    let kept = kept(out)?;
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let store = Store::view(out)?;
+    let of_tasks: Vec<String> = kept
+        .iter()
+        .flat_map(|(comparison, _)| comparison.tasks.iter().map(experiment_name))
+        .collect();
+    let all = stored::read(&store, |run| of_tasks.contains(&run.experiment))?;
+    let results = kept
+        .iter()
+        .map(|(comparison, asked)| result(comparison, asked, &all))
+        .collect::<Result<Vec<_>, _>>()?;
+    let results: Vec<ComparisonResult> =
+        results.into_iter().filter(|result| !result.tasks.is_empty()).collect();
+    if results.is_empty() {
+        return Ok(None);
+    }
+    let folder = out.join(FOLDER);
+    let mut figures = Vec::new();
+    for result in &results {
+        put(&folder, &format!("{}.csv", result.name), &columns::table(result).to_csv()?)?;
+        for task in &result.tasks {
+            let figure = picture(result, task);
+            let svg = figure.to_svg();
+            put(&folder, &format!("figures/{}.svg", figure.name), svg.as_bytes())?;
+            put(&folder, &format!("figures/{}.png", figure.name), &raster::png(&svg, PNG_SCALE)?)?;
+            figures.push(figure);
+        }
+    }
+    let every: Vec<&ComparisonResult> = results.iter().collect();
+    let mut summary = serde_json::to_vec_pretty(&json(&every))?;
+    summary.push(b'\n');
+    put(&folder, "summary.json", &summary)?;
+    let page = put(&folder, "index.html", page::html(&results, &figures)?.as_bytes())?;
+    Ok(Some(Compared { page, results }))
+}
+
+/// The tasks that were asked for and have a complete run.
+fn result(
+    comparison: &Comparison,
+    asked: &Asked,
+    all: &[Stored],
+) -> Result<ComparisonResult, ReportError> {
+    let mut tasks = Vec::new();
+    for task in comparison.tasks.iter().filter(|task| asked.tasks.contains(&task.id)) {
+        let planned = plan(comparison, task, &asked.seeds)?;
+        let found: Vec<Option<Stored>> = planned
+            .iter()
+            .map(|planned| {
+                let same = |stored: &&Stored| {
+                    stored.experiment.hash == planned.experiment.hash
+                        && stored.experiment.spec.name == planned.experiment.spec.name
+                };
+                Some(all.iter().find(same)?.of_seeds(&asked.seeds))
+            })
+            .collect();
+        if found.iter().flatten().all(|stored| stored.runs.is_empty()) {
+            continue;
+        }
+        tasks.push(TaskResult {
+            id: task.id.clone(),
+            title: task.title.clone(),
+            claim: task.claim.clone(),
+            rows: row::rows(&planned, &found, asked.seeds.len())?,
+        });
+    }
+    Ok(ComparisonResult {
+        name: comparison.name.clone(),
+        title: comparison.title.clone(),
+        seeds: asked.seeds.clone(),
+        tasks,
+    })
+}
+
+/// Forward against reverse accuracy.
+fn picture(result: &ComparisonResult, task: &TaskResult) -> Figure {
+    let of = |measured: &super::Measured| Answered {
+        mean: measured.mean,
+        interval: measured.low.zip(measured.high),
+    };
+    let dots: Vec<Dot> = task
+        .rows
+        .iter()
+        .map(|row| Dot {
+            number: row.rank,
+            label: row.name.clone(),
+            family: row.family,
+            reverse: of(&row.reverse_accuracy),
+            forward: of(&row.forward_accuracy),
+        })
+        .collect();
+    forward_reverse(&format!("{}-{}", result.name, task.id), &task.title, &dots)
+}
+
+fn put(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, ReportError> {
+    let path = folder.join(name);
+    let within = path.parent().unwrap_or(folder);
+    fs::create_dir_all(within).map_err(|source| StoreError::Io {
+        doing: "create",
+        path: within.to_owned(),
+        source,
+    })?;
+    atomic::write(&path, content)?;
+    Ok(path)
+}
