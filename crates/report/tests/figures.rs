@@ -5,7 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use retrodict_report::{
-    EffectiveWeights, Figure, LossCurves, WeightPanel, effective_weights, loss_curves,
+    Axes, EffectiveWeights, Figure, LossCurves, Panel, Series, SeriesKind, WeightPanel,
+    effective_weights, lines, loss_curves,
 };
 use roxmltree::{Document, Node};
 
@@ -65,7 +66,7 @@ fn y_values<'a>(svg: &'a Document<'a>) -> impl Fn(f64) -> f64 + use<> {
     let labels: Vec<f64> = svg
         .descendants()
         .filter(|n| n.is("text") && n.attribute("text-anchor") == Some("end"))
-        .filter_map(|n| n.text()?.trim().parse().ok())
+        .filter_map(|n| n.text()?.trim().replace('−', "-").parse().ok())
         .collect();
     assert_eq!(grid.len(), labels.len());
     let last = grid.len() - 1;
@@ -124,6 +125,30 @@ fn the_line_is_the_mean_and_the_band_one_standard_deviation() {
         assert_eq!(band[i].0, line[i].0);
         assert_eq!(band[3 - i].0, line[i].0);
     }
+}
+
+/// The axis reaches as far as the bands do, and the table has what they show.
+#[test]
+fn the_bands_of_lines_are_drawn_whole_and_told() {
+    let series = |label: &str, spread: &[f64]| Series {
+        label: label.into(),
+        points: vec![(1.0, 0.5), (2.0, 1.0)],
+        spread: spread.to_vec(),
+        kind: SeriesKind::Line,
+    };
+    let axes = Axes { x: "x".into(), y: "y".into(), x_log: false, y_log: false };
+    let both = vec![series("wide", &[2.0, 3.0]), series("plain", &[])];
+    let figure = lines("n", "t", &axes, &[Panel { title: "p".into(), series: both }]);
+    let text = figure.to_svg();
+    let svg = Document::parse(&text).unwrap();
+    let value = y_values(&svg);
+    let band = points(class(&svg, "path", "fill-series-1")[0].attribute("d").unwrap());
+    let edges: Vec<f64> = band.iter().map(|point| value(point.1)).collect();
+    for (edge, expected) in edges.iter().zip([2.5, 4.0, -2.0, -1.5]) {
+        assert!((edge - expected).abs() < 0.02, "{edges:?}");
+    }
+    let rows: Vec<String> = figure.table.rows.iter().map(|row| row.join(",")).collect();
+    assert_eq!(rows, ["p,wide,1,0.5,2", "p,wide,2,1,3", "p,plain,1,0.5,", "p,plain,2,1,"]);
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub fn lines(name: &str, title: &str, axes: &Axes, panels: &[Panel]) -> Figure {
     };
     let y = Span {
         label: axes.y.clone(),
-        domain: padded(extent(points().filter(drawable).map(|p| p.1)), axes.y_log),
+        domain: padded(extent(drawn_y(panels, drawable)), axes.y_log),
         log: axes.y_log,
     };
     let curve = |series: &Series| {
@@ -111,6 +111,18 @@ pub fn lines(name: &str, title: &str, axes: &Axes, panels: &[Panel]) -> Figure {
     Figure::of_whole(text, multiples::draw(&drawn, columns, None), narrow)
 }
 
+/// The heights of what is drawn: points, and the edges of bands as far as the axis has a place for
+/// them.
+fn drawn_y(panels: &[Panel], drawable: impl Fn(&(f64, f64)) -> bool) -> impl Iterator<Item = f64> {
+    let edges = |series: &Series| {
+        let spread = series.spread.iter().copied().chain(std::iter::repeat(0.0));
+        let edges = series.points.iter().zip(spread);
+        edges.flat_map(|(&(x, y), by)| [(x, y - by), (x, y), (x, y + by)]).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = panels.iter().flat_map(|panel| &panel.series).flat_map(edges).collect();
+    all.into_iter().filter(move |point| drawable(point)).map(|point| point.1)
+}
+
 /// A little air, so that no line runs along the edge; from 0 where all is positive and linear.
 fn padded(extent: Option<(f64, f64)>, log: bool) -> (f64, f64) {
     match extent {
@@ -146,14 +158,16 @@ fn alt(axes: &Axes, panels: &[Panel]) -> String {
 }
 
 fn table(panels: &[Panel]) -> Table {
-    let mut table = Table::new(&["panel", "series", "x", "y"]);
+    let mut table = Table::new(&["panel", "series", "x", "y", "spread"]);
     for panel in panels {
         for series in &panel.series {
-            table.rows.extend(
-                series.points.iter().map(|(x, y)| {
-                    vec![panel.title.clone(), series.label.clone(), cell(*x), cell(*y)]
-                }),
-            );
+            // Empty where there is no band.
+            let spread = series.spread.iter().map(|by| cell(*by));
+            let spread = spread.chain(std::iter::repeat(String::new()));
+            let row = |((x, y), by): (&(f64, f64), String)| {
+                vec![panel.title.clone(), series.label.clone(), cell(*x), cell(*y), by]
+            };
+            table.rows.extend(series.points.iter().zip(spread).map(row));
         }
     }
     table
