@@ -12,6 +12,9 @@ use super::file::Comparison;
 const FILES: &[(&str, &str)] = &[
     ("reversal.toml", include_str!("../../compare/reversal.toml")),
     ("chain.toml", include_str!("../../compare/chain.toml")),
+    ("relations.toml", include_str!("../../compare/relations.toml")),
+    ("family.toml", include_str!("../../compare/family.toml")),
+    ("tasks.toml", include_str!("../../compare/tasks.toml")),
 ];
 
 /// The program's own comparisons.
