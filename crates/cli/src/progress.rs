@@ -1,6 +1,7 @@
 //! Progress on standard error: a bar for each running seed and one overall on a terminal, a plain
 //! line now and then otherwise.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use retrodict_lab::spec::SpecHash;
 use retrodict_lab::{Job, Snapshot};
 
 /// Between two looks at the runs.
@@ -34,24 +36,41 @@ pub(crate) fn watch<R: Send>(jobs: &[Job<'_>], work: impl FnOnce() -> R + Send) 
 /// All jobs together.
 struct Overall {
     finished: usize,
-    /// Of everything, 0 to 1, each run counting alike.
+    /// Of the work of everything, 0 to 1.
     fraction: f64,
     left: Option<Duration>,
 }
 
-fn overall(snapshots: &[Snapshot], begun: Instant) -> Overall {
+/// The work of each run, in operations. A figure may have runs of milliseconds and runs of hours:
+/// counted alike, they would foretell nothing.
+fn works(jobs: &[Job<'_>]) -> Vec<f64> {
+    let mut steps: HashMap<SpecHash, f64> = HashMap::new();
+    let work = |job: &Job<'_>| {
+        let steps = steps.entry(job.experiment.hash).or_insert_with(|| {
+            // The number of sentences does not depend on the seed.
+            let sentences = job.experiment.dataset(0).map_or(1, |data| data.train.len());
+            let batches = sentences.div_ceil(job.experiment.batch_size(sentences).max(1));
+            job.experiment.spec.train.epochs as f64 * batches as f64
+        });
+        (*steps * job.experiment.step_flops() as f64).max(1.0)
+    };
+    jobs.iter().map(work).collect()
+}
+
+fn overall(snapshots: &[Snapshot], works: &[f64], elapsed: Duration) -> Overall {
     let part = |done: u64, total: u64| if total > 0 { done as f64 / total as f64 } else { 0.0 };
-    let runs = snapshots.len().max(1) as f64;
+    let all: f64 = works.iter().sum();
     let mut fraction = 0.0;
     let mut before = 0.0;
-    for run in snapshots {
-        fraction += if run.finished { 1.0 } else { part(run.done, run.total) };
+    for (run, work) in snapshots.iter().zip(works) {
+        fraction += work * if run.finished { 1.0 } else { part(run.done, run.total) };
         // What the store had already took no time now.
-        before += if run.started { part(run.first, run.total) } else { f64::from(run.finished) };
+        before +=
+            work * if run.started { part(run.first, run.total) } else { f64::from(run.finished) };
     }
-    let (fraction, now) = (fraction / runs, (fraction - before) / runs);
-    let elapsed = begun.elapsed().as_secs_f64();
-    let left = (now > 0.005).then(|| Duration::from_secs_f64(elapsed * (1.0 - fraction) / now));
+    let (fraction, now) = (fraction / all, (fraction - before) / all);
+    let left = (now > 0.005)
+        .then(|| Duration::from_secs_f64(elapsed.as_secs_f64() * (1.0 - fraction) / now));
     Overall { finished: snapshots.iter().filter(|run| run.finished).count(), fraction, left }
 }
 
@@ -67,7 +86,7 @@ fn bars(jobs: &[Job<'_>], ended: &AtomicBool) {
     total.set_style(style(&format!("{{prefix:26}} {{bar:30{colour}}} {{percent:>3}} %  {{msg}}")));
     let running = style("{prefix:26} {bar:30} {percent:>3} %  {msg}");
     let mut shown: Vec<Option<ProgressBar>> = jobs.iter().map(|_| None).collect();
-    let begun = Instant::now();
+    let (works, begun) = (works(jobs), Instant::now());
     loop {
         let last = ended.load(Ordering::Acquire);
         let snapshots: Vec<Snapshot> = jobs.iter().map(|job| job.progress.snapshot()).collect();
@@ -88,7 +107,7 @@ fn bars(jobs: &[Job<'_>], ended: &AtomicBool) {
                 }
             }
         }
-        let state = overall(&snapshots, begun);
+        let state = overall(&snapshots, &works, begun.elapsed());
         total.set_prefix(format!("{} of {} runs", state.finished, jobs.len()));
         total.set_position((1000.0 * state.fraction) as u64);
         total.set_message(state.left.map(time_left).unwrap_or_default());
@@ -101,7 +120,7 @@ fn bars(jobs: &[Job<'_>], ended: &AtomicBool) {
 }
 
 fn lines(jobs: &[Job<'_>], ended: &AtomicBool) {
-    let begun = Instant::now();
+    let (works, begun) = (works(jobs), Instant::now());
     let mut next = LINE_EVERY;
     loop {
         if ended.load(Ordering::Acquire) {
@@ -110,7 +129,7 @@ fn lines(jobs: &[Job<'_>], ended: &AtomicBool) {
         if begun.elapsed() >= next {
             next += LINE_EVERY;
             let snapshots: Vec<Snapshot> = jobs.iter().map(|job| job.progress.snapshot()).collect();
-            let state = overall(&snapshots, begun);
+            let state = overall(&snapshots, &works, begun.elapsed());
             let percent = 100.0 * state.fraction;
             let mut line = format!("{} of {} runs, {percent:.0} %", state.finished, jobs.len());
             if let Some(left) = state.left {
@@ -149,5 +168,31 @@ pub(crate) fn duration(time: Duration) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         3600..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(done: u64, first: u64, finished: bool) -> Snapshot {
+        let (train_nll, held_out_nll) = (f64::NAN, f64::NAN);
+        let (total, epoch, started) = (100, 0, true);
+        Snapshot { total, done, first, epoch, train_nll, held_out_nll, started, finished }
+    }
+
+    /// Three runs of seconds beside one of hours say nothing of when that one ends.
+    #[test]
+    fn the_time_left_is_that_of_the_work_left() {
+        let runs = [run(100, 0, true), run(100, 0, true), run(100, 0, true), run(10, 0, false)];
+        let state = overall(&runs, &[1.0, 1.0, 1.0, 997.0], Duration::from_secs(100));
+        assert_eq!(state.finished, 3);
+        assert!((state.fraction - 0.1027).abs() < 1e-12, "{}", state.fraction);
+        let left = state.left.expect("more than 0.5 % is done").as_secs_f64();
+        assert!((left - 100.0 * 0.8973 / 0.1027).abs() < 1e-6, "{left}");
+        // What an earlier start had done took no time in this one.
+        let state = overall(&[run(60, 50, false)], &[7.0], Duration::from_secs(10));
+        let left = state.left.expect("a tenth is done").as_secs_f64();
+        assert!((left - 40.0).abs() < 1e-6, "{left}");
     }
 }

@@ -5,8 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use retrodict_report::{
-    Axes, EffectiveWeights, Figure, LossCurves, Panel, Series, SeriesKind, WeightPanel,
-    effective_weights, lines, loss_curves,
+    Accuracies, Axes, EffectiveWeights, Figure, LossCurves, Panel, Series, SeriesKind, Way,
+    WeightPanel, accuracies, effective_weights, lines, loss_curves,
 };
 use roxmltree::{Document, Node};
 
@@ -149,6 +149,30 @@ fn the_bands_of_lines_are_drawn_whole_and_told() {
     }
     let rows: Vec<String> = figure.table.rows.iter().map(|row| row.join(",")).collect();
     assert_eq!(rows, ["p,wide,1,0.5,2", "p,wide,2,1,3", "p,plain,1,0.5,", "p,plain,2,1,"]);
+}
+
+/// One right answer of many makes a long number.
+#[test]
+fn the_numbers_beside_accuracies_are_not_cut_off() {
+    let mut values = vec![0.0; 9];
+    values.push(0.02);
+    let ways = vec![Way { name: "directly".into(), values }];
+    let figure = accuracies("n", "t", &[Accuracies { variant: "v".into(), ways }]);
+    let text = figure.to_svg();
+    let svg = Document::parse(&text).unwrap();
+    let width = number(svg.root_element(), "width");
+    let mut texts = svg.descendants().filter(|n| n.is("text"));
+    let beside = texts.find(|n| n.text().is_some_and(|t| t.contains('±'))).unwrap();
+    // An advance of 0.56 em a character, as room is kept for it.
+    let length = beside.text().unwrap().trim().chars().count() as f64;
+    // Groups move what they hold: translate(x y).
+    let moved = |n: Node<'_, '_>| -> Option<f64> {
+        let rest = n.attribute("transform")?.strip_prefix("translate(")?;
+        rest.split([' ', ',', ')']).next()?.parse().ok()
+    };
+    let start = number(beside, "x") + beside.ancestors().filter_map(moved).sum::<f64>();
+    let end = start + 0.56 * number(beside, "font-size") * length;
+    assert!(end <= width, "{:?} ends at {end} of {width}", beside.text());
 }
 
 #[test]

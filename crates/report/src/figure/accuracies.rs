@@ -74,7 +74,13 @@ fn draw(variants: &[Accuracies], width: f64) -> Drawing {
         heading.len() as f64 * HEADING + v.ways.iter().map(high).sum::<f64>() + BETWEEN
     };
     let rows: f64 = variants.iter().zip(&headings).map(block).sum();
-    let right = 92.0;
+    let numbers: Vec<String> = variants
+        .iter()
+        .flat_map(|v| &v.ways)
+        .map(|way| text::mean_and_spread(&way.values))
+        .collect();
+    let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    let right = (widest(TICK_SIZE, &numbers) + 16.0).max(92.0);
     let area = Rect { x: left, y: 4.0, width: width - left - right, height: rows };
     let mut drawing = Drawing::new(width, area.bottom() + 2.0 * LEGEND_HEIGHT - 8.0);
     let x = Linear::new((0.0, 1.0), (area.x, area.right()));

@@ -114,7 +114,9 @@ fn weights(all: &[(Case, OneLayerResult)]) -> Figure {
         };
         Panel { title: case.title.into(), series: groups.iter().map(of_group).collect() }
     };
-    let panels: Vec<Panel> = all.iter().map(panel).collect();
+    // Where so few are held out that none has a rival of its type, there is no margin.
+    let has_margins = |panel: &Panel| panel.series.iter().any(|series| !series.points.is_empty());
+    let panels: Vec<Panel> = all.iter().map(panel).filter(has_margins).collect();
     let title = "Asymmetry and intransitivity of effective weights arise";
     lines("theory-one-layer-weights", title, &axes, &panels)
 }
