@@ -160,7 +160,7 @@ pub(crate) struct Draws {
 impl Draws {
     /// Draw number `index` of the sentence, uniform in [0, 1).
     pub(crate) fn unit(&self, index: usize) -> f64 {
-        let place = (self.lane as u64) << 16 | index as u64;
+        let place = ((self.lane as u64) << 16) | index as u64;
         f64::from(self.stream.words(place)[0]) / (f64::from(u32::MAX) + 1.0)
     }
 }

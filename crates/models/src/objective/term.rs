@@ -192,7 +192,7 @@ impl Term {
             // Padding repeats the first pair, and has no weight.
             let words = stream.words(if lane < batch { lane } else { 0 } as u64);
             let drawn = [(&pairs.left, words[0]), (&pairs.right, words[1])]
-                .map(|(from, word)| from[(u64::from(word) * from.len() as u64 >> 32) as usize]);
+                .map(|(from, word)| from[((u64::from(word) * from.len() as u64) >> 32) as usize]);
             for (at, side) in sides.iter().enumerate() {
                 program.indices_mut(side.entity)[lane] = drawn[at];
                 let relation = pairs.relations.map(|relations| relations[at]);
