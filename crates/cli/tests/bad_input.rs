@@ -55,7 +55,11 @@ fn a_key_or_section_that_does_not_exist() {
     let says = ["bad.toml:2", "`checkpoint` is a section: write [checkpoint]"];
     refused(&folder, "run bad.toml", USAGE, &says);
     let entities = "vocab_size = 40\nentities = 5";
-    refused_spec("vocab_size = 40", entities, &["bad.toml:7", "icl data, not of reversal data"]);
+    refused_spec(
+        "vocab_size = 40",
+        entities,
+        &["bad.toml:7", "one-to-many data, not of reversal data"],
+    );
 }
 
 #[test]
