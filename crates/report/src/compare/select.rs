@@ -12,6 +12,8 @@ use super::file::Comparison;
 const FILES: &[(&str, &str)] = &[
     ("reversal.toml", include_str!("../../compare/reversal.toml")),
     ("chain.toml", include_str!("../../compare/chain.toml")),
+    ("entities.toml", include_str!("../../compare/entities.toml")),
+    ("bridge.toml", include_str!("../../compare/bridge.toml")),
     ("relations.toml", include_str!("../../compare/relations.toml")),
     ("family.toml", include_str!("../../compare/family.toml")),
     ("tasks.toml", include_str!("../../compare/tasks.toml")),
