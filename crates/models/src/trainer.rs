@@ -1,6 +1,7 @@
 //! A network with its numbers, its optimiser and its compiled programs: sentences in, scores out.
 
 mod compiled;
+mod inside;
 mod tangent;
 
 use std::time::Instant;
@@ -15,6 +16,7 @@ use crate::objective::{Lesson, Objective};
 use crate::schedule::Schedule;
 use compiled::Compiled;
 
+pub use inside::{NotADecoder, Patch};
 pub use tangent::Tangents;
 
 /// Sentences scored at once when nothing is trained.
