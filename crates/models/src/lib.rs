@@ -17,4 +17,7 @@ pub use network::{Attended, BilinearNetwork, Inputs, Network, OneLayerNetwork};
 pub use objective::{Lesson, LossOn, Objective, Pairs, PenaltyOn, Reading, Term};
 pub use retrodict_engine::LossFunction;
 pub use schedule::{Decline, Schedule};
-pub use trainer::{NotADecoder, Patch, SentenceScore, Tangents, Trainer, TrainerOptions};
+pub use trainer::{
+    LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore, Tangents, Trainer,
+    TrainerOptions,
+};

@@ -2,6 +2,7 @@
 
 mod compiled;
 mod inside;
+mod parts;
 mod tangent;
 
 use std::time::Instant;
@@ -17,6 +18,7 @@ use crate::schedule::Schedule;
 use compiled::Compiled;
 
 pub use inside::{NotADecoder, Patch};
+pub use parts::{LastNorm, NoParts, Part, Parts};
 pub use tangent::Tangents;
 
 /// Sentences scored at once when nothing is trained.

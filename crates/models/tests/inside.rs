@@ -4,8 +4,9 @@
 
 use retrodict_engine::Rule;
 use retrodict_models::{
-    Attended, Decoder, Design, LossOn, Mixer, NormPlace, NotADecoder, Objective, OneLayerNetwork,
-    Patch, PositionEncoding, Reading, Schedule, Site, Trainer, TrainerOptions,
+    Attended, Decoder, Design, LossOn, Mixer, NoParts, Norm, NormPlace, NotADecoder, Objective,
+    OneLayerNetwork, Part, Patch, PositionEncoding, Reading, Schedule, Site, Trainer,
+    TrainerOptions, ValueOutput,
 };
 
 const DIM: usize = 12;
@@ -119,6 +120,45 @@ fn a_patch_of_all_gives_the_one_run_and_a_patch_of_nothing_the_other() {
         assert_eq!(patched(Site::Block(1), &all[..last]), own_corrupted);
         let between = patched(Site::Block(0), &[0]);
         assert!(between != own_clean && between != own_corrupted);
+    }
+}
+
+/// What the parts wrote, read as the head reads it, are the logits.
+#[test]
+fn parts_add_up_to_the_stream() {
+    let gpt2 = Design::default();
+    let designs = [
+        (gpt2, 2 * (3 + 1 + 1)),
+        (Design { norm: Norm::Rms, value_output: ValueOutput::Merged, ..gpt2 }, 2 * (3 + 1)),
+        (Design { norm: Norm::None, mixer: Mixer::Linear, ..gpt2 }, 2 * (3 + 1 + 1)),
+        (Design { mixer: Mixer::Gru, ..gpt2 }, 2 * (1 + 1 + 1)),
+        (Design { mixer: Mixer::None, ..gpt2 }, 2),
+    ];
+    for ((design, count), tie_head) in designs.into_iter().zip([false, true, false, true, false]) {
+        let mut trainer = trainer(&Decoder { tie_head, ..decoder(design) }, Reading::NextToken);
+        let logits = trainer.lens_logits(&contexts(0)).unwrap().pop().unwrap();
+        let all = trainer.parts(&contexts(0)).unwrap();
+        assert_eq!(all.parts.len(), 1 + count);
+        assert_eq!(all.parts[0], Part::Embeddings);
+        for (written, logits) in all.written.iter().zip(&logits) {
+            let sum = |f: usize| written.iter().map(|part| part[f]).sum::<f64>();
+            let stream: Vec<f64> = (0..DIM).map(sum).collect();
+            let norm = &all.norm;
+            let mean = if norm.centred { stream.iter().sum::<f64>() / DIM as f64 } else { 0.0 };
+            let square = stream.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / DIM as f64;
+            let scale = norm.epsilon.map_or(1.0, |epsilon| 1.0 / (square + epsilon).sqrt());
+            for (row, logit) in all.head.iter().zip(logits) {
+                let read = |f: usize| norm.gain[f] * (stream[f] - mean) * scale + norm.bias[f];
+                let own: f64 = (0..DIM).map(|f| read(f) * row[f]).sum();
+                assert!((own - logit).abs() < 1e-9, "{design:?}: {own} {logit}");
+            }
+        }
+    }
+    for design in
+        [Design { residual: false, ..gpt2 }, Design { norm_place: NormPlace::Post, ..gpt2 }]
+    {
+        let mut trainer = trainer(&decoder(design), Reading::NextToken);
+        assert_eq!(trainer.parts(&contexts(0)).err(), Some(NoParts::NoSum));
     }
 }
 

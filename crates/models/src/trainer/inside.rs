@@ -145,7 +145,11 @@ impl<T: Scalar> Trainer<T> {
             let stride = program.lanes();
             for ((batch, inputs), length) in batch.iter().zip(inputs).zip(lengths) {
                 for (lane, context) in batch.iter().enumerate() {
-                    assert_eq!(self.positions_of(context.len()), length, "contexts have one length");
+                    assert_eq!(
+                        self.positions_of(context.len()),
+                        length,
+                        "contexts have one length"
+                    );
                     for (p, token) in context.iter().chain(&prompt).enumerate() {
                         program.indices_mut(inputs.tokens)[p * stride + lane] = *token;
                     }

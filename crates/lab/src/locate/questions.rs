@@ -1,0 +1,169 @@
+//! What is asked: the data set's groups of questions, and pairs of runs to patch between.
+
+use retrodict_facts::{Dataset, Group, Query, Token};
+
+/// Pairs of runs that a patch is tried on, at most; their mean moves little with more.
+const MOST_PAIRS: usize = 64;
+
+/// A question with what may answer it. Of an entity of several tokens it is the first.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Asked {
+    pub(super) context: Vec<Token>,
+    pub(super) right: usize,
+    /// The answers of the right one's type to the group's other questions.
+    pub(super) others: Vec<usize>,
+}
+
+/// The questions of a group.
+pub(super) fn asked(group: &Group) -> Vec<Asked> {
+    group.queries.iter().map(|query| ask(query, group)).collect()
+}
+
+fn ask(query: &Query, group: &Group) -> Asked {
+    let right = first(query);
+    let alike = group.queries.iter().filter(|other| other.answer_type == query.answer_type);
+    let mut others: Vec<usize> = alike.map(first).filter(|token| *token != right).collect();
+    others.sort_unstable();
+    others.dedup();
+    Asked { context: query.question().context, right, others }
+}
+
+fn first(query: &Query) -> usize {
+    query.answer.first().copied().unwrap_or_default() as usize
+}
+
+/// Pairs of runs: the i-th of the one is put into the i-th of the other.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pairs {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) clean: Vec<Asked>,
+    pub(super) corrupted: Vec<Vec<Token>>,
+}
+
+/// What can be patched in a data set, the i-th context of each pair as long as its partner.
+///
+/// - `trained-into-trained`: a trained question into another one of the same relation;
+/// - `trained-into-unseen`: the same questions into held-out ones of their relation, which the
+///   model cannot answer;
+/// - `seen-into-unseen`: what was said of a held-out fact into what was not.
+pub(super) fn pairs(dataset: &Dataset) -> Vec<Pairs> {
+    let Some(unseen) = dataset.groups.last() else { return Vec::new() };
+    let trained: Vec<(&Query, &Group)> = dataset
+        .groups
+        .iter()
+        .filter(|group| group.id.starts_with("train_"))
+        .flat_map(|group| group.queries.iter().map(move |query| (query, group)))
+        .collect();
+    let mut into_unseen = Pairs {
+        id: "trained-into-unseen",
+        title: "trained question into an unseen one",
+        clean: Vec::new(),
+        corrupted: Vec::new(),
+    };
+    let mut into_trained = Pairs {
+        id: "trained-into-trained",
+        title: "trained question into another",
+        ..into_unseen.clone()
+    };
+    for (at, query) in unseen.queries.iter().take(MOST_PAIRS).enumerate() {
+        let like = trained.iter().filter(|(other, _)| {
+            (other.relation, other.answer_type) == (query.relation, query.answer_type)
+                && other.source.len() == query.source.len()
+        });
+        let like: Vec<&(&Query, &Group)> = like.collect();
+        let Some((clean, group)) = like.get(at % like.len().max(1)) else { continue };
+        into_unseen.clean.push(ask(clean, group));
+        into_unseen.corrupted.push(query.question().context);
+        let (next, _) = like[(at + 1) % like.len()];
+        if next.answer != clean.answer {
+            into_trained.clean.push(ask(clean, group));
+            into_trained.corrupted.push(next.question().context);
+        }
+    }
+    let mut all = vec![into_trained, into_unseen];
+    let seen = ["held_out_seen", "held_out_b_to_c", "held_out_between"]
+        .into_iter()
+        .find_map(|id| dataset.group(id))
+        .filter(|seen| seen.queries.len() == unseen.queries.len());
+    if let Some(seen) = seen {
+        let both = seen.queries.iter().zip(&unseen.queries).take(MOST_PAIRS);
+        let both = both.filter(|(seen, unseen)| seen.source.len() == unseen.source.len());
+        let (clean, corrupted) =
+            both.map(|(s, u)| (ask(s, seen), u.question().context)).unzip();
+        all.push(Pairs {
+            id: "seen-into-unseen",
+            title: "what was said of a fact into what was not",
+            clean,
+            corrupted,
+        });
+    }
+    for pairs in &mut all {
+        pairs.keep_one_length();
+    }
+    all.retain(|pairs| !pairs.clean.is_empty());
+    all
+}
+
+impl Pairs {
+    /// A picture has one set of positions: pairs of another length than the first are left out, and
+    /// those whose answer has no rivals.
+    fn keep_one_length(&mut self) {
+        let length = self.clean.first().map_or(0, |asked| asked.context.len());
+        let (clean, corrupted) = (std::mem::take(&mut self.clean), std::mem::take(&mut self.corrupted));
+        let both = clean.into_iter().zip(corrupted);
+        (self.clean, self.corrupted) = both
+            .filter(|(clean, _)| clean.context.len() == length && !clean.others.is_empty())
+            .unzip();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Spec, ready};
+
+    fn dataset(spec: &str, set: &[(&str, &str)]) -> Dataset {
+        let spec = Spec::parse_with(ready(spec).unwrap(), spec, set).unwrap();
+        crate::Experiment::new(spec, "test").unwrap().dataset(0).unwrap()
+    }
+
+    #[test]
+    fn pairs_of_reversal_differ_in_the_entity_alone_or_are_one_fact() {
+        let dataset = dataset("reversal-quick", &[]);
+        let all = pairs(&dataset);
+        let ids: Vec<&str> = all.iter().map(|pairs| pairs.id).collect();
+        assert_eq!(ids, ["trained-into-trained", "trained-into-unseen", "seen-into-unseen"]);
+        for pairs in &all {
+            assert!(pairs.clean.len() >= 32 && pairs.clean.len() == pairs.corrupted.len());
+            for (clean, corrupted) in pairs.clean.iter().zip(&pairs.corrupted) {
+                let mut sentence = clean.context.clone();
+                sentence.push(clean.right as u32);
+                assert!(dataset.train.contains(&sentence), "the clean run knows its answer");
+                let same_relation = clean.context[1] == corrupted[1];
+                assert_ne!(clean.context[0], corrupted[0]);
+                assert_eq!(same_relation, pairs.id != "seen-into-unseen");
+                if !same_relation {
+                    assert_eq!(corrupted[0] as usize, clean.right, "the other end of the pair");
+                }
+                assert!(!clean.others.contains(&clean.right));
+            }
+        }
+    }
+
+    /// In every data set with groups, the questions of a group are as long as each other.
+    #[test]
+    fn questions_of_a_group_have_one_length() {
+        for kind in ["reversal", "chain", "relations", "family", "hops", "biographies", "one-to-many"]
+        {
+            let dataset = dataset("reversal-quick", &[("data.kind", &format!("\"{kind}\""))]);
+            assert!(!pairs(&dataset).is_empty(), "{kind}");
+            for group in &dataset.groups {
+                let all = asked(group);
+                let lengths = all.iter().map(|asked| asked.context.len());
+                let (least, most) = (lengths.clone().min(), lengths.max());
+                assert_eq!(least, most, "{kind}: {}", group.id);
+            }
+        }
+    }
+}
