@@ -7,7 +7,7 @@ use retrodict_lab::locate::{LensPoint, LocateResult};
 use retrodict_lab::name::check_name;
 use retrodict_lab::store::StoreError;
 
-use crate::figure::{BarPanel, Figure, MatrixPanel, bars, matrices};
+use crate::figure::{BarPanel, Figure, MatrixPanel, bars, matrices, short};
 use crate::write::{Files, PNG_SCALE};
 use crate::{Axes, Panel, ReportError, Series, SeriesKind, lines, raster};
 
@@ -53,8 +53,9 @@ fn figures(result: &LocateResult) -> Vec<Figure> {
             .map(|patching| MatrixPanel {
                 title: patching.title.clone(),
                 note: format!(
-                    "margin {:.1} clean, {:.1} corrupted",
-                    patching.clean_margin, patching.corrupted_margin
+                    "margin {} clean, {} corrupted",
+                    short(patching.clean_margin),
+                    short(patching.corrupted_margin)
                 ),
                 rows: result.places.clone(),
                 columns: patching.positions.clone(),
@@ -70,7 +71,7 @@ fn figures(result: &LocateResult) -> Vec<Figure> {
             .iter()
             .map(|group| BarPanel {
                 title: group.name.clone(),
-                note: format!("margin {:.2}", group.margin),
+                note: format!("margin {}", short(group.margin)),
                 values: group.parts.clone(),
             })
             .collect();

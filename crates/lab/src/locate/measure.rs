@@ -88,19 +88,23 @@ pub(super) fn patching<T: Scalar>(
         pairs: clean.len(),
         clean_margin: mean(clean_margins.iter().copied()),
         corrupted_margin: mean(corrupted_margins.iter().copied()),
-        positions: position_names(length, positions),
+        positions: pairs.clean.first().map_or_else(Vec::new, |a| position_names(a, positions)),
         recovered,
     })
 }
 
-/// A question is an entity and a relation, and a mask where one is asked behind it.
-fn position_names(length: usize, positions: usize) -> Vec<String> {
-    let entity = length.saturating_sub(1);
+/// What stands at each position: an entity and a relation, what is given of the answer, and a mask
+/// where one is asked behind it.
+fn position_names(asked: &Asked, positions: usize) -> Vec<String> {
+    let (entity, length) = (asked.source, asked.context.len());
+    let numbered = |what: &str, count: usize, p: usize| {
+        if count == 1 { what.to_owned() } else { format!("{what} {}", p + 1) }
+    };
     let name = |p: usize| match p {
-        p if p >= length => "mask".to_owned(),
+        p if p < entity => numbered("entity", entity, p),
         p if p == entity => "relation".to_owned(),
-        _ if entity == 1 => "entity".to_owned(),
-        p => format!("entity {}", p + 1),
+        p if p < length => numbered("answer", length - entity - 1, p - entity - 1),
+        _ => "mask".to_owned(),
     };
     (0..positions).map(name).collect()
 }

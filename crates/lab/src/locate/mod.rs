@@ -58,7 +58,7 @@ pub struct Lens {
 }
 
 /// What the head would read at a place, on average over questions. Of an answer of several tokens
-/// it is the first.
+/// it is the first that tells it from others of its type.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct LensPoint {
     /// NLL of the right answer in the whole vocabulary.

@@ -5,10 +5,14 @@ use retrodict_facts::{Dataset, Group, Query, Token};
 /// Pairs of runs that a patch is tried on, at most; their mean moves little with more.
 const MOST_PAIRS: usize = 64;
 
-/// A question with what may answer it. Of an entity of several tokens it is the first.
+/// A question with what may answer it: of an entity of several tokens the first that tells it from
+/// others of its type. Tokens that all of them begin with are given, as in the *related* data,
+/// where they name the type.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Asked {
     pub(super) context: Vec<Token>,
+    /// Tokens of the entity that is asked about, the first ones of the context.
+    pub(super) source: usize,
     pub(super) right: usize,
     /// The answers of the right one's type to the group's other questions.
     pub(super) others: Vec<usize>,
@@ -20,16 +24,22 @@ pub(super) fn asked(group: &Group) -> Vec<Asked> {
 }
 
 fn ask(query: &Query, group: &Group) -> Asked {
-    let right = first(query);
-    let alike = group.queries.iter().filter(|other| other.answer_type == query.answer_type);
-    let mut others: Vec<usize> = alike.map(first).filter(|token| *token != right).collect();
+    let of_type = |other: &&Query| other.answer_type == query.answer_type;
+    let alike = || group.queries.iter().filter(of_type).map(|other| &other.answer);
+    let shared = |at: &usize| alike().all(|other| other.get(*at) == query.answer.get(*at));
+    // Where there is one answer only, it is asked from its first token on.
+    let several = alike().any(|other| *other != query.answer);
+    let given = (0..query.answer.len()).take_while(shared).count();
+    let given = if several { given.min(query.answer.len() - 1) } else { 0 };
+    let token = |answer: &[Token]| answer.get(given).copied().unwrap_or_default() as usize;
+    let right = token(&query.answer);
+    let mut others: Vec<usize> = alike().map(|other| token(other)).collect();
+    others.retain(|token| *token != right);
     others.sort_unstable();
     others.dedup();
-    Asked { context: query.question().context, right, others }
-}
-
-fn first(query: &Query) -> usize {
-    query.answer.first().copied().unwrap_or_default() as usize
+    let mut context = query.question().context;
+    context.extend(&query.answer[..given]);
+    Asked { context, source: query.source.len(), right, others }
 }
 
 /// Pairs of runs: the i-th of the one is put into the i-th of the other.
@@ -75,11 +85,11 @@ pub(super) fn pairs(dataset: &Dataset) -> Vec<Pairs> {
         let like: Vec<&(&Query, &Group)> = like.collect();
         let Some((clean, group)) = like.get(at % like.len().max(1)) else { continue };
         into_unseen.clean.push(ask(clean, group));
-        into_unseen.corrupted.push(query.question().context);
-        let (next, _) = like[(at + 1) % like.len()];
+        into_unseen.corrupted.push(ask(query, unseen).context);
+        let (next, of) = like[(at + 1) % like.len()];
         if next.answer != clean.answer {
             into_trained.clean.push(ask(clean, group));
-            into_trained.corrupted.push(next.question().context);
+            into_trained.corrupted.push(ask(next, of).context);
         }
     }
     let mut all = vec![into_trained, into_unseen];
@@ -90,10 +100,10 @@ pub(super) fn pairs(dataset: &Dataset) -> Vec<Pairs> {
     if let Some(seen) = seen {
         let both = seen.queries.iter().zip(&unseen.queries).take(MOST_PAIRS);
         let both = both.filter(|(seen, unseen)| seen.source.len() == unseen.source.len());
-        let (clean, corrupted) = both.map(|(s, u)| (ask(s, seen), u.question().context)).unzip();
+        let (clean, corrupted) = both.map(|(s, u)| (ask(s, seen), ask(u, unseen).context)).unzip();
         all.push(Pairs {
             id: "seen-into-unseen",
-            title: "what was said of a fact into what was not",
+            title: "seen into unseen, the same fact",
             clean,
             corrupted,
         });
@@ -114,7 +124,10 @@ impl Pairs {
             (std::mem::take(&mut self.clean), std::mem::take(&mut self.corrupted));
         let both = clean.into_iter().zip(corrupted);
         (self.clean, self.corrupted) = both
-            .filter(|(clean, _)| clean.context.len() == length && !clean.others.is_empty())
+            .filter(|(clean, corrupted)| {
+                let fits = clean.context.len() == length && corrupted.len() == length;
+                fits && !clean.others.is_empty()
+            })
             .unzip();
     }
 }
@@ -144,6 +157,18 @@ mod tests {
                 }
                 assert!(!clean.others.contains(&clean.right));
             }
+        }
+    }
+
+    /// Where all answers of a type begin alike, what follows tells them apart.
+    #[test]
+    fn what_all_answers_share_is_given() {
+        let dataset = Related(Default::default()).generate(0).unwrap();
+        let group = dataset.groups.last().unwrap();
+        for (asked, query) in asked(group).iter().zip(&group.queries) {
+            assert_eq!(asked.context, [query.question().context, vec![query.answer[0]]].concat());
+            assert_eq!(asked.right as u32, query.answer[1]);
+            assert_eq!(asked.others.len(), group.queries.len() - 1);
         }
     }
 

@@ -1,7 +1,6 @@
 //! Signed quantities of named parts, as bars from a common zero.
 
-use super::matrix::short;
-use super::{Figure, Text};
+use super::{Figure, Text, short};
 use crate::plot::drawing::{Anchor, Stroke, Style};
 use crate::plot::scale::{Linear, extent};
 use crate::plot::theme::{INK, LABEL_SIZE, SERIES, SOFT, TICK_SIZE, text_width};

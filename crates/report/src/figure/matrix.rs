@@ -101,7 +101,7 @@ fn draw(panel: &MatrixPanel, colors: ColorMap) -> Drawing {
 }
 
 /// Two decimals, with a true minus sign and no negative zero.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let rounded = (value * 100.0).round() / 100.0 + 0.0;
     format!("{rounded:.2}").replace('-', "−")
 }

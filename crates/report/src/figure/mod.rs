@@ -16,6 +16,7 @@ pub use effective_weights::{EffectiveWeights, WeightFrame, WeightPanel, effectiv
 pub use forward_reverse::{Answered, Dot, forward_reverse};
 pub use lines::{Axes, Panel, Series, SeriesKind, lines};
 pub use loss_curves::{LossCurves, loss_curves};
+pub(crate) use matrix::short;
 pub use matrix::{MatrixPanel, matrices};
 
 use crate::plot::{Drawing, grid};
