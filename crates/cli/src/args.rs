@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Compare interventions: what mends the curse, what does not, and at what cost.
     #[command(after_help = "Example:\n  retrodict compare reversal --seeds 3 --out try")]
     Compare(CompareArgs),
+    /// Look into a trained decoder: where in it an answer comes about, and where it does not.
+    #[command(after_help = "Example:\n  retrodict locate my.toml --set model.layers=4 --seed 1")]
+    Locate(LocateArgs),
     /// Print a ready spec, with a comment on every key.
     #[command(after_help = "Example:\n  retrodict spec chain-quick > chain.toml")]
     Spec(SpecArgs),
@@ -142,6 +145,27 @@ pub(crate) struct CompareArgs {
     /// Name the comparisons, their tasks and interventions
     #[arg(long)]
     pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) resources: ResourceArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LocateArgs {
+    /// The spec, in TOML [default: reversal-quick]
+    #[arg(value_name = "SPEC.toml")]
+    pub(crate) spec: Option<PathBuf>,
+    /// Override a key, such as model.layers=2
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Seed of the run, which is trained if the store does not have it
+    #[arg(long, default_value = "0")]
+    pub(crate) seed: u32,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
+    pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) resources: ResourceArgs,
     /// Print the result as JSON

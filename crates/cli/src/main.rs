@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Reproduce(args) => commands::reproduce(&args),
         Command::Run(args) => commands::run(&args),
         Command::Compare(args) => commands::compare(&args),
+        Command::Locate(args) => commands::locate(&args),
         Command::Spec(args) => commands::spec(&args),
         Command::Data(args) => commands::data(&args),
         Command::Theory(args) => commands::theory(&args),

@@ -9,6 +9,7 @@ mod controls;
 mod cosines;
 mod effective_weights;
 mod intransitivity;
+pub mod locate;
 pub mod theory;
 mod transfer;
 mod weight_matrix;

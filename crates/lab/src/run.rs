@@ -411,7 +411,7 @@ fn tensor<'t, T: Stored>(p: &Parameter, prefix: &str, values: &'t [T]) -> Tensor
     }
 }
 
-fn numbers<'v, T: Stored>(
+pub(crate) fn numbers<'v, T: Stored>(
     tensor: &'v Tensor<'_>,
     checkpoint: &Checkpoint,
 ) -> Result<&'v [T], StoreError> {
@@ -433,6 +433,6 @@ fn means(scores: &[SentenceScore]) -> (f64, f64, f64) {
 }
 
 /// NaN stays NaN.
-fn capped(nll: f64) -> f64 {
+pub(crate) fn capped(nll: f64) -> f64 {
     if nll > NLL_CAP { NLL_CAP } else { nll }
 }

@@ -10,11 +10,14 @@ mod schedule;
 mod trainer;
 
 pub use decoder::{
-    Decoder, Design, Mixer, ModelError, Nonlinearity, Norm, NormPlace, PositionEncoding,
-    TOKEN_EMBEDDINGS, ValueOutput,
+    Decoder, Design, Mixer, ModelError, Nonlinearity, Norm, NormPlace, PositionEncoding, Site,
+    TOKEN_EMBEDDINGS, ValueOutput, Watch,
 };
 pub use network::{Attended, BilinearNetwork, Inputs, Network, OneLayerNetwork};
 pub use objective::{Lesson, LossOn, Objective, Pairs, PenaltyOn, Reading, Term};
 pub use retrodict_engine::LossFunction;
 pub use schedule::{Decline, Schedule};
-pub use trainer::{SentenceScore, Tangents, Trainer, TrainerOptions};
+pub use trainer::{
+    LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore, Tangents, Trainer,
+    TrainerOptions,
+};

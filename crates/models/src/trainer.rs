@@ -1,6 +1,8 @@
 //! A network with its numbers, its optimiser and its compiled programs: sentences in, scores out.
 
 mod compiled;
+mod inside;
+mod parts;
 mod tangent;
 
 use std::time::Instant;
@@ -15,6 +17,8 @@ use crate::objective::{Lesson, Objective};
 use crate::schedule::Schedule;
 use compiled::Compiled;
 
+pub use inside::{NotADecoder, Patch};
+pub use parts::{LastNorm, NoParts, Part, Parts};
 pub use tangent::Tangents;
 
 /// Sentences scored at once when nothing is trained.

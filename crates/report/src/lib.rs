@@ -26,6 +26,7 @@ pub mod compare;
 mod error;
 pub mod figure;
 mod finding;
+mod locate;
 mod page;
 pub mod paper;
 mod pdf;
@@ -46,6 +47,7 @@ pub use figure::{
     Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines, loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
+pub use locate::write_locate;
 pub use paper::{PaperError, PaperFigure, Scale, Variant, Wanted, experiments, figures};
 pub use pdf::pdf;
 pub use raster::png;

@@ -14,7 +14,7 @@ use crate::summary::{FigureFiles, Summary};
 use crate::{ReportError, figure::Figure};
 
 /// Pixels of the PNG to a user unit of the SVG: sharp on a dense screen, and in print at 3 inches.
-const PNG_SCALE: f32 = 2.0;
+pub(crate) const PNG_SCALE: f32 = 2.0;
 
 /// Most pixels of a figure in the page's index: sharp enough on a dense screen, and light.
 const THUMBNAIL: (f32, f32) = (380.0, 250.0);
@@ -102,12 +102,13 @@ fn check_names(report: &Report) -> Result<(), ReportError> {
     Ok(())
 }
 
-struct Files<'a> {
-    dir: &'a Path,
+/// A folder to write into.
+pub(crate) struct Files<'a> {
+    pub(crate) dir: &'a Path,
 }
 
 impl Files<'_> {
-    fn put(&self, name: &str, content: &[u8]) -> Result<PathBuf, ReportError> {
+    pub(crate) fn put(&self, name: &str, content: &[u8]) -> Result<PathBuf, ReportError> {
         let path = self.dir.join(name);
         let folder = path.parent().unwrap_or(self.dir);
         fs::create_dir_all(folder).map_err(|source| StoreError::Io {

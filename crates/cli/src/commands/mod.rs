@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod data;
+mod locate;
 mod report;
 mod reproduce;
 mod run;
@@ -20,6 +21,7 @@ use retrodict_lab::{Job, Outcome};
 pub(crate) use bench::bench;
 pub(crate) use compare::compare;
 pub(crate) use data::data;
+pub(crate) use locate::locate;
 pub(crate) use report::report;
 pub(crate) use reproduce::reproduce;
 pub(crate) use run::run;

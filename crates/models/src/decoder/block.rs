@@ -4,14 +4,16 @@ use retrodict_engine::{
     Activation, Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Sees, Value,
 };
 
-use super::design::{Mixer, Nonlinearity, Norm, NormPlace, ValueOutput};
-use super::{Decoder, PositionEncoding};
+use super::design::{Mixer, Nonlinearity, Norm, NormPlace};
+use super::{Decoder, PositionEncoding, Site, Watch};
 use crate::network::{INITIAL_STD, Inputs};
 
 /// The ε of a norm.
 pub(crate) const EPSILON: f64 = 1e-5;
 /// Features of the hidden layer of an MLP, for each feature of the residual stream.
 const EXPANSION: usize = 4;
+/// The name in a block of the matrix behind the mixer, inputs first.
+pub(crate) const MIXER_OUTPUT: &str = "attn.c_proj";
 /// The base of rotary angles, as in the library that the authors used.
 const ROTARY_BASE: f64 = 10_000.0;
 
@@ -22,11 +24,19 @@ impl Decoder {
         graph: &mut Graph<T>,
         x: Value,
         inputs: Inputs,
-        name: &str,
+        layer: usize,
+        watch: &mut Watch<'_, T>,
     ) -> Value {
-        let x = self
-            .branch(graph, x, &format!("{name}.ln_1"), |graph, h| self.mix(graph, h, inputs, name));
-        self.branch(graph, x, &format!("{name}.ln_2"), |graph, h| self.mlp(graph, h, name))
+        let name = &format!("transformer.h.{layer}");
+        let x = self.branch(graph, x, &format!("{name}.ln_1"), |graph, h| {
+            let mixed = self.mixed(graph, h, inputs, name)?;
+            let mixed = watch(graph, Site::Mixed(layer), mixed);
+            Some(self.mixer_output(graph, mixed, name))
+        });
+        self.branch(graph, x, &format!("{name}.ln_2"), |graph, h| {
+            let added = self.mlp(graph, h, name);
+            Some(watch(graph, Site::Mlp(layer), added))
+        })
     }
 
     /// A branch with its norm and its way back.
@@ -52,16 +62,15 @@ impl Decoder {
         }
     }
 
-    /// What each position learns from the others; `None` where it learns nothing.
-    fn mix<T: Scalar>(
+    /// What each position gathers from the others; `None` where it gathers nothing.
+    fn mixed<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
         h: Value,
         inputs: Inputs,
         name: &str,
     ) -> Option<Value> {
-        let design = &self.design;
-        let mixed = match design.mixer {
+        let mixed = match self.design.mixer {
             Mixer::None => return None,
             Mixer::Attention | Mixer::Bidirectional | Mixer::Linear => {
                 self.attention(graph, h, inputs, &format!("{name}.attn"))
@@ -71,12 +80,16 @@ impl Decoder {
             Mixer::Diagonal => self.diagonal(graph, h, &format!("{name}.diagonal")),
             Mixer::LinearRecurrent => self.linear_recurrent(graph, h, &format!("{name}.recurrent")),
         };
-        if design.mixer.has_queries() && design.value_output == ValueOutput::Merged {
-            return Some(mixed);
+        Some(mixed)
+    }
+
+    /// What a block adds of what it has gathered.
+    fn mixer_output<T: Scalar>(&self, graph: &mut Graph<T>, mixed: Value, name: &str) -> Value {
+        if !self.design.has_output_matrix() {
+            return mixed;
         }
         let shape = [self.dim, self.dim];
-        let out = format!("{name}.attn.c_proj");
-        Some(self.dense(graph, mixed, &out, shape, self.projection_std()))
+        self.dense(graph, mixed, &format!("{name}.{MIXER_OUTPUT}"), shape, self.projection_std())
     }
 
     fn attention<T: Scalar>(
@@ -107,7 +120,7 @@ impl Decoder {
         }
     }
 
-    fn mlp<T: Scalar>(&self, graph: &mut Graph<T>, h: Value, name: &str) -> Option<Value> {
+    fn mlp<T: Scalar>(&self, graph: &mut Graph<T>, h: Value, name: &str) -> Value {
         let (d, hidden) = (self.dim, EXPANSION * self.dim);
         let x = self.dense(graph, h, &format!("{name}.mlp.c_fc"), [d, hidden], INITIAL_STD);
         let x = match self.design.nonlinearity {
@@ -122,7 +135,7 @@ impl Decoder {
             }
         };
         let (name, std) = (format!("{name}.mlp.c_proj"), self.projection_std());
-        Some(self.dense(graph, x, &name, [hidden, d], std))
+        self.dense(graph, x, &name, [hidden, d], std)
     }
 
     /// Weights that write into the residual stream begin smaller, by the root of their number.

@@ -111,3 +111,11 @@ impl Default for Design {
         }
     }
 }
+
+impl Design {
+    /// Whether a matrix stands between what the mixer gathers and what the block adds.
+    pub(crate) fn has_output_matrix(&self) -> bool {
+        let merged = self.mixer.has_queries() && self.value_output == ValueOutput::Merged;
+        self.mixer != Mixer::None && !merged
+    }
+}

@@ -1,19 +1,25 @@
 //! The GPT-2 decoder of the paper's section 5, as Hugging Face's `transformers` builds it, and
 //! what becomes of it when a part is exchanged.
 
-mod block;
+pub(crate) mod block;
 mod design;
 mod recurrence;
+mod watch;
 
 use retrodict_engine::{Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Value};
 use thiserror::Error;
 
 pub use design::{Design, Mixer, Nonlinearity, Norm, NormPlace, ValueOutput};
+pub use watch::{Site, Watch};
 
 use crate::network::{INITIAL_STD, Inputs};
 
 /// The name of the token table, `[vocab, dim]`.
 pub const TOKEN_EMBEDDINGS: &str = "transformer.wte.weight";
+/// The name of the free output head, `[vocab, dim]`.
+pub(crate) const HEAD: &str = "lm_head.weight";
+/// The name of the norm before the head.
+pub(crate) const LAST_NORM: &str = "transformer.ln_f";
 
 /// How the model knows where a token stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -151,17 +157,35 @@ impl Decoder {
     /// What the output head reads, `[dim, positions]`. Parameters have the names and shapes of
     /// `GPT2LMHeadModel`, as far as GPT-2 has them.
     pub fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
+        self.watched(graph, inputs, &mut watch::unwatched)
+    }
+
+    /// The same, every [`Site`] on the way shown to `watch`, which may exchange what flows there.
+    pub fn watched<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        inputs: Inputs,
+        watch: &mut Watch<'_, T>,
+    ) -> Value {
         let wte = self.token_table(graph);
         let wpe = (self.position == PositionEncoding::Absolute)
             .then(|| self.table(graph, "transformer.wpe.weight", self.positions));
         let x = graph.embedding(inputs.tokens, wte, wpe);
-        let mut x = graph.dropout(x, self.dropout);
+        let x = graph.dropout(x, self.dropout);
+        let mut x = watch(graph, Site::Embeddings, x);
         for layer in 0..self.layers {
-            x = self.block(graph, x, inputs, &format!("transformer.h.{layer}"));
+            x = self.block(graph, x, inputs, layer, watch);
+            x = watch(graph, Site::Block(layer), x);
         }
+        self.read(graph, x)
+    }
+
+    /// What the output head would read of a residual stream: the stream with the last norm, where
+    /// the design has one there.
+    pub fn read<T: Scalar>(&self, graph: &mut Graph<T>, stream: Value) -> Value {
         match self.design.norm_place {
-            NormPlace::Pre => self.norm(graph, x, "transformer.ln_f"),
-            NormPlace::Post => x,
+            NormPlace::Pre => self.norm(graph, stream, LAST_NORM),
+            NormPlace::Post => stream,
         }
     }
 
@@ -171,7 +195,7 @@ impl Decoder {
             self.token_table(graph)
         } else {
             let normal = Initial::Normal { std: INITIAL_STD };
-            graph.parameter(Parameter::matrix("lm_head.weight", [self.vocab, self.dim], normal))
+            graph.parameter(Parameter::matrix(HEAD, [self.vocab, self.dim], normal))
         };
         graph.linear_whole(hidden, head, Orientation::OutputsFirst, None)
     }

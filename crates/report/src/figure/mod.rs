@@ -1,18 +1,23 @@
 //! The paper's figures, composed of the parts in [`crate::plot`].
 
 mod accuracies;
+mod bars;
 mod cosines;
 mod effective_weights;
 mod forward_reverse;
 mod lines;
 mod loss_curves;
+mod matrix;
 
 pub use accuracies::{Accuracies, Way, accuracies};
+pub use bars::{BarPanel, bars};
 pub use cosines::{Cosines, cosines};
 pub use effective_weights::{EffectiveWeights, WeightFrame, WeightPanel, effective_weights};
 pub use forward_reverse::{Answered, Dot, forward_reverse};
 pub use lines::{Axes, Panel, Series, SeriesKind, lines};
 pub use loss_curves::{LossCurves, loss_curves};
+pub(crate) use matrix::short;
+pub use matrix::{MatrixPanel, matrices};
 
 use crate::plot::{Drawing, grid};
 use crate::tables::Table;
