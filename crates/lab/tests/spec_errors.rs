@@ -62,7 +62,7 @@ fn hostile_specs_are_refused_with_these_words() {
         // Keys of another kind of data.
         (
             "data.entities = 3",
-            "SPEC.toml:2: `data.entities` is a key of icl data, not of reversal data",
+            "SPEC.toml:2: `data.entities` is a key of icl, relations and one-to-many data, not of reversal data",
         ),
         (
             "data.hold_out = \"entities\"",
