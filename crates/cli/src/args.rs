@@ -142,7 +142,7 @@ pub(crate) struct CompareArgs {
     /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
     pub(crate) out: PathBuf,
-    /// Name the comparisons, their tasks and interventions
+    /// Name the comparisons, their tasks and interventions, and how long they would take here
     #[arg(long)]
     pub(crate) list: bool,
     #[command(flatten)]

@@ -28,18 +28,23 @@ pub fn margin(logits: &[f64], right: usize, others: &[usize]) -> Option<f64> {
     (!others.is_empty()).then(|| logits[right] - mean)
 }
 
+/// Runs whose margins differ by less than this part of their sizes answer alike.
+const ALIKE: f64 = 0.01;
+
 /// The share of an answer that a patch brings back: `Σ (patched − corrupted) / Σ (clean −
 /// corrupted)` over pairs of runs (Meng et al., 2022, of one pair). The sums are taken first, so
-/// that a pair whose runs answer nearly alike does not outweigh all others. `None` where the clean
-/// runs answer no better or worse than the corrupted ones.
+/// that a pair whose runs answer nearly alike does not outweigh all others. `None` where clean and
+/// corrupted runs answer alike, to a hundredth of their margins: there is nothing to bring back,
+/// and a share of nearly nothing would be noise.
 ///
 /// # Panics
 /// If the three are not as many.
 pub fn recovered(clean: &[f64], corrupted: &[f64], patched: &[f64]) -> Option<f64> {
     assert!(clean.len() == corrupted.len() && clean.len() == patched.len(), "runs go in threes");
     let sum = |of: &[f64]| of.iter().zip(corrupted).map(|(x, c)| x - c).sum::<f64>();
+    let size: f64 = clean.iter().chain(corrupted).map(|margin| margin.abs()).sum();
     let whole = sum(clean);
-    (whole.abs() > 1e-9).then(|| sum(patched) / whole)
+    (whole.abs() > ALIKE * size).then(|| sum(patched) / whole)
 }
 
 /// How a residual stream is read: `gain ⊙ (x − mean x)/√(var x + ε) + bias`.
@@ -135,6 +140,8 @@ mod tests {
         assert_eq!(recovered(&clean, &corrupted, &corrupted), Some(0.0));
         assert_eq!(recovered(&clean, &corrupted, &[1.0, 4.0]), Some(0.5));
         assert_eq!(recovered(&[2.0], &[2.0], &[3.0]), None);
+        assert_eq!(recovered(&[2.0], &[1.97], &[3.0]), None);
+        assert!(recovered(&[2.0], &[1.9], &[3.0]).is_some());
     }
 
     /// One part's contribution is what its share of the normed stream is along the direction.

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Job, Progress, run_all};
+use retrodict_lab::{Job, Progress, Resources, run_all};
 use retrodict_report::compare::{
     Comparison, ComparisonResult, Measured, Planned, Row, Selected, TaskResult, json, keep, plan,
     select,
 };
 use retrodict_report::write_comparisons;
 
+use super::estimate::Estimates;
 use super::report::draw_beside;
 use super::{Failure, complaints, print, stop_on_interrupt};
 use crate::args::CompareArgs;
@@ -33,7 +34,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         }
     }
     if args.list {
-        return list(&selected, &tasks);
+        return list(&selected, &tasks, args.resources.resources());
     }
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt()?;
@@ -157,22 +158,20 @@ fn cells(row: &Row) -> [String; 8] {
 
 type Tasks<'c> = [(&'c Comparison, &'c String, Vec<u64>, Vec<Planned<'c>>)];
 
-/// Each comparison with its tasks, and the runs of each.
-fn list(selected: &[Selected], tasks: &Tasks<'_>) -> Result<(), Failure> {
-    let mut text = String::new();
+/// Each comparison with its tasks, and how long the runs of each would take here.
+fn list(selected: &[Selected], tasks: &Tasks<'_>, resources: Resources) -> Result<(), Failure> {
+    let mut estimates = Estimates::new(resources);
     for Selected { comparison, .. } in selected {
-        let _ = writeln!(text, "{}  {}", comparison.name, comparison.title);
-        for (of, id, seeds, planned) in tasks {
-            if of.name != comparison.name {
-                continue;
-            }
-            let runs = planned.len() * seeds.len();
-            let _ = writeln!(text, "  {id}  {} interventions, {runs} runs", planned.len() - 1);
+        print(&format!("{}  {}\n", comparison.name, comparison.title))?;
+        for (_, id, seeds, planned) in tasks.iter().filter(|(of, ..)| of.name == comparison.name) {
+            let runs: Vec<_> = planned.iter().map(|of| (&of.experiment, seeds.len())).collect();
+            let mut text = format!("  {id}  {}\n", estimates.of(&runs)?);
             for planned in planned.iter().filter_map(|planned| planned.intervention) {
                 let family = planned.family.word();
                 let _ = writeln!(text, "    {}  {} ({family})", planned.id, planned.name);
             }
+            print(&text)?;
         }
     }
-    print(&text)
+    print(&format!("all of these together: about {} here\n", estimates.total()))
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod data;
+mod estimate;
 mod locate;
 mod report;
 mod reproduce;

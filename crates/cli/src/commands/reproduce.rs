@@ -1,16 +1,17 @@
 //! `retrodict reproduce`: the main job.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{BenchOptions, Experiment, Job, Progress, Resources, run_all};
+use retrodict_lab::{Experiment, Job, Progress, Resources, run_all};
 use retrodict_report::{
     PaperFigure, Reproduction, Scale, TheoryFigure, Variant, Wanted, experiments, figures,
 };
 
+use super::estimate::Estimates;
 use super::report::{draw, last_line};
 use super::{Failure, complaints, print, stop_on_interrupt};
 use crate::args::{self, ReproduceArgs};
@@ -40,7 +41,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         );
         let mut estimates = Estimates::new(resources);
         for (figure, experiments) in &wanted {
-            eprintln!("  {}: {}", figure.name, estimates.of_figure(experiments)?);
+            eprintln!("  {}: {}", figure.name, estimates.of(&sized(experiments))?);
         }
     }
     let begun = Instant::now();
@@ -143,90 +144,19 @@ fn simulate(figure: &TheoryFigure, scale: Scale, args: &ReproduceArgs) -> Result
 fn list(wanted: &[Trained], theory: &[&TheoryFigure], resources: Resources) -> Result<(), Failure> {
     let mut estimates = Estimates::new(resources);
     for (figure, experiments) in wanted {
-        let time = estimates.of_figure(experiments)?;
+        let time = estimates.of(&sized(experiments))?;
         print(&format!("{}  {}: {}\n  {time}\n", figure.name, figure.title, figure.claim))?;
     }
     for figure in theory {
         let time = duration(Duration::from_secs_f64(figure.seconds));
         let TheoryFigure { name, title, claim, .. } = figure;
         print(&format!("{name}  {title}: {claim}\n  simulations, about {time} on two cores\n"))?;
-        estimates.total += figure.seconds;
+        estimates.add(figure.seconds);
     }
-    let total = duration(Duration::from_secs_f64(estimates.total.max(1.0)));
-    print(&format!("all of these together, shared runs once: about {total} here\n"))
+    print(&format!("all of these together, shared runs once: about {} here\n", estimates.total()))
 }
 
-/// Times of figures, from some timed steps of every size of model among them.
-struct Estimates {
-    resources: Resources,
-    /// Milliseconds a seed-step of a model and its batch.
-    timed: HashMap<String, f64>,
-    /// Experiments that an earlier figure has.
-    counted: HashSet<String>,
-    /// Seconds of all figures so far.
-    total: f64,
-}
-
-impl Estimates {
-    fn new(resources: Resources) -> Estimates {
-        Estimates { resources, timed: HashMap::new(), counted: HashSet::new(), total: 0.0 }
-    }
-
-    fn of_figure(
-        &mut self,
-        experiments: &[(&'static Variant, Experiment)],
-    ) -> Result<String, Failure> {
-        let (mut runs, mut steps, mut seconds, mut shared) = (0, 0, 0.0, 0);
-        for (_, experiment) in experiments {
-            let seeds = experiment.spec.seeds.len();
-            let sentences = experiment.dataset(0).map_err(Failure::failed)?.train.len();
-            let batches = sentences.div_ceil(experiment.batch_size(sentences)) as u64;
-            let of_one = experiment.spec.train.epochs * batches;
-            let time = 1e-3 * self.ms(experiment)? * of_one as f64 * seeds as f64;
-            runs += seeds;
-            steps += of_one * seeds as u64;
-            seconds += time;
-            if self.counted.insert(experiment.hash.to_string()) {
-                self.total += time;
-            } else {
-                shared += seeds;
-            }
-        }
-        let estimate = duration(Duration::from_secs_f64(seconds.max(1.0)));
-        let shared = match shared {
-            0 => String::new(),
-            n => format!(", {n} of these runs an earlier figure's"),
-        };
-        let settings = experiments.len();
-        let s = if settings == 1 { "" } else { "s" };
-        Ok(format!(
-            "{settings} setting{s}, {runs} runs, {steps} steps, about {estimate} here{shared}"
-        ))
-    }
-
-    /// Milliseconds a seed-step.
-    fn ms(&mut self, experiment: &Experiment) -> Result<f64, Failure> {
-        let (model, objective) = (&experiment.spec.model, &experiment.objective);
-        let key = format!(
-            "{model:?} {objective:?} {} {:?}",
-            experiment.network.vocab(),
-            experiment.spec.precision
-        );
-        if let Some(ms) = self.timed.get(&key) {
-            return Ok(*ms);
-        }
-        let seeds = experiment.spec.seeds.len();
-        let (at_once, _) = self.resources.divide(experiment.step_flops(), seeds);
-        // Not longer than it takes to see: a list is waited for.
-        let steps = (2_000_000_000 / experiment.step_flops().max(1)).clamp(2, 200);
-        let options = BenchOptions {
-            seeds: at_once,
-            resources: self.resources,
-            steps: Some(steps),
-            profile: false,
-        };
-        let timed = retrodict_lab::bench(experiment, options, || 0).map_err(Failure::failed)?;
-        self.timed.insert(key, timed.ms_per_seed_step);
-        Ok(timed.ms_per_seed_step)
-    }
+/// Experiments with how many seeds each has.
+fn sized<'e>(experiments: &'e [(&'static Variant, Experiment)]) -> Vec<(&'e Experiment, usize)> {
+    experiments.iter().map(|(_, of)| (of, of.spec.seeds.len())).collect()
 }

@@ -9,6 +9,8 @@
 //! the other, whatever the tile, the blocking and the partition over threads: the bits do not
 //! depend on them.
 
+use std::mem::MaybeUninit;
+
 use crate::isa::Isa;
 use crate::scalar::Scalar;
 use crate::vector::{Vector, prefetch};
@@ -18,8 +20,10 @@ use crate::vector::{Vector, prefetch};
 pub(super) const K_BLOCK: usize = 512;
 
 /// Where the rows of A lie side by side, each step of k goes to another line of the cache, and if
-/// these are at least so many elements apart, out of the processor's sight: the line that the rows
-/// after the next ones need is asked for by hand.
+/// these are at least so many elements apart, out of the processor's sight. Where registers are wide
+/// and tiles few, the line that the rows after the next ones need is asked for by hand; where tiles
+/// are many, a band's part of A is copied together, since lines so far apart displace each other
+/// before the next tile comes back to them.
 const FAR: usize = 256;
 /// How many rows further that is.
 const NEXT_LINE: usize = 16;
@@ -207,29 +211,81 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
     // Likewise: five registers are three and two rather than four and one.
     let registers = p.columns.div_ceil(V::LANES);
     let tiles = registers.div_ceil(C);
-    let ahead = p.a_row == 1 && p.a_k >= FAR;
+    let far = p.a_row == 1 && p.a_k >= FAR;
+    let steps = k1 - k0;
+    let first = p.a.wrapping_add(row * p.a_row + k0 * p.a_k);
+    let mut left = Left { first, row: p.a_row, k: p.a_k };
+    let mut copy = [const { MaybeUninit::<[E; R]>::uninit() }; K_BLOCK];
+    if far && C < 4 {
+        for (k, to) in copy[..steps].iter_mut().enumerate() {
+            // SAFETY: the rows of the band lie side by side, at every step of k.
+            to.write(unsafe { first.wrapping_add(k * p.a_k).cast::<[E; R]>().read_unaligned() });
+        }
+        left = Left { first: copy.as_ptr().cast(), row: 1, k: R };
+    }
     let mut done = 0;
     for tile_index in 0..tiles {
         let wide = (registers - done).div_ceil(tiles - tile_index);
         let column = done * V::LANES;
         // SAFETY: the tiles lie within `columns`, or end in a part of a register that they mask.
         unsafe {
+            let b = p.b.add(k0 * p.b_row + column);
+            let sums = p.sums::<V>(row, column, wide, start);
             match wide {
-                4 if ahead => tile::<T, E, V, R, 4, true>(p, row, column, k0, k1, start),
-                4 => tile::<T, E, V, R, 4, false>(p, row, column, k0, k1, start),
-                3 => tile::<T, E, V, R, 3, false>(p, row, column, k0, k1, start),
-                2 => tile::<T, E, V, R, 2, false>(p, row, column, k0, k1, start),
-                _ => tile::<T, E, V, R, 1, false>(p, row, column, k0, k1, start),
+                4 if far => tile::<T, E, V, R, 4, true>(left, b, p.b_row, steps, sums),
+                4 => tile::<T, E, V, R, 4, false>(left, b, p.b_row, steps, sums),
+                3 => tile::<T, E, V, R, 3, false>(left, b, p.b_row, steps, sums),
+                2 => tile::<T, E, V, R, 2, false>(left, b, p.b_row, steps, sums),
+                _ => tile::<T, E, V, R, 1, false>(left, b, p.b_row, steps, sums),
             }
         }
         done += wide;
     }
 }
 
-/// One tile: `R` rows of `C` registers that stay in registers over the block of k.
+/// Where a tile finds its rows of A: the first element, and how far it is to the next row and to
+/// the next step of k.
+#[derive(Clone, Copy)]
+struct Left<E> {
+    first: *const E,
+    row: usize,
+    k: usize,
+}
+
+/// Where the sums of a tile go: the first element, how far it is to the next row, how many lanes of the last
+/// register are written, and what the sums start from.
+#[derive(Clone, Copy)]
+struct Sums<T> {
+    first: *mut T,
+    row: usize,
+    last: usize,
+    start: Start<T>,
+}
+
+impl<T: Scalar, E> Product<T, E> {
+    /// The part of C from `row` and `column` on, `wide` registers of it.
+    ///
+    /// # Safety
+    /// They must lie within C, but for the end of the last register.
+    #[inline(always)]
+    unsafe fn sums<V: Vector<T>>(
+        &self,
+        row: usize,
+        column: usize,
+        wide: usize,
+        start: Start<T>,
+    ) -> Sums<T> {
+        let last = (self.columns - column).saturating_sub((wide - 1) * V::LANES).min(V::LANES);
+        // SAFETY: the caller's promise.
+        let (first, start) = unsafe { (self.c.add(row * self.c_row + column), start.at_row(row)) };
+        Sums { first, row: self.c_row, last, start }
+    }
+}
+
+/// One tile: `R` rows of `C` registers that stay in registers over so many steps of k.
 ///
 /// # Safety
-/// As [`product`].
+/// As [`product`], for the parts of A, B and C that are given.
 #[inline(always)]
 unsafe fn tile<
     T: Scalar,
@@ -239,31 +295,29 @@ unsafe fn tile<
     const C: usize,
     const PREFETCH: bool,
 >(
-    p: &Product<T, E>,
-    row: usize,
-    column: usize,
-    k0: usize,
-    k1: usize,
-    start: Start<T>,
+    left: Left<E>,
+    b: *const E,
+    b_row: usize,
+    steps: usize,
+    to: Sums<T>,
 ) {
-    let last = (p.columns - column).saturating_sub((C - 1) * V::LANES).min(V::LANES);
-    // SAFETY: `row + r < rows`, `column + c` within the columns but for the last register, which is
-    // read from C and written to C only in its first `last` lanes.
+    // SAFETY: the caller's promise; the last register is read from C and written to C only in its
+    // first lanes.
     unsafe {
         let mut sums = [[V::splat(T::ZERO); C]; R];
-        match start {
+        match to.start {
             Start::Zero => {}
             Start::Bias(bias) => {
                 for (r, sums) in sums.iter_mut().enumerate() {
-                    *sums = [V::splat(*bias.add(row + r)); C];
+                    *sums = [V::splat(*bias.add(r)); C];
                 }
             }
             Start::Accumulate => {
                 for (r, sums) in sums.iter_mut().enumerate() {
                     for (c, sum) in sums.iter_mut().enumerate() {
-                        let at = p.c.add((row + r) * p.c_row + column + c * V::LANES);
-                        *sum = if c + 1 == C && last < V::LANES {
-                            V::load_part(at, last)
+                        let at = to.first.add(r * to.row + c * V::LANES);
+                        *sum = if c + 1 == C && to.last < V::LANES {
+                            V::load_part(at, to.last)
                         } else {
                             V::load(at)
                         };
@@ -271,30 +325,29 @@ unsafe fn tile<
                 }
             }
         }
-        let mut a = p.a.add(row * p.a_row + k0 * p.a_k);
-        let mut b = p.b.add(k0 * p.b_row + column);
-        for _ in k0..k1 {
+        let (mut a, mut b) = (left.first, b);
+        for _ in 0..steps {
             if PREFETCH {
                 prefetch(a.wrapping_add(NEXT_LINE));
             }
-            let mut right = [V::read(b); C];
-            for (c, right) in right.iter_mut().enumerate().skip(1) {
-                *right = V::read(b.add(c * V::LANES));
+            let mut columns = [V::read(b); C];
+            for (c, column) in columns.iter_mut().enumerate().skip(1) {
+                *column = V::read(b.add(c * V::LANES));
             }
             for (r, sums) in sums.iter_mut().enumerate() {
-                let left = V::spread(*a.add(r * p.a_row));
-                for (sum, right) in sums.iter_mut().zip(right) {
-                    *sum = sum.add_product(left, right);
+                let factor = V::spread(*a.add(r * left.row));
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = sum.add_product(factor, column);
                 }
             }
-            a = a.wrapping_add(p.a_k);
-            b = b.wrapping_add(p.b_row);
+            a = a.wrapping_add(left.k);
+            b = b.wrapping_add(b_row);
         }
         for (r, sums) in sums.into_iter().enumerate() {
             for (c, sum) in sums.into_iter().enumerate() {
-                let at = p.c.add((row + r) * p.c_row + column + c * V::LANES);
-                if c + 1 == C && last < V::LANES {
-                    sum.store_part(at, last);
+                let at = to.first.add(r * to.row + c * V::LANES);
+                if c + 1 == C && to.last < V::LANES {
+                    sum.store_part(at, to.last);
                 } else {
                     sum.store(at);
                 }
@@ -359,6 +412,14 @@ mod tests {
                     check::<f32>(rows, columns, k, transposed, accumulate);
                     check::<f64>(rows, columns, k, transposed, accumulate);
                 }
+            }
+        }
+        // Rows of A so far apart that they are copied together.
+        for rows in [FAR, FAR + 3] {
+            for transposed in [false, true] {
+                check::<f32>(rows, 40, K_BLOCK + 3, transposed, true);
+                check::<f32>(rows, 1040, 130, transposed, false);
+                check::<f64>(rows, 1037, 70, transposed, true);
             }
         }
     }

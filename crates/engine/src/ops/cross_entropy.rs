@@ -1,86 +1,11 @@
-//! Softmax with cross-entropy: the loss.
+//! Softmax with cross-entropy, the plain loss, in one pass less than [the others](super::loss) take:
+//! the exponentials wait where the gradient goes.
 
 use std::ops::Range;
 
-use crate::graph::{Graph, Indices, Shape, Value, Weights};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation};
-use crate::ops::{LossFunction, SUM_LANES, loss};
-use crate::scalar::Scalar;
-
-struct CrossEntropy {
-    targets: usize,
-    weights: usize,
-    scored: Range<usize>,
-}
-
-impl<T: Scalar> Graph<T> {
-    /// The negative log probability of the target at each of the `scored` positions:
-    /// `[2, scored positions]`. Feature 0 is the NLL; feature 1 is by how much the highest logit
-    /// exceeds the target's (0: the target ranks first).
-    ///
-    /// The loss that gradients are taken of is the sum of `weights · NLL`. `targets` and `weights`
-    /// have all positions of the logits, or as many as are scored at least.
-    ///
-    /// # Panics
-    /// If the inputs have fewer positions.
-    pub fn cross_entropy(
-        &mut self,
-        logits: Value,
-        targets: Indices,
-        weights: Weights,
-        scored: Range<usize>,
-    ) -> Value {
-        let positions = self.shape(logits).positions;
-        let given = self.indices[targets.0].min(self.weights[weights.0]).min(positions);
-        assert!(scored.end <= given, "positions {scored:?} of {given} cannot be scored");
-        let shape = Shape { features: 2, positions: scored.len() };
-        let operation = CrossEntropy { targets: targets.0, weights: weights.0, scored };
-        self.push(operation, vec![logits], vec![], shape)
-    }
-}
-
-impl<T: Scalar> Operation<T> for CrossEntropy {
-    fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
-        self.scored.start + output.start..self.scored.start + output.end
-    }
-
-    fn reads_input(&self, _input: usize) -> bool {
-        false
-    }
-
-    fn is_loss(&self) -> bool {
-        true
-    }
-
-    fn writes_gradients_early(&self) -> bool {
-        true
-    }
-
-    fn flops(&self, extents: &Extents<'_>) -> u64 {
-        4 * (extents.inputs[0].features * extents.columns()) as u64
-    }
-
-    fn forward(&self, at: &Context<'_, T>) {
-        let logits = at.input(0);
-        let targets = at.indices(self.targets, at.input_positions(0));
-        let weights = at.weights(self.weights, at.input_positions(0));
-        let columns = at.worker.share(logits.columns, SUM_LANES);
-        let gradient = if at.training { at.d_input(0) } else { None };
-        if gradient.as_ref().is_some_and(|target| target.accumulate) {
-            // Added to another loss's: exponentials cannot wait where the gradient goes.
-            let (function, out) = (LossFunction::CrossEntropy, at.output());
-            loss::score(at.isa, function, logits, targets, weights, out, gradient, columns);
-            return;
-        }
-        score(at.isa, logits, targets, weights, at.output(), gradient, columns);
-    }
-
-    fn backward(&self, _: &Context<'_, T>) {
-        // The forward pass has written the gradient.
-    }
-}
+use crate::ops::SUM_LANES;
 
 for_every_isa! {
     /// `NLL = ln Σ exp(logit − highest) + highest − logit of the target`, and its gradient,
@@ -125,8 +50,10 @@ for_every_isa! {
             for l in 0..SUM_LANES {
                 let (column, right) = (first + l, targets[first + l] as usize);
                 let gap = highest[l] - logits.row(right)[column];
-                out.part_mut(0, column..column + 1)[0] = total[l].ln() + gap;
-                out.part_mut(1, column..column + 1)[0] = gap;
+                let nll = total[l].ln() + gap;
+                for (f, number) in [nll, gap, nll].into_iter().enumerate() {
+                    out.part_mut(f, column..column + 1)[0] = number;
+                }
                 if let Some(target) = &mut gradient {
                     target.matrix.part_mut(right, column..column + 1)[0] -= weights[column];
                 }

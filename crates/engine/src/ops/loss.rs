@@ -47,11 +47,26 @@ struct Loss {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// A loss at each of the `scored` positions: `[3, scored positions]`. Features 0 and 1 are the
-    /// NLL and the gap to the highest logit, whatever the loss, as
-    /// [`cross_entropy`](Graph::cross_entropy) gives them; feature 2 is the loss itself.
+    /// The [loss](Graph::loss) that is the negative log probability of the target.
     ///
-    /// Gradients are taken of the sum of `weights` times feature 2.
+    /// # Panics
+    /// If the inputs have fewer positions.
+    pub fn cross_entropy(
+        &mut self,
+        logits: Value,
+        targets: Indices,
+        weights: Weights,
+        scored: Range<usize>,
+    ) -> Value {
+        self.loss(LossFunction::CrossEntropy, logits, targets, weights, scored)
+    }
+
+    /// A loss at each of the `scored` positions: `[3, scored positions]`. Whatever the loss, feature
+    /// 0 is the negative log probability of the target, feature 1 by how much the highest logit
+    /// exceeds the target's (0: the target ranks first); feature 2 is the loss itself.
+    ///
+    /// Gradients are taken of the sum of `weights` times feature 2. `targets` and `weights` have all
+    /// positions of the logits, or as many as are scored at least.
     ///
     /// # Panics
     /// If the inputs have fewer positions, or a number of the function is not what it may be.
@@ -121,17 +136,14 @@ impl<T: Scalar> Operation<T> for Loss {
         let weights = at.weights(self.weights, at.input_positions(0));
         let columns = at.worker.share(logits.columns, SUM_LANES);
         let gradient = if at.training { at.d_input(0) } else { None };
-        let mut out = at.output();
+        let out = at.output();
+        // Where it is added to another loss's, no exponentials can wait in it.
         let adds = gradient.as_ref().is_some_and(|target| target.accumulate);
         if self.function == LossFunction::CrossEntropy && !adds {
-            let part = columns.clone();
-            cross_entropy::score(at.isa, logits, targets, weights, at.output(), gradient, part);
-            for column in columns {
-                out.part_mut(2, column..column + 1)[0] = out.part_mut(0, column..column + 1)[0];
-            }
-            return;
+            cross_entropy::score(at.isa, logits, targets, weights, out, gradient, columns);
+        } else {
+            score(at.isa, self.function, logits, targets, weights, out, gradient, columns);
         }
-        score(at.isa, self.function, logits, targets, weights, out, gradient, columns);
     }
 
     fn backward(&self, _: &Context<'_, T>) {
@@ -174,8 +186,8 @@ impl LossFunction {
 }
 
 for_every_isa! {
-    /// Scores some columns; where `out` has two features only, the loss itself is not written.
-    pub(super) fn score<T>(
+    /// Scores some columns.
+    fn score<T>(
         function: LossFunction, logits: Matrix<'_, T>, targets: &[u32], weights: &[T],
         out: MatrixMut<'_, T>, gradient: Option<Target<'_, T>>, columns: Range<usize>,
     ) {
@@ -215,7 +227,7 @@ for_every_isa! {
                 };
                 let terms = function.terms::<T, FUSED>(&seen);
                 let numbers = [seen.nll, gap, terms.loss];
-                for (f, number) in numbers.into_iter().enumerate().take(out.rows) {
+                for (f, number) in numbers.into_iter().enumerate() {
                     out.part_mut(f, column..column + 1)[0] = number;
                 }
                 let weight = weights[column];

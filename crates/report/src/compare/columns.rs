@@ -26,6 +26,7 @@ pub(super) fn table(result: &ComparisonResult) -> Table {
         table.header.extend([name.to_owned(), format!("{name}_low"), format!("{name}_high")]);
     }
     let last = [
+        "chance",
         "tokens_an_epoch",
         "extra_tokens",
         "seconds_to_reach",
@@ -57,13 +58,14 @@ fn cells(task: &str, row: &Row) -> Vec<String> {
         let measured = of(row);
         cells.extend([measured.mean, measured.low, measured.high].map(number));
     }
-    let costs = [
+    let rest = [
+        row.chance,
         row.tokens_an_epoch.mean,
         row.extra_tokens,
         row.seconds_to_reach.mean,
         row.wall_seconds.mean,
     ];
-    cells.extend(costs.map(number));
+    cells.extend(rest.map(number));
     let word = |expect| match expect {
         super::Expect::Helps => "helps".to_owned(),
         super::Expect::Fails => "fails".to_owned(),

@@ -202,7 +202,7 @@ impl<'a> RowView<'a> {
             Verdict::Baseline => ("", ""),
             Verdict::Helps if row.by == Some(By::Accuracy) => ("✓ ", "held"),
             Verdict::Hurts if row.by == Some(By::Accuracy) => ("✗ ", "failed"),
-            Verdict::Helps | Verdict::DoesNotHelp | Verdict::Hurts => ("– ", ""),
+            Verdict::Helps | Verdict::Guesses | Verdict::DoesNotHelp | Verdict::Hurts => ("– ", ""),
             Verdict::Open => ("? ", ""),
         };
         let words = row.intervention.as_ref();
@@ -243,8 +243,9 @@ fn finding(task: &TaskResult) -> String {
     let accuracy = |row: &&Row| row.verdict == Verdict::Helps && row.by == Some(By::Accuracy);
     let by_accuracy = task.rows.iter().filter(accuracy).count();
     let helps = count(Verdict::Helps);
-    let mut text =
-        format!("{by_accuracy} of {tried} interventions answer more reverses than the baseline");
+    let mut text = format!(
+        "{by_accuracy} of {tried} interventions answer more reverses than the baseline and a guess"
+    );
     if helps > by_accuracy {
         text.push_str(&format!("; {} lower the NLL alone", helps - by_accuracy));
         let guess = |row: &&Row| row.verdict == Verdict::Helps && row.is_no_better_than_guessing();
@@ -252,6 +253,11 @@ fn finding(task: &TaskResult) -> String {
         if guessing > 0 {
             text.push_str(&format!(" ({guessing} of these are still no better than guessing)"));
         }
+    }
+    match count(Verdict::Guesses) {
+        0 => {}
+        1 => text.push_str("; 1 knows the type of the answer and guesses"),
+        more => text.push_str(&format!("; {more} know the type of the answer and guess")),
     }
     let rest = count(Verdict::DoesNotHelp) + count(Verdict::Hurts);
     text.push_str(&format!("; {rest} do not help."));

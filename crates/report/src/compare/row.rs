@@ -71,6 +71,8 @@ pub struct Row {
     pub guessing_nll: f64,
     /// Held-out questions whose answer ranks first among the candidates of its type.
     pub reverse_among_candidates: Measured,
+    /// The accuracy of a guess among these candidates.
+    pub chance: Option<f64>,
     /// What is trained of the held-out facts, answered right.
     pub forward_accuracy: Measured,
     /// Trained facts of relations without a reverse, answered right.
@@ -114,6 +116,7 @@ impl Row {
             }
             (Verdict::Helps, Some(By::Nll)) => "helps, in NLL alone",
             (Verdict::Helps, _) => "helps",
+            (Verdict::Guesses, _) => "knows the type, guesses the answer",
             (Verdict::DoesNotHelp, _) => "does not help",
             (Verdict::Hurts, Some(By::Nll)) => "hurts, in NLL alone",
             (Verdict::Hurts, _) => "hurts",
@@ -139,7 +142,7 @@ pub(super) fn rows(
     for row in &mut rows {
         row.extra_tokens = row.tokens_an_epoch.mean.zip(tokens).map(|(own, base)| own - base);
         let Some(intervention) = &row.intervention else { continue };
-        (row.verdict, row.by) = verdict(intervals(row), base);
+        (row.verdict, row.by) = verdict(intervals(row), base, row.chance);
         row.published = published(intervention, row.verdict, row.reverse_accuracy.mean);
     }
     // A measure that is missing stands last.
@@ -180,6 +183,8 @@ fn row(
         .collect::<Result<Vec<f64>, ReportError>>()?;
     let reached = stored.map(|s| s.curves.iter().map(|rows| seconds_to_reach(rows)).collect());
     let took = runs.iter().map(|run| run.manifest.as_ref().map_or(f64::NAN, |m| m.wall_seconds));
+    let candidates = runs.iter().filter_map(|run| run.answers?.candidates_mean);
+    let chances: Vec<f64> = candidates.map(f64::recip).collect();
     let spec = match (planned.intervention, baseline) {
         (Some(_), Some(baseline)) => difference(baseline, experiment),
         _ => experiment.spec.to_toml(),
@@ -198,6 +203,7 @@ fn row(
         reverse_nll: of(Measure::HeldOutNll),
         guessing_nll: uniform(experiment),
         reverse_among_candidates: of(Measure::Top1AmongCandidates),
+        chance: stats::mean(&chances),
         forward_accuracy: of(Measure::ForwardTop1),
         control_accuracy: of(Measure::ControlTop1),
         blind_swap_rate: of(Measure::BlindSwapRate),

@@ -12,8 +12,10 @@ use crate::text;
 pub enum Verdict {
     /// It is what the others are compared with.
     Baseline,
-    /// Its interval lies on the better side of the baseline's.
+    /// Its interval lies on the better side of the baseline's, and of what a guess would give.
     Helps,
+    /// It clears the baseline, but is not told from a guess that knows the answer's type.
+    Guesses,
     /// The intervals meet.
     DoesNotHelp,
     /// Its interval lies on the worse side.
@@ -42,10 +44,13 @@ pub(super) struct Intervals {
 }
 
 /// Holds an intervention against the baseline: by accuracy; by NLL where both never answer right.
-/// `None` stands for runs that are missing.
+/// `chance` is the accuracy of a guess among the candidates of the answer's type: from 0 to there an
+/// intervention has taught the type, and no fact. `None` stands for runs that are missing, and for a
+/// chance that is not known.
 pub(super) fn verdict(
     intervention: Option<Intervals>,
     baseline: Option<Intervals>,
+    chance: Option<f64>,
 ) -> (Verdict, Option<By>) {
     let (Some(own), Some(base)) = (intervention, baseline) else { return (Verdict::Open, None) };
     let never = own.accuracy.high == 0.0 && base.accuracy.high == 0.0;
@@ -55,7 +60,9 @@ pub(super) fn verdict(
         let better = own.accuracy.is_above(base.accuracy);
         (better, base.accuracy.is_above(own.accuracy), By::Accuracy)
     };
+    let guesses = by == By::Accuracy && chance.is_some_and(|chance| own.accuracy.low <= chance);
     match (better, worse) {
+        (true, _) if guesses => (Verdict::Guesses, Some(by)),
         (true, _) => (Verdict::Helps, Some(by)),
         (_, true) => (Verdict::Hurts, Some(by)),
         _ => (Verdict::DoesNotHelp, Some(by)),
@@ -123,20 +130,30 @@ mod tests {
     #[test]
     fn accuracy_decides_where_anything_was_answered() {
         let base = of((0.1, 0.2), (4.0, 5.0));
-        let by = |accuracy| verdict(of(accuracy, (9.0, 9.5)), base);
+        let by = |accuracy| verdict(of(accuracy, (9.0, 9.5)), base, None);
         assert_eq!(by((0.3, 0.4)), (Verdict::Helps, Some(By::Accuracy)), "for all its NLL");
         assert_eq!(by((0.2, 0.4)), (Verdict::DoesNotHelp, Some(By::Accuracy)), "they touch");
         assert_eq!(by((0.0, 0.1)), (Verdict::DoesNotHelp, Some(By::Accuracy)), "they touch");
         assert_eq!(by(CURSED), (Verdict::Hurts, Some(By::Accuracy)));
         // A single seed that answers once is no help while its interval begins at 0.
-        let lucky = verdict(of((0.0, 0.6), (1.0, 2.0)), of(CURSED, (9.0, 9.5)));
+        let lucky = verdict(of((0.0, 0.6), (1.0, 2.0)), of(CURSED, (9.0, 9.5)), None);
         assert_eq!(lucky, (Verdict::DoesNotHelp, Some(By::Accuracy)));
+    }
+
+    /// From never right to right by chance: the type of the answer was learned.
+    #[test]
+    fn what_a_guess_would_reach_is_no_help() {
+        let by = |accuracy| verdict(of(accuracy, (1.0, 2.0)), of(CURSED, (9.0, 9.5)), Some(0.1)).0;
+        assert_eq!(by((0.06, 0.14)), Verdict::Guesses);
+        assert_eq!(by((0.1, 0.3)), Verdict::Guesses, "they touch");
+        assert_eq!(by((0.11, 0.3)), Verdict::Helps);
+        assert_eq!(by((0.0, 0.3)), Verdict::DoesNotHelp);
     }
 
     #[test]
     fn nll_decides_where_both_never_answer() {
         let base = of(CURSED, (9.0, 10.0));
-        let by = |nll| verdict(of(CURSED, nll), base);
+        let by = |nll| verdict(of(CURSED, nll), base, Some(0.1));
         assert_eq!(by((4.0, 8.9)), (Verdict::Helps, Some(By::Nll)), "less is better");
         assert_eq!(by((4.0, 9.0)), (Verdict::DoesNotHelp, Some(By::Nll)));
         assert_eq!(by((10.1, 12.0)), (Verdict::Hurts, Some(By::Nll)));
@@ -145,8 +162,8 @@ mod tests {
     #[test]
     fn missing_runs_leave_it_open() {
         let some = of(CURSED, (9.0, 10.0));
-        assert_eq!(verdict(None, some), (Verdict::Open, None));
-        assert_eq!(verdict(some, None), (Verdict::Open, None));
+        assert_eq!(verdict(None, some, None), (Verdict::Open, None));
+        assert_eq!(verdict(some, None, None), (Verdict::Open, None));
     }
 
     fn expecting(expect: Expect, reach: Option<f64>, at_most: Option<f64>) -> Intervention {

@@ -27,6 +27,9 @@ pub enum Measure {
     Intransitivity,
     /// Share of held-out questions that greedy decoding answers right.
     DirectTop1,
+    /// [`DirectTop1`](Measure::DirectTop1) over that of guessing among the candidates of the answer's
+    /// type, who are answers to held-out questions themselves: 1 is as good as guessing.
+    DirectTop1OverChance,
     /// Share of held-out chains whose C is found in two explicit steps.
     TwoStepTop1,
     /// Share of held-out questions whose answer ranks first among the candidates of its type.
@@ -80,6 +83,7 @@ impl Measure {
             Measure::AsymmetryInContext => "asymmetry in context",
             Measure::Intransitivity => "intransitivity",
             Measure::DirectTop1 => "right, asked directly",
+            Measure::DirectTop1OverChance => "right, asked directly / guessing",
             Measure::TwoStepTop1 => "right, in two steps",
             Measure::Top1AmongCandidates => "top-1 among candidates",
             Measure::RankAmongCandidatesMean => "mean rank among candidates",
@@ -112,6 +116,9 @@ impl Measure {
             Measure::AsymmetryInContext => run.indexes.asymmetry_in_context,
             Measure::Intransitivity => run.indexes.intransitivity,
             Measure::DirectTop1 => answers?.direct_top1,
+            Measure::DirectTop1OverChance => {
+                Some(answers?.direct_top1? * answers?.candidates_mean?)
+            }
             Measure::TwoStepTop1 => answers?.two_step_top1,
             Measure::Top1AmongCandidates => answers?.top1_among_candidates,
             Measure::RankAmongCandidatesMean => answers?.rank_among_candidates_mean,
