@@ -258,12 +258,16 @@ fn a_run_that_diverges_is_named_and_leaves_its_verdict_open() {
 fn what_cannot_be_compared_is_refused_before_anything_is_written() {
     let folder = small();
     folder.write("broken.toml", SMALL.replace("train.lr", "train.learning_rate"));
+    let task = "id = \"pairs\"\n";
+    let response = "response = { key = \"data.kind\", axis = \"kind\", series = \"alone\" }\n";
+    folder.write("over.toml", SMALL.replace(task, &format!("{task}{response}")));
     let before = folder.contents();
     for (arguments, says) in [
         ("compare broken.toml", &["broken.toml", "intervention `untrained`", "learning_rate"][..]),
         ("compare small.toml pears", &["`pears`", "did you mean `pairs`?"]),
         ("compare small.toml --seeds none", &["--seeds", "`none`"]),
         ("compare nothing.toml", &["nothing.toml", "cannot read"]),
+        ("compare over.toml", &["over.toml", "`pairs`", "\"data.kind\"", "no number"]),
     ] {
         let output = folder.run(&format!("{arguments} --out out"));
         assert_eq!(output.status, 2, "{arguments}: {output:?}");

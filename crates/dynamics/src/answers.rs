@@ -20,8 +20,10 @@ use crate::controls;
 pub struct Answers {
     /// Held-out questions answered right.
     pub direct_top1: Option<f64>,
-    /// Candidates of a held-out question, on average: chance ranks at (n + 1)/2 and is right in 1/n.
+    /// Candidates of a held-out question, on average: chance ranks at (n + 1)/2.
     pub candidates_mean: Option<f64>,
+    /// How often a guess among them is right: the mean of 1/n.
+    pub chance: Option<f64>,
     /// The right answer's rank among them, on average; 1 is best. Of equals each has the mean rank.
     /// Questions with one candidate are left out, here and below.
     pub rank_among_candidates_mean: Option<f64>,
@@ -67,6 +69,7 @@ pub fn answers(
     Answers {
         direct_top1: direct(&questions, logits),
         candidates_mean: mean(ranks.iter().map(|rank| rank.candidates as f64)),
+        chance: chance(&ranks),
         rank_among_candidates_mean: mean(ranks.iter().map(|rank| rank.rank)),
         top1_among_candidates: mean(ranks.iter().map(|rank| f64::from(rank.first))),
         two_step_top1: held_out.and_then(|[b, c, _]| two_steps(b, c, logits)),
@@ -179,6 +182,17 @@ fn ranks(
         });
     }
     ranks
+}
+
+/// The mean of 1/n over questions with n candidates. Questions are counted first, so that sixty with
+/// sixty candidates give 1/60 to the last bit, and "no better than a guess" can be told.
+fn chance(ranks: &[Rank]) -> Option<f64> {
+    let mut questions: BTreeMap<usize, usize> = BTreeMap::new();
+    for rank in ranks {
+        *questions.entry(rank.candidates).or_default() += 1;
+    }
+    let right: f64 = questions.iter().map(|(n, count)| *count as f64 / *n as f64).sum();
+    (!ranks.is_empty()).then(|| right / ranks.len() as f64)
 }
 
 /// ln p(candidate | context) of every candidate, the product over its tokens; `first_row` holds
@@ -360,6 +374,7 @@ mod tests {
             };
             let questions = dataset.held_out_questions();
             let (mut ranks, mut firsts, mut counts, mut n) = (0.0, 0.0, 0.0, 0.0);
+            let mut guesses = 0.0;
             for question in &questions {
                 let right = probability(&question.context, &question.answer);
                 let mut rivals: Vec<&Entity> = questions
@@ -379,12 +394,14 @@ mod tests {
                 ranks += 1.0 + better as f64;
                 firsts += f64::from(better == 0);
                 counts += rivals.len() as f64;
+                guesses += 1.0 / rivals.len() as f64;
                 n += 1.0;
             }
             let found = answers(&dataset, |contexts| scattered(contexts, vocab));
             assert!(close(found.rank_among_candidates_mean, ranks / n), "{found:?}");
             assert!(close(found.top1_among_candidates, firsts / n), "{found:?}");
             assert!(close(found.candidates_mean, counts / n), "{found:?}");
+            assert!(close(found.chance, guesses / n), "{found:?}");
             assert!(ranks > n, "some are not the first");
         }
     }
@@ -397,6 +414,7 @@ mod tests {
         assert!(close(found.rank_among_candidates_mean, 30.5), "{found:?}");
         assert_eq!(found.top1_among_candidates, Some(0.0));
         assert_eq!(found.candidates_mean, Some(60.0));
+        assert_eq!(found.chance, Some(1.0 / 60.0), "exactly");
 
         let nan = |contexts: &[Vec<Token>]| vec![vec![f32::NAN; dataset.vocab]; contexts.len()];
         let found = answers(&dataset, nan);

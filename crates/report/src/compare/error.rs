@@ -63,6 +63,16 @@ pub enum CompareError {
         /// The other row.
         other: String,
     },
+    /// The number that a task is drawn over is none in the spec.
+    #[error(
+        "{place}: `response.key` is {key:?}, which is no number in its spec; name one, such as \"data.train_fraction\""
+    )]
+    Response {
+        /// The file, the task and the intervention.
+        place: String,
+        /// The key.
+        key: String,
+    },
     /// The spec that it makes is wrong.
     #[error("{place}: {problem}")]
     Spec {

@@ -53,9 +53,24 @@ pub struct Task {
     /// Keys that are set in the baseline: `"model.layers" = 1`.
     #[serde(default)]
     pub set: Table,
+    /// Where the rows differ in a number, the picture is accuracy over it.
+    pub response: Option<Response>,
     /// What is tried.
     #[serde(rename = "intervention")]
     pub interventions: Vec<Intervention>,
+}
+
+/// How accuracy answers to a number in the spec: what a task is drawn as in place of forward against
+/// reverse accuracy.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Response {
+    /// The number: `data.train_fraction`.
+    pub key: String,
+    /// What it is, below the axis.
+    pub axis: String,
+    /// The line of the baseline, and of interventions that name no other.
+    pub series: String,
 }
 
 /// A remedy, or what was proposed as one.
@@ -77,6 +92,8 @@ pub struct Intervention {
     pub formula: String,
     /// The keys of the baseline's spec that it changes: `"train.weight_decay" = 0.1`.
     pub set: Table,
+    /// Its line in the picture of a task with a `response`.
+    pub series: Option<String>,
     /// What is published of it.
     pub expect: Option<Expect>,
     /// With `expect = "helps"`: the least reverse accuracy, its mean over seeds.

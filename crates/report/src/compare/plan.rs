@@ -5,7 +5,7 @@ use retrodict_lab::spec::{Spec, ready};
 use toml::{Table, Value};
 
 use super::CompareError;
-use super::file::{BASELINE, Comparison, Intervention, Task};
+use super::file::{BASELINE, Comparison, Intervention, Response, Task};
 use super::read::place_of;
 
 /// What is not wanted of hundreds of runs: models on the way and at the end, probes on the way.
@@ -20,6 +20,8 @@ pub struct Planned<'c> {
     pub intervention: Option<&'c Intervention>,
     /// What is run.
     pub experiment: Experiment,
+    /// The number that the task is drawn over, if it is.
+    pub dose: Option<f64>,
 }
 
 impl Planned<'_> {
@@ -51,7 +53,15 @@ pub fn plan<'c>(
         if let Some(other) = planned.iter().find(|p| p.experiment.hash == experiment.hash) {
             return Err(CompareError::Same { place, other: format!("`{}`", other.id()) });
         }
-        planned.push(Planned { intervention, experiment });
+        let dose = match &task.response {
+            Some(Response { key, .. }) => {
+                let found = number(&experiment, key);
+                let error = || CompareError::Response { place, key: key.clone() };
+                Some(found.ok_or_else(error)?)
+            }
+            None => None,
+        };
+        planned.push(Planned { intervention, experiment, dose });
     }
     Ok(planned)
 }
@@ -94,6 +104,17 @@ fn written_out(spec: &Table) -> Vec<(String, String)> {
     // A spec without a name is called after its file; this one has none.
     let named = ("name".to_owned(), "\"compare\"".to_owned());
     std::iter::once(named).filter(|_| !spec.is_empty()).chain(keys).collect()
+}
+
+/// A number of a spec, by its key.
+fn number(experiment: &Experiment, key: &str) -> Option<f64> {
+    let spec: Table = experiment.spec.to_toml().parse().ok()?;
+    let (section, key) = key.split_once('.')?;
+    match spec.get(section)?.get(key)? {
+        Value::Float(number) => Some(*number),
+        Value::Integer(number) => Some(*number as f64),
+        _ => None,
+    }
 }
 
 /// A value as TOML writes it.

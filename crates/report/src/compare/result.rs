@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::file::Response;
 use super::row::Row;
 
 /// What came of a comparison.
@@ -27,6 +28,9 @@ pub struct TaskResult {
     pub title: String,
     /// What is to be seen.
     pub claim: String,
+    /// What the task is drawn over, where it is drawn over a number.
+    #[serde(skip)]
+    pub response: Option<Response>,
     /// The baseline and its interventions, the best first.
     pub rows: Vec<Row>,
 }

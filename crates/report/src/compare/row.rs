@@ -94,6 +94,8 @@ pub struct Row {
     pub wall_seconds: Measured,
     /// The hash of its spec.
     pub spec_hash: String,
+    /// The number that its task is drawn over, where it is.
+    pub dose: Option<f64>,
     /// What its spec says otherwise than the baseline's; the whole spec of the baseline.
     pub spec: String,
     /// Its words; `None` of the baseline.
@@ -183,8 +185,7 @@ fn row(
         .collect::<Result<Vec<f64>, ReportError>>()?;
     let reached = stored.map(|s| s.curves.iter().map(|rows| seconds_to_reach(rows)).collect());
     let took = runs.iter().map(|run| run.manifest.as_ref().map_or(f64::NAN, |m| m.wall_seconds));
-    let candidates = runs.iter().filter_map(|run| run.answers?.candidates_mean);
-    let chances: Vec<f64> = candidates.map(f64::recip).collect();
+    let chances: Vec<f64> = runs.iter().filter_map(|run| run.answers?.chance).collect();
     let spec = match (planned.intervention, baseline) {
         (Some(_), Some(baseline)) => difference(baseline, experiment),
         _ => experiment.spec.to_toml(),
@@ -214,6 +215,7 @@ fn row(
         seconds_to_reach: Measured::of(reached.unwrap_or_default()),
         wall_seconds: Measured::of(took.collect()),
         spec_hash: experiment.hash.to_string(),
+        dose: planned.dose,
         spec,
         intervention: planned.intervention.cloned(),
     })

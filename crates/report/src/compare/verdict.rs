@@ -175,6 +175,7 @@ mod tests {
             source: String::new(),
             formula: String::new(),
             set: toml::Table::new(),
+            series: None,
             expect: Some(expect),
             reach,
             at_most,

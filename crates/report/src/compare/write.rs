@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use retrodict_lab::store::{Store, StoreError, atomic};
 
+use super::file::Response;
 use super::kept::{Asked, FOLDER};
 use super::result::{ComparisonResult, TaskResult, json};
-use super::{Comparison, columns, experiment_name, kept, page, plan, row};
-use crate::figure::{Answered, Dot, Figure, forward_reverse};
+use super::{Comparison, Measured, columns, experiment_name, kept, page, plan, row};
+use crate::figure::{
+    Answered, Axes, Dot, Figure, Panel, Series, SeriesKind, forward_reverse, lines,
+};
 use crate::stored::{self, Stored};
 use crate::{ReportError, raster};
 
@@ -96,6 +99,7 @@ fn result(
             id: task.id.clone(),
             title: task.title.clone(),
             claim: task.claim.clone(),
+            response: task.response.clone(),
             rows: row::rows(&planned, &found, asked.seeds.len())?,
         });
     }
@@ -107,9 +111,13 @@ fn result(
     })
 }
 
-/// Forward against reverse accuracy.
+/// Forward against reverse accuracy, or reverse accuracy over a number.
 fn picture(result: &ComparisonResult, task: &TaskResult) -> Figure {
-    let of = |measured: &super::Measured| Answered {
+    let name = format!("{}-{}", result.name, task.id);
+    if let Some(response) = &task.response {
+        return over_a_number(&name, task, response);
+    }
+    let of = |measured: &Measured| Answered {
         mean: measured.mean,
         interval: measured.low.zip(measured.high),
     };
@@ -124,7 +132,42 @@ fn picture(result: &ComparisonResult, task: &TaskResult) -> Figure {
             forward: of(&row.forward_accuracy),
         })
         .collect();
-    forward_reverse(&format!("{}-{}", result.name, task.id), &task.title, &dots)
+    forward_reverse(&name, &task.title, &dots)
+}
+
+/// A line for each series of rows, with half the width of the interval to either side.
+fn over_a_number(name: &str, task: &TaskResult, response: &Response) -> Figure {
+    let mut rows: Vec<_> = task
+        .rows
+        .iter()
+        .filter_map(|row| Some((row, row.dose?, row.reverse_accuracy.mean?)))
+        .collect();
+    rows.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let mut lines_of: Vec<Series> = Vec::new();
+    for (row, dose, accuracy) in rows {
+        let own = row.intervention.as_ref().and_then(|intervention| intervention.series.as_ref());
+        let label = own.unwrap_or(&response.series);
+        let at = lines_of.iter().position(|series| series.label == *label).unwrap_or_else(|| {
+            lines_of.push(Series {
+                label: label.clone(),
+                points: Vec::new(),
+                spread: Vec::new(),
+                kind: SeriesKind::Line,
+            });
+            lines_of.len() - 1
+        });
+        let Measured { low, high, .. } = &row.reverse_accuracy;
+        lines_of[at].points.push((dose, accuracy));
+        lines_of[at].spread.push(low.zip(*high).map_or(0.0, |(low, high)| (high - low) / 2.0));
+    }
+    let axes = Axes {
+        x: response.axis.clone(),
+        y: "reverse accuracy, 95 % interval".into(),
+        x_log: false,
+        y_log: false,
+    };
+    let panel = Panel { title: "Mean over seeds".into(), series: lines_of };
+    lines(name, &task.title, &axes, &[panel])
 }
 
 fn put(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, ReportError> {

@@ -108,7 +108,11 @@ pub fn lines(name: &str, title: &str, axes: &Axes, panels: &[Panel]) -> Figure {
     };
     let columns = multiples::columns(panels.len());
     let narrow = multiples::draw(&drawn, columns.min(2), None);
-    Figure::of_whole(text, multiples::draw(&drawn, columns, None), narrow)
+    let wide = match drawn.as_slice() {
+        [lone] => multiples::draw_lone(lone, None),
+        several => multiples::draw(several, columns, None),
+    };
+    Figure::of_whole(text, wide, narrow)
 }
 
 /// The heights of what is drawn: points, and the edges of bands as far as the axis has a place for

@@ -116,9 +116,7 @@ impl Measure {
             Measure::AsymmetryInContext => run.indexes.asymmetry_in_context,
             Measure::Intransitivity => run.indexes.intransitivity,
             Measure::DirectTop1 => answers?.direct_top1,
-            Measure::DirectTop1OverChance => {
-                Some(answers?.direct_top1? * answers?.candidates_mean?)
-            }
+            Measure::DirectTop1OverChance => Some(answers?.direct_top1? / answers?.chance?),
             Measure::TwoStepTop1 => answers?.two_step_top1,
             Measure::Top1AmongCandidates => answers?.top1_among_candidates,
             Measure::RankAmongCandidatesMean => answers?.rank_among_candidates_mean,

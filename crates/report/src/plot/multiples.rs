@@ -8,6 +8,8 @@ use super::theme::{INK, LABEL_SIZE, SOFT, TITLE_SIZE, text_width, wrap};
 
 /// The area of a panel, in user units.
 const AREA: (f64, f64) = (184.0, 132.0);
+/// The same of one that has the width of a page to itself.
+const LONE_AREA: (f64, f64) = (520.0, 230.0);
 /// Between neighbours; the last tick label of x stands over the edge of its area.
 const GAP: (f64, f64) = (6.0, 12.0);
 const RIGHT: f64 = 10.0;
@@ -31,9 +33,23 @@ pub fn columns(panels: usize) -> usize {
 /// `level` names in the legend what the dashed levels are. Each label and what it stands for is
 /// in the legend once; the first panel's axes name the quantities.
 pub fn draw(panels: &[CurvePanel], columns: usize, level: Option<&str>) -> Drawing {
+    draw_with(panels, columns, level, AREA)
+}
+
+/// The same of a panel that stands alone, for a page wide enough.
+pub fn draw_lone(panel: &CurvePanel, level: Option<&str>) -> Drawing {
+    draw_with(std::slice::from_ref(panel), 1, level, LONE_AREA)
+}
+
+fn draw_with(
+    panels: &[CurvePanel],
+    columns: usize,
+    level: Option<&str>,
+    area: (f64, f64),
+) -> Drawing {
     let columns = columns.clamp(1, panels.len().max(1));
     let titles: Vec<Vec<String>> =
-        panels.iter().map(|p| wrap(&p.title, TITLE_SIZE, AREA.0 + GAP.0)).collect();
+        panels.iter().map(|p| wrap(&p.title, TITLE_SIZE, area.0 + GAP.0)).collect();
     let rows = titles.chunks(columns).map(|row| row.iter().map(Vec::len).max().unwrap_or(0));
     let rows: Vec<usize> = rows.collect();
     let parts: Vec<Drawing> = panels
@@ -46,7 +62,7 @@ pub fn draw(panels: &[CurvePanel], columns: usize, level: Option<&str>) -> Drawi
                 x_ticks: i + columns >= panels.len(),
                 labels: false,
             };
-            part(panel, title, rows[i / columns], written)
+            part(panel, title, rows[i / columns], written, area)
         })
         .collect();
     let grid = grid::arrange(parts, columns, GAP);
@@ -65,12 +81,18 @@ pub fn draw(panels: &[CurvePanel], columns: usize, level: Option<&str>) -> Drawi
     whole
 }
 
-fn part(panel: &CurvePanel, title: &[String], lines: usize, written: Written) -> Drawing {
+fn part(
+    panel: &CurvePanel,
+    title: &[String],
+    lines: usize,
+    written: Written,
+    (width, height): (f64, f64),
+) -> Drawing {
     let left = if written.y_ticks { ROOM_LEFT } else { GAP.0 };
     let top = lines as f64 * TITLE_STEP + 6.0;
-    let area = Rect { x: left, y: top, width: AREA.0, height: AREA.1 };
+    let area = Rect { x: left, y: top, width, height };
     let below = if written.x_ticks { ROOM_TICKS } else { 6.0 };
-    let mut drawing = Drawing::new(left + AREA.0 + RIGHT, top + AREA.1 + below);
+    let mut drawing = Drawing::new(left + width + RIGHT, top + height + below);
     // The last line of a title stands nearest to its panel.
     let first = lines - title.len();
     for (i, line) in title.iter().enumerate() {
