@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Folder, contents, finish};
+use common::{Folder, contents, entries, finish};
 use serde_json::Value;
 
 /// Two interventions on a task that trains in milliseconds: one that undoes the curse by training
@@ -211,9 +211,12 @@ fn an_interrupted_comparison_goes_on_where_it_stopped() {
     let mut command_line = folder.command(command);
     let mut child = command_line.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let runs = folder.path().join("out/runs");
+    // Of a folder at work only names are looked at: files come and go.
     let complete = |runs: &Path| {
-        let done = |path: &&PathBuf| path.ends_with("COMPLETE");
-        if runs.is_dir() { contents(runs).keys().filter(done).count() } else { 0 }
+        let below = |folder: &PathBuf| if folder.is_dir() { entries(folder) } else { Vec::new() };
+        let seeds = [runs.to_owned()].iter().flat_map(below).collect::<Vec<_>>();
+        let seeds = seeds.iter().flat_map(below).collect::<Vec<_>>();
+        seeds.iter().flat_map(below).filter(|seed| seed.join("COMPLETE").is_file()).count()
     };
     let begun = Instant::now();
     while complete(&runs) == 0 {

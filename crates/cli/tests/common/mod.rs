@@ -153,7 +153,7 @@ pub(crate) fn truncate(path: &Path) {
     fs::write(path, &bytes[..bytes.len() - 1]).unwrap();
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
