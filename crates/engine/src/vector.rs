@@ -2,6 +2,9 @@
 
 use crate::scalar::Scalar;
 
+/// How many registers are summed over their lanes together.
+pub(crate) const TOTALS: usize = 16;
+
 /// A register that holds [`LANES`](Vector::LANES) numbers.
 ///
 /// The methods are meant to be inlined into a function compiled for the instruction set that the
@@ -34,6 +37,35 @@ pub trait Vector<T>: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn mul_add(self, factor: Self, summand: Self) -> Self;
+
+    /// `self + other`.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn add(self, other: Self) -> Self;
+    /// The sum over the lanes of each: the upper half of the lanes to the lower, and so on.
+    ///
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn totals(sums: [Self; TOTALS]) -> [T; TOTALS]
+    where
+        T: Scalar,
+    {
+        sums.map(|sum| {
+            let mut lanes = [T::ZERO; 16];
+            // SAFETY: the caller's promise; `LANES` is at most 16.
+            unsafe { sum.store(lanes.as_mut_ptr()) };
+            let mut width = Self::LANES / 2;
+            while width > 0 {
+                for i in 0..width {
+                    lanes[i] += lanes[i + width];
+                }
+                width /= 2;
+            }
+            lanes[0]
+        })
+    }
 
     /// Reads the first `count < LANES` numbers; the other lanes are 0.
     ///
@@ -112,11 +144,19 @@ impl<T: Scalar, const N: usize> Vector<T> for Portable<T, N> {
         }
         Portable(out)
     }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        let mut out = self.0;
+        for (out, other) in out.iter_mut().zip(other.0) {
+            *out += other;
+        }
+        Portable(out)
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Vector;
+    use super::{TOTALS, Vector};
     use std::arch::x86_64::*;
 
     /// One bit for each of the first `count < 16` lanes.
@@ -151,9 +191,69 @@ mod x86 {
         }
     }
 
+    /// [`Vector::totals`] of sixteen registers of sixteen lanes: two registers become one that holds
+    /// the half sums of both, four times over.
+    #[inline(always)]
+    unsafe fn totals16(sums: [__m512; TOTALS]) -> [f32; TOTALS] {
+        // SAFETY: the caller vouches for AVX-512.
+        unsafe {
+            // The last two steps mix the lanes of each 128 bits: what ends as number 4 j + e starts
+            // as number 4 e + j.
+            let of = |i: usize| sums[i % 4 * 4 + i / 4];
+            let eights: [_; 8] = std::array::from_fn(|i| {
+                let (a, b) = (of(2 * i), of(2 * i + 1));
+                _mm512_add_ps(
+                    _mm512_shuffle_f32x4::<0x44>(a, b),
+                    _mm512_shuffle_f32x4::<0xEE>(a, b),
+                )
+            });
+            let fours: [_; 4] = std::array::from_fn(|i| {
+                let (a, b) = (eights[2 * i], eights[2 * i + 1]);
+                _mm512_add_ps(
+                    _mm512_shuffle_f32x4::<0x88>(a, b),
+                    _mm512_shuffle_f32x4::<0xDD>(a, b),
+                )
+            });
+            let twos: [_; 2] = std::array::from_fn(|i| {
+                let (a, b) = (fours[2 * i], fours[2 * i + 1]);
+                _mm512_add_ps(_mm512_shuffle_ps::<0x44>(a, b), _mm512_shuffle_ps::<0xEE>(a, b))
+            });
+            let [a, b] = twos;
+            let ones =
+                _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xDD>(a, b));
+            std::mem::transmute(ones)
+        }
+    }
+
+    /// The same of registers of eight lanes, eight at a time.
+    #[inline(always)]
+    unsafe fn totals8(sums: [__m256; TOTALS]) -> [f32; TOTALS] {
+        // SAFETY: the caller vouches for AVX2.
+        unsafe {
+            // What ends as number 4 j + e starts as number j + 2 e.
+            let of = |i: usize| sums[i / 8 * 8 + i % 2 * 4 + i % 8 / 2];
+            let fours: [_; 8] = std::array::from_fn(|i| {
+                let (a, b) = (of(2 * i), of(2 * i + 1));
+                _mm256_add_ps(
+                    _mm256_permute2f128_ps::<0x20>(a, b),
+                    _mm256_permute2f128_ps::<0x31>(a, b),
+                )
+            });
+            let twos: [_; 4] = std::array::from_fn(|i| {
+                let (a, b) = (fours[2 * i], fours[2 * i + 1]);
+                _mm256_add_ps(_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xEE>(a, b))
+            });
+            let ones: [_; 2] = std::array::from_fn(|i| {
+                let (a, b) = (twos[2 * i], twos[2 * i + 1]);
+                _mm256_add_ps(_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xDD>(a, b))
+            });
+            std::mem::transmute(ones)
+        }
+    }
+
     macro_rules! register {
         ($register:ty, $t:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident,
-         $mask:ident $store_part:ident) => {
+         $add:ident, $mask:ident $store_part:ident $(, $totals:ident)?) => {
             impl Vector<$t> for $register {
                 const LANES: usize = $lanes;
 
@@ -178,6 +278,18 @@ mod x86 {
                     unsafe { $fma(self, factor, summand) }
                 }
                 #[inline(always)]
+                unsafe fn add(self, other: Self) -> Self {
+                    // SAFETY: the caller vouches for the instruction set.
+                    unsafe { $add(self, other) }
+                }
+                $(
+                    #[inline(always)]
+                    unsafe fn totals(sums: [Self; TOTALS]) -> [$t; TOTALS] {
+                        // SAFETY: the caller vouches for the instruction set.
+                        unsafe { $totals(sums) }
+                    }
+                )?
+                #[inline(always)]
                 unsafe fn store_part(self, to: *mut $t, count: usize) {
                     // SAFETY: as above; lanes that are masked out are not touched.
                     unsafe { $store_part(to, $mask(count), self) }
@@ -187,11 +299,11 @@ mod x86 {
     }
 
     register!(__m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
-        bits16 _mm512_mask_storeu_ps);
+        _mm512_add_ps, bits16 _mm512_mask_storeu_ps, totals16);
     register!(__m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd,
-        bits8 _mm512_mask_storeu_pd);
+        _mm512_add_pd, bits8 _mm512_mask_storeu_pd);
     register!(__m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
-        words8 _mm256_maskstore_ps);
+        _mm256_add_ps, words8 _mm256_maskstore_ps, totals8);
     register!(__m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
-        words4 _mm256_maskstore_pd);
+        _mm256_add_pd, words4 _mm256_maskstore_pd);
 }

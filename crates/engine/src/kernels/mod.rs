@@ -1,12 +1,16 @@
 //! What the machine does: the inner loops, on plain memory. What an operation means is in
 //! [`ops`](crate::ops); a second backend would stand beside this folder.
 
+mod inner;
 mod newton_schulz;
 mod product;
 mod rounded;
+mod totals;
 mod transpose;
 
+pub(crate) use inner::InnerProducts;
 pub(crate) use newton_schulz::{CUBIC, Orthogonal};
 pub(crate) use product::{Product, Start};
 pub(crate) use rounded::rounding_scratch;
+pub(crate) use totals::totals;
 pub(crate) use transpose::transpose;

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use crate::graph::{Graph, ParameterId, Value};
 use crate::isa::for_every_isa;
+use crate::kernels::totals;
 use crate::matrix::{Matrix, MatrixMut, Target};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::{SUM_LANES, WIDE, lanes, lanes_mut, put, sum};
+use crate::ops::{SUM_LANES, WIDE, lanes, lanes_mut};
 use crate::scalar::Scalar;
 
 struct LayerNorm {
@@ -61,11 +62,7 @@ impl<T: Scalar> Operation<T> for LayerNorm {
             let columns = at.worker.share(dy.columns, SUM_LANES);
             input_gradient(at.isa, x, dy, at.parameter(0).row(0), kept, target, columns);
         }
-        let features = at.worker.share(x.rows, SUM_LANES);
-        let [gain, bias] = [0, 1].map(|i| at.d_parameter(i));
-        if gain.is_some() || bias.is_some() {
-            parameter_gradients(at.isa, x, dy, kept, gain, bias, features);
-        }
+        parameter_gradients(at);
     }
 }
 
@@ -102,14 +99,15 @@ for_every_isa! {
         }
     }
 
-    /// `dg = Σ dy · x̂` and `db = Σ dy`, over the columns.
-    fn parameter_gradients<T>(
-        x: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>,
-        gain: Option<Target<'_, T>>, bias: Option<Target<'_, T>>, features: Range<usize>,
+    /// Of the features from `first` on, `dg = Σ dy · x̂` and `db = Σ dy` over the columns, apart in
+    /// lanes.
+    fn lane_sums<T>(
+        x: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>, first: usize,
+        sums: &mut [Sums<T>; 2],
     ) {
-        let (mut gain, mut bias) = (gain, bias);
         let [mean, rstd] = [0, 1].map(|row| kept.row(row).as_chunks::<SUM_LANES>().0);
-        for f in features {
+        let [gains, biases] = sums;
+        for (f, (gain, bias)) in (first..x.rows).zip(gains.iter_mut().zip(biases)) {
             let mut sums = [[T::ZERO; SUM_LANES]; 2];
             let [x, dy] = [x, dy].map(|m| m.row(f).as_chunks::<SUM_LANES>().0);
             for (((x, dy), mean), rstd) in x.iter().zip(dy).zip(mean).zip(rstd) {
@@ -119,10 +117,29 @@ for_every_isa! {
                     sums[1][i] += dy[i];
                 }
             }
-            for (target, sums) in [&mut gain, &mut bias].into_iter().zip(&sums) {
-                if let Some(Target { matrix, accumulate }) = target {
-                    put(&mut matrix.part_mut(0, f..f + 1)[0], sum(sums), *accumulate);
-                }
+            [*gain, *bias] = sums;
+        }
+    }
+}
+
+/// Sums of a few features, apart in lanes.
+type Sums<T> = [[T; SUM_LANES]; SUM_LANES];
+
+fn parameter_gradients<T: Scalar>(at: &Context<'_, T>) {
+    let (x, dy, kept) = (at.input(0), at.d_output(), at.kept());
+    let mut targets = [0, 1].map(|i| at.d_parameter(i));
+    if targets.iter().all(Option::is_none) {
+        return;
+    }
+    let mut sums = [[[T::ZERO; SUM_LANES]; SUM_LANES]; 2];
+    let features = at.worker.share(x.rows, SUM_LANES);
+    for first in features.clone().step_by(SUM_LANES) {
+        let some = first..features.end.min(first + SUM_LANES);
+        lane_sums(at.isa, x, dy, kept, first, &mut sums);
+        for (target, sums) in targets.iter_mut().zip(&sums) {
+            if let Some(Target { matrix, accumulate }) = target {
+                let out = matrix.part_mut(0, some.clone());
+                totals(at.isa, &sums[..some.len()], out, *accumulate);
             }
         }
     }

@@ -2,10 +2,10 @@
 
 use crate::graph::{Graph, ParameterId, Shape, Value, View};
 use crate::isa::for_every_isa;
-use crate::kernels::{Product, Start, rounding_scratch, transpose};
+use crate::kernels::{InnerProducts, Product, Start, rounding_scratch, totals, transpose};
 use crate::matrix::{Matrix, Target};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::{SUM_LANES, WIDE, lanes, put, sum};
+use crate::ops::{SUM_LANES, WIDE, lanes, put};
 use crate::plan::LANE_UNIT;
 use crate::program::ProductPrecision;
 use crate::scalar::Scalar;
@@ -79,6 +79,23 @@ impl Linear {
         }
     }
 
+    /// The two sides whose rows' inner products are the gradient of the weight: that of its rows and
+    /// that of its columns.
+    fn sides<'a, T>(&self, x: Matrix<'a, T>, dy: Matrix<'a, T>) -> [Matrix<'a, T>; 2] {
+        match self.orientation {
+            Orientation::InputsFirst => [x, dy],
+            Orientation::OutputsFirst => [dy, x],
+        }
+    }
+
+    /// Whether the gradient of the weight is taken by [`inner_products`], rather than by
+    /// [`weight_gradient`](Linear::weight_gradient).
+    fn takes_inner_products<T: Scalar>(&self, at: &Context<'_, T>) -> bool {
+        let [left, right] = self.sides(at.input(0), at.d_output());
+        at.precision == ProductPrecision::Full
+            && InnerProducts::<T>::pay(left.rows, right.rows, left.columns)
+    }
+
     /// The gradient of the weight is a product whose right-hand side is turned about first: the
     /// operand that runs along the weight's columns.
     fn weight_gradient<T: Scalar>(
@@ -87,12 +104,8 @@ impl Linear {
         target: Target<'_, T>,
         scratch: &mut [T],
     ) {
-        let (x, dy) = (at.input(0), at.d_output());
+        let [left, right] = self.sides(at.input(0), at.d_output());
         let Target { matrix: mut dw, accumulate } = target;
-        let (left, right) = match self.orientation {
-            Orientation::InputsFirst => (x, dy),
-            Orientation::OutputsFirst => (dy, x),
-        };
         // Share the longer side: either way each worker turns about only what it needs or little.
         let (rows, columns) = match self.orientation {
             Orientation::InputsFirst => (0..left.rows, at.worker.share(right.rows, LANE_UNIT)),
@@ -101,7 +114,7 @@ impl Linear {
         if rows.is_empty() || columns.is_empty() {
             return;
         }
-        let width = columns.len().next_multiple_of(LANE_UNIT);
+        let width = turned_row(columns.len());
         let (turned, scratch) = scratch.split_at_mut(width * right.columns);
         let from = &right.all()[columns.start * right.stride..];
         transpose(at.isa, from, right.stride, columns.len(), right.columns, turned, width);
@@ -141,10 +154,10 @@ impl<T: Scalar> Operation<T> for Linear {
 
     fn scratch(&self, extents: &Extents<'_>) -> usize {
         let (inputs, outputs) = (extents.inputs[0].features, extents.output.features);
-        let turned = match self.orientation {
-            Orientation::InputsFirst => outputs.next_multiple_of(LANE_UNIT),
-            Orientation::OutputsFirst => inputs.next_multiple_of(LANE_UNIT),
-        };
+        let turned = turned_row(match self.orientation {
+            Orientation::InputsFirst => outputs,
+            Orientation::OutputsFirst => inputs,
+        });
         let columns = extents.columns();
         let rounding = match extents.precision {
             ProductPrecision::Full => 0,
@@ -212,25 +225,73 @@ impl<T: Scalar> Operation<T> for Linear {
                 unsafe { at.multiply(&product, scratch) }
             }
         }
-        let weight_target = at.d_parameter(0);
-        let bias_is_done = self.sums_turned() && weight_target.is_some();
-        if let Some(target) = weight_target {
-            self.weight_gradient(at, target, scratch);
+        let mut bias_is_done = !self.bias;
+        if let Some(target) = at.d_parameter(0) {
+            if self.takes_inner_products(at) {
+                inner_products(at, self.sides(at.input(0), dy), target);
+            } else {
+                self.weight_gradient(at, target, scratch);
+                bias_is_done |= self.sums_turned();
+            }
         }
-        if self.bias
-            && !bias_is_done
-            && let Some(target) = at.d_parameter(1)
-        {
-            bias_gradient(at.isa, dy, target, at.worker.share(dy.rows, LANE_UNIT));
+        if !bias_is_done && let Some(target) = at.d_parameter(1) {
+            bias_gradient(at, dy, target);
         }
     }
 }
 
+/// How far the rows of a side that was turned about lie apart: an odd number of whole lanes. An even
+/// one would put many of them into the same sets of a cache.
+fn turned_row(features: usize) -> usize {
+    (features.div_ceil(LANE_UNIT) | 1) * LANE_UNIT
+}
+
+/// The gradient of a narrow weight: the inner products of the rows of both sides.
+fn inner_products<T: Scalar>(
+    at: &Context<'_, T>,
+    [left, right]: [Matrix<'_, T>; 2],
+    target: Target<'_, T>,
+) {
+    let Target { matrix: mut dw, accumulate } = target;
+    let rows = at.worker.share(left.rows, ROW_UNIT);
+    if rows.is_empty() {
+        return;
+    }
+    let products = InnerProducts {
+        a: left.row(rows.start).as_ptr(),
+        a_row: left.stride,
+        b: right.as_ptr(),
+        b_row: right.stride,
+        c: dw.part_mut(rows.start, 0..right.rows).as_mut_ptr(),
+        c_row: dw.stride,
+        rows: rows.len(),
+        columns: right.rows,
+        k: left.columns,
+        accumulate,
+    };
+    // SAFETY: the shapes were checked when the graph was built; columns are whole lanes.
+    unsafe { products.run(at.isa) }
+}
+
+/// The gradient of the bias: the sum of each row of dy.
+fn bias_gradient<T: Scalar>(at: &Context<'_, T>, dy: Matrix<'_, T>, target: Target<'_, T>) {
+    let Target { matrix: mut db, accumulate } = target;
+    let mut sums = [[T::ZERO; SUM_LANES]; LANE_UNIT];
+    let outputs = at.worker.share(dy.rows, LANE_UNIT);
+    for first in outputs.clone().step_by(LANE_UNIT) {
+        let rows = first..outputs.end.min(first + LANE_UNIT);
+        let sums = &mut sums[..rows.len()];
+        lane_sums(at.isa, dy, first, sums);
+        totals(at.isa, sums, db.part_mut(0, rows), accumulate);
+    }
+}
+
 for_every_isa! {
-    /// The sum of the rows of a matrix with rows of `width`, in ascending order.
+    /// The sum of the rows of a matrix with rows of `width`, in ascending order, so many columns of
+    /// it as `out` has.
     fn sum_rows<T>(rows: &[T], width: usize, out: &mut [T], accumulate: bool) {
         let mut first = 0;
-        while first < width {
+        while first < out.len() {
             first += match width - first {
                 WIDE.. => sum_lanes::<T, WIDE>(rows, width, first, out, accumulate),
                 32..WIDE => sum_lanes::<T, 32>(rows, width, first, out, accumulate),
@@ -239,13 +300,16 @@ for_every_isa! {
         }
     }
 
-    fn bias_gradient<T>(
-        dy: Matrix<'_, T>, target: Target<'_, T>, outputs: std::ops::Range<usize>,
-    ) {
-        let Target { matrix: mut db, accumulate } = target;
-        let first = outputs.start;
-        for (i, out) in db.part_mut(0, outputs).iter_mut().enumerate() {
-            put(out, sum(dy.row(first + i)), accumulate);
+    /// The sums of the rows from `first` on, apart in lanes.
+    fn lane_sums<T>(rows: Matrix<'_, T>, first: usize, sums: &mut [[T; SUM_LANES]]) {
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let mut lanes = [T::ZERO; SUM_LANES];
+            for numbers in rows.row(first + i).as_chunks::<SUM_LANES>().0 {
+                for l in 0..SUM_LANES {
+                    lanes[l] += numbers[l];
+                }
+            }
+            *sums = lanes;
         }
     }
 }

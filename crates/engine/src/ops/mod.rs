@@ -33,7 +33,7 @@ pub use scan::Decay;
 use crate::scalar::Scalar;
 
 /// Numbers that are summed side by side: the lanes of the widest register.
-const SUM_LANES: usize = 16;
+pub(crate) const SUM_LANES: usize = 16;
 
 /// Numbers that are worked on at a time where there are so many: four registers, so that an
 /// operation need not wait for the one before it.
@@ -72,7 +72,7 @@ fn sum<T: Scalar>(numbers: &[T]) -> T {
 
 /// The inner product of two rows of whole lanes, in the same order.
 #[inline(always)]
-fn dot<T: Scalar, const FUSED: bool>(left: &[T], right: &[T]) -> T {
+pub(crate) fn dot<T: Scalar, const FUSED: bool>(left: &[T], right: &[T]) -> T {
     let mut sums = [T::ZERO; SUM_LANES];
     debug_assert!(left.len() == right.len() && left.len().is_multiple_of(SUM_LANES));
     for (left, right) in left.chunks_exact(SUM_LANES).zip(right.chunks_exact(SUM_LANES)) {
@@ -85,7 +85,7 @@ fn dot<T: Scalar, const FUSED: bool>(left: &[T], right: &[T]) -> T {
 
 /// The sum of sixteen numbers, as a tree.
 #[inline(always)]
-fn tree<T: Scalar>(mut sums: [T; SUM_LANES]) -> T {
+pub(crate) fn tree<T: Scalar>(mut sums: [T; SUM_LANES]) -> T {
     let mut width = SUM_LANES / 2;
     while width > 0 {
         for i in 0..width {

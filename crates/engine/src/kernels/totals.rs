@@ -1,0 +1,101 @@
+//! Sums that were kept apart in sixteen lanes, added up.
+
+use crate::isa::Isa;
+use crate::ops::SUM_LANES;
+use crate::scalar::Scalar;
+use crate::vector::{TOTALS, Vector};
+
+/// Writes the sum of each sixteen numbers to `out`, or adds it: the upper eight to the lower, and so
+/// on, as [`tree`](crate::ops::tree), but for sixteen sums at once.
+///
+/// # Panics
+/// Unless there are as many of both.
+pub(crate) fn totals<T: Scalar>(
+    isa: Isa,
+    sums: &[[T; SUM_LANES]],
+    out: &mut [T],
+    accumulate: bool,
+) {
+    assert_eq!(sums.len(), out.len(), "a total for each");
+    for (sums, out) in sums.chunks(TOTALS).zip(out.chunks_mut(TOTALS)) {
+        let mut block = [[T::ZERO; SUM_LANES]; TOTALS];
+        block[..sums.len()].copy_from_slice(sums);
+        // SAFETY: an `Isa` is only made where the processor has its features.
+        let totals = unsafe {
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => totals_avx512(&block),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => totals_avx2(&block),
+                _ => of::<T, T::VPortable>(&block),
+            }
+        };
+        for (out, total) in out.iter_mut().zip(totals) {
+            *out = if accumulate { *out + total } else { total };
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn totals_avx512<T: Scalar>(sums: &[[T; SUM_LANES]; TOTALS]) -> [T; TOTALS] {
+    // SAFETY: the caller's promise.
+    unsafe { of::<T, T::V512>(sums) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn totals_avx2<T: Scalar>(sums: &[[T; SUM_LANES]; TOTALS]) -> [T; TOTALS] {
+    // SAFETY: the caller's promise.
+    unsafe { of::<T, T::V256>(sums) }
+}
+
+/// # Safety
+/// The processor must have the instructions of `V`.
+#[inline(always)]
+unsafe fn of<T: Scalar, V: Vector<T>>(sums: &[[T; SUM_LANES]; TOTALS]) -> [T; TOTALS] {
+    // SAFETY: a register has at most sixteen lanes, of which all lie in the row.
+    unsafe {
+        let mut registers = [V::splat(T::ZERO); TOTALS];
+        for (register, sums) in registers.iter_mut().zip(sums) {
+            let part = |i: usize| V::load(sums.as_ptr().add(i * V::LANES));
+            *register = match SUM_LANES / V::LANES {
+                1 => part(0),
+                2 => part(0).add(part(1)),
+                _ => part(0).add(part(2)).add(part(1).add(part(3))),
+            };
+        }
+        V::totals(registers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::tree;
+
+    fn check<T: Scalar>(count: usize) {
+        let sums: Vec<[T; SUM_LANES]> = (0..count)
+            .map(|i| std::array::from_fn(|l| T::from_f64(((i * 31 + l * 7919) as f64).sin())))
+            .collect();
+        for isa in Isa::available() {
+            for accumulate in [false, true] {
+                let mut out = vec![T::ONE; count];
+                totals(isa, &sums, &mut out, accumulate);
+                for (sums, out) in sums.iter().zip(out) {
+                    let total = tree(*sums);
+                    let expected = if accumulate { T::ONE + total } else { total };
+                    assert_eq!(out, expected, "{isa:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equal_the_tree_bit_for_bit() {
+        for count in [0, 1, 15, 16, 37] {
+            check::<f32>(count);
+            check::<f64>(count);
+        }
+    }
+}
