@@ -143,3 +143,51 @@ macro_rules! for_every_isa {
     )+};
 }
 pub(crate) use for_every_isa;
+
+/// As [`for_every_isa`], for bodies written in registers: `V` is the [`Vector`](crate::Vector) of
+/// the set, of which the body may make [`Wide`](crate::wide::Wide) values.
+macro_rules! in_registers {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident<$T:ident, $V:ident>
+        ($($arg:ident: $type:ty),* $(,)?) $body:block)+) => {$(
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)] // kernels take their matrices as they come
+        $vis fn $name<$T: $crate::scalar::Scalar>(isa: $crate::isa::Isa, $($arg: $type),*) {
+            /// # Safety
+            /// The processor must have the instructions of the registers.
+            #[inline(always)]
+            #[allow(clippy::too_many_arguments)] // as above
+            unsafe fn body<$T: $crate::scalar::Scalar, $V: $crate::vector::Vector<$T>>(
+                $($arg: $type),*
+            ) {
+                // SAFETY: the caller's promise; nothing else in it is unsafe.
+                unsafe { $body }
+            }
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                #[allow(clippy::too_many_arguments)] // as above
+                fn avx512<$T: $crate::scalar::Scalar>($($arg: $type),*) {
+                    // SAFETY: the function is compiled for these registers.
+                    unsafe { body::<$T, $T::V512>($($arg),*) }
+                }
+                #[target_feature(enable = "avx2,fma")]
+                #[allow(clippy::too_many_arguments)] // as above
+                fn avx2<$T: $crate::scalar::Scalar>($($arg: $type),*) {
+                    // SAFETY: as above.
+                    unsafe { body::<$T, $T::V256>($($arg),*) }
+                }
+                match isa {
+                    // SAFETY: an `Isa` is only made where the processor has its features.
+                    $crate::isa::Isa::Avx512 => return unsafe { avx512::<$T>($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::isa::Isa::Avx2 => return unsafe { avx2::<$T>($($arg),*) },
+                    $crate::isa::Isa::Portable => {}
+                }
+            }
+            let _ = isa;
+            // SAFETY: plain numbers need no instruction set.
+            unsafe { body::<$T, $T::VPortable>($($arg),*) }
+        }
+    )+};
+}
+pub(crate) use in_registers;

@@ -39,6 +39,7 @@
 //! ```
 
 pub mod check;
+mod exponential;
 mod graph;
 mod isa;
 mod kernels;
@@ -57,7 +58,9 @@ pub mod rows;
 mod scalar;
 mod team;
 mod vector;
+mod wide;
 
+pub use exponential::Constants;
 pub use graph::{Graph, Indices, Initial, Parameter, ParameterId, Value, View, Weights};
 pub use isa::{Isa, IsaError};
 pub use limits::Limits;

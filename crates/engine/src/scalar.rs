@@ -1,9 +1,11 @@
 //! The number types that a program computes in.
 
+use std::f64::consts::LN_2;
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use crate::exponential::{Constants, Powers, Single, power};
 use crate::vector::{Portable, Vector};
 
 /// A floating-point type that programs are generic over: `f32` trains, `f64` is the oracle.
@@ -33,6 +35,8 @@ pub trait Scalar:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
+    /// What [`exp`](Scalar::exp) and [`exp2`](Scalar::exp2) are made of.
+    const EXPONENTIAL: Constants<Self>;
     /// Bytes that one takes.
     const BYTES: usize = size_of::<Self>();
 
@@ -49,14 +53,27 @@ pub trait Scalar:
     fn to_f64(self) -> f64;
     /// `self · factor + summand`, rounded once, by an instruction that the caller is compiled for.
     fn mul_add(self, factor: Self, summand: Self) -> Self;
-    /// e to the power of `self`, to about one unit in the last place; saturates instead of
-    /// overflowing to infinity or underflowing to zero. NaN stays NaN. `FUSED` as in
-    /// [`fused`](Scalar::fused).
-    fn exp<const FUSED: bool>(self) -> Self;
+    /// 2 to the whole number that the low bits hold, but for those that `1.5 · 2^mantissa` sets.
+    fn two_to(self) -> Self;
     /// The square root.
     fn sqrt(self) -> Self;
     /// The natural logarithm.
     fn ln(self) -> Self;
+
+    /// e to the power of `self`, to about one unit in the last place; saturates instead of
+    /// overflowing to infinity or underflowing to zero. NaN stays NaN. `FUSED` as in
+    /// [`fused`](Scalar::fused).
+    #[inline(always)]
+    fn exp<const FUSED: bool>(self) -> Self {
+        power(Single::<Self, FUSED>(self), Powers::OfE).0
+    }
+
+    /// 2 to the power of `self`, likewise, in fewer operations: for a number that can be had with
+    /// the factor log₂ e in it.
+    #[inline(always)]
+    fn exp2<const FUSED: bool>(self) -> Self {
+        power(Single::<Self, FUSED>(self), Powers::Of2).0
+    }
 
     /// The larger of two numbers (not NaN-aware: `other` where either is NaN).
     #[inline(always)]
@@ -71,45 +88,46 @@ pub trait Scalar:
     }
 }
 
-/// Writes `exp` for one type: `x = n ln 2 + r`, a Taylor polynomial in r, and 2ⁿ put together from
-/// its bits. Adding `1.5 · 2^mantissa` rounds to the nearest whole number and leaves it in the low
-/// bits.
-macro_rules! exp {
-    ($t:ty, $bits:ty, mantissa $m:literal, bias $bias:literal, range $lo:literal..$hi:literal,
-     ln2 $ln2_hi:literal + $ln2_lo:literal, taylor [$first:expr, $($c:expr),+]) => {
-        #[inline(always)]
-        fn exp<const FUSED: bool>(self) -> $t {
-            const MAGIC: $t = (3u64 << ($m - 1)) as $t;
-            // Comparisons written so that NaN passes through.
-            let x = if self < $lo { $lo } else { self };
-            let x = if x > $hi { $hi } else { x };
-            let shifted = x.fused::<FUSED>(std::f64::consts::LOG2_E as $t, MAGIC);
-            let n = shifted - MAGIC;
-            let r = n.fused::<FUSED>(-$ln2_hi, x);
-            let r = n.fused::<FUSED>(-$ln2_lo, r);
-            let mut p: $t = $first;
-            $(p = p.fused::<FUSED>(r, $c);)+
-            let power = <$t>::from_bits(
-                (shifted.to_bits().wrapping_add($bias)) << $m);
-            p * power
-        }
-    };
-}
-
-/// 1/n!, the Taylor coefficients of the exponential.
-const fn inverse_factorial(n: u32) -> f64 {
-    let mut product = 1.0;
-    let mut i = 2;
-    while i <= n {
-        product *= i as f64;
-        i += 1;
+/// aⁿ/n! for n from 13 down to 0: e to the power of a x as Taylor has it.
+const fn taylor(a: f64) -> [f64; 14] {
+    let mut coefficients = [1.0; 14];
+    let (mut power, mut product) = (1.0, 1.0);
+    let mut n = 1;
+    while n < coefficients.len() {
+        power *= a;
+        product *= n as f64;
+        coefficients[coefficients.len() - 1 - n] = power / product;
+        n += 1;
     }
-    1.0 / product
+    coefficients
 }
 
 impl Scalar for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
+    // The polynomials with the least relative error, 3e-9 of both, that are 1 at 0 (and rise by 1 in
+    // the first).
+    const EXPONENTIAL: Constants<f32> = Constants {
+        magic: 12_582_912.0,
+        log2_e: std::f32::consts::LOG2_E,
+        less_ln_2: [-0.693_359_4, 2.121_944_4e-4],
+        of_e: (
+            [-87.0, 88.0],
+            &[1.381_461_3e-3, 8.368_71e-3, 4.166_839e-2, 0.166_665_21, 0.499_999_94, 1.0, 1.0],
+        ),
+        of_2: (
+            [-126.0, 126.0],
+            &[
+                1.559_467_8e-4,
+                1.340_664_3e-3,
+                9.617_693e-3,
+                5.550_310_4e-2,
+                0.240_226_52,
+                0.693_147_24,
+                1.0,
+            ],
+        ),
+    };
     #[cfg(target_arch = "x86_64")]
     type V512 = std::arch::x86_64::__m512;
     #[cfg(target_arch = "x86_64")]
@@ -132,11 +150,10 @@ impl Scalar for f32 {
     fn mul_add(self, factor: f32, summand: f32) -> f32 {
         self.mul_add(factor, summand)
     }
-    exp!(f32, u32, mantissa 23, bias 127, range -87.0..88.0,
-         ln2 0.693_359_4 + -2.121_944_4e-4,
-         taylor [inverse_factorial(7) as f32, inverse_factorial(6) as f32,
-                 inverse_factorial(5) as f32, inverse_factorial(4) as f32,
-                 inverse_factorial(3) as f32, 0.5, 1.0, 1.0]);
+    #[inline(always)]
+    fn two_to(self) -> f32 {
+        f32::from_bits(self.to_bits().wrapping_add(127) << 23)
+    }
     #[inline(always)]
     fn sqrt(self) -> f32 {
         self.sqrt()
@@ -150,6 +167,13 @@ impl Scalar for f32 {
 impl Scalar for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
+    const EXPONENTIAL: Constants<f64> = Constants {
+        magic: 6_755_399_441_055_744.0,
+        log2_e: std::f64::consts::LOG2_E,
+        less_ln_2: [-0.693_147_180_369_123_8, -1.908_214_929_270_587_7e-10],
+        of_e: ([-708.0, 709.0], &taylor(1.0)),
+        of_2: ([-1022.0, 1022.0], &taylor(LN_2)),
+    };
     #[cfg(target_arch = "x86_64")]
     type V512 = std::arch::x86_64::__m512d;
     #[cfg(target_arch = "x86_64")]
@@ -172,12 +196,10 @@ impl Scalar for f64 {
     fn mul_add(self, factor: f64, summand: f64) -> f64 {
         self.mul_add(factor, summand)
     }
-    exp!(f64, u64, mantissa 52, bias 1023, range -708.0..709.0,
-         ln2 0.693_147_180_369_123_8 + 1.908_214_929_270_587_7e-10,
-         taylor [inverse_factorial(13), inverse_factorial(12), inverse_factorial(11),
-                 inverse_factorial(10), inverse_factorial(9), inverse_factorial(8),
-                 inverse_factorial(7), inverse_factorial(6), inverse_factorial(5),
-                 inverse_factorial(4), inverse_factorial(3), 0.5, 1.0, 1.0]);
+    #[inline(always)]
+    fn two_to(self) -> f64 {
+        f64::from_bits(self.to_bits().wrapping_add(1023) << 52)
+    }
     #[inline(always)]
     fn sqrt(self) -> f64 {
         self.sqrt()
@@ -208,6 +230,31 @@ mod tests {
                 let (ours, theirs) = (Scalar::exp::<FUSED>(x), libm::exp(f64::from(x)));
                 let error = (f64::from(ours) / theirs - 1.0).abs();
                 assert!(error <= 2.0 * f64::from(f32::EPSILON), "exp({x}) = {ours}");
+            }
+        }
+    }
+
+    #[test]
+    fn exp2_is_within_two_units_of_the_last_place() {
+        exp2_is_accurate::<false>();
+        exp2_is_accurate::<true>();
+        for x in [f32::NEG_INFINITY, -1e9, 1e9] {
+            let power = Scalar::exp2::<false>(x);
+            assert!(power.is_normal() && (1.0 / power).is_normal(), "2^{x} = {power}");
+        }
+        assert!(Scalar::exp2::<false>(f32::NAN).is_nan());
+    }
+
+    fn exp2_is_accurate<const FUSED: bool>() {
+        for i in -200_000..=200_000 {
+            let x = f64::from(i) * 5e-3;
+            let (ours, theirs) = (Scalar::exp2::<FUSED>(x), libm::exp2(x));
+            assert!((ours / theirs - 1.0).abs() <= 2.0 * f64::EPSILON, "2^{x} = {ours}");
+            let x = x as f32;
+            if (-126.0..=126.0).contains(&x) {
+                let (ours, theirs) = (Scalar::exp2::<FUSED>(x), libm::exp2(f64::from(x)));
+                let error = (f64::from(ours) / theirs - 1.0).abs();
+                assert!(error <= 2.0 * f64::from(f32::EPSILON), "2^{x} = {ours}");
             }
         }
     }

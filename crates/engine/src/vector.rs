@@ -1,5 +1,6 @@
-//! Registers of several numbers, for the one kernel that is written in them (the matrix product).
+//! Registers of several numbers, for the kernels that are written in them.
 
+use crate::isa::PORTABLE_IS_FUSED;
 use crate::scalar::Scalar;
 
 /// How many registers are summed over their lanes together.
@@ -43,6 +44,46 @@ pub trait Vector<T>: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn add(self, other: Self) -> Self;
+    /// `self − other`.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn sub(self, other: Self) -> Self;
+    /// `self · other`.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn mul(self, other: Self) -> Self;
+    /// `self / other`.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn div(self, other: Self) -> Self;
+    /// The square roots.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn sqrt(self) -> Self;
+    /// The larger of two numbers: `other` where either is NaN.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn larger(self, other: Self) -> Self;
+    /// The smaller of two numbers: `other` where either is NaN.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn smaller(self, other: Self) -> Self;
+    /// `self` where `mask` is above zero, `other` elsewhere.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn where_positive(self, mask: Self, other: Self) -> Self;
+    /// [`Scalar::two_to`] of each.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn two_to(self) -> Self;
     /// The sum over the lanes of each: the upper half of the lanes to the lower, and so on.
     ///
     /// # Safety
@@ -137,20 +178,61 @@ impl<T: Scalar, const N: usize> Vector<T> for Portable<T, N> {
     }
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, summand: Self) -> Self {
-        // Two roundings: a fused one is a library call where the target has no instruction for it.
         let mut out = summand.0;
         for ((out, x), factor) in out.iter_mut().zip(self.0).zip(factor.0) {
-            *out += x * factor;
+            *out = x.fused::<PORTABLE_IS_FUSED>(factor, *out);
         }
         Portable(out)
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
-        let mut out = self.0;
-        for (out, other) in out.iter_mut().zip(other.0) {
-            *out += other;
+        self.with(other, |x, y| x + y)
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        self.with(other, |x, y| x - y)
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        self.with(other, |x, y| x * y)
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        self.with(other, |x, y| x / y)
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Portable(self.0.map(Scalar::sqrt))
+    }
+    #[inline(always)]
+    unsafe fn larger(self, other: Self) -> Self {
+        self.with(other, Scalar::larger)
+    }
+    #[inline(always)]
+    unsafe fn smaller(self, other: Self) -> Self {
+        self.with(other, |x, y| if x < y { x } else { y })
+    }
+    #[inline(always)]
+    unsafe fn where_positive(self, mask: Self, other: Self) -> Self {
+        let mut out = other.0;
+        for ((out, x), mask) in out.iter_mut().zip(self.0).zip(mask.0) {
+            *out = if mask > T::ZERO { x } else { *out };
         }
         Portable(out)
+    }
+    #[inline(always)]
+    unsafe fn two_to(self) -> Self {
+        Portable(self.0.map(Scalar::two_to))
+    }
+}
+
+impl<T: Scalar, const N: usize> Portable<T, N> {
+    #[inline(always)]
+    fn with(mut self, other: Self, operation: impl Fn(T, T) -> T) -> Self {
+        for (x, y) in self.0.iter_mut().zip(other.0) {
+            *x = operation(*x, y);
+        }
+        self
     }
 }
 
@@ -251,9 +333,12 @@ mod x86 {
         }
     }
 
+    /// Writes the trait for a register: its numbers, how many they are, and the instructions.
     macro_rules! register {
-        ($register:ty, $t:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident,
-         $add:ident, $mask:ident $store_part:ident $(, $totals:ident)?) => {
+        ($register:ty, $t:ty, $lanes:literal,
+         [$($unary:ident = $one:ident),*], [$($binary:ident = $two:ident),*],
+         $splat:ident, $load:ident, $store:ident, $fma:ident, $two_to:ident, $select:ident,
+         $mask:ident $store_part:ident $(, $totals:ident)?) => {
             impl Vector<$t> for $register {
                 const LANES: usize = $lanes;
 
@@ -277,10 +362,29 @@ mod x86 {
                     // SAFETY: the caller vouches for the instruction set.
                     unsafe { $fma(self, factor, summand) }
                 }
+                $(
+                    #[inline(always)]
+                    unsafe fn $unary(self) -> Self {
+                        // SAFETY: the caller vouches for the instruction set.
+                        unsafe { $one(self) }
+                    }
+                )*
+                $(
+                    #[inline(always)]
+                    unsafe fn $binary(self, other: Self) -> Self {
+                        // SAFETY: the caller vouches for the instruction set.
+                        unsafe { $two(self, other) }
+                    }
+                )*
                 #[inline(always)]
-                unsafe fn add(self, other: Self) -> Self {
+                unsafe fn where_positive(self, mask: Self, other: Self) -> Self {
                     // SAFETY: the caller vouches for the instruction set.
-                    unsafe { $add(self, other) }
+                    unsafe { $select(self, mask, other) }
+                }
+                #[inline(always)]
+                unsafe fn two_to(self) -> Self {
+                    // SAFETY: the caller vouches for the instruction set.
+                    unsafe { $two_to(self) }
                 }
                 $(
                     #[inline(always)]
@@ -298,12 +402,99 @@ mod x86 {
         };
     }
 
-    register!(__m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
-        _mm512_add_ps, bits16 _mm512_mask_storeu_ps, totals16);
-    register!(__m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd,
-        _mm512_add_pd, bits8 _mm512_mask_storeu_pd);
-    register!(__m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
-        _mm256_add_ps, words8 _mm256_maskstore_ps, totals8);
-    register!(__m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
-        _mm256_add_pd, words4 _mm256_maskstore_pd);
+    #[inline(always)]
+    unsafe fn two_to_512ps(x: __m512) -> __m512 {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let exponent = _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn select_512ps(x: __m512, mask: __m512, other: __m512) -> __m512 {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(mask, _mm512_setzero_ps());
+            _mm512_mask_blend_ps(positive, other, x)
+        }
+    }
+
+    register!(__m512, f32, 16, [sqrt = _mm512_sqrt_ps],
+        [add = _mm512_add_ps, sub = _mm512_sub_ps, mul = _mm512_mul_ps, div = _mm512_div_ps,
+         larger = _mm512_max_ps, smaller = _mm512_min_ps],
+        _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, two_to_512ps,
+        select_512ps, bits16 _mm512_mask_storeu_ps, totals16);
+
+    #[inline(always)]
+    unsafe fn two_to_512pd(x: __m512d) -> __m512d {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let exponent = _mm512_add_epi64(_mm512_castpd_si512(x), _mm512_set1_epi64(1023));
+            _mm512_castsi512_pd(_mm512_slli_epi64::<52>(exponent))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn select_512pd(x: __m512d, mask: __m512d, other: __m512d) -> __m512d {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let positive = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(mask, _mm512_setzero_pd());
+            _mm512_mask_blend_pd(positive, other, x)
+        }
+    }
+
+    register!(__m512d, f64, 8, [sqrt = _mm512_sqrt_pd],
+        [add = _mm512_add_pd, sub = _mm512_sub_pd, mul = _mm512_mul_pd, div = _mm512_div_pd,
+         larger = _mm512_max_pd, smaller = _mm512_min_pd],
+        _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, two_to_512pd,
+        select_512pd, bits8 _mm512_mask_storeu_pd);
+
+    #[inline(always)]
+    unsafe fn two_to_256ps(x: __m256) -> __m256 {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_castps_si256(x), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn select_256ps(x: __m256, mask: __m256, other: __m256) -> __m256 {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(mask, _mm256_setzero_ps());
+            _mm256_blendv_ps(other, x, positive)
+        }
+    }
+
+    register!(__m256, f32, 8, [sqrt = _mm256_sqrt_ps],
+        [add = _mm256_add_ps, sub = _mm256_sub_ps, mul = _mm256_mul_ps, div = _mm256_div_ps,
+         larger = _mm256_max_ps, smaller = _mm256_min_ps],
+        _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, two_to_256ps,
+        select_256ps, words8 _mm256_maskstore_ps, totals8);
+
+    #[inline(always)]
+    unsafe fn two_to_256pd(x: __m256d) -> __m256d {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let exponent = _mm256_add_epi64(_mm256_castpd_si256(x), _mm256_set1_epi64x(1023));
+            _mm256_castsi256_pd(_mm256_slli_epi64::<52>(exponent))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn select_256pd(x: __m256d, mask: __m256d, other: __m256d) -> __m256d {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let positive = _mm256_cmp_pd::<_CMP_GT_OQ>(mask, _mm256_setzero_pd());
+            _mm256_blendv_pd(other, x, positive)
+        }
+    }
+
+    register!(__m256d, f64, 4, [sqrt = _mm256_sqrt_pd],
+        [add = _mm256_add_pd, sub = _mm256_sub_pd, mul = _mm256_mul_pd, div = _mm256_div_pd,
+         larger = _mm256_max_pd, smaller = _mm256_min_pd],
+        _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, two_to_256pd,
+        select_256pd, words4 _mm256_maskstore_pd);
 }

@@ -10,7 +10,6 @@ use std::ops::Range;
 use self::kernels::{Sizes, attend, key_gradient, query_gradient, score_gradient, value_gradient};
 use crate::graph::{Graph, Shape, Value, Weights};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::{SUM_LANES, WIDE};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 
@@ -142,23 +141,6 @@ impl<T: Scalar> Operation<T> for Attention {
     }
 
     fn forward(&self, at: &Context<'_, T>) {
-        match at.lanes.is_multiple_of(WIDE) {
-            true => self.attend_all::<T, WIDE>(at),
-            false => self.attend_all::<T, SUM_LANES>(at),
-        }
-    }
-
-    fn backward(&self, at: &Context<'_, T>) {
-        match at.lanes.is_multiple_of(WIDE) {
-            true => self.gradients::<T, WIDE>(at),
-            false => self.gradients::<T, SUM_LANES>(at),
-        }
-    }
-}
-
-impl Attention {
-    /// The forward pass, `W` lanes at a time.
-    fn attend_all<T: Scalar, const W: usize>(&self, at: &Context<'_, T>) {
         let sizes = self.sizes(at);
         let heads = self.share(at, sizes);
         if heads.is_empty() {
@@ -175,29 +157,28 @@ impl Attention {
             self.heads * rows
         });
         let mask = self.mask.map(|mask| at.weights(mask, 0..sizes.keys));
+        let qkv = [0, 1, 2].map(|i| at.input(i));
         for head in heads {
-            let (q, k, v) = (at.input(0), at.input(1), at.input(2));
-            attend::<T, W>(at.isa, sizes, head, q, k, v, at.saved(), factors, mask, at.output());
+            attend(at.isa, sizes, head, qkv, at.saved(), factors, mask, at.output());
         }
     }
 
-    /// The backward pass, likewise.
-    fn gradients<T: Scalar, const W: usize>(&self, at: &Context<'_, T>) {
+    fn backward(&self, at: &Context<'_, T>) {
         let sizes = self.sizes(at);
         let rows = sizes.queries * sizes.keys;
         let factors = (at.training && self.threshold > 0).then_some(self.heads * rows);
         let scores = at.scratch();
         for head in self.share(at, sizes) {
             let (q, k, v, dy) = (at.input(0), at.input(1), at.input(2), at.d_output());
-            score_gradient::<T, W>(at.isa, sizes, head, v, dy, at.kept(), factors, scores);
+            score_gradient(at.isa, sizes, head, v, dy, at.kept(), factors, scores);
             if let Some(target) = at.d_input(0) {
-                query_gradient::<T, W>(at.isa, sizes, head, k, scores, target);
+                query_gradient(at.isa, sizes, head, k, scores, target);
             }
             if let Some(target) = at.d_input(1) {
-                key_gradient::<T, W>(at.isa, sizes, head, q, scores, target);
+                key_gradient(at.isa, sizes, head, q, scores, target);
             }
             if let Some(target) = at.d_input(2) {
-                value_gradient::<T, W>(at.isa, sizes, head, dy, at.kept(), factors, target);
+                value_gradient(at.isa, sizes, head, dy, at.kept(), factors, target);
             }
         }
     }

@@ -3,63 +3,77 @@
 
 use std::ops::Range;
 
-use crate::isa::for_every_isa;
+use crate::isa::in_registers;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::ops::SUM_LANES;
+use crate::scalar::Scalar;
+use crate::vector::Vector;
+use crate::wide::{Wide, for_lanes};
 
-for_every_isa! {
+in_registers! {
     /// `NLL = ln Σ exp(logit − highest) + highest − logit of the target`, and its gradient,
     /// `weight · (probability − [is the target])`, which it writes and does not add.
-    pub(super) fn score<T>(
+    pub(super) fn score<T, V>(
         logits: Matrix<'_, T>, targets: &[u32], weights: &[T], out: MatrixMut<'_, T>,
         gradient: Option<Target<'_, T>>, columns: Range<usize>,
     ) {
         let mut out = out;
-        let mut gradient = gradient;
-        for first in columns.step_by(SUM_LANES) {
-            let lanes = first..first + SUM_LANES;
-            let mut highest = [T::from_f64(f64::NEG_INFINITY); SUM_LANES];
-            for f in 0..logits.rows {
-                for (highest, logit) in highest.iter_mut().zip(&logits.row(f)[lanes.clone()]) {
-                    *highest = logit.larger(*highest);
-                }
+        let mut gradient = gradient.map(|target| target.matrix);
+        for_lanes!(V, N, first in columns.clone(), {
+            powers::<T, V, N>(logits, weights, &mut out, gradient.as_mut(), first);
+        });
+        for column in columns {
+            let target = targets[column] as usize;
+            let one = column..column + 1;
+            let [highest, total] = [0, 1].map(|row| out.part_mut(row, one.clone())[0]);
+            let gap = highest - logits.row(target)[column];
+            let nll = total.ln() + gap;
+            for (row, number) in [nll, gap, nll].into_iter().enumerate() {
+                out.part_mut(row, one.clone())[0] = number;
             }
-            let mut total = [T::ZERO; SUM_LANES];
-            for f in 0..logits.rows {
-                let logit = &logits.row(f)[lanes.clone()];
-                let mut power = [T::ZERO; SUM_LANES];
-                for l in 0..SUM_LANES {
-                    power[l] = (logit[l] - highest[l]).exp::<FUSED>();
-                    total[l] += power[l];
-                }
-                if let Some(target) = &mut gradient {
-                    target.matrix.part_mut(f, lanes.clone()).copy_from_slice(&power);
-                }
-            }
-            if let Some(target) = &mut gradient {
-                let mut factor = [T::ZERO; SUM_LANES];
-                for l in 0..SUM_LANES {
-                    factor[l] = weights[first + l] / total[l];
-                }
-                for f in 0..logits.rows {
-                    for (d, factor) in target.matrix.part_mut(f, lanes.clone()).iter_mut().zip(&factor) {
-                        *d *= *factor;
-                    }
-                }
-            }
-            for l in 0..SUM_LANES {
-                let (column, right) = (first + l, targets[first + l] as usize);
-                let gap = highest[l] - logits.row(right)[column];
-                let nll = total[l].ln() + gap;
-                for (f, number) in [nll, gap, nll].into_iter().enumerate() {
-                    out.part_mut(f, column..column + 1)[0] = number;
-                }
-                if let Some(target) = &mut gradient {
-                    target.matrix.part_mut(right, column..column + 1)[0] -= weights[column];
-                }
+            if let Some(gradient) = &mut gradient {
+                gradient.part_mut(target, one)[0] -= weights[column];
             }
         }
     }
+}
+
+/// Of the columns from `first` on, the highest logit and the sum of the exponentials, to be left in
+/// the first two rows of `out`; and `weight · probability`.
+///
+/// # Safety
+/// The processor must have the instructions of `V`.
+#[inline(always)]
+unsafe fn powers<T: Scalar, V: Vector<T>, const N: usize>(
+    logits: Matrix<'_, T>,
+    weights: &[T],
+    out: &mut MatrixMut<'_, T>,
+    mut gradient: Option<&mut MatrixMut<'_, T>>,
+    first: usize,
+) {
+    // SAFETY: the caller's promise.
+    let read = |row: &[T], first| unsafe { Wide::<T, V, N>::read(row, first) };
+    let range = first..first + Wide::<T, V, N>::LANES;
+    let mut highest = read(logits.row(0), first);
+    for f in 1..logits.rows {
+        highest = read(logits.row(f), first).larger(highest);
+    }
+    let mut total = highest.all(T::ZERO);
+    for f in 0..logits.rows {
+        let power = (read(logits.row(f), first) - highest).exp();
+        total = total + power;
+        if let Some(gradient) = &mut gradient {
+            power.write(gradient.part_mut(f, range.clone()), 0);
+        }
+    }
+    if let Some(gradient) = gradient {
+        let factor = read(weights, first) / total;
+        for f in 0..logits.rows {
+            let row = gradient.part_mut(f, range.clone());
+            (read(row, 0) * factor).write(row, 0);
+        }
+    }
+    highest.write(out.part_mut(0, range.clone()), 0);
+    total.write(out.part_mut(1, range), 0);
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The Gaussian error linear unit, in the form with tanh that GPT-2 uses (`gelu_new`).
 
+use std::f64::consts::LOG2_E;
+
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
 use crate::operation::{Context, Extents, Operation};
@@ -51,14 +53,15 @@ impl<T: Scalar> Operation<T> for Gelu {
 
 for_every_isa! {
     /// ½ (1 + tanh z) is the logistic function σ of 2z: `y = x σ(u)` with `u = a x + b x³`, and
-    /// `dy/dx = σ + σ (1 − σ) (a x + 3 b x³)`.
+    /// `dy/dx = σ + σ (1 − σ) (a x + 3 b x³)`. The exponential is a power of 2 of u log₂ e.
     fn forward<T>(x: &[T], y: &mut [T], slope: &mut [T]) {
-        let [a, b, b3] = [1.0, CUBIC, 3.0 * CUBIC].map(|c| T::from_f64(2.0 * SCALE * c));
+        let [a, b3] = [1.0, 3.0 * CUBIC].map(|c| T::from_f64(2.0 * SCALE * c));
+        let [less_a, less_b] = [1.0, CUBIC].map(|c| T::from_f64(-2.0 * SCALE * c * LOG2_E));
         for ((x, y), slope) in x.iter().zip(y).zip(slope) {
             let x = *x;
             let square = x * x;
-            let u = square.fused::<FUSED>(b, a) * x;
-            let gate = T::ONE / (T::ONE + (-u).exp::<FUSED>());
+            let power = (square.fused::<FUSED>(less_b, less_a) * x).exp2::<FUSED>();
+            let gate = T::ONE / (T::ONE + power);
             *y = x * gate;
             let rise = square.fused::<FUSED>(b3, a) * x;
             *slope = gate.fused::<FUSED>((-gate).fused::<FUSED>(rise, rise), gate);

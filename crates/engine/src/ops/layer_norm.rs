@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use crate::graph::{Graph, ParameterId, Value};
-use crate::isa::for_every_isa;
+use crate::isa::{for_every_isa, in_registers};
 use crate::kernels::totals;
 use crate::matrix::{Matrix, MatrixMut, Target};
 use crate::operation::{Context, Extents, Operation};
-use crate::ops::{SUM_LANES, WIDE, lanes, lanes_mut};
+use crate::ops::SUM_LANES;
 use crate::scalar::Scalar;
+use crate::vector::Vector;
+use crate::wide::{Wide, for_lanes};
 
 struct LayerNorm {
     epsilon: f64,
@@ -66,39 +68,29 @@ impl<T: Scalar> Operation<T> for LayerNorm {
     }
 }
 
-for_every_isa! {
-    fn normalise<T>(
+in_registers! {
+    fn normalise<T, V>(
         x: Matrix<'_, T>, gain: &[T], bias: &[T], epsilon: T, y: MatrixMut<'_, T>,
         saved: MatrixMut<'_, T>, columns: Range<usize>,
     ) {
         let (mut y, mut saved) = (y, saved);
-        let mut first = columns.start;
-        while first + WIDE <= columns.end {
-            normalise_lanes::<T, FUSED, WIDE>(x, gain, bias, epsilon, &mut y, &mut saved, first);
-            first += WIDE;
-        }
-        while first < columns.end {
-            normalise_lanes::<T, FUSED, SUM_LANES>(x, gain, bias, epsilon, &mut y, &mut saved, first);
-            first += SUM_LANES;
-        }
+        for_lanes!(V, N, first in columns, {
+            normalise_lanes::<T, V, N>(x, gain, bias, epsilon, &mut y, &mut saved, first);
+        });
     }
 
-    fn input_gradient<T>(
+    fn input_gradient<T, V>(
         x: Matrix<'_, T>, dy: Matrix<'_, T>, gain: &[T], kept: Matrix<'_, T>,
         target: Target<'_, T>, columns: Range<usize>,
     ) {
         let mut target = target;
-        let mut first = columns.start;
-        while first + WIDE <= columns.end {
-            input_gradient_lanes::<T, FUSED, WIDE>(x, dy, gain, kept, &mut target, first);
-            first += WIDE;
-        }
-        while first < columns.end {
-            input_gradient_lanes::<T, FUSED, SUM_LANES>(x, dy, gain, kept, &mut target, first);
-            first += SUM_LANES;
-        }
+        for_lanes!(V, N, first in columns, {
+            input_gradient_lanes::<T, V, N>(x, dy, gain, kept, &mut target, first);
+        });
     }
+}
 
+for_every_isa! {
     /// Of the features from `first` on, `dg = Σ dy · x̂` and `db = Σ dy` over the columns, apart in
     /// lanes.
     fn lane_sums<T>(
@@ -145,8 +137,10 @@ fn parameter_gradients<T: Scalar>(at: &Context<'_, T>) {
     }
 }
 
+/// # Safety
+/// The processor must have the instructions of `V`.
 #[inline(always)]
-fn normalise_lanes<T: Scalar, const FUSED: bool, const W: usize>(
+unsafe fn normalise_lanes<T: Scalar, V: Vector<T>, const N: usize>(
     x: Matrix<'_, T>,
     gain: &[T],
     bias: &[T],
@@ -155,44 +149,38 @@ fn normalise_lanes<T: Scalar, const FUSED: bool, const W: usize>(
     saved: &mut MatrixMut<'_, T>,
     first: usize,
 ) {
-    let range = first..first + W;
-    let over = T::ONE / T::from_f64(x.rows as f64);
-    let mut mean = [T::ZERO; W];
+    // SAFETY: the caller's promise.
+    let (x_of, all) = unsafe {
+        (|f| Wide::<T, V, N>::read(x.row(f), first), |number| Wide::<T, V, N>::splat(number))
+    };
+    let range = first..first + Wide::<T, V, N>::LANES;
+    let over = all(T::ONE / T::from_f64(x.rows as f64));
+    let mut sum = all(T::ZERO);
     for f in 0..x.rows {
-        let x = lanes::<T, W>(x.row(f), first);
-        for i in 0..W {
-            mean[i] += x[i];
-        }
+        sum = sum + x_of(f);
     }
-    for mean in &mut mean {
-        *mean *= over;
-    }
-    let mut rstd = [T::ZERO; W];
+    let mean = sum * over;
+    let mut squares = all(T::ZERO);
     for f in 0..x.rows {
-        let x = lanes::<T, W>(x.row(f), first);
-        for i in 0..W {
-            let centred = x[i] - mean[i];
-            rstd[i] = centred.fused::<FUSED>(centred, rstd[i]);
-        }
+        let centred = x_of(f) - mean;
+        squares = centred.mul_add(centred, squares);
     }
-    for rstd in &mut rstd {
-        *rstd = T::ONE / (*rstd * over + epsilon).sqrt();
-    }
+    let rstd = all(T::ONE) / (squares * over + all(epsilon)).sqrt();
     for (f, (gain, bias)) in gain.iter().zip(bias).enumerate() {
-        let x = lanes::<T, W>(x.row(f), first);
-        let y = lanes_mut::<T, W>(y.part_mut(f, range.clone()));
-        for i in 0..W {
-            y[i] = ((x[i] - mean[i]) * rstd[i]).fused::<FUSED>(*gain, *bias);
-        }
+        let normalised = (x_of(f) - mean) * rstd;
+        normalised.mul_add(all(*gain), all(*bias)).write(y.part_mut(f, range.clone()), 0);
     }
-    *lanes_mut(saved.part_mut(0, range.clone())) = mean;
-    *lanes_mut(saved.part_mut(1, range)) = rstd;
+    mean.write(saved.part_mut(0, range.clone()), 0);
+    rstd.write(saved.part_mut(1, range), 0);
 }
 
 /// With x̂ the normalised input and g = gain · dy:
 /// `dx = rstd · (g − mean(g) − x̂ · mean(g · x̂))`, means over the features.
+///
+/// # Safety
+/// The processor must have the instructions of `V`.
 #[inline(always)]
-fn input_gradient_lanes<T: Scalar, const FUSED: bool, const W: usize>(
+unsafe fn input_gradient_lanes<T: Scalar, V: Vector<T>, const N: usize>(
     x: Matrix<'_, T>,
     dy: Matrix<'_, T>,
     gain: &[T],
@@ -200,31 +188,35 @@ fn input_gradient_lanes<T: Scalar, const FUSED: bool, const W: usize>(
     target: &mut Target<'_, T>,
     first: usize,
 ) {
+    // SAFETY: the caller's promise.
+    let (of, all) = unsafe {
+        (
+            |matrix: Matrix<'_, T>, f| Wide::<T, V, N>::read(matrix.row(f), first),
+            |number| Wide::<T, V, N>::splat(number),
+        )
+    };
     let Target { matrix: dx, accumulate } = target;
-    let over = T::ONE / T::from_f64(x.rows as f64);
-    let (mean, rstd) = (lanes::<T, W>(kept.row(0), first), lanes::<T, W>(kept.row(1), first));
-    let mut sum_g = [T::ZERO; W];
-    let mut sum_gx = [T::ZERO; W];
+    let over = all(T::ONE / T::from_f64(x.rows as f64));
+    let (mean, rstd) = (of(kept, 0), of(kept, 1));
+    let mut sum_g = all(T::ZERO);
+    let mut sum_gx = all(T::ZERO);
     for (f, gain) in gain.iter().enumerate() {
-        let (x, dy) = (lanes::<T, W>(x.row(f), first), lanes::<T, W>(dy.row(f), first));
-        for i in 0..W {
-            let g = dy[i] * *gain;
-            sum_g[i] += g;
-            sum_gx[i] = g.fused::<FUSED>(x[i] - mean[i], sum_gx[i]);
-        }
+        let g = of(dy, f) * all(*gain);
+        sum_g = sum_g + g;
+        sum_gx = g.mul_add(of(x, f) - mean, sum_gx);
     }
-    for i in 0..W {
-        sum_g[i] = sum_g[i] * over * rstd[i];
-        sum_gx[i] = sum_gx[i] * over * rstd[i] * rstd[i] * rstd[i];
-    }
+    let less_sum_g = all(T::ZERO) - sum_g * over * rstd;
+    let sum_gx = sum_gx * over * rstd * rstd * rstd;
     for (f, gain) in gain.iter().enumerate() {
-        let (x, dy) = (lanes::<T, W>(x.row(f), first), lanes::<T, W>(dy.row(f), first));
-        let dx = lanes_mut::<T, W>(dx.part_mut(f, first..first + W));
-        for i in 0..W {
-            let centred = (dy[i] * *gain).fused::<FUSED>(rstd[i], -sum_g[i]);
-            let term = (mean[i] - x[i]).fused::<FUSED>(sum_gx[i], centred);
-            dx[i] = if *accumulate { dx[i] + term } else { term };
+        let centred = (of(dy, f) * all(*gain)).mul_add(rstd, less_sum_g);
+        let mut term = (mean - of(x, f)).mul_add(sum_gx, centred);
+        let dx = dx.part_mut(f, first..first + Wide::<T, V, N>::LANES);
+        if *accumulate {
+            // SAFETY: the caller's promise.
+            let before = unsafe { Wide::read(dx, 0) };
+            term = before + term;
         }
+        term.write(dx, 0);
     }
 }
 

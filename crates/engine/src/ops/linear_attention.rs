@@ -97,7 +97,7 @@ impl LinearAttention {
                 key_gradient::<T, W>(at.isa, s, rows, head, kept, scores, target);
             }
             if let Some(target) = at.d_input(2) {
-                value_gradient::<T, W>(at.isa, s, head, dy, kept, None, target);
+                value_gradient(at.isa, s, head, dy, kept, None, target);
             }
         }
     }

@@ -1,10 +1,13 @@
-//! Scores, probabilities and their gradients, `W` lanes of one head at a time.
+//! Scores, probabilities and their gradients, one head at a time.
 
 use std::ops::Range;
 
-use crate::isa::for_every_isa;
+use crate::isa::in_registers;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::ops::{Sees, lanes, lanes_mut};
+use crate::ops::Sees;
+use crate::scalar::Scalar;
+use crate::vector::Vector;
+use crate::wide::{Wide, for_lanes};
 
 /// The sizes of one run.
 #[derive(Clone, Copy)]
@@ -56,213 +59,240 @@ impl Sizes {
     }
 }
 
-for_every_isa! {
+/// The query of one head whose scores are computed.
+#[derive(Clone, Copy)]
+struct Query {
+    sizes: Sizes,
+    head: usize,
+    /// Its number.
+    i: usize,
+}
+
+impl Query {
+    fn features(&self) -> Range<usize> {
+        self.head * self.sizes.width..(self.head + 1) * self.sizes.width
+    }
+
+    /// The row of the probability of key `j`.
+    fn row(&self, j: usize) -> usize {
+        self.head * self.sizes.queries * self.sizes.keys + self.sizes.row(self.i, j)
+    }
+}
+
+in_registers! {
     /// Scores, probabilities and output of one head. `factors` is the row where those of dropout
     /// begin; `mask` says at which keys and lanes there is something to see. A query that sees
     /// nothing gets zeros.
-    pub(in crate::ops) fn attend<T, const W: usize>(
-        s: Sizes, head: usize, q: Matrix<'_, T>, k: Matrix<'_, T>, v: Matrix<'_, T>,
-        saved: MatrixMut<'_, T>, factors: Option<usize>, mask: Option<&[T]>, out: MatrixMut<'_, T>,
+    pub(in crate::ops) fn attend<T, V>(
+        s: Sizes, head: usize, qkv: [Matrix<'_, T>; 3], saved: MatrixMut<'_, T>,
+        factors: Option<usize>, mask: Option<&[T]>, out: MatrixMut<'_, T>,
     ) {
-        let mut saved = saved;
-        let mut out = out;
-        let scale = T::ONE / T::from_f64(s.width as f64).sqrt();
-        let features = head * s.width..(head + 1) * s.width;
-        let base = head * s.queries * s.keys;
+        let (mut saved, mut out) = (saved, out);
         for i in 0..s.queries {
-            for first in (0..s.lanes).step_by(W) {
-                let range = first..first + W;
-                let mut highest = [T::from_f64(f64::NEG_INFINITY); W];
-                for j in s.seen(i) {
-                    let mut score = [T::ZERO; W];
-                    for f in features.clone() {
-                        let (q, k) = (lanes::<T, W>(q.row(f), s.at(i, first)), lanes::<T, W>(k.row(f), s.at(j, first)));
-                        for l in 0..W {
-                            score[l] = q[l].fused::<FUSED>(k[l], score[l]);
-                        }
-                    }
-                    for score in &mut score {
-                        *score *= scale;
-                    }
-                    match mask.map(|mask| lanes::<T, W>(mask, s.at(j, first))) {
-                        None => {
-                            for l in 0..W {
-                                highest[l] = score[l].larger(highest[l]);
-                            }
-                        }
-                        Some(mask) => {
-                            for l in 0..W {
-                                let higher = score[l].larger(highest[l]);
-                                highest[l] = if mask[l] > T::ZERO { higher } else { highest[l] };
-                            }
-                        }
-                    }
-                    *lanes_mut(saved.part_mut(base + s.row(i, j), range.clone())) = score;
-                }
-                let mut total = [T::ZERO; W];
-                for j in s.seen(i) {
-                    let p = lanes_mut::<T, W>(saved.part_mut(base + s.row(i, j), range.clone()));
-                    for l in 0..W {
-                        p[l] = (p[l] - highest[l]).exp::<FUSED>();
-                    }
-                    if let Some(mask) = mask.map(|mask| lanes::<T, W>(mask, s.at(j, first))) {
-                        for l in 0..W {
-                            p[l] = if mask[l] > T::ZERO { p[l] } else { T::ZERO };
-                        }
-                    }
-                    for l in 0..W {
-                        total[l] += p[l];
-                    }
-                }
-                if mask.is_some() {
-                    for total in &mut total {
-                        *total = if *total > T::ZERO { *total } else { T::ONE };
-                    }
-                }
-                for j in s.seen(i) {
-                    let p = lanes_mut::<T, W>(saved.part_mut(base + s.row(i, j), range.clone()));
-                    for l in 0..W {
-                        p[l] = p[l] / total[l];
-                    }
-                }
-                for j in s.seen(i) {
-                    let mut kept = *lanes::<T, W>(saved.row_mut(base + s.row(i, j)), first);
-                    if let Some(start) = factors {
-                        let factor = lanes::<T, W>(saved.row_mut(start + base + s.row(i, j)), first);
-                        for l in 0..W {
-                            kept[l] *= factor[l];
-                        }
-                    }
-                    for f in features.clone() {
-                        let v = lanes::<T, W>(v.row(f), s.at(j, first));
-                        let out = lanes_mut::<T, W>(out.part_mut(f, s.range::<W>(i, first)));
-                        for l in 0..W {
-                            let before = if j == 0 { T::ZERO } else { out[l] };
-                            out[l] = kept[l].fused::<FUSED>(v[l], before);
-                        }
-                    }
-                }
-            }
+            let query = Query { sizes: s, head, i };
+            for_lanes!(V, N, first in 0..s.lanes, {
+                attend_lanes::<T, V, N>(query, qkv, &mut saved, factors, mask, &mut out, first);
+            });
         }
     }
 
     /// `ds = p · (dp − Σ p · dp)` with `dp = Σ_f dy · v`, through dropout and scale.
-    pub(in crate::ops) fn score_gradient<T, const W: usize>(
+    pub(in crate::ops) fn score_gradient<T, V>(
         s: Sizes, head: usize, v: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>,
         factors: Option<usize>, scores: &mut [T],
     ) {
-        let scale = T::ONE / T::from_f64(s.width as f64).sqrt();
-        let features = head * s.width..(head + 1) * s.width;
-        let base = head * s.queries * s.keys;
         for i in 0..s.queries {
-            for first in (0..s.lanes).step_by(W) {
-                let mut mean = [T::ZERO; W];
-                for j in s.seen(i) {
-                    let mut dp = [T::ZERO; W];
-                    for f in features.clone() {
-                        let (dy, v) = (lanes::<T, W>(dy.row(f), s.at(i, first)), lanes::<T, W>(v.row(f), s.at(j, first)));
-                        for l in 0..W {
-                            dp[l] = dy[l].fused::<FUSED>(v[l], dp[l]);
-                        }
-                    }
-                    if let Some(start) = factors {
-                        let factor = lanes::<T, W>(kept.row(start + base + s.row(i, j)), first);
-                        for l in 0..W {
-                            dp[l] *= factor[l];
-                        }
-                    }
-                    let p = lanes::<T, W>(kept.row(base + s.row(i, j)), first);
-                    for l in 0..W {
-                        mean[l] = p[l].fused::<FUSED>(dp[l], mean[l]);
-                    }
-                    *lanes_mut(&mut scores[s.range::<W>(s.row(i, j), first)]) = dp;
-                }
-                for j in s.seen(i) {
-                    let p = lanes::<T, W>(kept.row(base + s.row(i, j)), first);
-                    let ds = lanes_mut::<T, W>(&mut scores[s.range::<W>(s.row(i, j), first)]);
-                    for l in 0..W {
-                        ds[l] = p[l] * (ds[l] - mean[l]) * scale;
-                    }
-                }
-            }
+            let query = Query { sizes: s, head, i };
+            for_lanes!(V, N, first in 0..s.lanes, {
+                score_gradient_lanes::<T, V, N>(query, v, dy, kept, factors, scores, first);
+            });
         }
     }
 
-    pub(in crate::ops) fn query_gradient<T, const W: usize>(
+    pub(in crate::ops) fn query_gradient<T, V>(
         s: Sizes, head: usize, k: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
     ) {
         let Target { matrix: mut dq, accumulate } = target;
         for f in head * s.width..(head + 1) * s.width {
             for i in 0..s.queries {
-                for first in (0..s.lanes).step_by(W) {
-                    let mut sum = [T::ZERO; W];
+                for_lanes!(V, N, first in 0..s.lanes, {
+                    let mut sum = Wide::<T, V, N>::splat(T::ZERO);
                     for j in s.seen(i) {
-                        let (k, ds) = (lanes::<T, W>(k.row(f), s.at(j, first)), lanes::<T, W>(scores, s.at(s.row(i, j), first)));
-                        for l in 0..W {
-                            sum[l] = ds[l].fused::<FUSED>(k[l], sum[l]);
-                        }
+                        let ds = Wide::read(scores, s.at(s.row(i, j), first));
+                        sum = ds.mul_add(Wide::read(k.row(f), s.at(j, first)), sum);
                     }
-                    let out = lanes_mut::<T, W>(dq.part_mut(f, s.range::<W>(i, first)));
-                    for l in 0..W {
-                        out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
-                    }
-                }
+                    put(sum, dq.row_mut(f), s.at(i, first), accumulate);
+                });
             }
         }
     }
 
-    pub(in crate::ops) fn key_gradient<T, const W: usize>(
+    pub(in crate::ops) fn key_gradient<T, V>(
         s: Sizes, head: usize, q: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
     ) {
         let Target { matrix: mut dk, accumulate } = target;
         for f in head * s.width..(head + 1) * s.width {
             for j in 0..s.keys {
-                for first in (0..s.lanes).step_by(W) {
-                    let mut sum = [T::ZERO; W];
-                    for i in (0..s.queries).filter(|i| s.seen(*i).contains(&j)) {
-                        let (q, ds) = (lanes::<T, W>(q.row(f), s.at(i, first)), lanes::<T, W>(scores, s.at(s.row(i, j), first)));
-                        for l in 0..W {
-                            sum[l] = ds[l].fused::<FUSED>(q[l], sum[l]);
-                        }
+                for_lanes!(V, N, first in 0..s.lanes, {
+                    let mut sum = Wide::<T, V, N>::splat(T::ZERO);
+                    for i in s.first_to_see(j)..s.queries {
+                        let ds = Wide::read(scores, s.at(s.row(i, j), first));
+                        sum = ds.mul_add(Wide::read(q.row(f), s.at(i, first)), sum);
                     }
-                    let out = lanes_mut::<T, W>(dk.part_mut(f, s.range::<W>(j, first)));
-                    for l in 0..W {
-                        out[l] = if accumulate { out[l] + sum[l] } else { sum[l] };
-                    }
-                }
+                    put(sum, dk.row_mut(f), s.at(j, first), accumulate);
+                });
             }
         }
     }
 
-    pub(in crate::ops) fn value_gradient<T, const W: usize>(
+    pub(in crate::ops) fn value_gradient<T, V>(
         s: Sizes, head: usize, dy: Matrix<'_, T>, kept: Matrix<'_, T>, factors: Option<usize>,
         target: Target<'_, T>,
     ) {
         let Target { matrix: mut dv, accumulate } = target;
-        let base = head * s.queries * s.keys;
-        for first in (0..s.lanes).step_by(W) {
-            for j in 0..s.keys {
-                // The first query that sees this key begins the sum.
-                let begin = s.first_to_see(j);
-                for i in begin..s.queries {
-                    let mut p = *lanes::<T, W>(kept.row(base + s.row(i, j)), first);
+        for j in 0..s.keys {
+            // The first query that sees this key begins the sum.
+            let begin = s.first_to_see(j);
+            for i in begin..s.queries {
+                let row = Query { sizes: s, head, i }.row(j);
+                for_lanes!(V, N, first in 0..s.lanes, {
+                    let mut p = Wide::<T, V, N>::read(kept.row(row), first);
                     if let Some(start) = factors {
-                        let factor = lanes::<T, W>(kept.row(start + base + s.row(i, j)), first);
-                        for l in 0..W {
-                            p[l] *= factor[l];
-                        }
+                        p = p * Wide::read(kept.row(start + row), first);
                     }
-                    let add = accumulate || i > begin;
                     for f in head * s.width..(head + 1) * s.width {
-                        let dy = lanes::<T, W>(dy.row(f), s.at(i, first));
-                        let out = lanes_mut::<T, W>(dv.part_mut(f, s.range::<W>(j, first)));
-                        for l in 0..W {
-                            let before = if add { out[l] } else { T::ZERO };
-                            out[l] = p[l].fused::<FUSED>(dy[l], before);
-                        }
+                        let dy = Wide::read(dy.row(f), s.at(i, first));
+                        let out = dv.row_mut(f);
+                        let at = s.at(j, first);
+                        let before = if accumulate || i > begin {
+                            Wide::read(out, at)
+                        } else {
+                            p.all(T::ZERO)
+                        };
+                        p.mul_add(dy, before).write(out, at);
                     }
-                }
+                });
             }
         }
+    }
+}
+
+/// Writes or adds a sum.
+#[inline(always)]
+fn put<T: Scalar, V: Vector<T>, const N: usize>(
+    sum: Wide<T, V, N>,
+    row: &mut [T],
+    at: usize,
+    accumulate: bool,
+) {
+    if accumulate {
+        // SAFETY: a value exists, so its instructions do.
+        let before = unsafe { Wide::read(row, at) };
+        (before + sum).write(row, at);
+    } else {
+        sum.write(row, at);
+    }
+}
+
+/// The lanes from `first` on of one query's part of [`attend`].
+///
+/// # Safety
+/// The processor must have the instructions of `V`.
+#[inline(always)]
+unsafe fn attend_lanes<T: Scalar, V: Vector<T>, const N: usize>(
+    query: Query,
+    [q, k, v]: [Matrix<'_, T>; 3],
+    saved: &mut MatrixMut<'_, T>,
+    factors: Option<usize>,
+    mask: Option<&[T]>,
+    out: &mut MatrixMut<'_, T>,
+    first: usize,
+) {
+    let s = query.sizes;
+    // SAFETY: the caller's promise.
+    let (read, all) =
+        unsafe { (|row: &[T], at| Wide::<T, V, N>::read(row, at), |x| Wide::<T, V, N>::splat(x)) };
+    let (zero, scale) = (all(T::ZERO), all(T::ONE / T::from_f64(s.width as f64).sqrt()));
+    let mask = mask.map(|mask| move |j| read(mask, s.at(j, first)));
+    let mut highest = all(T::from_f64(f64::NEG_INFINITY));
+    for j in s.seen(query.i) {
+        let mut score = zero;
+        for f in query.features() {
+            let q = read(q.row(f), s.at(query.i, first));
+            score = q.mul_add(read(k.row(f), s.at(j, first)), score);
+        }
+        let score = score * scale;
+        let higher = score.larger(highest);
+        highest = match mask {
+            None => higher,
+            Some(mask) => higher.where_positive(mask(j), highest),
+        };
+        score.write(saved.row_mut(query.row(j)), first);
+    }
+    let mut total = zero;
+    for j in s.seen(query.i) {
+        let row = saved.row_mut(query.row(j));
+        let mut p = (read(row, first) - highest).exp();
+        if let Some(mask) = mask {
+            p = p.where_positive(mask(j), zero);
+        }
+        total = total + p;
+        p.write(row, first);
+    }
+    if mask.is_some() {
+        total = total.where_positive(total, all(T::ONE));
+    }
+    for j in s.seen(query.i) {
+        let row = saved.row_mut(query.row(j));
+        let mut p = read(row, first) / total;
+        p.write(row, first);
+        if let Some(start) = factors {
+            p = p * read(saved.row_mut(start + query.row(j)), first);
+        }
+        for f in query.features() {
+            let out = out.row_mut(f);
+            let at = s.at(query.i, first);
+            let before = if j == 0 { zero } else { read(out, at) };
+            p.mul_add(read(v.row(f), s.at(j, first)), before).write(out, at);
+        }
+    }
+}
+
+/// The lanes from `first` on of one query's part of [`score_gradient`].
+///
+/// # Safety
+/// The processor must have the instructions of `V`.
+#[inline(always)]
+unsafe fn score_gradient_lanes<T: Scalar, V: Vector<T>, const N: usize>(
+    query: Query,
+    v: Matrix<'_, T>,
+    dy: Matrix<'_, T>,
+    kept: Matrix<'_, T>,
+    factors: Option<usize>,
+    scores: &mut [T],
+    first: usize,
+) {
+    let s = query.sizes;
+    // SAFETY: the caller's promise.
+    let (read, all) =
+        unsafe { (|row: &[T], at| Wide::<T, V, N>::read(row, at), |x| Wide::<T, V, N>::splat(x)) };
+    let scale = all(T::ONE / T::from_f64(s.width as f64).sqrt());
+    let score_of = |j| s.at(s.row(query.i, j), first);
+    let mut mean = all(T::ZERO);
+    for j in s.seen(query.i) {
+        let mut dp = all(T::ZERO);
+        for f in query.features() {
+            let dy = read(dy.row(f), s.at(query.i, first));
+            dp = dy.mul_add(read(v.row(f), s.at(j, first)), dp);
+        }
+        if let Some(start) = factors {
+            dp = dp * read(kept.row(start + query.row(j)), first);
+        }
+        mean = read(kept.row(query.row(j)), first).mul_add(dp, mean);
+        dp.write(scores, score_of(j));
+    }
+    for j in s.seen(query.i) {
+        let ds = read(scores, score_of(j)) - mean;
+        (read(kept.row(query.row(j)), first) * ds * scale).write(scores, score_of(j));
     }
 }
