@@ -98,6 +98,12 @@ impl<T: Scalar, V: Vector<T>, const N: usize> Wide<T, V, N> {
         power::<T, Self>(self, Powers::OfE)
     }
 
+    /// 2 to the power of each, as [`Scalar::exp2`].
+    #[inline(always)]
+    pub(crate) fn exp2(self) -> Self {
+        power::<T, Self>(self, Powers::Of2)
+    }
+
     /// [`Vector::larger`] of each.
     #[inline(always)]
     pub(crate) fn larger(self, other: Self) -> Self {

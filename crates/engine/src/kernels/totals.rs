@@ -17,22 +17,37 @@ pub(crate) fn totals<T: Scalar>(
     accumulate: bool,
 ) {
     assert_eq!(sums.len(), out.len(), "a total for each");
-    for (sums, out) in sums.chunks(TOTALS).zip(out.chunks_mut(TOTALS)) {
-        let mut block = [[T::ZERO; SUM_LANES]; TOTALS];
-        block[..sums.len()].copy_from_slice(sums);
-        // SAFETY: an `Isa` is only made where the processor has its features.
-        let totals = unsafe {
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => totals_avx512(&block),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => totals_avx2(&block),
-                _ => of::<T, T::VPortable>(&block),
-            }
-        };
-        for (out, total) in out.iter_mut().zip(totals) {
-            *out = if accumulate { *out + total } else { total };
+    let (blocks, rest) = sums.as_chunks::<TOTALS>();
+    let (outs, rest_out) = out.as_chunks_mut::<TOTALS>();
+    for (sums, out) in blocks.iter().zip(outs) {
+        block(isa, sums, out, accumulate);
+    }
+    if !rest.is_empty() {
+        let mut sums = [[T::ZERO; SUM_LANES]; TOTALS];
+        sums[..rest.len()].copy_from_slice(rest);
+        block(isa, &sums, rest_out, accumulate);
+    }
+}
+
+/// The first totals of a block, as many as `out` takes.
+fn block<T: Scalar>(
+    isa: Isa,
+    sums: &[[T; SUM_LANES]; TOTALS],
+    out: &mut [T],
+    accumulate: bool,
+) {
+    // SAFETY: an `Isa` is only made where the processor has its features.
+    let totals = unsafe {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => totals_avx512(sums),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => totals_avx2(sums),
+            _ => of::<T, T::VPortable>(sums),
         }
+    };
+    for (out, total) in out.iter_mut().zip(totals) {
+        *out = if accumulate { *out + total } else { total };
     }
 }
 
