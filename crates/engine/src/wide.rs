@@ -98,12 +98,6 @@ impl<T: Scalar, V: Vector<T>, const N: usize> Wide<T, V, N> {
         power::<T, Self>(self, Powers::OfE)
     }
 
-    /// 2 to the power of each, as [`Scalar::exp2`].
-    #[inline(always)]
-    pub(crate) fn exp2(self) -> Self {
-        power::<T, Self>(self, Powers::Of2)
-    }
-
     /// [`Vector::larger`] of each.
     #[inline(always)]
     pub(crate) fn larger(self, other: Self) -> Self {
@@ -181,7 +175,7 @@ arithmetic! { Add add Sub sub Mul mul Div div }
 /// then one at a time.
 macro_rules! for_lanes {
     ($V:ident, $N:ident, $first:ident in $range:expr, $body:block) => {{
-        let range: std::ops::Range<usize> = $range;
+        let range: &std::ops::Range<usize> = &$range;
         let mut $first = range.start;
         while $first + 4 * $V::LANES <= range.end {
             const $N: usize = 4;

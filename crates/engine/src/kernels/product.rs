@@ -27,6 +27,8 @@ pub(super) const K_BLOCK: usize = 512;
 const FAR: usize = 256;
 /// How many rows further that is.
 const NEXT_LINE: usize = 16;
+/// Bytes of a line.
+pub(super) const LINE: usize = 64;
 
 /// What the sums start from.
 #[derive(Clone, Copy)]
@@ -131,7 +133,7 @@ impl<T: Scalar> Product<T> {
                 Isa::Avx512 => product_avx512(self),
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx2 => product_avx2(self),
-                _ => product::<T, T, T::VPortable, 4, 2>(self),
+                _ => product::<T, T, T::VPortable, 4, 2>(self, None),
             }
         }
     }
@@ -142,7 +144,7 @@ impl<T: Scalar> Product<T> {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 unsafe fn product_avx512<T: Scalar>(p: &Product<T>) {
     // SAFETY: the caller's promises.
-    unsafe { product::<T, T, T::V512, 6, 4>(p) }
+    unsafe { product::<T, T, T::V512, 6, 4>(p, None) }
 }
 
 /// 16 registers: 12 sums, 2 of B, 1 of A.
@@ -150,8 +152,37 @@ unsafe fn product_avx512<T: Scalar>(p: &Product<T>) {
 #[target_feature(enable = "avx2,fma")]
 unsafe fn product_avx2<T: Scalar>(p: &Product<T>) {
     // SAFETY: the caller's promises.
-    unsafe { product::<T, T, T::V256, 6, 2>(p) }
+    unsafe { product::<T, T, T::V256, 6, 2>(p, None) }
 }
+
+/// Memory that will be needed after a product, to be asked for while it is computed: rows of
+/// so many lines, a line at each step of k of a band's first tile, so that the requests are spread
+/// out.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    pub(super) first: *const u8,
+    /// Lines that are left of the first row, and lines in each after it.
+    pub(super) lines: [usize; 2],
+    /// Bytes from the end of a row to the beginning of the next.
+    pub(super) gap: usize,
+}
+
+impl Ahead {
+    /// Asks for the next line.
+    #[inline(always)]
+    fn ask(&mut self) {
+        prefetch(self.first);
+        self.first = self.first.wrapping_add(LINE);
+        self.lines[0] -= 1;
+        if self.lines[0] == 0 {
+            self.lines[0] = self.lines[1];
+            self.first = self.first.wrapping_add(self.gap);
+        }
+    }
+}
+
+/// What a tile gets that asks for nothing.
+const NOTHING: Ahead = Ahead { first: std::ptr::null(), lines: [1, 1], gap: 0 };
 
 /// Walks blocks of k, then bands of `R` rows, then tiles of `C` registers.
 ///
@@ -166,6 +197,7 @@ pub(super) unsafe fn product<
     const C: usize,
 >(
     p: &Product<T, E>,
+    ahead: Option<Ahead>,
 ) {
     let mut k0 = 0;
     loop {
@@ -179,12 +211,12 @@ pub(super) unsafe fn product<
             // SAFETY: the bands lie within `rows`.
             unsafe {
                 match rows {
-                    6 => band::<T, E, V, 6, C>(p, row, k0, k1, start),
-                    5 => band::<T, E, V, 5, C>(p, row, k0, k1, start),
-                    4 => band::<T, E, V, 4, C>(p, row, k0, k1, start),
-                    3 => band::<T, E, V, 3, C>(p, row, k0, k1, start),
-                    2 => band::<T, E, V, 2, C>(p, row, k0, k1, start),
-                    _ => band::<T, E, V, 1, C>(p, row, k0, k1, start),
+                    6 => band::<T, E, V, 6, C>(p, row, k0, k1, start, ahead),
+                    5 => band::<T, E, V, 5, C>(p, row, k0, k1, start, ahead),
+                    4 => band::<T, E, V, 4, C>(p, row, k0, k1, start, ahead),
+                    3 => band::<T, E, V, 3, C>(p, row, k0, k1, start, ahead),
+                    2 => band::<T, E, V, 2, C>(p, row, k0, k1, start, ahead),
+                    _ => band::<T, E, V, 1, C>(p, row, k0, k1, start, ahead),
                 }
             }
             row += rows;
@@ -207,6 +239,7 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
     k0: usize,
     k1: usize,
     start: Start<T>,
+    ahead: Option<Ahead>,
 ) {
     // Likewise: five registers are three and two rather than four and one.
     let registers = p.columns.div_ceil(V::LANES);
@@ -231,12 +264,23 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
         unsafe {
             let b = p.b.add(k0 * p.b_row + column);
             let sums = p.sums::<V>(row, column, wide, start);
-            match wide {
-                4 if far => tile::<T, E, V, R, 4, true>(left, b, p.b_row, steps, sums),
-                4 => tile::<T, E, V, R, 4, false>(left, b, p.b_row, steps, sums),
-                3 => tile::<T, E, V, R, 3, false>(left, b, p.b_row, steps, sums),
-                2 => tile::<T, E, V, R, 2, false>(left, b, p.b_row, steps, sums),
-                _ => tile::<T, E, V, R, 1, false>(left, b, p.b_row, steps, sums),
+            let ahead = match ahead {
+                Some(_) if tile_index > 0 => None,
+                None if far => Some(Ahead {
+                    first: left.first.wrapping_add(NEXT_LINE).cast(),
+                    lines: [1, 1],
+                    gap: left.k * size_of::<E>() - LINE,
+                }),
+                ahead => ahead,
+            };
+            match (wide, ahead) {
+                (4, Some(ahead)) => {
+                    tile::<T, E, V, R, 4, true>(left, b, p.b_row, steps, sums, ahead);
+                }
+                (4, None) => tile::<T, E, V, R, 4, false>(left, b, p.b_row, steps, sums, NOTHING),
+                (3, _) => tile::<T, E, V, R, 3, false>(left, b, p.b_row, steps, sums, NOTHING),
+                (2, _) => tile::<T, E, V, R, 2, false>(left, b, p.b_row, steps, sums, NOTHING),
+                _ => tile::<T, E, V, R, 1, false>(left, b, p.b_row, steps, sums, NOTHING),
             }
         }
         done += wide;
@@ -300,6 +344,7 @@ unsafe fn tile<
     b_row: usize,
     steps: usize,
     to: Sums<T>,
+    mut ahead: Ahead,
 ) {
     // SAFETY: the caller's promise; the last register is read from C and written to C only in its
     // first lanes.
@@ -328,7 +373,7 @@ unsafe fn tile<
         let (mut a, mut b) = (left.first, b);
         for _ in 0..steps {
             if PREFETCH {
-                prefetch(a.wrapping_add(NEXT_LINE));
+                ahead.ask();
             }
             let mut columns = [V::read(b); C];
             for (c, column) in columns.iter_mut().enumerate().skip(1) {

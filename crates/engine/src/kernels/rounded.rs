@@ -16,10 +16,8 @@
 //! something is subnormal, which the instruction takes for 0. The two paths are within twice that.
 //! In f64 only the emulation exists, and its bound is the same with 2⁻⁵² in place of 2⁻²³.
 
-use std::ops::Range;
-
 use crate::isa::Isa;
-use crate::kernels::product::{K_BLOCK, Multiply, Product, Start, product};
+use crate::kernels::product::{Ahead, K_BLOCK, LINE, Multiply, Product, Start, product};
 use crate::scalar::Scalar;
 
 /// Rows of the left-hand side that are rounded together: whole bands of the kernel and whole cache
@@ -32,9 +30,10 @@ pub(crate) fn rounding_scratch(columns: usize, k: usize) -> usize {
     K_BLOCK.min(k) * (width(columns) + PANEL)
 }
 
-/// Columns of the right-hand side's copy: whole registers.
+/// How far the rows of the right-hand side's copy lie apart: an odd number of registers, since an
+/// even one would put many of them into the same sets of a cache.
 fn width(columns: usize) -> usize {
-    columns.next_multiple_of(16)
+    (columns.div_ceil(16) | 1) * 16
 }
 
 impl<T: Scalar> Product<T> {
@@ -154,17 +153,25 @@ where
                     round_across(from, p.a_k, k, rows, left, PANEL);
                     (1, PANEL)
                 };
-                let next = from.wrapping_add(PANEL * p.a_row);
-                let rows_after = (p.rows - row - rows).min(PANEL);
+                // The panel after this one comes from far away, once: the bands ask for it, each for
+                // its part of the lines.
+                let after = (p.rows - row - rows).min(PANEL);
+                let (count, len, step) =
+                    if p.a_k == 1 { (after, k, p.a_row) } else { (k, after, p.a_k) };
+                let lines = (len * size_of::<T>()).div_ceil(LINE);
                 for band in (0..rows).step_by(R) {
                     let end = rows.min(band + R);
-                    let part = |count: usize| count * band / rows..count * end / rows;
-                    if p.a_k == 1 {
-                        prefetch(next, p.a_row, part(rows_after), k);
-                    } else {
-                        prefetch(next, p.a_k, part(k), rows_after);
-                    }
-                    product::<T, E, V, R, C>(&Product {
+                    let ahead = (count * lines > 0).then(|| {
+                        let first = count * lines * band / rows;
+                        let (at, within) = (first / lines, first % lines);
+                        let row = from.wrapping_add(PANEL * p.a_row + at * step).cast::<u8>();
+                        Ahead {
+                            first: row.wrapping_add(within * LINE),
+                            lines: [lines - within, lines],
+                            gap: (step * size_of::<T>()).wrapping_sub(lines * LINE),
+                        }
+                    });
+                    let band = Product {
                         a: left.add(band * a_row).cast_const(),
                         a_row,
                         a_k,
@@ -176,28 +183,10 @@ where
                         columns: p.columns,
                         k: depth,
                         start: start.at_row(row + band),
-                    });
+                    };
+                    product::<T, E, V, R, C>(&band, ahead);
                 }
             }
-        }
-    }
-}
-
-/// Asks for some rows of `len` numbers, `step` apart, to be brought near while something else is
-/// computed: a weight comes from far away, once.
-#[inline(always)]
-fn prefetch<T>(from: *const T, step: usize, rows: Range<usize>, len: usize) {
-    for row in rows {
-        for number in (0..len).step_by(64 / size_of::<T>()) {
-            let at = from.wrapping_add(row * step + number);
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: every x86-64 has the instruction, and it touches no memory.
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-                _mm_prefetch::<_MM_HINT_T1>(at.cast());
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            let _ = at;
         }
     }
 }

@@ -30,12 +30,7 @@ pub(crate) fn totals<T: Scalar>(
 }
 
 /// The first totals of a block, as many as `out` takes.
-fn block<T: Scalar>(
-    isa: Isa,
-    sums: &[[T; SUM_LANES]; TOTALS],
-    out: &mut [T],
-    accumulate: bool,
-) {
+fn block<T: Scalar>(isa: Isa, sums: &[[T; SUM_LANES]; TOTALS], out: &mut [T], accumulate: bool) {
     // SAFETY: an `Isa` is only made where the processor has its features.
     let totals = unsafe {
         match isa {

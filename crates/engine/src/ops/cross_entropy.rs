@@ -18,7 +18,7 @@ in_registers! {
     ) {
         let mut out = out;
         let mut gradient = gradient.map(|target| target.matrix);
-        for_lanes!(V, N, first in columns.clone(), {
+        for_lanes!(V, N, first in columns, {
             powers::<T, V, N>(logits, weights, &mut out, gradient.as_mut(), first);
         });
         for column in columns {
