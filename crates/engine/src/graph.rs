@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::operation::Operation;
+use crate::operation::{Compiled, Operation, shared};
 use crate::scalar::Scalar;
 
 /// What an operation gives: `[features, positions, batch]` numbers, the batch contiguous.
@@ -221,12 +221,12 @@ impl<T: Scalar> Graph<T> {
 
     pub(crate) fn push(
         &mut self,
-        operation: impl Operation<T> + 'static,
+        operation: impl Compiled,
         inputs: Vec<Value>,
         parameters: Vec<View>,
         shape: Shape,
     ) -> Value {
-        self.nodes.push(Node { operation: Arc::new(operation), inputs, parameters, shape });
+        self.nodes.push(Node { operation: shared(operation), inputs, parameters, shape });
         Value(self.nodes.len() - 1)
     }
 

@@ -1,6 +1,8 @@
 //! What an operation is, and what it sees of a program when it runs.
 
+use std::any::{Any, TypeId};
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::isa::Isa;
 use crate::kernels::Product;
@@ -70,6 +72,46 @@ pub(crate) trait Operation<T: Scalar>: Send + Sync {
 
     /// Computes the gradients of the inputs and parameters that want one.
     fn backward(&self, at: &Context<'_, T>);
+}
+
+/// An operation of which this crate holds the code for both scalars.
+///
+/// Generic code is compiled where it is used: every crate and every test that builds a graph would
+/// compile all kernels of all operations again, for each instruction set.
+pub(crate) trait Compiled {
+    fn for_f32(self) -> Arc<dyn Operation<f32>>;
+    fn for_f64(self) -> Arc<dyn Operation<f64>>;
+}
+
+/// Writes [`Compiled`] for an operation.
+macro_rules! compiled {
+    ($operation:ty) => {
+        impl $crate::operation::Compiled for $operation {
+            // Inlined into another crate, they would be compiled there.
+            #[inline(never)]
+            fn for_f32(self) -> std::sync::Arc<dyn $crate::operation::Operation<f32>> {
+                std::sync::Arc::new(self)
+            }
+            #[inline(never)]
+            fn for_f64(self) -> std::sync::Arc<dyn $crate::operation::Operation<f64>> {
+                std::sync::Arc::new(self)
+            }
+        }
+    };
+}
+pub(crate) use compiled;
+
+/// The operation for one of the scalars.
+pub(crate) fn shared<T: Scalar>(operation: impl Compiled) -> Arc<dyn Operation<T>> {
+    let operation: Box<dyn Any> = if TypeId::of::<T>() == TypeId::of::<f32>() {
+        Box::new(operation.for_f32())
+    } else {
+        Box::new(operation.for_f64())
+    };
+    match operation.downcast() {
+        Ok(operation) => *operation,
+        Err(_) => unreachable!("a scalar is f32 or f64"),
+    }
 }
 
 /// The sizes that an operation has in a program.

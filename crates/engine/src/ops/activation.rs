@@ -3,7 +3,7 @@
 
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::multiply::products;
 use crate::scalar::Scalar;
 
@@ -31,6 +31,8 @@ impl<T: Scalar> Graph<T> {
         self.push(Activate { kind }, vec![x], vec![], shape)
     }
 }
+
+compiled!(Activate);
 
 impl<T: Scalar> Operation<T> for Activate {
     fn name(&self) -> &'static str {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use self::kernels::{Sizes, attend, key_gradient, query_gradient, score_gradient, value_gradient};
 use crate::graph::{Graph, Shape, Value, Weights};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 
@@ -113,6 +113,8 @@ impl Attention {
         at.worker.share(self.heads, unit)
     }
 }
+
+compiled!(Attention);
 
 impl<T: Scalar> Operation<T> for Attention {
     fn positions_needed(&self, input: usize, output: Range<usize>) -> Range<usize> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::graph::{Graph, Shape, Value, Weights};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::{dot, put};
 use crate::scalar::Scalar;
 
@@ -40,6 +40,8 @@ impl<T: Scalar> Graph<T> {
 /// Rows that are kept below the similarities: one over the lengths of a and b, and the logarithms
 /// of the sums over rows and columns.
 const KEPT: usize = 4;
+
+compiled!(Contrastive);
 
 impl<T: Scalar> Operation<T> for Contrastive {
     fn reads_input(&self, _input: usize) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 
@@ -23,6 +23,8 @@ impl<T: Scalar> Graph<T> {
         self.push(Dropout { threshold, stream }, vec![x], vec![], shape)
     }
 }
+
+compiled!(Dropout);
 
 impl<T: Scalar> Operation<T> for Dropout {
     fn reads_input(&self, _input: usize) -> bool {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::graph::{Graph, Indices, ParameterId, Shape, Value};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::{put, sum};
 use crate::plan::LANE_UNIT;
 use crate::scalar::Scalar;
@@ -40,6 +40,8 @@ impl<T: Scalar> Graph<T> {
         self.push(Embedding { tokens: tokens.0 }, vec![], views, shape)
     }
 }
+
+compiled!(Embedding);
 
 impl<T: Scalar> Operation<T> for Embedding {
     fn reads_input(&self, _input: usize) -> bool {

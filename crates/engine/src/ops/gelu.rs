@@ -4,7 +4,7 @@ use std::f64::consts::LOG2_E;
 
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Gelu;
@@ -20,6 +20,8 @@ impl<T: Scalar> Graph<T> {
 const CUBIC: f64 = 0.044_715;
 /// √(2/π).
 const SCALE: f64 = 0.797_884_560_802_865_4;
+
+compiled!(Gelu);
 
 impl<T: Scalar> Operation<T> for Gelu {
     fn reads_input(&self, _input: usize) -> bool {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::graph::{Graph, Shape, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Join {
@@ -32,6 +32,8 @@ impl<T: Scalar> Graph<T> {
         self.push(Join { parts }, values.to_vec(), vec![], shape)
     }
 }
+
+compiled!(Join);
 
 impl<T: Scalar> Operation<T> for Join {
     /// What of the output falls to the input's part: nothing, perhaps.

@@ -6,7 +6,7 @@ use crate::graph::{Graph, ParameterId, Value};
 use crate::isa::{for_every_isa, in_registers};
 use crate::kernels::totals;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::SUM_LANES;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
@@ -36,6 +36,8 @@ impl<T: Scalar> Graph<T> {
         self.push(LayerNorm { epsilon }, vec![x], views, shape)
     }
 }
+
+compiled!(LayerNorm);
 
 impl<T: Scalar> Operation<T> for LayerNorm {
     fn reads_input(&self, _input: usize) -> bool {

@@ -4,7 +4,7 @@ use crate::graph::{Graph, ParameterId, Shape, Value, View};
 use crate::isa::for_every_isa;
 use crate::kernels::{InnerProducts, Product, Start, rounding_scratch, totals, transpose};
 use crate::matrix::{Matrix, Target};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::{SUM_LANES, WIDE, lanes, put};
 use crate::plan::LANE_UNIT;
 use crate::program::ProductPrecision;
@@ -146,6 +146,8 @@ impl Linear {
         self.bias && self.orientation == Orientation::InputsFirst
     }
 }
+
+compiled!(Linear);
 
 impl<T: Scalar> Operation<T> for Linear {
     fn reads_input(&self, _input: usize) -> bool {

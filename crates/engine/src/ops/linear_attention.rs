@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::graph::{Graph, Value, Weights};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::attention::kernels::{Sizes, value_gradient};
 use crate::ops::{SUM_LANES, Sees, WIDE, lanes, lanes_mut, put};
 use crate::scalar::Scalar;
@@ -102,6 +102,8 @@ impl LinearAttention {
         }
     }
 }
+
+compiled!(LinearAttention);
 
 impl<T: Scalar> Operation<T> for LinearAttention {
     fn positions_needed(&self, input: usize, output: Range<usize>) -> Range<usize> {

@@ -13,7 +13,7 @@ use std::ops::Range;
 use crate::graph::{Graph, Indices, Shape, Value, Weights};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::{SUM_LANES, cross_entropy};
 use crate::scalar::Scalar;
 
@@ -99,6 +99,8 @@ impl<T: Scalar> Graph<T> {
         self.push(Loss { function, targets, weights, scored }, vec![logits], vec![], shape)
     }
 }
+
+compiled!(Loss);
 
 impl<T: Scalar> Operation<T> for Loss {
     fn name(&self) -> &'static str {

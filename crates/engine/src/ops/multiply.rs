@@ -2,7 +2,7 @@
 
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Multiply;
@@ -18,6 +18,8 @@ impl<T: Scalar> Graph<T> {
         self.push(Multiply, vec![a, b], vec![], shape)
     }
 }
+
+compiled!(Multiply);
 
 impl<T: Scalar> Operation<T> for Multiply {
     fn reads_input(&self, _input: usize) -> bool {

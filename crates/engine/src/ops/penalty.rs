@@ -8,7 +8,7 @@ use crate::graph::{Graph, ParameterId, Shape, Value};
 use crate::isa::for_every_isa;
 use crate::kernels::Orthogonal;
 use crate::matrix::{Matrix, Target};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::put;
 use crate::rows::inner_product;
 use crate::scalar::Scalar;
@@ -73,6 +73,8 @@ impl Penalise {
         Orthogonal::new(self.rows, self.columns)
     }
 }
+
+compiled!(Penalise);
 
 impl<T: Scalar> Operation<T> for Penalise {
     fn reads_input(&self, _input: usize) -> bool {

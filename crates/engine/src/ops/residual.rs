@@ -2,7 +2,7 @@
 
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::dropout::row_unit;
 use crate::random::{dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
@@ -30,6 +30,8 @@ impl Residual {
         at.training && self.threshold > 0
     }
 }
+
+compiled!(Residual);
 
 impl<T: Scalar> Operation<T> for Residual {
     fn reads_input(&self, _input: usize) -> bool {

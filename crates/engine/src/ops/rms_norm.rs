@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::graph::{Graph, ParameterId, Value};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::{SUM_LANES, WIDE, lanes, lanes_mut, put, sum};
 use crate::scalar::Scalar;
 
@@ -27,6 +27,8 @@ impl<T: Scalar> Graph<T> {
         self.push(RmsNorm { epsilon }, vec![x], views, shape)
     }
 }
+
+compiled!(RmsNorm);
 
 impl<T: Scalar> Operation<T> for RmsNorm {
     fn reads_input(&self, _input: usize) -> bool {

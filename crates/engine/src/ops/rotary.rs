@@ -4,17 +4,17 @@
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::scalar::Scalar;
 
-struct Rotary<T> {
+struct Rotary {
     /// Features of a head.
     width: usize,
     /// How many of them, from the first on, are rotated.
     rotated: usize,
     positions: usize,
     /// Cosine and sine of each angle, `[pair, position]`.
-    turns: Vec<[T; 2]>,
+    turns: Vec<[f64; 2]>,
 }
 
 impl<T: Scalar> Graph<T> {
@@ -37,7 +37,7 @@ impl<T: Scalar> Graph<T> {
         let turn = |pair: usize, position: usize| {
             let slowdown = libm::pow(base, (2 * pair) as f64 / rotated as f64);
             let angle = position as f64 / slowdown;
-            [libm::cos(angle), libm::sin(angle)].map(T::from_f64)
+            [libm::cos(angle), libm::sin(angle)]
         };
         let positions = shape.positions;
         let turns = (0..rotated / 2)
@@ -54,9 +54,9 @@ enum Direction {
     Back,
 }
 
-impl<T: Scalar> Rotary<T> {
+impl Rotary {
     /// Turns this worker's rows of `x`: each is made of itself and the other feature of its pair.
-    fn turn(
+    fn turn<T: Scalar>(
         &self,
         at: &Context<'_, T>,
         direction: Direction,
@@ -85,7 +85,9 @@ impl<T: Scalar> Rotary<T> {
     }
 }
 
-impl<T: Scalar> Operation<T> for Rotary<T> {
+compiled!(Rotary);
+
+impl<T: Scalar> Operation<T> for Rotary {
     fn reads_input(&self, _input: usize) -> bool {
         false
     }
@@ -109,12 +111,12 @@ impl<T: Scalar> Operation<T> for Rotary<T> {
 for_every_isa! {
     /// `out = cos · x + sign · sin · partner`, position by position.
     fn rotate<T>(
-        lanes: usize, x: &[T], partner: &[T], turns: &[[T; 2]], sign: T, out: &mut [T],
+        lanes: usize, x: &[T], partner: &[T], turns: &[[f64; 2]], sign: T, out: &mut [T],
         accumulate: bool,
     ) {
         let rows = x.chunks_exact(lanes).zip(partner.chunks_exact(lanes));
         for (([cos, sin], (x, partner)), out) in turns.iter().zip(rows).zip(out.chunks_exact_mut(lanes)) {
-            let (cos, sin) = (*cos, sign * *sin);
+            let (cos, sin) = (T::from_f64(*cos), sign * T::from_f64(*sin));
             for ((x, partner), out) in x.iter().zip(partner).zip(out) {
                 let term = cos * *x + sin * *partner;
                 *out = if accumulate { *out + term } else { term };

@@ -2,7 +2,7 @@
 
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Scale {
@@ -16,6 +16,8 @@ impl<T: Scalar> Graph<T> {
         self.push(Scale { factor }, vec![x], vec![], shape)
     }
 }
+
+compiled!(Scale);
 
 impl<T: Scalar> Operation<T> for Scale {
     fn reads_input(&self, _input: usize) -> bool {

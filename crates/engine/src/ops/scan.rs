@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::graph::{Graph, ParameterId, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::{SUM_LANES, put, sum};
 use crate::scalar::Scalar;
 
@@ -66,6 +66,8 @@ impl Scan {
         }
     }
 }
+
+compiled!(Scan);
 
 impl<T: Scalar> Operation<T> for Scan {
     /// A state holds all that came before.

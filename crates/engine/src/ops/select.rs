@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::graph::{Graph, Shape, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Select {
@@ -26,6 +26,8 @@ impl<T: Scalar> Graph<T> {
         self.push(Select { from: positions.to_vec() }, vec![x], vec![], shape)
     }
 }
+
+compiled!(Select);
 
 impl<T: Scalar> Operation<T> for Select {
     /// All from the first to the last of those that are taken.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::graph::{Graph, Indices, Shape, Value, Weights};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation};
+use crate::operation::{Context, Extents, Operation, compiled};
 use crate::ops::SUM_LANES;
 use crate::scalar::Scalar;
 
@@ -43,6 +43,8 @@ impl<T: Scalar> Graph<T> {
         self.push(operation, vec![a, b], vec![], shape)
     }
 }
+
+compiled!(Symmetry);
 
 impl<T: Scalar> Operation<T> for Symmetry {
     fn reads_input(&self, _input: usize) -> bool {

@@ -9,6 +9,7 @@ mod sgd;
 #[cfg(test)]
 mod tests;
 
+use std::any::TypeId;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -244,6 +245,23 @@ impl<T: Scalar> Update<'_, T> {
     /// The flat buffers must have so many, nobody else may touch them meanwhile, and the worker
     /// must be one of those that the step was begun for.
     pub(crate) unsafe fn run(&self, isa: Isa, worker: &Worker<'_>, trainable: usize) {
+        let update: *const Self = self;
+        // SAFETY: a scalar is f32 or f64, so the type is the one that it is cast to; the rest is
+        // the caller's promise.
+        unsafe {
+            if TypeId::of::<T>() == TypeId::of::<f32>() {
+                run_f32(&*update.cast(), isa, worker, trainable);
+            } else {
+                run_f64(&*update.cast(), isa, worker, trainable);
+            }
+        }
+    }
+
+    /// As [`run`](Update::run).
+    ///
+    /// # Safety
+    /// As that.
+    unsafe fn run_share(&self, isa: Isa, worker: &Worker<'_>, trainable: usize) {
         let share = worker.share(trainable, 4096);
         for range in self.others {
             let range = range.start.max(share.start)..range.end.min(share.end);
@@ -295,6 +313,26 @@ impl<T: Scalar> Update<'_, T> {
             }
         }
     }
+}
+
+/// [`Update::run_share`], compiled here as [operations](crate::operation::Compiled) are.
+///
+/// # Safety
+/// As [`Update::run`].
+#[inline(never)]
+unsafe fn run_f32(update: &Update<'_, f32>, isa: Isa, worker: &Worker<'_>, trainable: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { update.run_share(isa, worker, trainable) }
+}
+
+/// Likewise.
+///
+/// # Safety
+/// As [`Update::run`].
+#[inline(never)]
+unsafe fn run_f64(update: &Update<'_, f64>, isa: Isa, worker: &Worker<'_>, trainable: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { update.run_share(isa, worker, trainable) }
 }
 
 /// A range of a flat buffer.
