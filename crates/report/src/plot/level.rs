@@ -30,8 +30,11 @@ impl Level {
     }
 }
 
-/// Writes a level's label above or below its line, left or right, where it is farthest from the
-/// curves.
+/// Pieces of a label that are looked at apart.
+const PIECES: u32 = 8;
+
+/// Writes a level's label above or below its line, left or right, where the curves crowd it
+/// least.
 fn label_level(
     drawing: &mut Drawing,
     level: &Level,
@@ -49,23 +52,30 @@ fn label_level(
         (left, above, Anchor::Start),
         (left, below, Anchor::Start),
     ];
-    let clearance = |&(x, base, anchor): &(f64, f64, Anchor)| {
+    let crowding = |&(x, base, anchor): &(f64, f64, Anchor)| {
         let start = if anchor == Anchor::End { x - width } else { x };
         let middle = base - 4.0;
         if middle - 6.0 < area.y || middle + 6.0 > area.bottom() {
-            return -1.0;
+            return f64::INFINITY;
         }
-        // Beyond 25 units every place is as good as another: the first of them is taken.
-        lines
-            .iter()
-            .filter_map(|line| distance(line, (start, start + width), middle))
-            .fold(25.0, f64::min)
+        // How near the curves come, piece by piece: a label that is crossed at one end is better
+        // than one that is crossed all along. Beyond 25 units every place is as good as another.
+        let piece = width / f64::from(PIECES);
+        (0..PIECES)
+            .map(|i| start + f64::from(i) * piece)
+            .map(|from| {
+                let near =
+                    lines.iter().filter_map(|line| distance(line, (from, from + piece), middle));
+                25.0 - near.fold(25.0, f64::min)
+            })
+            .sum::<f64>()
     };
-    let mut best = (candidates[0], clearance(&candidates[0]));
+    // The first of equals.
+    let mut best = (candidates[0], crowding(&candidates[0]));
     for candidate in &candidates[1..] {
-        let clear = clearance(candidate);
-        if clear > best.1 {
-            best = (*candidate, clear);
+        let crowded = crowding(candidate);
+        if crowded < best.1 {
+            best = (*candidate, crowded);
         }
     }
     let (x, base, anchor) = best.0;

@@ -92,8 +92,10 @@ impl Scale {
             return Ticks { values: values.filter(within).collect(), form: Form::Shortest };
         }
         let step = ((last - first) as usize).div_ceil(wanted.max(1)).max(1);
-        let values = (first..=last).step_by(step).map(|power| 10f64.powi(power)).collect();
-        Ticks { values, form: Form::Power }
+        let values: Vec<f64> =
+            (first..=last).step_by(step).map(|power| 10f64.powi(power)).collect();
+        let short = values.iter().all(|value| (0.005..=20_000.0).contains(value));
+        Ticks { values, form: if short { Form::Shortest } else { Form::Power } }
     }
 }
 
@@ -112,7 +114,7 @@ enum Form {
     Decimals(usize),
     /// With no more digits than the value needs.
     Shortest,
-    /// As a power of ten, from 0.01 to 10000 written out.
+    /// As a power of ten, but for 1 and 10.
     Power,
 }
 
@@ -123,7 +125,7 @@ impl Ticks {
         let value = value + 0.0;
         match self.form {
             Form::Decimals(places) => format!("{value:.places$}").replace('-', "−"),
-            Form::Power if !(0.005..=20_000.0).contains(&value) => {
+            Form::Power if !(0.5..=20.0).contains(&value) => {
                 format!("10{}", superscript(value.log10().round() as i32))
             }
             // The shortest form of the float nearest to a round number is that number.
@@ -188,6 +190,7 @@ mod tests {
         };
         assert_eq!(labels((0.01, 1000.0), 6), ["0.01", "0.1", "1", "10", "100", "1000"]);
         assert_eq!(labels((1e-12, 1.0), 4), ["10⁻¹²", "10⁻⁹", "10⁻⁶", "10⁻³", "1"]);
+        assert_eq!(labels((1e2, 1e5), 6), ["10²", "10³", "10⁴", "10⁵"]);
         assert_eq!(labels((0.15, 0.6), 4), ["0.2", "0.5"]);
         let scale = Scale::new((0.01, 100.0), (0.0, 100.0), true);
         assert_eq!((scale.at(1.0), scale.at(1e-9)), (50.0, 0.0));
