@@ -146,7 +146,7 @@ fn law(sweep: &Sweep) -> Figure {
         let (x, y) = (middle(|p| p.0), middle(|p| p.1));
         let at = |d: f64| (d, (y + exponent * (d.ln() - x)).exp());
         series.push(Series {
-            label: format!("fit: d^({exponent:.2} ± {error:.2})"),
+            label: format!("fit: d^({exponent:.2} ± {error:.2})").replace('-', "−"),
             points: points.iter().map(|point| at(point.0)).collect(),
             spread: Vec::new(),
             kind: SeriesKind::Dashed,
