@@ -266,7 +266,8 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
             let sums = p.sums::<V>(row, column, wide, start);
             let ahead = match ahead {
                 Some(_) if tile_index > 0 => None,
-                None if far => Some(Ahead {
+                // What was copied together lies near.
+                None if far && C >= 4 => Some(Ahead {
                     first: left.first.wrapping_add(NEXT_LINE).cast(),
                     lines: [1, 1],
                     gap: left.k * size_of::<E>() - LINE,
