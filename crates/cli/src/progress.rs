@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(100);
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Draws how far the jobs have come while `work` runs, and returns what it gives.
-pub(crate) fn watch<R: Send>(jobs: &[Job<'_>], work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn show_progress<R: Send>(jobs: &[Job<'_>], work: impl FnOnce() -> R + Send) -> R {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let drawing = scope.spawn(|| {

@@ -6,7 +6,7 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::Lesson;
+use common::Example;
 use retrodict_engine::{Isa, Rule};
 
 struct Counting;
@@ -35,13 +35,14 @@ fn a_step_allocates_nothing_but_the_first() {
     let muon = Rule::Muon { momentum: 0.95, betas: [0.9, 0.95], epsilon: 1e-8 };
     for rule in [muon, Rule::Lion { betas: [0.9, 0.99] }, Rule::Sgd { momentum: 0.9 }] {
         for workers in [1, 2] {
-            let mut lesson = Lesson::<f32>::new(Isa::detect(), workers, rule);
-            lesson.step();
+            let mut example = Example::<f32>::new(Isa::detect(), workers, rule);
+            example.step();
             let before = ALLOCATIONS.load(Ordering::Relaxed);
-            (0..20).for_each(|_| lesson.step());
+            (0..20).for_each(|_| example.step());
             let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
             assert_eq!(made, 0, "{rule:?} on {workers} workers");
-            let sound = lesson.loss().is_finite() && lesson.numbers().iter().all(|x| x.is_finite());
+            let sound =
+                example.loss().is_finite() && example.numbers().iter().all(|x| x.is_finite());
             assert!(sound, "{rule:?}: what was counted is no training");
         }
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{LOSSES, Lesson, WEIGHTED, model};
+use common::{Example, LOSSES, WEIGHTED, model};
 use retrodict_engine::check::{assert_gradients_of, total, weighted};
 use retrodict_engine::{Isa, Rule, Scalar};
 
@@ -20,10 +20,10 @@ fn the_gradient_is_that_of_the_sum_of_all_losses() {
     });
 }
 
-fn train<T: Scalar>(isa: Isa, workers: usize, rule: Rule) -> Lesson<T> {
-    let mut lesson = Lesson::<T>::new(isa, workers, rule);
-    (0..5).for_each(|_| lesson.step());
-    lesson
+fn train<T: Scalar>(isa: Isa, workers: usize, rule: Rule) -> Example<T> {
+    let mut example = Example::<T>::new(isa, workers, rule);
+    (0..5).for_each(|_| example.step());
+    example
 }
 
 #[test]
@@ -50,11 +50,11 @@ fn the_fused_instruction_sets_give_the_same_bits() {
 #[test]
 fn every_rule_lowers_the_losses() {
     for rule in RULES {
-        let mut lesson = Lesson::<f32>::new(Isa::detect(), 2, rule);
-        lesson.step();
-        let before = lesson.loss();
-        (0..60).for_each(|_| lesson.step());
-        let after = lesson.loss();
+        let mut example = Example::<f32>::new(Isa::detect(), 2, rule);
+        example.step();
+        let before = example.loss();
+        (0..60).for_each(|_| example.step());
+        let after = example.loss();
         assert!(after < 0.8 * before, "{rule:?}: from {before} to {after}");
     }
 }

@@ -41,7 +41,7 @@ pub use family::FamilyConfig;
 pub use hops::HopsConfig;
 pub use icl::{HoldOut, IclConfig};
 pub use one_to_many::OneToManyConfig;
-pub use recipe::{BridgeForm, Curriculum, CurriculumSize, Recipe, RecipeError, Sentence};
+pub use recipe::{BridgeForm, Recipe, RecipeError, Sentence, TrainingSet, TrainingSetSize};
 pub use related::RelatedConfig;
 pub use relations::RelationsConfig;
 pub use reversal::ReversalConfig;

@@ -4,10 +4,10 @@ mod common;
 
 use std::collections::HashSet;
 
-use retrodict_facts::recipe::{apply, curriculum_size};
+use retrodict_facts::recipe::{apply, training_set_size};
 use retrodict_facts::{
-    BridgeForm, ChainConfig, Curriculum, DataConfig, Dataset, HoldOut, HopsConfig, IclConfig,
-    Query, Recipe, RecipeError, RelatedConfig, ReversalConfig, Token,
+    BridgeForm, ChainConfig, DataConfig, Dataset, HoldOut, HopsConfig, IclConfig, Query, Recipe,
+    RecipeError, RelatedConfig, ReversalConfig, Token, TrainingSet,
 };
 
 /// Small data sets of every kind, odd and even, with what is held out and without.
@@ -38,7 +38,7 @@ fn every_kind() -> Vec<DataConfig> {
 
 /// All recipes that change something in such data.
 fn suited(config: &DataConfig) -> Vec<Recipe> {
-    Recipe::ALL.into_iter().filter(|recipe| curriculum_size(&[*recipe], config).is_ok()).collect()
+    Recipe::ALL.into_iter().filter(|recipe| training_set_size(&[*recipe], config).is_ok()).collect()
 }
 
 /// Every sentence that is not to be learned.
@@ -50,9 +50,9 @@ fn secret(dataset: &Dataset) -> HashSet<Vec<Token>> {
 }
 
 /// No sentence is a held-out one, or has one inside.
-fn keeps_the_secret(curriculum: &Curriculum, secret: &HashSet<Vec<Token>>, about: &str) {
+fn keeps_the_secret(training_set: &TrainingSet, secret: &HashSet<Vec<Token>>, about: &str) {
     let lengths: HashSet<usize> = secret.iter().map(Vec::len).collect();
-    for sentence in &curriculum.sentences {
+    for sentence in &training_set.sentences {
         for &length in &lengths {
             for window in sentence.tokens.windows(length) {
                 assert!(!secret.contains(window), "{about}: {sentence:?} says {window:?}");
@@ -68,8 +68,8 @@ fn no_recipe_tells_what_is_held_out() {
             let dataset = config.generate(seed).unwrap();
             let secret = secret(&dataset);
             for recipe in suited(&config) {
-                let curriculum = apply(&[recipe], &dataset, seed);
-                keeps_the_secret(&curriculum, &secret, &format!("{config:?} {recipe}"));
+                let training_set = apply(&[recipe], &dataset, seed);
+                keeps_the_secret(&training_set, &secret, &format!("{config:?} {recipe}"));
             }
         }
     }
@@ -86,13 +86,13 @@ fn nor_do_two_recipes_together() {
         assert!(!secret.is_empty(), "{config:?}");
         let recipes = suited(&config);
         for (first, second) in recipes.iter().flat_map(|a| recipes.iter().map(move |b| (*a, *b))) {
-            let curriculum = apply(&[first, second], &dataset, 1);
+            let training_set = apply(&[first, second], &dataset, 1);
             let about = format!("{config:?} {first} {second}");
-            keeps_the_secret(&curriculum, &secret, &about);
-            let size = curriculum_size(&[first, second], &config).unwrap();
-            assert_eq!(curriculum.vocab, size.vocab, "{about}");
-            assert!(curriculum.longest() <= size.longest, "{about}");
-            assert!(curriculum.longest_answer() <= size.longest_answer, "{about}");
+            keeps_the_secret(&training_set, &secret, &about);
+            let size = training_set_size(&[first, second], &config).unwrap();
+            assert_eq!(training_set.vocab, size.vocab, "{about}");
+            assert!(training_set.longest() <= size.longest, "{about}");
+            assert!(training_set.longest_answer() <= size.longest_answer, "{about}");
         }
     }
 }
@@ -101,25 +101,29 @@ fn nor_do_two_recipes_together() {
 fn sizes_are_known_before_anything_is_drawn() {
     for config in every_kind() {
         let dataset = config.generate(2).unwrap();
-        let plain = Curriculum::plain(&dataset);
+        let plain = TrainingSet::plain(&dataset);
         for recipe in suited(&config) {
             let about = format!("{config:?} {recipe}");
-            let size = curriculum_size(&[recipe], &config).unwrap();
-            let curriculum = apply(&[recipe], &dataset, 2);
-            assert_eq!(curriculum.vocab, size.vocab, "{about}");
+            let size = training_set_size(&[recipe], &config).unwrap();
+            let training_set = apply(&[recipe], &dataset, 2);
+            assert_eq!(training_set.vocab, size.vocab, "{about}");
             assert_eq!(size.vocab, config.vocab() + recipe.new_tokens());
-            assert!(curriculum.longest_answer() <= size.longest_answer, "{about}");
-            assert!(curriculum.longest() <= size.longest, "{about}");
-            if curriculum.tokens() > plain.tokens() && recipe != Recipe::ChainOfThought {
-                assert_eq!(curriculum.longest(), size.longest, "{about}: the bound is not reached");
+            assert!(training_set.longest_answer() <= size.longest_answer, "{about}");
+            assert!(training_set.longest() <= size.longest, "{about}");
+            if training_set.tokens() > plain.tokens() && recipe != Recipe::ChainOfThought {
+                assert_eq!(
+                    training_set.longest(),
+                    size.longest,
+                    "{about}: the bound is not reached"
+                );
             }
-            for sentence in &curriculum.sentences {
+            for sentence in &training_set.sentences {
                 assert!(sentence.weight > 0.0);
                 assert!((1..sentence.tokens.len()).contains(&sentence.answer), "{about}");
-                assert!(sentence.tokens.iter().all(|&token| (token as usize) < curriculum.vocab));
+                assert!(sentence.tokens.iter().all(|&token| (token as usize) < training_set.vocab));
             }
             // The data set's own sentences come first, as they were.
-            let own = curriculum.sentences.iter().map(|sentence| &sentence.tokens);
+            let own = training_set.sentences.iter().map(|sentence| &sentence.tokens);
             assert!(own.take(dataset.train.len()).eq(&dataset.train), "{about}");
         }
     }
@@ -129,11 +133,11 @@ fn sizes_are_known_before_anything_is_drawn() {
 fn chains_of_thought_are_as_long_as_the_chain() {
     let config = HopsConfig { chains: 9, hops: 5, ..HopsConfig::default() };
     let dataset = config.generate(0).unwrap();
-    let size = curriculum_size(&[Recipe::ChainOfThought], &DataConfig::Hops(config)).unwrap();
-    let curriculum = apply(&[Recipe::ChainOfThought], &dataset, 0);
-    assert_eq!((size.longest, curriculum.longest()), (11, 11));
+    let size = training_set_size(&[Recipe::ChainOfThought], &DataConfig::Hops(config)).unwrap();
+    let training_set = apply(&[Recipe::ChainOfThought], &dataset, 0);
+    assert_eq!((size.longest, training_set.longest()), (11, 11));
     // Six chains whole: questions of 2 to 5 steps are 4 + 3 + 2 + 1; three without the last.
-    assert_eq!(curriculum.sentences.len() - dataset.train.len(), 6 * 10 + 3 * 9);
+    assert_eq!(training_set.sentences.len() - dataset.train.len(), 6 * 10 + 3 * 9);
 }
 
 #[test]
@@ -157,11 +161,11 @@ fn recipes_are_refused_where_they_would_change_nothing() {
         let dataset = config.generate(0).unwrap();
         for recipe in Recipe::ALL {
             let grown = apply(&[recipe], &dataset, 0)
-                != Curriculum {
+                != TrainingSet {
                     vocab: config.vocab() + recipe.new_tokens(),
-                    ..Curriculum::plain(&dataset)
+                    ..TrainingSet::plain(&dataset)
                 };
-            match curriculum_size(&[Recipe::ReverseTokens, recipe], &config) {
+            match training_set_size(&[Recipe::ReverseTokens, recipe], &config) {
                 Ok(_) if grown => drop(suits.insert((recipe.name(), config.kind()))),
                 // Where, say, no pair is trained in both directions.
                 Ok(_) => {}
@@ -181,7 +185,7 @@ fn recipes_are_refused_where_they_would_change_nothing() {
     for (config, recipe) in
         every_kind().into_iter().flat_map(|c| Recipe::ALL.map(|recipe| (c, recipe)))
     {
-        let accepted = curriculum_size(&[recipe], &config).is_ok();
+        let accepted = training_set_size(&[recipe], &config).is_ok();
         assert_eq!(
             accepted,
             suits.contains(&(recipe.name(), config.kind())),

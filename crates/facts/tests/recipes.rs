@@ -7,7 +7,7 @@ use std::iter::successors;
 
 use retrodict_facts::recipe::apply;
 use retrodict_facts::{
-    Curriculum, Dataset, EntityType, Group, Query, Recipe, ReversalConfig, Sentence, Token,
+    Dataset, EntityType, Group, Query, Recipe, ReversalConfig, Sentence, Token, TrainingSet,
 };
 
 /// Entities drawn as they are: x is 2 (and 3), y is 4 (and 5).
@@ -75,20 +75,20 @@ fn chains() -> Dataset {
 }
 
 /// What recipes make of a data set, and what stands after its own sentences.
-fn cooked(recipes: &str, dataset: &Dataset) -> (Curriculum, Vec<Sentence>) {
+fn cooked(recipes: &str, dataset: &Dataset) -> (TrainingSet, Vec<Sentence>) {
     let recipes: Vec<Recipe> = recipes.split(' ').map(|name| name.parse().unwrap()).collect();
-    let curriculum = apply(&recipes, dataset, 7);
-    let (own, added) = curriculum.sentences.split_at(dataset.train.len());
+    let training_set = apply(&recipes, dataset, 7);
+    let (own, added) = training_set.sentences.split_at(dataset.train.len());
     assert!(own.iter().map(|sentence| &sentence.tokens).eq(&dataset.train));
     let added = added.to_vec();
-    (curriculum, added)
+    (training_set, added)
 }
 
 /// The tokens that a recipe adds; each sentence has weight 1 and an answer of
 /// the data set's length, and so many tokens are new.
 fn added(recipes: &str, dataset: &Dataset, new_tokens: usize) -> Vec<Vec<Token>> {
-    let (curriculum, added) = cooked(recipes, dataset);
-    assert_eq!(curriculum.vocab, dataset.vocab + new_tokens, "{recipes}");
+    let (training_set, added) = cooked(recipes, dataset);
+    assert_eq!(training_set.vocab, dataset.vocab + new_tokens, "{recipes}");
     for sentence in &added {
         assert_eq!((sentence.weight, sentence.answer), (1.0, dataset.entity_length), "{recipes}");
     }
@@ -98,10 +98,10 @@ fn added(recipes: &str, dataset: &Dataset, new_tokens: usize) -> Vec<Vec<Token>>
 #[test]
 fn without_recipes_the_sentences_are_the_data_sets() {
     let dataset = long_pair();
-    let plain = Curriculum::plain(&dataset);
+    let plain = TrainingSet::plain(&dataset);
     assert_eq!(apply(&[], &dataset, 7), plain);
     let sentence = Sentence { tokens: vec![2, 3, 0, 4, 5], answer: 2, weight: 1.0 };
-    assert_eq!(plain, Curriculum { sentences: vec![sentence], vocab: 6 });
+    assert_eq!(plain, TrainingSet { sentences: vec![sentence], vocab: 6 });
     assert_eq!((plain.tokens(), plain.longest(), plain.longest_answer()), (5, 5, 2));
 }
 
@@ -111,8 +111,8 @@ fn reversed_tokens() {
     assert_eq!(added("reverse-tokens", &long_pair(), 0), [[5, 4, 0, 3, 2]]);
     let marked = [[6, 4, 0, 2], [6, 2, 1, 4], [6, 5, 0, 3]];
     assert_eq!(added("reverse-tokens-marked", &pairs(), 1), marked);
-    let (curriculum, _) = cooked("reverse-tokens-marked", &pairs());
-    assert_eq!((curriculum.tokens(), curriculum.longest()), (9 + 12, 4));
+    let (training_set, _) = cooked("reverse-tokens-marked", &pairs());
+    assert_eq!((training_set.tokens(), training_set.longest()), (9 + 12, 4));
 }
 
 #[test]
@@ -247,10 +247,10 @@ fn conflicting_identities_take_every_relation() {
 #[test]
 fn bridges_weigh_facts_more() {
     let weighed = |recipes: &str| {
-        let (curriculum, added) = cooked(recipes, &pairs());
-        assert!(curriculum.sentences[..3].iter().all(|sentence| sentence.weight == 6.0));
+        let (training_set, added) = cooked(recipes, &pairs());
+        assert!(training_set.sentences[..3].iter().all(|sentence| sentence.weight == 6.0));
         assert!(added.iter().all(|sentence| (sentence.weight, sentence.answer) == (1.0, 1)));
-        (curriculum.vocab, added.into_iter().map(|s| s.tokens).collect::<Vec<_>>())
+        (training_set.vocab, added.into_iter().map(|s| s.tokens).collect::<Vec<_>>())
     };
     let out_of_context = [
         vec![2, 0, 1, 2],
@@ -266,11 +266,11 @@ fn bridges_weigh_facts_more() {
     let plain = [[2, 6, 2], [4, 6, 4], [3, 6, 3], [5, 6, 5]].map(Vec::from);
     assert_eq!(weighed("bridge-plain"), (7, plain.to_vec()));
 
-    let (curriculum, _) = cooked("bridge-plain(0.5)", &pairs());
-    assert_eq!(curriculum.sentences[0].weight, 0.5);
+    let (training_set, _) = cooked("bridge-plain(0.5)", &pairs());
+    assert_eq!(training_set.sentences[0].weight, 0.5);
     // What comes before the bridge is a fact to it; what comes after is not.
-    let (curriculum, _) = cooked("reverse-tokens bridge-plain reverse-tokens", &pairs());
-    let weights: Vec<_> = curriculum.sentences.iter().map(|sentence| sentence.weight).collect();
+    let (training_set, _) = cooked("reverse-tokens bridge-plain reverse-tokens", &pairs());
+    let weights: Vec<_> = training_set.sentences.iter().map(|sentence| sentence.weight).collect();
     assert_eq!(weights[..10], [[6.0; 6].as_slice(), &[1.0; 4]].concat());
     assert_eq!(weights[10..], [6.0; 6], "identities read the same both ways");
 }

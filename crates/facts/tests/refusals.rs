@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers
 
-use retrodict_facts::recipe::curriculum_size;
+use retrodict_facts::recipe::training_set_size;
 use retrodict_facts::{
     BiographiesConfig, ChainConfig, DataConfig, FactsError, FamilyConfig, HoldOut, HopsConfig,
     IclConfig, OneToManyConfig, Recipe, RelatedConfig, RelationsConfig, ReversalConfig,
@@ -196,7 +196,7 @@ fn other_data_sets_of_impossible_size() {
         // Sizes are told of any setting, refused or not.
         assert!(config.vocab() >= vocab_size);
         for recipe in Recipe::ALL {
-            let sized = curriculum_size(&[recipe], &config);
+            let sized = training_set_size(&[recipe], &config);
             assert!(sized.is_err() || sized.unwrap().longest >= config.sentence_length());
         }
         // Another key may then be what does not fit, but not this one.

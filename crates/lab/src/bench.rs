@@ -8,8 +8,8 @@ use retrodict_engine::{Limits, Profile, Scalar};
 use retrodict_facts::FactsError;
 use serde::Serialize;
 
-use crate::experiment::{Experiment, lesson};
-use crate::schedule::Resources;
+use crate::experiment::{Experiment, example};
+use crate::run_all::Resources;
 use crate::spec::Precision;
 
 /// How long the steps of one wave of runs should take, if their number is not given.
@@ -136,10 +136,10 @@ fn bench_in<T: Scalar>(
     let before = status_mib("VmRSS:").unwrap_or(0.0);
     let (jobs, threads) = resources.divide(experiment.step_flops(), seeds);
     let dataset = experiment.dataset(0)?;
-    let curriculum = experiment.curriculum(0, &dataset);
-    let lessons: Vec<_> = curriculum.sentences.iter().map(lesson).collect();
-    let size = experiment.batch_size(lessons.len());
-    let batches: Vec<_> = lessons.chunks_exact(size).collect();
+    let training_set = experiment.training_set(0, &dataset);
+    let examples: Vec<_> = training_set.sentences.iter().map(example).collect();
+    let size = experiment.batch_size(examples.len());
+    let batches: Vec<_> = examples.chunks_exact(size).collect();
     let (mut wall, mut inside, mut bytes) = (0.0, 0.0, 0);
     let (mut flops, mut activations) = (0, 0);
     // Runs that work at the same time make a wave; larger models could not all be held at once.

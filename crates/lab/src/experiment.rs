@@ -5,11 +5,11 @@ mod objective;
 
 use retrodict_engine::{ProductPrecision, Rule};
 use retrodict_facts::{
-    Curriculum, CurriculumSize, DataConfig, Dataset, FactsError, RecipeError, recipe,
+    DataConfig, Dataset, FactsError, RecipeError, TrainingSet, TrainingSetSize, recipe,
 };
 use retrodict_models::{
-    BilinearNetwork, Decoder, Lesson, ModelError, Network, Objective, OneLayerNetwork,
-    PositionEncoding, Schedule, Trainer, TrainerOptions, ValueOutput,
+    BilinearNetwork, Decoder, Example, LrSchedule, ModelError, Network, Objective, OneLayerNetwork,
+    PositionEncoding, Trainer, TrainerOptions, ValueOutput,
 };
 use thiserror::Error;
 
@@ -88,7 +88,7 @@ impl Experiment {
         let data = spec.data.kind;
         let origin = || origin.to_owned();
         data.validate().map_err(|source| ExperimentError::Data { origin: origin(), source })?;
-        let size = recipe::curriculum_size(&spec.data.recipes, &data)
+        let size = recipe::training_set_size(&spec.data.recipes, &data)
             .map_err(|source| ExperimentError::Recipe { origin: origin(), source })?;
         let clash = |problem| ExperimentError::Clash { origin: origin(), problem };
         objective::check(&spec, &data).map_err(clash)?;
@@ -124,7 +124,7 @@ impl Experiment {
     }
 
     /// The sentences that the run with this seed is trained on.
-    pub fn curriculum(&self, run: u64, dataset: &Dataset) -> Curriculum {
+    pub fn training_set(&self, run: u64, dataset: &Dataset) -> TrainingSet {
         let seed = u32::try_from(self.seeds(run).data).unwrap_or(u32::MAX);
         recipe::apply(&self.spec.data.recipes, dataset, seed)
     }
@@ -134,7 +134,7 @@ impl Experiment {
     /// # Errors
     /// As [`DataConfig::generate`].
     pub fn training_tokens(&self, run: u64) -> Result<usize, FactsError> {
-        Ok(self.curriculum(run, &self.dataset(run)?).tokens())
+        Ok(self.training_set(run, &self.dataset(run)?).tokens())
     }
 
     /// A freshly drawn model, to be trained on a data set of this experiment.
@@ -145,7 +145,7 @@ impl Experiment {
         threads: usize,
     ) -> Trainer<T> {
         let (train, seeds) = (&self.spec.train, self.seeds(run));
-        let curriculum = self.curriculum(run, dataset);
+        let training_set = self.training_set(run, dataset);
         let (betas, epsilon) = (train.betas, OPTIMIZER_EPSILON);
         let options = TrainerOptions {
             rule: match train.optimizer {
@@ -160,17 +160,17 @@ impl Experiment {
             init_seed: seeds.init,
             noise_seed: seeds.order,
             threads,
-            schedule: Schedule {
+            schedule: LrSchedule {
                 warmup: train.warmup,
-                steps: self.steps(curriculum.sentences.len()),
-                decline: train.schedule,
+                steps: self.steps(training_set.sentences.len()),
+                decay: train.schedule,
             },
         };
         let products = match self.spec.precision {
             Precision::F32 | Precision::F64 => ProductPrecision::Full,
             Precision::Bf16 => ProductPrecision::Bf16,
         };
-        let objective = objective::with_data(&self.objective, &self.spec, dataset, &curriculum);
+        let objective = objective::with_data(&self.objective, &self.spec, dataset, &training_set);
         Trainer::new(&self.network, objective, &options).with_products(products)
     }
 
@@ -213,12 +213,12 @@ impl Experiment {
     }
 }
 
-/// A sentence of a curriculum, as the trainer takes it.
-pub(crate) fn lesson(sentence: &retrodict_facts::Sentence) -> Lesson<'_> {
-    Lesson { tokens: &sentence.tokens, answer: Some(sentence.answer), weight: sentence.weight }
+/// A sentence of a training_set, as the trainer takes it.
+pub(crate) fn example(sentence: &retrodict_facts::Sentence) -> Example<'_> {
+    Example { tokens: &sentence.tokens, answer: Some(sentence.answer), weight: sentence.weight }
 }
 
-fn network(spec: &Spec, size: CurriculumSize, objective: &Objective) -> Network {
+fn network(spec: &Spec, size: TrainingSetSize, objective: &Objective) -> Network {
     let (model, vocab) = (&spec.model, objective.vocab(size.vocab));
     match model.kind {
         ModelKind::Decoder => Network::Decoder(Decoder {

@@ -1,4 +1,4 @@
-//! Experiments: specs, runs, the schedule of many seeds, the run store.
+//! Experiments: specs, runs, many runs over the cores, the run store.
 //!
 //! A [`Spec`](spec::Spec) is what the user writes; an [`Experiment`] is one that has been checked
 //! and can be run; a run is an experiment with one seed. [`run_all`] makes many runs, and
@@ -14,7 +14,7 @@ pub mod probe;
 mod progress;
 mod result;
 mod run;
-mod schedule;
+mod run_all;
 pub mod spec;
 pub mod stats;
 pub mod store;
@@ -31,7 +31,7 @@ pub use result::{
 pub use retrodict_dynamics::Answers;
 pub use retrodict_engine::{Isa, IsaError};
 pub use run::{Outcome, run};
-pub use schedule::{Job, Resources, run_all};
+pub use run_all::{Job, Resources, run_all};
 
 /// The version of the program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use retrodict_dynamics::answers;
 use retrodict_engine::{Gradients, Parameter, Parameters, Purpose, Scalar, Stream};
-use retrodict_facts::{Curriculum, Dataset};
+use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
 
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
-use crate::experiment::{Experiment, lesson};
+use crate::experiment::{Experiment, example};
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
 use crate::spec::{Keyword as _, Precision};
@@ -119,7 +119,7 @@ struct Run<'a, T> {
     experiment: &'a Experiment,
     folder: &'a RunWriter,
     dataset: Dataset,
-    curriculum: Curriculum,
+    training_set: TrainingSet,
     trainer: Trainer<T>,
     manifest: Manifest,
     rows: Vec<MetricsRow>,
@@ -171,7 +171,7 @@ impl<'a, T: Stored> Run<'a, T> {
                 message: None,
             },
             trainer: experiment.trainer(seed, &dataset, threads),
-            curriculum: experiment.curriculum(seed, &dataset),
+            training_set: experiment.training_set(seed, &dataset),
             experiment,
             folder,
             dataset,
@@ -224,7 +224,7 @@ impl<'a, T: Stored> Run<'a, T> {
 
     fn train(&mut self, stop: &AtomicBool, progress: &Progress) -> Result<End, StoreError> {
         let spec = &self.experiment.spec;
-        let sentences = self.curriculum.sentences.len();
+        let sentences = self.training_set.sentences.len();
         let size = self.experiment.batch_size(sentences);
         let batches = sentences.div_ceil(size) as u64;
         progress.start(spec.train.epochs * batches, self.step());
@@ -263,7 +263,7 @@ impl<'a, T: Stored> Run<'a, T> {
 
     /// The order of the training sentences in the epoch that comes.
     fn order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.curriculum.sentences.len()).collect();
+        let mut order: Vec<usize> = (0..self.training_set.sentences.len()).collect();
         let seed = self.manifest.seeds.order;
         Stream::new(seed, Purpose::Order, self.epoch as u32).shuffle(&mut order);
         order
@@ -272,8 +272,8 @@ impl<'a, T: Stored> Run<'a, T> {
     /// One step; says so if the loss is no number any more.
     fn one_step(&mut self, batch: &[usize]) -> Option<String> {
         let before = Instant::now();
-        let lessons = batch.iter().map(|&i| lesson(&self.curriculum.sentences[i]));
-        let scores = self.trainer.step(lessons);
+        let examples = batch.iter().map(|&i| example(&self.training_set.sentences[i]));
+        let scores = self.trainer.step(examples);
         let (nll, first, _) = means(scores);
         let finite = scores.iter().all(|score| score.nll.is_finite());
         self.stepping.0 += before.elapsed().as_secs_f64();

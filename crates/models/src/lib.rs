@@ -2,21 +2,21 @@
 
 pub mod bilinear;
 mod decoder;
+mod lr_schedule;
 mod network;
 mod objective;
 pub mod one_layer;
 mod product;
-mod schedule;
 mod trainer;
 
 pub use decoder::{
-    Decoder, Design, Mixer, ModelError, Nonlinearity, Norm, NormPlace, PositionEncoding, Site,
-    TOKEN_EMBEDDINGS, ValueOutput, Watch,
+    Decoder, Design, Hook, Mixer, ModelError, Nonlinearity, Norm, NormPlace, PositionEncoding,
+    Site, TOKEN_EMBEDDINGS, ValueOutput,
 };
+pub use lr_schedule::{LrDecay, LrSchedule};
 pub use network::{Attended, BilinearNetwork, Inputs, Network, OneLayerNetwork};
-pub use objective::{Lesson, LossOn, Objective, Pairs, PenaltyOn, Reading, Term};
+pub use objective::{Example, LossOn, Objective, Pairs, PenaltyOn, Reading, Term};
 pub use retrodict_engine::LossFunction;
-pub use schedule::{Decline, Schedule};
 pub use trainer::{
     LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore, Tangents, Trainer,
     TrainerOptions,

@@ -12,9 +12,9 @@ use retrodict_engine::{
     Program, Purpose, Rule, Scalar, Stream, Team,
 };
 
+use crate::lr_schedule::LrSchedule;
 use crate::network::Network;
-use crate::objective::{Lesson, Objective};
-use crate::schedule::Schedule;
+use crate::objective::{Example, Objective};
 use compiled::Compiled;
 
 pub use inside::{NotADecoder, Patch};
@@ -51,7 +51,7 @@ pub struct TrainerOptions {
     /// Threads that work on one step.
     pub threads: usize,
     /// How the rate changes over training.
-    pub schedule: Schedule,
+    pub schedule: LrSchedule,
 }
 
 /// A network in training. After the first steps, a step allocates nothing.
@@ -61,7 +61,7 @@ pub struct Trainer<T> {
     parameters: Parameters<T>,
     gradients: Gradients<T>,
     optimizer: Optimizer<T>,
-    schedule: Schedule,
+    schedule: LrSchedule,
     noise_seed: u64,
     precision: ProductPrecision,
     team: Team,
@@ -134,14 +134,14 @@ impl<T: Scalar> Trainer<T> {
     }
 
     /// One training step on a batch. The scores are those before the update, dropout on.
-    pub fn step<'s, L: Into<Lesson<'s>>>(
+    pub fn step<'s, L: Into<Example<'s>>>(
         &mut self,
-        lessons: impl ExactSizeIterator<Item = L>,
+        examples: impl ExactSizeIterator<Item = L>,
     ) -> &[SentenceScore] {
         let compiled = Self::prepare(
             &mut self.training,
             (&self.network, &self.objective),
-            lessons,
+            examples,
             (self.noise_seed, self.optimizer.steps()),
             (self.precision, &self.team),
         );
@@ -163,14 +163,14 @@ impl<T: Scalar> Trainer<T> {
     }
 
     /// The gradient of the loss on a batch, as the next step would see it.
-    pub fn gradients<'s, L: Into<Lesson<'s>>>(
+    pub fn gradients<'s, L: Into<Example<'s>>>(
         &mut self,
-        lessons: impl ExactSizeIterator<Item = L>,
+        examples: impl ExactSizeIterator<Item = L>,
     ) -> &Gradients<T> {
         let compiled = Self::prepare(
             &mut self.training,
             (&self.network, &self.objective),
-            lessons,
+            examples,
             (self.noise_seed, self.optimizer.steps()),
             (self.precision, &self.team),
         );
@@ -181,20 +181,20 @@ impl<T: Scalar> Trainer<T> {
     }
 
     /// The training program for a batch, the batch written into it.
-    fn prepare<'c, 's, L: Into<Lesson<'s>>>(
+    fn prepare<'c, 's, L: Into<Example<'s>>>(
         training: &'c mut Vec<Compiled<T>>,
         (network, objective): (&Network, &Objective),
-        lessons: impl ExactSizeIterator<Item = L>,
+        examples: impl ExactSizeIterator<Item = L>,
         (seed, step): (u64, u64),
         (precision, team): (ProductPrecision, &Team),
     ) -> &'c mut Compiled<T> {
-        let size = lessons.len();
+        let size = examples.len();
         let compiled = program_for(training, size, || {
             Compiled::for_training(network, objective, size, precision, team)
         });
         let streams = [Purpose::Reading, Purpose::Pairs]
             .map(|purpose| Stream::new(seed, purpose, step as u32));
-        compiled.teach(objective, lessons.map(L::into), streams);
+        compiled.write_batch(objective, examples.map(L::into), streams);
         compiled
     }
 
@@ -254,7 +254,7 @@ impl<T: Scalar> Trainer<T> {
 
     /// Measures where the time of `steps` steps on a batch goes, and what the machine could do at
     /// best with as many bytes as a step works on. The parameters change as in any step.
-    pub fn profile(&mut self, batch: &[Lesson<'_>], steps: u64) -> (Profile, Limits) {
+    pub fn profile(&mut self, batch: &[Example<'_>], steps: u64) -> (Profile, Limits) {
         let sentences = || batch.iter().copied();
         for _ in 0..2 {
             self.step(sentences()); // compiles, and touches all memory

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use retrodict_engine::Rule;
 use retrodict_models::{
-    Decoder, Design, LossOn, Objective, PositionEncoding, Schedule, Trainer, TrainerOptions,
+    Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
 };
 
 struct Counting;
@@ -95,7 +95,7 @@ fn trainer(layers: usize, dim: usize, objective: Objective, threads: usize) -> T
         init_seed: 0,
         noise_seed: 0,
         threads,
-        schedule: Schedule::default(),
+        schedule: LrSchedule::default(),
     };
     Trainer::new(&decoder, objective, &options)
 }

@@ -2,7 +2,7 @@
 
 use retrodict_engine::{ProductPrecision, Rule, Scalar};
 use retrodict_models::{
-    Decoder, Design, LossOn, Objective, PositionEncoding, Schedule, Trainer, TrainerOptions,
+    Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
 };
 
 fn trainer<T: Scalar>(dim: usize, tie_head: bool, threads: usize) -> Trainer<T> {
@@ -25,7 +25,7 @@ fn trainer<T: Scalar>(dim: usize, tie_head: bool, threads: usize) -> Trainer<T> 
         init_seed: 3,
         noise_seed: 4,
         threads,
-        schedule: Schedule::default(),
+        schedule: LrSchedule::default(),
     };
     let objective = Objective::next_token(3, 1, LossOn::LastEntity);
     Trainer::new(&decoder, objective, &options)

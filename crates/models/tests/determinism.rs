@@ -2,7 +2,7 @@
 
 use retrodict_engine::Rule;
 use retrodict_models::{
-    Decoder, Design, LossOn, Objective, PositionEncoding, Schedule, Trainer, TrainerOptions,
+    Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
 };
 
 fn decoder() -> Decoder {
@@ -33,7 +33,7 @@ fn trainer(decoder: &Decoder, threads: usize) -> Trainer<f32> {
         init_seed: 3,
         noise_seed: 4,
         threads,
-        schedule: Schedule::default(),
+        schedule: LrSchedule::default(),
     };
     let objective = Objective::next_token(3, 1, LossOn::LastEntity);
     Trainer::new(decoder, objective, &options)

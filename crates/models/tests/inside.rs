@@ -4,8 +4,8 @@
 
 use retrodict_engine::Rule;
 use retrodict_models::{
-    Attended, Decoder, Design, LossOn, Mixer, NoParts, Norm, NormPlace, NotADecoder, Objective,
-    OneLayerNetwork, Part, Patch, PositionEncoding, Reading, Schedule, Site, Trainer,
+    Attended, Decoder, Design, LossOn, LrSchedule, Mixer, NoParts, Norm, NormPlace, NotADecoder,
+    Objective, OneLayerNetwork, Part, Patch, PositionEncoding, Reading, Site, Trainer,
     TrainerOptions, ValueOutput,
 };
 
@@ -46,7 +46,7 @@ fn trainer(decoder: &Decoder, reading: Reading) -> Trainer<f64> {
         init_seed: 3,
         noise_seed: 4,
         threads: 1,
-        schedule: Schedule::default(),
+        schedule: LrSchedule::default(),
     };
     let objective = Objective { reading, ..Objective::next_token(3, 1, LossOn::LastEntity) };
     let mut trainer = Trainer::new(decoder, objective, &options);
@@ -173,7 +173,7 @@ fn models_without_a_stream_are_refused() {
         init_seed: 0,
         noise_seed: 0,
         threads: 1,
-        schedule: Schedule::default(),
+        schedule: LrSchedule::default(),
     };
     let network = retrodict_models::Network::OneLayer(network);
     let mut trainer = Trainer::<f32>::new(network, objective, &options);

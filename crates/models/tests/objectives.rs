@@ -2,8 +2,8 @@
 
 use retrodict_engine::{Rule, Scalar};
 use retrodict_models::{
-    Decoder, Design, Lesson, LossOn, Mixer, Network, Objective, Pairs, PenaltyOn, PositionEncoding,
-    Reading, Schedule, Term, Trainer, TrainerOptions,
+    Decoder, Design, Example, LossOn, LrSchedule, Mixer, Network, Objective, Pairs, PenaltyOn,
+    PositionEncoding, Reading, Term, Trainer, TrainerOptions,
 };
 
 const SGD: Rule = Rule::Sgd { momentum: 0.0 };
@@ -17,7 +17,7 @@ fn trainer<T: Scalar>(
     rule: Rule,
     threads: usize,
 ) -> Trainer<T> {
-    scheduled(mixer, objective, rule, threads, Schedule::default())
+    scheduled(mixer, objective, rule, threads, LrSchedule::default())
 }
 
 fn scheduled<T: Scalar>(
@@ -25,7 +25,7 @@ fn scheduled<T: Scalar>(
     objective: Objective,
     rule: Rule,
     threads: usize,
-    schedule: Schedule,
+    schedule: LrSchedule,
 ) -> Trainer<T> {
     let decoder = Decoder {
         layers: 2,
@@ -51,13 +51,13 @@ fn scheduled<T: Scalar>(
     Trainer::new(Network::from(decoder), objective, &options)
 }
 
-fn gradient(trainer: &mut Trainer<f64>, lessons: &[Lesson<'_>]) -> Vec<f64> {
-    let gradients = trainer.gradients(lessons.iter().copied());
+fn gradient(trainer: &mut Trainer<f64>, examples: &[Example<'_>]) -> Vec<f64> {
+    let gradients = trainer.gradients(examples.iter().copied());
     gradients.iter().flat_map(|(_, values)| values.to_vec()).collect()
 }
 
-fn lesson(tokens: &[u32], answer: usize, weight: f64) -> Lesson<'_> {
-    Lesson { tokens, answer: Some(answer), weight }
+fn example(tokens: &[u32], answer: usize, weight: f64) -> Example<'_> {
+    Example { tokens, answer: Some(answer), weight }
 }
 
 /// Short sentences are padded behind their end. Nothing of the padding, nor of what a longer
@@ -73,15 +73,15 @@ fn a_batch_is_the_weighted_mean_of_its_sentences() {
         for loss_on in [LossOn::LastEntity, LossOn::Sequence] {
             let objective =
                 Objective { shortest_context: 2, reading, ..Objective::next_token(5, 1, loss_on) };
-            let lessons = [
-                lesson(&[2, 0, 3], 1, 1.0),
-                lesson(&[4, 1, 5, 6, 7], 2, 6.0),
-                lesson(&[8, 0, 9, 2], 2, 0.5),
+            let examples = [
+                example(&[2, 0, 3], 1, 1.0),
+                example(&[4, 1, 5, 6, 7], 2, 6.0),
+                example(&[8, 0, 9, 2], 2, 0.5),
             ];
             let mut trainer = trainer::<f64>(mixer, objective, SGD, 1);
-            let single = lessons.map(|lesson| gradient(&mut trainer, &[lesson]));
+            let single = examples.map(|example| gradient(&mut trainer, &[example]));
             for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
-                let together = gradient(&mut trainer, &order.map(|at| lessons[at]));
+                let together = gradient(&mut trainer, &order.map(|at| examples[at]));
                 for (i, sum) in together.iter().enumerate() {
                     let mean = single.iter().map(|gradient| gradient[i]).sum::<f64>() / 3.0;
                     assert!((sum - mean).abs() < 1e-12 * (1.0 + mean.abs()), "{mixer:?}: {i}");
@@ -119,7 +119,7 @@ fn masked_reading_learns_every_factorisation() {
     let mut trainer = trainer::<f32>(Mixer::Bidirectional, objective, rule, 1);
     let facts = [[2, 0, 3], [4, 0, 5], [6, 0, 7], [8, 0, 9]];
     for _ in 0..600 {
-        trainer.step(facts.iter().map(|fact| Lesson::from(fact.as_slice())));
+        trainer.step(facts.iter().map(|fact| Example::from(fact.as_slice())));
     }
     // Asked by the end, as in training, and by the beginning, with the order reversed in time.
     let forward: Vec<Vec<u32>> = facts.iter().map(|fact| fact.to_vec()).collect();
@@ -141,13 +141,13 @@ fn what_is_masked_hangs_on_the_step_alone() {
         let objective = Objective { reading, ..Objective::next_token(3, 1, LossOn::LastEntity) };
         let mut trainer = trainer::<f64>(mixer, objective, SGD, 1);
         let sentences: Vec<Vec<u32>> = (2..10).map(|x| vec![x, 0, 11 - x]).collect();
-        let lessons: Vec<Lesson<'_>> =
-            sentences.iter().map(|tokens| Lesson::from(tokens.as_slice())).collect();
-        let first = gradient(&mut trainer, &lessons);
+        let examples: Vec<Example<'_>> =
+            sentences.iter().map(|tokens| Example::from(tokens.as_slice())).collect();
+        let first = gradient(&mut trainer, &examples);
         trainer.evaluate(&sentences);
-        assert_eq!(gradient(&mut trainer, &lessons), first);
+        assert_eq!(gradient(&mut trainer, &examples), first);
         trainer.optimizer_mut().set_steps(1);
-        assert_ne!(gradient(&mut trainer, &lessons), first);
+        assert_ne!(gradient(&mut trainer, &examples), first);
     }
 }
 
@@ -164,7 +164,7 @@ fn terms_give_the_same_bits_on_any_number_of_threads() {
             let mut trainer = trainer::<f32>(Mixer::Attention, with_all_terms(), rule, threads);
             let sentences: Vec<Vec<u32>> = (2..11).map(|x| vec![x, x % 2, 12 - x]).collect();
             for _ in 0..5 {
-                trainer.step(sentences.iter().map(|tokens| Lesson::from(tokens.as_slice())));
+                trainer.step(sentences.iter().map(|tokens| Example::from(tokens.as_slice())));
             }
             let values = trainer.parameters().iter().flat_map(|(_, values)| values.to_vec());
             values.map(f32::to_bits).collect()
@@ -223,7 +223,7 @@ fn a_symmetry_makes_logits_equal_both_ways() {
             let rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
             let mut trainer = trainer::<f64>(Mixer::Attention, objective, rule, 1);
             for _ in 0..200 {
-                trainer.step(facts.iter().map(|fact| Lesson::from(fact.as_slice())));
+                trainer.step(facts.iter().map(|fact| Example::from(fact.as_slice())));
             }
             asymmetry(&mut trainer, &pairs)
         });
@@ -235,7 +235,7 @@ fn a_symmetry_makes_logits_equal_both_ways() {
 #[test]
 fn a_schedule_scales_the_rate_of_a_step() {
     let sentences = [vec![2, 0, 3], vec![4, 1, 5]];
-    let moved = |schedule: Schedule, step: u64| -> f64 {
+    let moved = |schedule: LrSchedule, step: u64| -> f64 {
         let objective = Objective::next_token(3, 1, LossOn::LastEntity);
         let mut trainer = scheduled::<f64>(Mixer::Attention, objective, SGD, 1, schedule);
         let values = |trainer: &Trainer<f64>| -> Vec<f64> {
@@ -243,13 +243,13 @@ fn a_schedule_scales_the_rate_of_a_step() {
         };
         trainer.optimizer_mut().set_steps(step);
         let before = values(&trainer);
-        trainer.step(sentences.iter().map(|tokens| Lesson::from(tokens.as_slice())));
+        trainer.step(sentences.iter().map(|tokens| Example::from(tokens.as_slice())));
         assert_eq!(trainer.optimizer().rate, 0.01, "the rate itself stays");
         let after = values(&trainer);
         before.iter().zip(&after).map(|(a, b)| (a - b).abs()).sum()
     };
-    let linear = Schedule { warmup: 1, steps: 5, decline: retrodict_models::Decline::Linear };
-    let whole = moved(Schedule::default(), 0);
+    let linear = LrSchedule { warmup: 1, steps: 5, decay: retrodict_models::LrDecay::Linear };
+    let whole = moved(LrSchedule::default(), 0);
     let close = |a: f64, b: f64| (a - b).abs() < 1e-9 * b;
     assert!(close(moved(linear, 0), 0.5 * whole), "warming up");
     assert!(close(moved(linear, 3), 0.5 * whole), "half way down");

@@ -15,7 +15,7 @@ use super::estimate::Estimates;
 use super::report::draw_beside;
 use super::{Failure, complaints, print, stop_on_interrupt};
 use crate::args::CompareArgs;
-use crate::progress::watch;
+use crate::progress::show_progress;
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let selected = select(&args.what).map_err(Failure::usage)?;
@@ -46,7 +46,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
             .flat_map(|planned| seeds.iter().map(move |&seed| (&planned.experiment, seed)))
             .map(|(experiment, seed)| Job { experiment, seed, progress: Progress::default() })
             .collect();
-        let outcomes = watch(&jobs, || run_all(&jobs, &store, args.resources.resources(), &stop));
+        let outcomes =
+            show_progress(&jobs, || run_all(&jobs, &store, args.resources.resources(), &stop));
         all += outcomes.len();
         left += outcomes.iter().filter(|outcome| outcome.status == Status::Interrupted).count();
         bad.extend(complaints(&jobs, &outcomes));

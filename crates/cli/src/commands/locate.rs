@@ -10,7 +10,7 @@ use retrodict_report::write_locate;
 
 use super::{Failure, overrides, print, ready_spec, stop_on_interrupt};
 use crate::args::LocateArgs;
-use crate::progress::watch;
+use crate::progress::show_progress;
 
 pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
     let set = overrides(&args.set)?;
@@ -30,7 +30,7 @@ pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
     let stop = stop_on_interrupt()?;
     let jobs = [Job { experiment: &experiment, seed, progress: Progress::default() }];
     let resources = args.resources.resources();
-    let outcomes = watch(&jobs, || run_all(&jobs, &store, resources, &stop));
+    let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
     for outcome in outcomes {
         match outcome.status {
             Status::Complete => {}

@@ -15,7 +15,7 @@ use super::estimate::Estimates;
 use super::report::{draw, last_line};
 use super::{Failure, complaints, print, stop_on_interrupt};
 use crate::args::{self, ReproduceArgs};
-use crate::progress::{duration, watch};
+use crate::progress::{duration, show_progress};
 
 /// A figure with its experiments.
 type Trained = (&'static PaperFigure, Vec<(&'static Variant, Experiment)>);
@@ -68,7 +68,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
             .flat_map(|experiment| experiment.spec.seeds.iter().map(move |&s| (*experiment, s)))
             .map(|(experiment, seed)| Job { experiment, seed, progress: Progress::default() })
             .collect();
-        let outcomes = watch(&jobs, || run_all(&jobs, &store, resources, &stop));
+        let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
         let done = outcomes.iter().filter(|o| o.status == Status::Complete).count();
         (complete, all) = (complete + done, all + outcomes.len());
         if !kept.figures.contains(&figure.name) {

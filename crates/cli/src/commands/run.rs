@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Failure, overrides, print, stop_on_interrupt};
 use crate::args::RunArgs;
-use crate::progress::watch;
+use crate::progress::show_progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let set = overrides(&args.set)?;
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         .map(|&seed| Job { experiment: &experiment, seed, progress: Progress::default() })
         .collect();
     let resources = args.resources.resources();
-    let outcomes = watch(&jobs, || run_all(&jobs, &store, resources, &stop));
+    let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
     let results = jobs
         .iter()
         .zip(outcomes)

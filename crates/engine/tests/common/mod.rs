@@ -86,7 +86,7 @@ pub(crate) fn model<T: Scalar>() -> Model<T> {
 }
 
 /// A model in training.
-pub(crate) struct Lesson<T> {
+pub(crate) struct Example<T> {
     pub(crate) program: Program<T>,
     pub(crate) parameters: Parameters<T>,
     gradients: Gradients<T>,
@@ -95,8 +95,8 @@ pub(crate) struct Lesson<T> {
     step: u64,
 }
 
-impl<T: Scalar> Lesson<T> {
-    pub(crate) fn new(isa: Isa, workers: usize, rule: Rule) -> Lesson<T> {
+impl<T: Scalar> Example<T> {
+    pub(crate) fn new(isa: Isa, workers: usize, rule: Rule) -> Example<T> {
         let Model { graph, tokens, mask, weights } = model::<T>();
         let mut team = Team::new(workers);
         // However busy the machine is, no worker is given up.
@@ -120,12 +120,12 @@ impl<T: Scalar> Lesson<T> {
         let parameters = Parameters::initial(&graph, 1);
         let gradients = Gradients::zeros(&parameters);
         let optimizer = Optimizer::new(rule, 0.01, 0.01, &parameters);
-        Lesson { program, parameters, gradients, optimizer, team, step: 0 }
+        Example { program, parameters, gradients, optimizer, team, step: 0 }
     }
 
     pub(crate) fn step(&mut self) {
         let noise = Noise { seed: 2, step: self.step };
-        let Lesson { program, parameters, gradients, optimizer, team, .. } = self;
+        let Example { program, parameters, gradients, optimizer, team, .. } = self;
         program.step(parameters, gradients, optimizer, noise, team);
         self.step += 1;
     }

@@ -24,7 +24,7 @@ pub enum Form {
 /// Adds the identities of every trained fact A –r→ B, each once, after making
 /// all sentences so far count `fact_weight` times as much.
 pub(super) fn cook(kitchen: &mut Kitchen, form: Form, fact_weight: f64) {
-    for sentence in &mut kitchen.curriculum.sentences {
+    for sentence in &mut kitchen.training_set.sentences {
         sentence.weight *= fact_weight;
     }
     let name = (form != Form::WithoutSelf).then(|| kitchen.new_token());

@@ -1,7 +1,7 @@
 //! Recipes: changes to the sentences that are trained on, each of which has
 //! been proposed against the reversal curse, or is a control of one that was.
 //!
-//! A [`Recipe`] takes the sentences so far and leaves a [`Curriculum`]: the same
+//! A [`Recipe`] takes the sentences so far and leaves a [`TrainingSet`]: the same
 //! sentences, most often with others after them. Recipes are applied in order,
 //! so one that reverses sentences also reverses what those before it added.
 //! What is held out stays held out: a sentence that equals a held-out one, or
@@ -10,7 +10,6 @@
 mod all_orders;
 mod bridge;
 mod chain_of_thought;
-mod curriculum;
 mod error;
 mod identities;
 mod in_context;
@@ -19,13 +18,14 @@ mod name;
 mod permute_chunks;
 mod reverse;
 mod size;
+mod training_set;
 
 use std::collections::HashSet;
 
 pub use bridge::Form as BridgeForm;
-pub use curriculum::{Curriculum, Sentence};
 pub use error::RecipeError;
-pub use size::{CurriculumSize, curriculum_size};
+pub use size::{TrainingSetSize, training_set_size};
+pub use training_set::{Sentence, TrainingSet};
 
 use crate::numpy::RandomState;
 use crate::{Dataset, Token};
@@ -85,8 +85,8 @@ pub enum Recipe {
 
 /// The sentences to train on after all `recipes`, in order. The same seed gives
 /// the same sentences; a recipe that finds nothing to change changes nothing.
-pub fn apply(recipes: &[Recipe], dataset: &Dataset, seed: u32) -> Curriculum {
-    let mut curriculum = Curriculum::plain(dataset);
+pub fn apply(recipes: &[Recipe], dataset: &Dataset, seed: u32) -> TrainingSet {
+    let mut training_set = TrainingSet::plain(dataset);
     let secret = untrained(dataset);
     for recipe in recipes {
         let mut kitchen = Kitchen {
@@ -94,11 +94,11 @@ pub fn apply(recipes: &[Recipe], dataset: &Dataset, seed: u32) -> Curriculum {
             layout: Layout::of(dataset),
             secret: &secret,
             random: RandomState::new(seed ^ SEED_OF_RECIPES),
-            curriculum: &mut curriculum,
+            training_set: &mut training_set,
         };
         recipe.cook(&mut kitchen);
     }
-    curriculum
+    training_set
 }
 
 impl Recipe {
@@ -139,26 +139,26 @@ struct Kitchen<'a> {
     layout: Layout,
     secret: &'a HashSet<Vec<Token>>,
     random: RandomState,
-    curriculum: &'a mut Curriculum,
+    training_set: &'a mut TrainingSet,
 }
 
 impl Kitchen<'_> {
     /// A token that was not there, at the end of the vocabulary.
     fn new_token(&mut self) -> Token {
-        self.curriculum.vocab += 1;
-        (self.curriculum.vocab - 1) as Token
+        self.training_set.vocab += 1;
+        (self.training_set.vocab - 1) as Token
     }
 
     /// Adds a sentence, unless it is to stay unknown.
     fn add(&mut self, sentence: Sentence) {
         if !self.secret.contains(&sentence.tokens) {
-            self.curriculum.sentences.push(sentence);
+            self.training_set.sentences.push(sentence);
         }
     }
 
     /// Adds to every sentence so far what `rewrite` makes of it.
     fn rewrite(&mut self, mut rewrite: impl FnMut(&mut Self, &Sentence) -> Vec<Sentence>) {
-        let before = self.curriculum.sentences.clone();
+        let before = self.training_set.sentences.clone();
         for sentence in &before {
             for rewritten in rewrite(self, sentence) {
                 // What reads the same both ways is said once.

@@ -1,11 +1,11 @@
-//! How large a curriculum becomes, told without drawing it.
+//! How large a training_set becomes, told without drawing it.
 
 use super::{BridgeForm, Recipe, RecipeError};
 use crate::DataConfig;
 
-/// Bounds of a curriculum that the recipes and the configuration alone decide.
+/// Bounds of a training_set that the recipes and the configuration alone decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CurriculumSize {
+pub struct TrainingSetSize {
     /// The whole vocabulary: that of the data, then the tokens that recipes add.
     pub vocab: usize,
     /// No sentence has more tokens.
@@ -19,11 +19,11 @@ pub struct CurriculumSize {
 ///
 /// # Errors
 /// [`RecipeError::Unsuited`] where a recipe could change nothing.
-pub fn curriculum_size(
+pub fn training_set_size(
     recipes: &[Recipe],
     config: &DataConfig,
-) -> Result<CurriculumSize, RecipeError> {
-    let mut size = CurriculumSize {
+) -> Result<TrainingSetSize, RecipeError> {
+    let mut size = TrainingSetSize {
         vocab: config.vocab(),
         longest: config.sentence_length(),
         longest_answer: config.entity_length(),
@@ -52,7 +52,7 @@ impl Recipe {
     }
 
     /// The longest sentence and the longest answer that it adds.
-    fn longest(&self, before: &CurriculumSize, config: &DataConfig) -> (usize, usize) {
+    fn longest(&self, before: &TrainingSetSize, config: &DataConfig) -> (usize, usize) {
         let entity = config.entity_length();
         // A configuration that is refused elsewhere is still sized.
         let entities =

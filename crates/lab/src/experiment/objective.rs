@@ -1,6 +1,6 @@
 //! The objective that a spec asks for.
 
-use retrodict_facts::{Curriculum, CurriculumSize, DataConfig, Dataset, EntityType};
+use retrodict_facts::{DataConfig, Dataset, EntityType, TrainingSet, TrainingSetSize};
 use retrodict_models::{LossFunction, LossOn, Objective, Pairs, PenaltyOn, Reading, Term};
 
 use crate::spec::{self, LossName, ModelKind, ObjectiveSpec, ReadingName, Spec};
@@ -60,7 +60,7 @@ pub(super) fn check(spec: &Spec, data: &DataConfig) -> Result<(), String> {
 }
 
 /// What the spec alone decides.
-pub(super) fn objective(spec: &Spec, data: &DataConfig, size: CurriculumSize) -> Objective {
+pub(super) fn objective(spec: &Spec, data: &DataConfig, size: TrainingSetSize) -> Objective {
     let asked = &spec.objective;
     let entity_length = data.entity_length();
     Objective {
@@ -109,10 +109,10 @@ pub(super) fn with_data(
     objective: &Objective,
     spec: &Spec,
     dataset: &Dataset,
-    curriculum: &Curriculum,
+    training_set: &TrainingSet,
 ) -> Objective {
     let mut objective = objective.clone();
-    let trained = curriculum.sentences.iter().map(|s| s.tokens.len() - s.answer);
+    let trained = training_set.sentences.iter().map(|s| s.tokens.len() - s.answer);
     let scored = dataset.held_out.iter().map(|tokens| tokens.len() - dataset.entity_length);
     let shortest = trained.chain(scored).min();
     objective.shortest_context = shortest.unwrap_or(objective.shortest_context);

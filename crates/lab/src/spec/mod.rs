@@ -33,7 +33,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use retrodict_facts::{DataConfig, Recipe};
-use retrodict_models::{Attended, Decline, Design};
+use retrodict_models::{Attended, Design, LrDecay};
 
 pub use error::{Location, Problem, SpecError};
 pub use hash::{NotAHash, SpecHash};
@@ -116,7 +116,7 @@ pub struct TrainSpec {
     /// Learning rate; the highest, if it changes.
     pub lr: f64,
     /// What becomes of the learning rate behind the warm-up.
-    pub schedule: Decline,
+    pub schedule: LrDecay,
     /// Steps in which the learning rate rises.
     pub warmup: u64,
     /// Decay of every parameter, biases and LayerNorm included.

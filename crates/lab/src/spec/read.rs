@@ -7,7 +7,7 @@ use retrodict_facts::{
     BiographiesConfig, ChainConfig, DataConfig, FamilyConfig, HoldOut, HopsConfig, IclConfig,
     OneToManyConfig, Recipe, RelatedConfig, RelationsConfig, ReversalConfig,
 };
-use retrodict_models::{Attended, Decline, Design};
+use retrodict_models::{Attended, Design, LrDecay};
 
 use super::check::{
     BELOW_ONE, Checker, FRACTION, NOT_NEGATIVE, PART, POSITIVE, integer_in, one_of,
@@ -351,7 +351,7 @@ fn divisor_hint(heads: usize, dim: usize) -> String {
 fn train(checker: &mut Checker) -> TrainSpec {
     let optimizer = checker.keyword("train", "optimizer", Optimizer::AdamW);
     let lr = checker.number("train", "lr", 0.001, POSITIVE);
-    let schedule = checker.keyword("train", "schedule", Decline::Constant);
+    let schedule = checker.keyword("train", "schedule", LrDecay::Constant);
     let warmup = checker.integer("train", "warmup", 0, WARMUP);
     let weight_decay = checker.number("train", "weight_decay", 0.01, NOT_NEGATIVE);
     let betas = checker.two_numbers("train", "betas", DEFAULT_BETAS, BELOW_ONE);

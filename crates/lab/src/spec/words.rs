@@ -1,7 +1,7 @@
 //! The words for what the models name themselves.
 
 use retrodict_facts::HoldOut;
-use retrodict_models::{Attended, Decline, Mixer, Nonlinearity, Norm, NormPlace, ValueOutput};
+use retrodict_models::{Attended, LrDecay, Mixer, Nonlinearity, Norm, NormPlace, ValueOutput};
 
 use super::Keyword;
 
@@ -38,4 +38,4 @@ words! { ValueOutput { Factorised = "factorised", Merged = "merged", } }
 
 words! { Attended { Contextual = "contextual", All = "all", } }
 
-words! { Decline { Constant = "constant", Linear = "linear", Cosine = "cosine", } }
+words! { LrDecay { Constant = "constant", Linear = "linear", Cosine = "cosine", } }

@@ -5,7 +5,7 @@ use retrodict_facts::{
     BiographiesConfig, ChainConfig, DataConfig, FamilyConfig, HoldOut, HopsConfig, IclConfig,
     OneToManyConfig, RelatedConfig, RelationsConfig, ReversalConfig,
 };
-use retrodict_models::{Decline, Design};
+use retrodict_models::{Design, LrDecay};
 
 use super::keys::path;
 use super::{BatchSize, Keyword, LossName, ModelKind, ObjectiveSpec, Optimizer};
@@ -87,7 +87,7 @@ pub(crate) fn lines(spec: &Spec) -> Vec<Line> {
     lines.put("optimizer", word(train.optimizer.word()));
     lines.put("lr", number(train.lr));
     let schedule = train.schedule;
-    lines.put_later("schedule", word(schedule.word()), schedule == Decline::Constant);
+    lines.put_later("schedule", word(schedule.word()), schedule == LrDecay::Constant);
     lines.put_later("warmup", train.warmup.to_string(), train.warmup == 0);
     lines.put("weight_decay", number(train.weight_decay));
     if train.optimizer != Optimizer::Sgd {

@@ -5,7 +5,7 @@ use retrodict_engine::{
 };
 
 use super::design::{Mixer, Nonlinearity, Norm, NormPlace};
-use super::{Decoder, PositionEncoding, Site, Watch};
+use super::{Decoder, Hook, PositionEncoding, Site};
 use crate::network::{INITIAL_STD, Inputs};
 
 /// The ε of a norm.
@@ -25,17 +25,17 @@ impl Decoder {
         x: Value,
         inputs: Inputs,
         layer: usize,
-        watch: &mut Watch<'_, T>,
+        hook: &mut Hook<'_, T>,
     ) -> Value {
         let name = &format!("transformer.h.{layer}");
         let x = self.branch(graph, x, &format!("{name}.ln_1"), |graph, h| {
             let mixed = self.mixed(graph, h, inputs, name)?;
-            let mixed = watch(graph, Site::Mixed(layer), mixed);
+            let mixed = hook(graph, Site::Mixed(layer), mixed);
             Some(self.mixer_output(graph, mixed, name))
         });
         self.branch(graph, x, &format!("{name}.ln_2"), |graph, h| {
             let added = self.mlp(graph, h, name);
-            Some(watch(graph, Site::Mlp(layer), added))
+            Some(hook(graph, Site::Mlp(layer), added))
         })
     }
 

@@ -3,14 +3,14 @@
 
 pub(crate) mod block;
 mod design;
+mod hook;
 mod recurrence;
-mod watch;
 
 use retrodict_engine::{Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Value};
 use thiserror::Error;
 
 pub use design::{Design, Mixer, Nonlinearity, Norm, NormPlace, ValueOutput};
-pub use watch::{Site, Watch};
+pub use hook::{Hook, Site};
 
 use crate::network::{INITIAL_STD, Inputs};
 
@@ -157,25 +157,25 @@ impl Decoder {
     /// What the output head reads, `[dim, positions]`. Parameters have the names and shapes of
     /// `GPT2LMHeadModel`, as far as GPT-2 has them.
     pub fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
-        self.watched(graph, inputs, &mut watch::unwatched)
+        self.hidden_with_hook(graph, inputs, &mut hook::no_hook)
     }
 
-    /// The same, every [`Site`] on the way shown to `watch`, which may exchange what flows there.
-    pub fn watched<T: Scalar>(
+    /// The same, every [`Site`] on the way shown to `hook`, which may exchange what flows there.
+    pub fn hidden_with_hook<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
         inputs: Inputs,
-        watch: &mut Watch<'_, T>,
+        hook: &mut Hook<'_, T>,
     ) -> Value {
         let wte = self.token_table(graph);
         let wpe = (self.position == PositionEncoding::Absolute)
             .then(|| self.table(graph, "transformer.wpe.weight", self.positions));
         let x = graph.embedding(inputs.tokens, wte, wpe);
         let x = graph.dropout(x, self.dropout);
-        let mut x = watch(graph, Site::Embeddings, x);
+        let mut x = hook(graph, Site::Embeddings, x);
         for layer in 0..self.layers {
-            x = self.block(graph, x, inputs, layer, watch);
-            x = watch(graph, Site::Block(layer), x);
+            x = self.block(graph, x, inputs, layer, hook);
+            x = hook(graph, Site::Block(layer), x);
         }
         self.read(graph, x)
     }

@@ -27,7 +27,7 @@ pub enum LossOn {
 
 /// A sentence to train on.
 #[derive(Clone, Copy, Debug)]
-pub struct Lesson<'s> {
+pub struct Example<'s> {
     /// Its tokens.
     pub tokens: &'s [u32],
     /// How many of the last ones are its answer; as many as an entity has, if not given.
@@ -36,15 +36,15 @@ pub struct Lesson<'s> {
     pub weight: f64,
 }
 
-impl<'s> From<&'s [u32]> for Lesson<'s> {
-    fn from(tokens: &'s [u32]) -> Lesson<'s> {
-        Lesson { tokens, answer: None, weight: 1.0 }
+impl<'s> From<&'s [u32]> for Example<'s> {
+    fn from(tokens: &'s [u32]) -> Example<'s> {
+        Example { tokens, answer: None, weight: 1.0 }
     }
 }
 
 /// A sentence to train on, everything filled in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ResolvedLesson<'s> {
+pub(crate) struct ResolvedExample<'s> {
     pub(crate) tokens: &'s [u32],
     pub(crate) answer: usize,
     /// Its part of the batch's loss.
@@ -116,23 +116,23 @@ impl Objective {
     /// # Panics
     /// If the sentence is longer than the longest, or has fewer tokens before its answer than the
     /// shortest context.
-    pub(crate) fn resolve<'s>(&self, lesson: Lesson<'s>, share: f64) -> ResolvedLesson<'s> {
-        let Lesson { tokens, answer, weight } = lesson;
+    pub(crate) fn resolve<'s>(&self, example: Example<'s>, share: f64) -> ResolvedExample<'s> {
+        let Example { tokens, answer, weight } = example;
         let answer = answer.unwrap_or(self.entity_length);
         let fits =
             tokens.len() <= self.sentence_length && tokens.len() >= self.shortest_context + answer;
         assert!(fits, "a sentence of {} tokens, {answer} of them its answer", tokens.len());
-        ResolvedLesson { tokens, answer, weight: share * weight }
+        ResolvedExample { tokens, answer, weight: share * weight }
     }
 
     /// Writes what a training step asks of one sentence.
-    pub(crate) fn teach<T: Scalar>(
+    pub(crate) fn write_example<T: Scalar>(
         &self,
-        lesson: ResolvedLesson<'_>,
+        example: ResolvedExample<'_>,
         draws: Draws,
         slots: &mut Slots<'_, T>,
     ) {
-        self.reading.teach(lesson, self.loss_on, draws, slots);
+        self.reading.write_example(example, self.loss_on, draws, slots);
     }
 
     /// Adds the parameters that the terms alone have, so that a graph without the terms shares the

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use retrodict_engine::Scalar;
 
-use super::{Draws, LossOn, ResolvedLesson, Slots};
+use super::{Draws, LossOn, ResolvedExample, Slots};
 
 /// A way to read sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,17 +45,17 @@ impl Reading {
     }
 
     /// Writes what a training step asks of one sentence.
-    pub(crate) fn teach<T: Scalar>(
+    pub(crate) fn write_example<T: Scalar>(
         self,
-        lesson: ResolvedLesson<'_>,
+        example: ResolvedExample<'_>,
         loss_on: LossOn,
         draws: Draws,
         slots: &mut Slots<'_, T>,
     ) {
         match self {
-            Reading::NextToken => left_to_right(lesson, loss_on, slots),
-            Reading::Masked { mask } => masked(lesson, mask, draws, slots),
-            Reading::Permuted => permuted(lesson, draws, slots),
+            Reading::NextToken => left_to_right(example, loss_on, slots),
+            Reading::Masked { mask } => masked(example, mask, draws, slots),
+            Reading::Permuted => permuted(example, draws, slots),
         }
     }
 
@@ -66,13 +66,13 @@ impl Reading {
         answer: usize,
         slots: &mut Slots<'_, T>,
     ) {
-        let lesson = ResolvedLesson { tokens, answer, weight: 1.0 };
+        let example = ResolvedExample { tokens, answer, weight: 1.0 };
         match self {
             Reading::NextToken | Reading::Permuted => {
-                left_to_right(lesson, LossOn::LastEntity, slots);
+                left_to_right(example, LossOn::LastEntity, slots);
             }
             Reading::Masked { mask } => {
-                hide(lesson, slots, mask, |at| at >= tokens.len() - answer);
+                hide(example, slots, mask, |at| at >= tokens.len() - answer);
             }
         }
     }
@@ -88,7 +88,7 @@ impl Reading {
 }
 
 fn left_to_right<T: Scalar>(
-    ResolvedLesson { tokens, answer, weight }: ResolvedLesson<'_>,
+    ResolvedExample { tokens, answer, weight }: ResolvedExample<'_>,
     loss_on: LossOn,
     slots: &mut Slots<'_, T>,
 ) {
@@ -109,21 +109,21 @@ fn left_to_right<T: Scalar>(
 /// Hides every token independently with one chance that is drawn for the sentence, and at least
 /// one.
 fn masked<T: Scalar>(
-    lesson: ResolvedLesson<'_>,
+    example: ResolvedExample<'_>,
     mask: u32,
     draws: Draws,
     slots: &mut Slots<'_, T>,
 ) {
-    let length = lesson.tokens.len();
+    let length = example.tokens.len();
     let rate = draws.unit(0);
     let hidden = |at: usize| draws.unit(1 + at) < rate;
     let any = (0..length).any(hidden);
     let chosen = (draws.unit(1 + length) * length as f64) as usize;
-    hide(lesson, slots, mask, |at| if any { hidden(at) } else { at == chosen });
+    hide(example, slots, mask, |at| if any { hidden(at) } else { at == chosen });
 }
 
 fn hide<T: Scalar>(
-    ResolvedLesson { tokens, weight, .. }: ResolvedLesson<'_>,
+    ResolvedExample { tokens, weight, .. }: ResolvedExample<'_>,
     slots: &mut Slots<'_, T>,
     mask: u32,
     hidden: impl Fn(usize) -> bool,
@@ -142,7 +142,7 @@ fn hide<T: Scalar>(
 /// Every order of the tokens is as likely; every token but the first is asked for, and the last
 /// one counts.
 fn permuted<T: Scalar>(
-    ResolvedLesson { tokens, weight, .. }: ResolvedLesson<'_>,
+    ResolvedExample { tokens, weight, .. }: ResolvedExample<'_>,
     draws: Draws,
     slots: &mut Slots<'_, T>,
 ) {

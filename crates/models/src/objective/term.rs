@@ -5,7 +5,7 @@ use retrodict_engine::{
     Scalar, Stream, Value,
 };
 
-use super::{LossOn, Objective, ResolvedLesson, TargetSet};
+use super::{LossOn, Objective, ResolvedExample, TargetSet};
 use crate::decoder::TOKEN_EMBEDDINGS;
 use crate::network::{INITIAL_STD, Inputs, Network};
 
@@ -227,13 +227,13 @@ impl BuiltTerm {
     }
 
     /// Writes what hangs on one sentence of the batch.
-    pub(crate) fn teach<T: Scalar>(
+    pub(crate) fn write_example<T: Scalar>(
         &self,
-        lesson: ResolvedLesson<'_>,
+        example: ResolvedExample<'_>,
         program: &mut Program<T>,
         lane: usize,
     ) {
-        let ResolvedLesson { tokens, answer, weight } = lesson;
+        let ResolvedExample { tokens, answer, weight } = example;
         match *self {
             BuiltTerm::Ahead { distance, strength, loss_on, targets } => {
                 let first = match loss_on {

@@ -8,7 +8,7 @@ use retrodict_engine::{
 
 use super::SentenceScore;
 use crate::network::{Inputs, Network};
-use crate::objective::{BuiltTerm, Draws, Lesson, Objective, Slots, TargetSet};
+use crate::objective::{BuiltTerm, Draws, Example, Objective, Slots, TargetSet};
 
 /// A compiled graph for one size of batch.
 pub(super) struct Compiled<T> {
@@ -83,19 +83,23 @@ impl<T: Scalar> Compiled<T> {
     }
 
     /// Writes a batch to learn from.
-    pub(super) fn teach<'s>(
+    pub(super) fn write_batch<'s>(
         &mut self,
         objective: &Objective,
-        lessons: impl ExactSizeIterator<Item = Lesson<'s>>,
+        examples: impl ExactSizeIterator<Item = Example<'s>>,
         [reading, pairs]: [Stream; 2],
     ) {
         self.clear();
-        let share = 1.0 / lessons.len() as f64;
-        for (lane, lesson) in lessons.enumerate() {
-            let lesson = objective.resolve(lesson, share);
-            objective.teach(lesson, Draws { stream: reading, lane }, &mut self.slots(lane));
+        let share = 1.0 / examples.len() as f64;
+        for (lane, example) in examples.enumerate() {
+            let example = objective.resolve(example, share);
+            objective.write_example(
+                example,
+                Draws { stream: reading, lane },
+                &mut self.slots(lane),
+            );
             for term in &self.terms {
-                term.teach(lesson, &mut self.program, lane);
+                term.write_example(example, &mut self.program, lane);
             }
         }
         for (term, built) in objective.terms.iter().zip(&self.terms) {

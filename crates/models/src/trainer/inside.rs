@@ -67,7 +67,7 @@ impl<T: Scalar> Trainer<T> {
         let sites = decoder.stream_sites();
         self.look([contexts], |graph, [inputs]| {
             let mut streams = Vec::new();
-            decoder.watched(graph, inputs, &mut |_, site, value| {
+            decoder.hidden_with_hook(graph, inputs, &mut |_, site, value| {
                 if sites.contains(&site) {
                     streams.push(value);
                 }
@@ -99,16 +99,17 @@ impl<T: Scalar> Trainer<T> {
         let decoder = self.decoder()?.clone();
         let mut logits = self.look([clean, corrupted], |graph, [clean, corrupted]| {
             let mut taken = None;
-            decoder.watched(graph, clean, &mut |_, site, value| {
+            decoder.hidden_with_hook(graph, clean, &mut |_, site, value| {
                 if site == patch.site {
                     taken = Some(value);
                 }
                 value
             });
-            let hidden = decoder.watched(graph, corrupted, &mut |graph, site, own| match taken {
-                Some(taken) if site == patch.site => mend(graph, own, taken, &patch.positions),
-                _ => own,
-            });
+            let hidden =
+                decoder.hidden_with_hook(graph, corrupted, &mut |graph, site, own| match taken {
+                    Some(taken) if site == patch.site => mend(graph, own, taken, &patch.positions),
+                    _ => own,
+                });
             vec![decoder.head(graph, hidden)]
         })?;
         Ok(logits.pop().unwrap_or_default())

@@ -88,7 +88,7 @@ impl<T: Scalar> Trainer<T> {
         sites.insert(0, Site::Embeddings);
         let seen = self.look([contexts], |graph, [inputs]| {
             let mut seen = Vec::new();
-            decoder.watched(graph, inputs, &mut |_, site, value| {
+            decoder.hidden_with_hook(graph, inputs, &mut |_, site, value| {
                 if sites.contains(&site) {
                     seen.push(value);
                 }

@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
     use crate::decoder::{Decoder, Design, PositionEncoding};
-    use crate::schedule::Schedule;
+    use crate::lr_schedule::LrSchedule;
     use crate::trainer::TrainerOptions;
 
     const SGD: Rule = Rule::Sgd { momentum: 0.0 };
@@ -201,7 +201,7 @@ mod tests {
         change(&mut decoder);
         let (rate, weight_decay) = (0.03, 0.0);
         let (init_seed, noise_seed, threads) = (5, 5, 1);
-        let schedule = Schedule::default();
+        let schedule = LrSchedule::default();
         let options =
             TrainerOptions { rule, rate, weight_decay, init_seed, noise_seed, threads, schedule };
         let objective = Objective::next_token(5, 2, LossOn::LastEntity);

@@ -2,7 +2,7 @@
 
 use retrodict_engine::{Rule, Scalar};
 use retrodict_models::{
-    Decoder, Design, LossOn, Objective, PositionEncoding, Schedule, Trainer, TrainerOptions,
+    Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
 };
 use safetensors::{Dtype, SafeTensors};
 
@@ -72,7 +72,7 @@ impl Case {
             init_seed: 0,
             noise_seed: 0,
             threads,
-            schedule: Schedule::default(),
+            schedule: LrSchedule::default(),
         };
         let mut trainer = Trainer::new(&self.decoder, self.objective.clone(), &options);
         let names: Vec<String> = trainer.parameters().iter().map(|(p, _)| p.name.clone()).collect();

@@ -6,12 +6,12 @@ mod window;
 
 use retrodict_dynamics::{TransferPairs, transfer, transfer_pairs};
 use retrodict_engine::{Purpose, Scalar, Stream};
-use retrodict_facts::{Curriculum, Dataset, FactsError};
+use retrodict_facts::{Dataset, FactsError, TrainingSet};
 use retrodict_models::Trainer;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::experiment::{Experiment, lesson};
+use crate::experiment::{Experiment, example};
 use crate::spec::Precision;
 
 pub use cases::{Case, CaseError, Made, cases, reproduce, stored};
@@ -204,9 +204,9 @@ fn train<T: Scalar>(
     }
 
     let mut trainer = experiment.trainer::<T>(config.seed, &dataset, 1);
-    let curriculum = &experiment.curriculum(config.seed, &dataset);
+    let training_set = &experiment.training_set(config.seed, &dataset);
     let mut run =
-        Training { experiment, dataset: &dataset, curriculum, seed: config.seed, epoch: 0 };
+        Training { experiment, dataset: &dataset, training_set, seed: config.seed, epoch: 0 };
     let mut result = TransferResult {
         config: config.clone(),
         spec: spec.to_toml(),
@@ -271,7 +271,7 @@ fn times(config: &TransferConfig, epochs: u64) -> Result<Vec<u64>, SimulationErr
 struct Training<'a> {
     experiment: &'a Experiment,
     dataset: &'a Dataset,
-    curriculum: &'a Curriculum,
+    training_set: &'a TrainingSet,
     seed: u64,
     epoch: u64,
 }
@@ -283,15 +283,15 @@ impl Training<'_> {
         trainer: &mut Trainer<T>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), SimulationError> {
-        let sentences = &self.curriculum.sentences;
+        let sentences = &self.training_set.sentences;
         let size = self.experiment.batch_size(sentences.len());
         let seed = self.experiment.seeds(self.seed).order;
         while self.epoch < time {
             let mut order: Vec<usize> = (0..sentences.len()).collect();
             Stream::new(seed, Purpose::Order, self.epoch as u32).shuffle(&mut order);
             for batch in order.chunks(size) {
-                let lessons = batch.iter().map(|&at| lesson(&sentences[at]));
-                if !trainer.step(lessons).iter().all(|score| score.nll.is_finite()) {
+                let examples = batch.iter().map(|&at| example(&sentences[at]));
+                if !trainer.step(examples).iter().all(|score| score.nll.is_finite()) {
                     return Err(SimulationError::Diverged(self.epoch));
                 }
             }

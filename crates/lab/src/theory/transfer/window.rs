@@ -3,7 +3,7 @@
 use retrodict_dynamics::theory::linearised::{FrozenOptimizer, Linearised};
 use retrodict_engine::{Rule, Scalar};
 use retrodict_facts::Dataset;
-use retrodict_models::{Decline, LossFunction, Reading, Trainer};
+use retrodict_models::{LossFunction, LrDecay, Reading, Trainer};
 use serde::{Deserialize, Serialize};
 
 use super::{SimulationError, Training, check_memory, mean_nll};
@@ -77,7 +77,7 @@ pub(super) fn check(
         let right = "a weight decay outside of what Adam divides: adamw, or train.weight_decay = 0";
         return refuse("train.optimizer", "adam".to_owned(), right);
     }
-    let plain = spec.train.schedule == Decline::Constant && spec.train.warmup == 0;
+    let plain = spec.train.schedule == LrDecay::Constant && spec.train.warmup == 0;
     if !plain {
         let value = spec.train.schedule.word().to_owned();
         return refuse("train.schedule", value, "a constant rate without warm-up");

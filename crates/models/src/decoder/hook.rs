@@ -18,9 +18,9 @@ pub enum Site {
 
 /// Is shown each value `[features, positions]` where it arises, and says what goes on from there:
 /// the same value, if it only looks.
-pub type Watch<'w, T> = dyn FnMut(&mut Graph<T>, Site, Value) -> Value + 'w;
+pub type Hook<'w, T> = dyn FnMut(&mut Graph<T>, Site, Value) -> Value + 'w;
 
-/// The watch that does nothing.
-pub(super) fn unwatched<T>(_: &mut Graph<T>, _: Site, value: Value) -> Value {
+/// The hook that does nothing.
+pub(super) fn no_hook<T>(_: &mut Graph<T>, _: Site, value: Value) -> Value {
     value
 }

@@ -16,14 +16,14 @@ pub struct Sentence {
 
 /// The sentences to train on, in order, and their vocabulary.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Curriculum {
+pub struct TrainingSet {
     /// The sentences of the data set come first.
     pub sentences: Vec<Sentence>,
     /// The size of the vocabulary: the data set's, then what recipes added.
     pub vocab: usize,
 }
 
-impl Curriculum {
+impl TrainingSet {
     /// The training sentences of a data set as they are.
     pub fn plain(dataset: &Dataset) -> Self {
         let sentence = |tokens: &Vec<Token>| Sentence {
@@ -35,7 +35,7 @@ impl Curriculum {
     }
 
     /// The tokens of all sentences together. What recipes cost is the
-    /// difference to the [`plain`](Self::plain) curriculum.
+    /// difference to the [`plain`](Self::plain) training_set.
     pub fn tokens(&self) -> usize {
         self.sentences.iter().map(|sentence| sentence.tokens.len()).sum()
     }

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 /// What becomes of the rate behind the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Decline {
+pub enum LrDecay {
     /// It stays.
     #[default]
     Constant,
@@ -16,16 +16,16 @@ pub enum Decline {
 
 /// The part of the learning rate that a step uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Schedule {
+pub struct LrSchedule {
     /// Steps in which the rate rises from 0 in a straight line.
     pub warmup: u64,
     /// Steps in all; of no account for a constant rate.
     pub steps: u64,
     /// What comes then.
-    pub decline: Decline,
+    pub decay: LrDecay,
 }
 
-impl Schedule {
+impl LrSchedule {
     /// The factor of step number `step`, counted from 0: above 0, at most 1.
     pub fn factor(&self, step: u64) -> f64 {
         if step < self.warmup {
@@ -33,10 +33,10 @@ impl Schedule {
         }
         let left = self.steps.saturating_sub(self.warmup).max(1) as f64;
         let done = ((step - self.warmup) as f64 / left).min(1.0);
-        match self.decline {
-            Decline::Constant => 1.0,
-            Decline::Linear => 1.0 - done,
-            Decline::Cosine => 0.5 * (1.0 + libm::cos(PI * done)),
+        match self.decay {
+            LrDecay::Constant => 1.0,
+            LrDecay::Linear => 1.0 - done,
+            LrDecay::Cosine => 0.5 * (1.0 + libm::cos(PI * done)),
         }
     }
 }
@@ -47,12 +47,12 @@ mod tests {
 
     #[test]
     fn rises_and_declines() {
-        let at = |decline, step| Schedule { warmup: 3, steps: 11, decline }.factor(step);
-        assert_eq!([0, 1, 2, 3].map(|s| at(Decline::Constant, s)), [0.25, 0.5, 0.75, 1.0]);
-        assert_eq!([3, 7, 10].map(|s| at(Decline::Linear, s)), [1.0, 0.5, 0.125]);
-        assert_eq!(at(Decline::Cosine, 3), 1.0);
-        assert!((at(Decline::Cosine, 7) - 0.5).abs() < 1e-15);
-        assert_eq!(at(Decline::Linear, 1000), 0.0, "past its end");
-        assert_eq!(Schedule::default().factor(12345), 1.0);
+        let at = |decay, step| LrSchedule { warmup: 3, steps: 11, decay }.factor(step);
+        assert_eq!([0, 1, 2, 3].map(|s| at(LrDecay::Constant, s)), [0.25, 0.5, 0.75, 1.0]);
+        assert_eq!([3, 7, 10].map(|s| at(LrDecay::Linear, s)), [1.0, 0.5, 0.125]);
+        assert_eq!(at(LrDecay::Cosine, 3), 1.0);
+        assert!((at(LrDecay::Cosine, 7) - 0.5).abs() < 1e-15);
+        assert_eq!(at(LrDecay::Linear, 1000), 0.0, "past its end");
+        assert_eq!(LrSchedule::default().factor(12345), 1.0);
     }
 }
