@@ -4,42 +4,36 @@
 //! Language Models*, parts 3.1 and 3.2 (arXiv 2309.14316, 2309.14402): questions
 //! from the person to the attribute generalise, inverse search does not.
 
+use retrodict_settings::{FRACTION, settings};
+
 use crate::dataset::{EntityType, Group, Query, Token};
+use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
 use crate::tuples::{draw_tokens, trained_of};
 use crate::{Dataset, FactsError};
 
-/// What decides a data set of biographies, but for the seed.
-///
-/// With k attributes, token j names attribute j in a biography, token k + j asks
-/// a person's attribute j, and token 2k + j asks for the person who has it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BiographiesConfig {
-    /// Tokens without those of relations.
-    pub vocab_size: usize,
-    /// How many persons there are. No two share the value of an attribute, so
-    /// that a value names its person.
-    pub persons: usize,
-    /// How many attributes a person has.
-    pub attributes: usize,
-    /// The fraction of persons about whom questions are trained, rounded half to even.
-    pub train_fraction: f64,
-}
-
-impl Default for BiographiesConfig {
-    /// 800 tokens, 50 persons with three attributes, 0.7: 360 sentences.
-    fn default() -> Self {
-        Self { vocab_size: 800, persons: 50, attributes: 3, train_fraction: 0.7 }
+settings! {
+    /// What decides a data set of biographies, but for the seed.
+    ///
+    /// With k attributes, token j names attribute j in a biography, token k + j asks
+    /// a person's attribute j, and token 2k + j asks for the person who has it.
+    #[derive(Copy)]
+    pub struct BiographiesConfig in "data" {
+        /// Tokens without those of relations.
+        pub vocab_size: usize = 800, SIZE;
+        /// How many persons there are. No two share the value of an attribute, so
+        /// that a value names its person.
+        pub persons: usize = 50, SIZE;
+        /// How many attributes a person has.
+        pub attributes: usize = 3, SIZE;
+        /// The fraction of persons about whom questions are trained, rounded half to even.
+        pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
 
-impl BiographiesConfig {
-    /// Refuses a setting that gives no data set, drawing nothing.
-    ///
-    /// # Errors
-    /// [`FactsError`] names the key and what would fit.
-    pub fn validate(&self) -> Result<(), FactsError> {
+impl DataKind for BiographiesConfig {
+    fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, persons, attributes, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
         at_least("persons", persons, 1, "there must be a person to tell of")?;
@@ -52,27 +46,15 @@ impl BiographiesConfig {
         limits::fraction(train_fraction)
     }
 
-    /// How many tokens the relations take.
-    fn reserved(&self) -> usize {
-        self.attributes.saturating_mul(3)
-    }
-
-    /// The size of the whole vocabulary, reserved tokens included.
-    pub fn vocab(&self) -> usize {
+    fn vocab(&self) -> usize {
         self.vocab_size.saturating_add(self.reserved())
     }
 
-    /// How many tokens a biography has: the person, and for each attribute its
-    /// name and its value. A question has three.
-    pub(crate) fn sentence_length(&self) -> usize {
+    fn sentence_length(&self) -> usize {
         self.attributes.saturating_mul(2).saturating_add(1)
     }
 
-    /// Draws the data set of that seed.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+    fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
         let Self { vocab_size, persons, attributes, train_fraction } = *self;
@@ -108,6 +90,17 @@ impl BiographiesConfig {
             groups,
             inverses: (0..attributes).map(asks).collect(),
         })
+    }
+
+    fn structure(&self) -> Structure {
+        Structure::INVERSES
+    }
+}
+
+impl BiographiesConfig {
+    /// How many tokens the relations take.
+    fn reserved(&self) -> usize {
+        self.attributes.saturating_mul(3)
     }
 }
 

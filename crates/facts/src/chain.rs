@@ -2,7 +2,10 @@
 //! implications, `A 0 B` and `B 0 C`, and an indirect one, `A 1 C`. Of some
 //! triples the indirect one is held out.
 
+use retrodict_settings::{FRACTION, settings};
+
 use crate::dataset::{Entity, EntityType, Group, Query, Token};
+use crate::kind::{DataKind, ENTITY_LENGTH, SIZE, Structure};
 use crate::numpy::RandomState;
 use crate::tuples::{self, RESERVED, Tuples, sentence};
 use crate::{Dataset, FactsError};
@@ -12,48 +15,42 @@ const DIRECT: Token = 0;
 /// The relation token of A ⇝ C.
 const INDIRECT: Token = 1;
 
-/// What decides a chain data set, but for the seed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ChainConfig {
-    /// Tokens without the two relation tokens; A, B and C take a quarter each.
-    pub vocab_size: usize,
-    /// Tokens of an entity.
-    pub entity_length: usize,
-    /// The fraction of triples trained whole, rounded half to even.
-    pub train_fraction: f64,
-}
-
-impl Default for ChainConfig {
-    /// The paper's: 800 tokens, entities of one, 0.7.
-    fn default() -> Self {
-        Self { vocab_size: 800, entity_length: 1, train_fraction: 0.7 }
+settings! {
+    /// What decides a chain data set, but for the seed.
+    #[derive(Copy)]
+    pub struct ChainConfig in "data" {
+        /// Tokens without the two relation tokens; A, B and C take a quarter each.
+        pub vocab_size: usize = 800, SIZE;
+        /// Tokens of an entity.
+        pub entity_length: usize = 1, ENTITY_LENGTH;
+        /// The fraction of triples trained whole, rounded half to even.
+        pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
 
-impl ChainConfig {
-    /// Refuses a setting that gives no data set, drawing nothing.
-    ///
-    /// # Errors
-    /// [`FactsError`] names the key and what would fit.
-    pub fn validate(&self) -> Result<(), FactsError> {
+impl DataKind for ChainConfig {
+    fn validate(&self) -> Result<(), FactsError> {
         tuples::validate(self.vocab_size, self.entity_length, self.train_fraction)
     }
 
-    /// The size of the whole vocabulary, reserved tokens included.
-    pub fn vocab(&self) -> usize {
+    fn vocab(&self) -> usize {
         self.vocab_size.saturating_add(RESERVED)
     }
 
-    /// Draws the data set of that seed.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+    fn entity_length(&self) -> usize {
+        self.entity_length
+    }
+
+    fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
         let triples =
             tuples::draw(&mut random, self.vocab_size, self.entity_length, self.train_fraction);
         Ok(dataset(&triples, self.vocab(), self.entity_length))
+    }
+
+    fn structure(&self) -> Structure {
+        Structure::CHAINS
     }
 }
 

@@ -3,7 +3,10 @@
 //! such a graph Kim et al. (arXiv 2509.21993) find that what a model learns of
 //! relations can be bilinear, and that inverses then follow.
 
+use retrodict_settings::{FRACTION, settings};
+
 use crate::dataset::{EntityType, Group, Query, Token};
+use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
 use crate::tuples::{draw_tokens, trained_of};
@@ -22,22 +25,17 @@ const RESERVED: usize = 4;
 /// A grandparent, two siblings, a child of each.
 const PERSONS: usize = 5;
 
-/// What decides a family data set, but for the seed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FamilyConfig {
-    /// Tokens without the four relation tokens.
-    pub vocab_size: usize,
-    /// How many families there are, of five persons each.
-    pub families: usize,
-    /// The fraction of children of whom the parent's *child* is trained, and,
-    /// drawn apart, the *grandparent*; rounded half to even.
-    pub train_fraction: f64,
-}
-
-impl Default for FamilyConfig {
-    /// 800 tokens, 30 families, 0.7: 324 sentences.
-    fn default() -> Self {
-        Self { vocab_size: 800, families: 30, train_fraction: 0.7 }
+settings! {
+    /// What decides a family data set, but for the seed.
+    #[derive(Copy)]
+    pub struct FamilyConfig in "data" {
+        /// Tokens without the four relation tokens.
+        pub vocab_size: usize = 800, SIZE;
+        /// How many families there are, of five persons each.
+        pub families: usize = 30, SIZE;
+        /// The fraction of children of whom the parent's *child* is trained, and,
+        /// drawn apart, the *grandparent*; rounded half to even.
+        pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
 
@@ -81,12 +79,8 @@ fn query(source: Token, relation: Token, answer: Token, answer_type: EntityType)
     Query { source: vec![source], relation, answer: vec![answer], answer_type }
 }
 
-impl FamilyConfig {
-    /// Refuses a setting that gives no data set, drawing nothing.
-    ///
-    /// # Errors
-    /// [`FactsError`] names the key and what would fit.
-    pub fn validate(&self) -> Result<(), FactsError> {
+impl DataKind for FamilyConfig {
+    fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, families, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
         at_least("families", families, 1, "there must be a family to tell of")?;
@@ -101,16 +95,11 @@ impl FamilyConfig {
         limits::fraction(train_fraction)
     }
 
-    /// The size of the whole vocabulary, reserved tokens included.
-    pub fn vocab(&self) -> usize {
+    fn vocab(&self) -> usize {
         self.vocab_size.saturating_add(RESERVED)
     }
 
-    /// Draws the data set of that seed.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+    fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
         let count = PERSONS * self.families;
@@ -157,5 +146,9 @@ impl FamilyConfig {
             groups,
             inverses: vec![[PARENT, CHILD], [SIBLING, SIBLING]],
         })
+    }
+
+    fn structure(&self) -> Structure {
+        Structure { inverses: true, ..Structure::CHAINS }
     }
 }

@@ -2,40 +2,34 @@
 //! The question of all k steps is held out of some chains. With two hops these
 //! are the sentences of the chain data set.
 
+use retrodict_settings::{FRACTION, settings};
+
 use crate::dataset::{EntityType, Group, Query, Token};
+use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
 use crate::tuples::{draw_tokens, trained_of};
 use crate::{Dataset, FactsError};
 
-/// What decides a data set of longer chains, but for the seed.
-///
-/// Token 0 is the relation of one step, token j − 1 that of j steps.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HopsConfig {
-    /// Tokens without those of relations.
-    pub vocab_size: usize,
-    /// How many chains there are.
-    pub chains: usize,
-    /// k, the steps of a chain.
-    pub hops: usize,
-    /// The fraction of chains trained whole, rounded half to even.
-    pub train_fraction: f64,
-}
-
-impl Default for HopsConfig {
-    /// 800 tokens, 60 chains of three steps, 0.7: 342 sentences.
-    fn default() -> Self {
-        Self { vocab_size: 800, chains: 60, hops: 3, train_fraction: 0.7 }
+settings! {
+    /// What decides a data set of longer chains, but for the seed.
+    ///
+    /// Token 0 is the relation of one step, token j − 1 that of j steps.
+    #[derive(Copy)]
+    pub struct HopsConfig in "data" {
+        /// Tokens without those of relations.
+        pub vocab_size: usize = 800, SIZE;
+        /// How many chains there are.
+        pub chains: usize = 60, SIZE;
+        /// k, the steps of a chain.
+        pub hops: usize = 3, SIZE;
+        /// The fraction of chains trained whole, rounded half to even.
+        pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
 
-impl HopsConfig {
-    /// Refuses a setting that gives no data set, drawing nothing.
-    ///
-    /// # Errors
-    /// [`FactsError`] names the key and what would fit.
-    pub fn validate(&self) -> Result<(), FactsError> {
+impl DataKind for HopsConfig {
+    fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, chains, hops, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
         at_least("chains", chains, 1, "there must be a chain to tell of")?;
@@ -50,16 +44,11 @@ impl HopsConfig {
         limits::fraction(train_fraction)
     }
 
-    /// The size of the whole vocabulary, reserved tokens included.
-    pub fn vocab(&self) -> usize {
+    fn vocab(&self) -> usize {
         self.vocab_size.saturating_add(self.hops)
     }
 
-    /// Draws the data set of that seed.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+    fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
         let Self { vocab_size, chains, hops, .. } = *self;
@@ -95,6 +84,10 @@ impl HopsConfig {
             groups,
             inverses: Vec::new(),
         })
+    }
+
+    fn structure(&self) -> Structure {
+        Structure { steps: self.hops, ..Structure::CHAINS }
     }
 }
 

@@ -3,7 +3,10 @@
 //! sees every entity while training, but not every pair; in the other it is asked
 //! about entities that it has never seen.
 
+use retrodict_settings::{FRACTION, keywords, settings};
+
 use crate::dataset::Token;
+use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
 use crate::tuples::draw_tokens;
@@ -15,53 +18,38 @@ const EQUIVALENT: Token = 2;
 /// The three tokens above.
 const RESERVED: usize = 3;
 /// Tokens of `x 0 y 2 y 1 x`.
-pub(crate) const SENTENCE_LENGTH: usize = 7;
+const SENTENCE_LENGTH: usize = 7;
 
-/// What an in-context data set holds out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum HoldOut {
+keywords! {
+    /// The part of an in-context data set that is held out.
+    pub enum HoldOut {
     /// Some sentences of every x (the paper's): its held-out pairs are new, it is not.
-    #[default]
-    Sentences,
+        Sentences = "sentences",
     /// Every sentence of some x: the last ones drawn stand in no training sentence.
-    Entities,
-}
-
-/// What decides an in-context data set, but for the seed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct IclConfig {
-    /// Tokens without the three reserved ones.
-    pub vocab_size: usize,
-    /// How many x there are.
-    pub entities: usize,
-    /// How many y there are, each said of every x.
-    pub attributes: usize,
-    /// The fraction that is trained, rounded down: of each x's sentences, or of
-    /// the x where these are held out.
-    pub train_fraction: f64,
-    /// What is held out.
-    pub hold_out: HoldOut,
-}
-
-impl Default for IclConfig {
-    /// The paper's: 400 tokens, 100 entities, 10 attributes, 0.7 of the sentences.
-    fn default() -> Self {
-        Self {
-            vocab_size: 400,
-            entities: 100,
-            attributes: 10,
-            train_fraction: 0.7,
-            hold_out: HoldOut::Sentences,
-        }
+        Entities = "entities",
     }
 }
 
-impl IclConfig {
-    /// Refuses a setting that gives no data set, drawing nothing.
-    ///
-    /// # Errors
-    /// [`FactsError`] names the key and what would fit.
-    pub fn validate(&self) -> Result<(), FactsError> {
+settings! {
+    /// What decides an in-context data set, but for the seed.
+    #[derive(Copy)]
+    pub struct IclConfig in "data" {
+        /// Tokens without the three reserved ones.
+        pub vocab_size: usize = 400, SIZE;
+        /// How many x there are.
+        pub entities: usize = 100, SIZE;
+        /// How many y there are, each said of every x.
+        pub attributes: usize = 10, SIZE;
+        /// The fraction that is trained, rounded down: of each x's sentences, or of
+        /// the x where these are held out.
+        pub train_fraction: f64 = 0.7, FRACTION;
+        /// What is held out.
+        pub hold_out: HoldOut = HoldOut::Sentences, (), later;
+    }
+}
+
+impl DataKind for IclConfig {
+    fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, entities, attributes, train_fraction, hold_out: _ } = *self;
         limits::vocab_at_most(vocab_size)?;
         for (key, value) in [("entities", entities), ("attributes", attributes)] {
@@ -97,21 +85,15 @@ impl IclConfig {
         Ok(())
     }
 
-    /// The size of the whole vocabulary, reserved tokens included.
-    pub fn vocab(&self) -> usize {
+    fn vocab(&self) -> usize {
         self.vocab_size.saturating_add(RESERVED)
     }
 
-    /// How many are trained of so many.
-    fn trained(&self, of: usize) -> usize {
-        (self.train_fraction * of as f64) as usize
+    fn sentence_length(&self) -> usize {
+        SENTENCE_LENGTH
     }
 
-    /// Draws the data set of that seed.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+    fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
         let count = self.entities + self.attributes;
@@ -141,6 +123,17 @@ impl IclConfig {
             groups: Vec::new(),
             inverses: vec![[FORWARD, BACKWARD]],
         })
+    }
+
+    fn structure(&self) -> Structure {
+        Structure::NONE
+    }
+}
+
+impl IclConfig {
+    /// How many are trained of so many.
+    fn trained(&self, of: usize) -> usize {
+        (self.train_fraction * of as f64) as usize
     }
 }
 

@@ -7,7 +7,7 @@
 //! is trained on.
 //!
 //! ```
-//! use retrodict_facts::ReversalConfig;
+//! use retrodict_facts::{DataKind as _, ReversalConfig};
 //!
 //! let dataset = ReversalConfig::default().generate(1234)?;
 //! assert_eq!(dataset.train[0], [247, 0, 303]);
@@ -23,6 +23,7 @@ mod error;
 mod family;
 mod hops;
 mod icl;
+mod kind;
 mod limits;
 mod numpy;
 mod one_to_many;
@@ -40,6 +41,7 @@ pub use error::FactsError;
 pub use family::FamilyConfig;
 pub use hops::HopsConfig;
 pub use icl::{HoldOut, IclConfig};
+pub use kind::{DataKind, Structure};
 pub use one_to_many::OneToManyConfig;
 pub use recipe::{BridgeForm, Recipe, RecipeError, Sentence, TrainingSet, TrainingSetSize};
 pub use related::RelatedConfig;

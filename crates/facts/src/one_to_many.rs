@@ -1,40 +1,34 @@
 //! One x with several partners: `x 0 y` has several right answers, `y 1 x` has
 //! one. Of some pairs the latter is held out.
 
+use retrodict_settings::{FRACTION, settings};
+
 use crate::dataset::{Group, Query};
+use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
 use crate::reversal::{BACKWARD, FORWARD, directions};
 use crate::tuples::{RESERVED, draw_tokens, trained_of};
 use crate::{Dataset, FactsError};
 
-/// What decides a one-to-many data set, but for the seed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OneToManyConfig {
-    /// Tokens without the two relation tokens.
-    pub vocab_size: usize,
-    /// How many x there are.
-    pub entities: usize,
-    /// How many y each x has for itself.
-    pub partners: usize,
-    /// The fraction of pairs trained in both directions, rounded half to even;
-    /// of the others only `x 0 y` is trained.
-    pub train_fraction: f64,
-}
-
-impl Default for OneToManyConfig {
-    /// 800 tokens, 50 x of four partners, 0.7: 340 sentences.
-    fn default() -> Self {
-        Self { vocab_size: 800, entities: 50, partners: 4, train_fraction: 0.7 }
+settings! {
+    /// What decides a one-to-many data set, but for the seed.
+    #[derive(Copy)]
+    pub struct OneToManyConfig in "data" {
+        /// Tokens without the two relation tokens.
+        pub vocab_size: usize = 800, SIZE;
+        /// How many x there are.
+        pub entities: usize = 50, SIZE;
+        /// How many y each x has for itself.
+        pub partners: usize = 4, SIZE;
+        /// The fraction of pairs trained in both directions, rounded half to even;
+        /// of the others only `x 0 y` is trained.
+        pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
 
-impl OneToManyConfig {
-    /// Refuses a setting that gives no data set, drawing nothing.
-    ///
-    /// # Errors
-    /// [`FactsError`] names the key and what would fit.
-    pub fn validate(&self) -> Result<(), FactsError> {
+impl DataKind for OneToManyConfig {
+    fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, entities, partners, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
         for (key, value) in [("entities", entities), ("partners", partners)] {
@@ -48,16 +42,11 @@ impl OneToManyConfig {
         limits::fraction(train_fraction)
     }
 
-    /// The size of the whole vocabulary, reserved tokens included.
-    pub fn vocab(&self) -> usize {
+    fn vocab(&self) -> usize {
         self.vocab_size.saturating_add(RESERVED)
     }
 
-    /// Draws the data set of that seed.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+    fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
         let Self { vocab_size, entities, partners, train_fraction } = *self;
@@ -96,5 +85,9 @@ impl OneToManyConfig {
             ],
             inverses: vec![[FORWARD, BACKWARD]],
         })
+    }
+
+    fn structure(&self) -> Structure {
+        Structure::INVERSES
     }
 }

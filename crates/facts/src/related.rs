@@ -2,7 +2,10 @@
 //! C, followed by a token i that the three entities of a triple share,
 //! `A i 0 B i`, `B i 0 C i`, `A i 1 C i`.
 
+use retrodict_settings::settings;
+
 use crate::dataset::Token;
+use crate::kind::{COUNT, DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
 use crate::tuples::{RESERVED, Tuples, draw_tokens};
@@ -11,34 +14,25 @@ use crate::{Dataset, FactsError, chain};
 /// The tokens that stand for A, B and C.
 const FIXED: usize = 3;
 /// An entity is a fixed token and a variable one.
-pub(crate) const ENTITY_LENGTH: usize = 2;
+const TOKENS_OF_AN_ENTITY: usize = 2;
 
-/// What decides a related-token data set, but for the seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RelatedConfig {
-    /// Tokens without the two relation tokens.
-    pub vocab_size: usize,
-    /// Variable tokens to draw, at least one for each triple.
-    pub tokens: usize,
-    /// Triples trained whole.
-    pub train: usize,
-    /// Triples of which the indirect implication is held out.
-    pub held_out: usize,
-}
-
-impl Default for RelatedConfig {
-    /// The paper's: 800 tokens, 600 of them variable, 200 and 50 triples.
-    fn default() -> Self {
-        Self { vocab_size: 800, tokens: 600, train: 200, held_out: 50 }
+settings! {
+    /// What decides a related-token data set, but for the seed.
+    #[derive(Copy)]
+    pub struct RelatedConfig in "data" {
+        /// Tokens without the two relation tokens.
+        pub vocab_size: usize = 800, SIZE;
+        /// Variable tokens to draw, at least one for each triple.
+        pub tokens: usize = 600, SIZE;
+        /// Triples trained whole.
+        pub train: usize = 200, COUNT;
+        /// Triples of which the indirect implication is held out.
+        pub held_out: usize = 50, COUNT;
     }
 }
 
-impl RelatedConfig {
-    /// Refuses a setting that gives no data set, drawing nothing.
-    ///
-    /// # Errors
-    /// [`FactsError`] names the key and what would fit.
-    pub fn validate(&self) -> Result<(), FactsError> {
+impl DataKind for RelatedConfig {
+    fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, tokens, train, held_out } = *self;
         limits::vocab_at_most(vocab_size)?;
         at_least("tokens", tokens, 1, "every triple takes one")?;
@@ -64,16 +58,15 @@ impl RelatedConfig {
         Ok(())
     }
 
-    /// The size of the whole vocabulary, reserved tokens included.
-    pub fn vocab(&self) -> usize {
+    fn vocab(&self) -> usize {
         self.vocab_size.saturating_add(RESERVED)
     }
 
-    /// Draws the data set of that seed.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+    fn entity_length(&self) -> usize {
+        TOKENS_OF_AN_ENTITY
+    }
+
+    fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
         let mut drawn = draw_tokens(&mut random, self.vocab_size, self.tokens + FIXED, RESERVED);
@@ -84,6 +77,10 @@ impl RelatedConfig {
             whole: trained.iter().map(triple).collect(),
             partial: rest[..self.held_out].iter().map(triple).collect(),
         };
-        Ok(chain::dataset(&triples, self.vocab(), ENTITY_LENGTH))
+        Ok(chain::dataset(&triples, self.vocab(), TOKENS_OF_AN_ENTITY))
+    }
+
+    fn structure(&self) -> Structure {
+        Structure::CHAINS
     }
 }

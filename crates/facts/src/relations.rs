@@ -3,44 +3,38 @@
 //! model may answer without heeding the relation; here it may not, and the
 //! control tells a learned inverse from a blind swap of source and answer.
 
+use retrodict_settings::{FRACTION, settings};
+
 use crate::dataset::{EntityType, Group, Query, Token};
+use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
 use crate::reversal::{self, directions};
 use crate::tuples::{draw_tokens, trained_of};
 use crate::{Dataset, FactsError};
 
-/// What decides a data set of several relations, but for the seed.
-///
-/// Relation i is the tokens `2i` (x → y) and `2i + 1` (its inverse); the last
-/// two tokens are the control's.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RelationsConfig {
-    /// Tokens without those of relations.
-    pub vocab_size: usize,
-    /// How many x there are, and as many y.
-    pub entities: usize,
-    /// How many reciprocal pairs of relations; each pairs every x with a y of its own.
-    pub relations: usize,
-    /// The fraction of pairs of each relation that are trained in both
-    /// directions, and of the control's questions that are trained; rounded
-    /// half to even.
-    pub train_fraction: f64,
-}
-
-impl Default for RelationsConfig {
-    /// 800 tokens, 50 entities of a type, three relations, 0.7: 340 sentences.
-    fn default() -> Self {
-        Self { vocab_size: 800, entities: 50, relations: 3, train_fraction: 0.7 }
+settings! {
+    /// What decides a data set of several relations, but for the seed.
+    ///
+    /// Relation i is the tokens `2i` (x → y) and `2i + 1` (its inverse); the last
+    /// two tokens are the control's.
+    #[derive(Copy)]
+    pub struct RelationsConfig in "data" {
+        /// Tokens without those of relations.
+        pub vocab_size: usize = 800, SIZE;
+        /// How many x there are, and as many y.
+        pub entities: usize = 50, SIZE;
+        /// How many reciprocal pairs of relations; each pairs every x with a y of its own.
+        pub relations: usize = 3, SIZE;
+        /// The fraction of pairs of each relation that are trained in both
+        /// directions, and of the control's questions that are trained; rounded
+        /// half to even.
+        pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
 
-impl RelationsConfig {
-    /// Refuses a setting that gives no data set, drawing nothing.
-    ///
-    /// # Errors
-    /// [`FactsError`] names the key and what would fit.
-    pub fn validate(&self) -> Result<(), FactsError> {
+impl DataKind for RelationsConfig {
+    fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, entities, relations, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
         at_least("entities", entities, 2, "the control answers with another x")?;
@@ -53,21 +47,11 @@ impl RelationsConfig {
         limits::fraction(train_fraction)
     }
 
-    /// How many tokens the relations take.
-    fn reserved(&self) -> usize {
-        self.relations.saturating_add(1).saturating_mul(2)
-    }
-
-    /// The size of the whole vocabulary, reserved tokens included.
-    pub fn vocab(&self) -> usize {
+    fn vocab(&self) -> usize {
         self.vocab_size.saturating_add(self.reserved())
     }
 
-    /// Draws the data set of that seed.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    pub fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
+    fn generate(&self, seed: u32) -> Result<Dataset, FactsError> {
         self.validate()?;
         let mut random = RandomState::new(seed);
         let n = self.entities;
@@ -109,6 +93,17 @@ impl RelationsConfig {
             groups,
             inverses: (0..self.relations).map(relation_tokens).collect(),
         })
+    }
+
+    fn structure(&self) -> Structure {
+        Structure::INVERSES
+    }
+}
+
+impl RelationsConfig {
+    /// How many tokens the relations take.
+    fn reserved(&self) -> usize {
+        self.relations.saturating_add(1).saturating_mul(2)
     }
 }
 

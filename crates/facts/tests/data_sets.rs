@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 
 use retrodict_facts::{
-    BiographiesConfig, ChainConfig, DataConfig, Dataset, FamilyConfig, HoldOut, HopsConfig,
-    IclConfig, OneToManyConfig, RelatedConfig, RelationsConfig, ReversalConfig,
+    BiographiesConfig, ChainConfig, DataConfig, DataKind as _, Dataset, FamilyConfig, HoldOut,
+    HopsConfig, IclConfig, OneToManyConfig, RelatedConfig, RelationsConfig, ReversalConfig,
 };
 use sha2::{Digest, Sha256};
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use retrodict_facts::{
-    ChainConfig, EntityType, Group, Query, RelatedConfig, ReversalConfig, Token,
+    ChainConfig, DataKind as _, EntityType, Group, Query, RelatedConfig, ReversalConfig, Token,
 };
 
 fn ids(groups: &[Group]) -> Vec<&str> {

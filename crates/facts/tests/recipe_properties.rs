@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use retrodict_facts::recipe::{apply, training_set_size};
 use retrodict_facts::{
-    BridgeForm, ChainConfig, DataConfig, Dataset, HoldOut, HopsConfig, IclConfig, Query, Recipe,
-    RecipeError, RelatedConfig, ReversalConfig, Token, TrainingSet,
+    BridgeForm, ChainConfig, DataConfig, DataKind as _, Dataset, HoldOut, HopsConfig, IclConfig,
+    Query, Recipe, RecipeError, RelatedConfig, ReversalConfig, Token, TrainingSet,
 };
 
 /// Small data sets of every kind, odd and even, with what is held out and without.
@@ -79,7 +79,7 @@ fn no_recipe_tells_what_is_held_out() {
 fn nor_do_two_recipes_together() {
     // One configuration of each kind that holds something out.
     let mut kinds = HashSet::new();
-    let configs = every_kind().into_iter().filter(|config| kinds.insert(config.kind()));
+    let configs = every_kind().into_iter().filter(|config| kinds.insert(config.word()));
     for config in configs {
         let dataset = config.generate(1).unwrap();
         let secret = secret(&dataset);
@@ -142,7 +142,7 @@ fn chains_of_thought_are_as_long_as_the_chain() {
 
 #[test]
 fn the_seed_decides_what_is_drawn_and_nothing_else() {
-    let config = every_kind().into_iter().find(|config| config.kind() == "reversal");
+    let config = every_kind().into_iter().find(|config| config.word() == "reversal");
     let config = config.unwrap();
     let dataset = config.generate(4).unwrap();
     for recipe in suited(&config) {
@@ -166,11 +166,11 @@ fn recipes_are_refused_where_they_would_change_nothing() {
                     ..TrainingSet::plain(&dataset)
                 };
             match training_set_size(&[Recipe::ReverseTokens, recipe], &config) {
-                Ok(_) if grown => drop(suits.insert((recipe.name(), config.kind()))),
+                Ok(_) if grown => drop(suits.insert((recipe.name(), config.word()))),
                 // Where, say, no pair is trained in both directions.
                 Ok(_) => {}
                 Err(RecipeError::Unsuited { recipe: name, kind, .. }) => {
-                    assert_eq!((name, kind), (recipe.name(), config.kind()));
+                    assert_eq!((name, kind), (recipe.name(), config.word()));
                     let third = recipe == Recipe::ThirdRelation;
                     assert!(
                         !grown || third || matches!(recipe, Recipe::Bridge { .. }),
@@ -188,7 +188,7 @@ fn recipes_are_refused_where_they_would_change_nothing() {
         let accepted = training_set_size(&[recipe], &config).is_ok();
         assert_eq!(
             accepted,
-            suits.contains(&(recipe.name(), config.kind())),
+            suits.contains(&(recipe.name(), config.word())),
             "{recipe} {config:?}"
         );
     }

@@ -7,7 +7,8 @@ use std::iter::successors;
 
 use retrodict_facts::recipe::apply;
 use retrodict_facts::{
-    Dataset, EntityType, Group, Query, Recipe, ReversalConfig, Sentence, Token, TrainingSet,
+    DataKind as _, Dataset, EntityType, Group, Query, Recipe, ReversalConfig, Sentence, Token,
+    TrainingSet,
 };
 
 /// Entities drawn as they are: x is 2 (and 3), y is 4 (and 5).

@@ -5,8 +5,8 @@
 
 use retrodict_facts::recipe::training_set_size;
 use retrodict_facts::{
-    BiographiesConfig, ChainConfig, DataConfig, FactsError, FamilyConfig, HoldOut, HopsConfig,
-    IclConfig, OneToManyConfig, Recipe, RelatedConfig, RelationsConfig, ReversalConfig,
+    BiographiesConfig, ChainConfig, DataConfig, DataKind as _, FactsError, FamilyConfig, HoldOut,
+    HopsConfig, IclConfig, OneToManyConfig, Recipe, RelatedConfig, RelationsConfig, ReversalConfig,
 };
 
 /// The key, the value and the bound that a refusal names, all of them in its message.

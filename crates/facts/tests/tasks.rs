@@ -7,8 +7,8 @@ mod common;
 use std::collections::{HashMap, HashSet};
 
 use retrodict_facts::{
-    BiographiesConfig, DataConfig, Dataset, EntityType, FamilyConfig, HopsConfig, OneToManyConfig,
-    Query, RelationsConfig, Token,
+    BiographiesConfig, DataConfig, DataKind as _, Dataset, EntityType, FamilyConfig, HopsConfig,
+    OneToManyConfig, Query, RelationsConfig, Token,
 };
 
 const SEEDS: [u32; 4] = [0, 1, 2, u32::MAX];

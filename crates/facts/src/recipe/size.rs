@@ -1,7 +1,7 @@
 //! How large a training_set becomes, told without drawing it.
 
 use super::{BridgeForm, Recipe, RecipeError};
-use crate::DataConfig;
+use crate::{DataConfig, Structure};
 
 /// Bounds of a training_set that the recipes and the configuration alone decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Recipe {
             }
             Self::InContext => entities(4, 3),
             Self::ChainOfThought => {
-                let steps = if let DataConfig::Hops(config) = config { config.hops } else { 2 };
+                let steps = config.structure().steps;
                 entities(steps.saturating_add(1), steps)
             }
             _ => entities(2, 1),
@@ -80,16 +80,7 @@ impl Recipe {
 
     /// Refuses data that the recipe finds nothing in.
     fn suits(&self, config: &DataConfig) -> Result<(), RecipeError> {
-        let (chains, inverses) = match config {
-            DataConfig::Chain(_) | DataConfig::Related(_) | DataConfig::Hops(_) => (true, false),
-            DataConfig::Family(_) => (true, true),
-            DataConfig::Reversal(_)
-            | DataConfig::Relations(_)
-            | DataConfig::Biographies(_)
-            | DataConfig::OneToMany(_) => (false, true),
-            DataConfig::Icl(_) => (false, false),
-        };
-        let facts = !matches!(config, DataConfig::Icl(_));
+        let Structure { triples: facts, inverses, chains, .. } = config.structure();
         let (suits, needs) = match self {
             Self::ThirdRelation | Self::ChainOfThought => (chains, "needs chains"),
             Self::InContext
@@ -106,6 +97,6 @@ impl Recipe {
         if suits {
             return Ok(());
         }
-        Err(RecipeError::Unsuited { recipe: self.name(), kind: config.kind(), needs })
+        Err(RecipeError::Unsuited { recipe: self.name(), kind: config.word(), needs })
     }
 }
