@@ -18,7 +18,6 @@ mod run_all;
 pub mod spec;
 pub mod stats;
 pub mod store;
-pub mod suggest;
 pub mod theory;
 
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
@@ -30,6 +29,7 @@ pub use result::{
 };
 pub use retrodict_dynamics::Answers;
 pub use retrodict_engine::{Isa, IsaError};
+pub use retrodict_settings::nearest;
 pub use run::{Outcome, run};
 pub use run_all::{Job, Resources, run_all};
 

@@ -7,7 +7,7 @@ use super::document::{Entry, Found, Value};
 use super::error::{Location, Problem, SpecError};
 use super::keys::{self, join};
 use super::keyword::Keyword;
-use crate::suggest::nearest;
+use retrodict_settings::nearest;
 
 /// A range of numbers, and how to say it.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 //! have been meant to be.
 
 use super::DataName;
-use crate::suggest::nearest;
+use retrodict_settings::nearest;
 
 /// Every section with its keys, in the order in which a spec is written; the
 /// first section is what stands above all others.

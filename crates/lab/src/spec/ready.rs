@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::suggest::nearest;
+use retrodict_settings::nearest;
 
 /// Every ready spec: its name and its text.
 pub const READY: &[(&str, &str)] = &[

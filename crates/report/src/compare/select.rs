@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use retrodict_lab::suggest::nearest;
+use retrodict_lab::nearest;
 
 use super::CompareError;
 use super::file::Comparison;

@@ -8,8 +8,8 @@ mod measure;
 
 use std::sync::LazyLock;
 
+use retrodict_lab::nearest;
 use retrodict_lab::spec::{SpecError, UnknownReady};
-use retrodict_lab::suggest::nearest;
 use retrodict_lab::{Experiment, ExperimentError};
 use thiserror::Error;
 

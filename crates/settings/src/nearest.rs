@@ -26,3 +26,13 @@ mod tests {
         assert_eq!(nearest("x", []), None);
     }
 }
+
+/// `a, b and c`, with `last` as the last conjunction.
+pub fn join<'a>(words: impl Iterator<Item = &'a str>, last: &str) -> String {
+    let words: Vec<_> = words.collect();
+    match words.split_last() {
+        None => String::new(),
+        Some((only, [])) => (*only).to_owned(),
+        Some((end, rest)) => format!("{} {last} {end}", rest.join(", ")),
+    }
+}
