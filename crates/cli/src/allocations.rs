@@ -1,33 +1,47 @@
-//! Counts the bytes that the process asks of its allocator, for `bench`.
+//! Counts the bytes that the process requests from its allocator, for `bench` alone: a program has
+//! one allocator, so every command has this one, but until `bench` switches it on it only passes
+//! requests on to the system's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 struct Counting;
 
+static COUNTS: AtomicBool = AtomicBool::new(false);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// Bytes asked for so far.
+/// Counts from now on.
+pub(crate) fn start() {
+    COUNTS.store(true, Ordering::Relaxed);
+}
+
+/// Bytes requested since [`start`].
 pub(crate) fn bytes() -> u64 {
     BYTES.load(Ordering::Relaxed)
+}
+
+fn count(bytes: usize) {
+    if COUNTS.load(Ordering::Relaxed) {
+        BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 // SAFETY: everything is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        count(layout.size());
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        count(layout.size());
         // SAFETY: as the caller promises.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        BYTES.fetch_add(size as u64, Ordering::Relaxed);
+        count(size);
         // SAFETY: as the caller promises.
         unsafe { System.realloc(pointer, layout, size) }
     }

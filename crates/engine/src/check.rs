@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use crate::graph::{Graph, Initial, Parameter, Value};
+use crate::graph::{Graph, Value};
 use crate::ops::Orientation;
-use crate::program::{Mode, ProductPrecision, Program};
+use crate::parameter::{Initial, Parameter};
+use crate::precision::ProductPrecision;
+use crate::program::{Mode, Program};
 use crate::random::{Noise, Purpose, Stream};
 use crate::{Gradients, Parameters, Team};
 

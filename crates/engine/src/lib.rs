@@ -26,7 +26,7 @@
 //! let mut program = Program::compile(&graph, 2, Mode::Training, precision, team.workers());
 //! let mut parameters = Parameters::initial(&graph, 0);
 //! let mut gradients = Gradients::zeros(&parameters);
-//! let mut optimizer = Optimizer::new(Rule::Sgd { momentum: 0.0 }, 1.0, 0.0, &parameters);
+//! let mut optimizer = Optimizer::new(Rule::Sgd(Sgd { momentum: 0.0 }), 1.0, 0.0, &parameters);
 //! program.indices_mut(symbols)[..2].copy_from_slice(&[0, 1]);
 //! program.indices_mut(targets)[..2].copy_from_slice(&[3, 4]);
 //! program.weights_mut(weights)[..2].fill(0.5);
@@ -40,37 +40,46 @@
 
 pub mod check;
 mod exponential;
+mod extent;
 mod graph;
 mod isa;
 mod kernels;
-mod limits;
+mod lanes;
 mod matrix;
 mod operation;
 mod ops;
 mod optim;
-mod pace;
+mod parameter;
 mod parameters;
+mod place;
 mod plan;
+mod precision;
 mod profile;
 mod program;
 mod random;
+mod roofline;
 pub mod rows;
 mod scalar;
 mod team;
+mod thread_tuning;
 mod vector;
 mod wide;
 
 pub use exponential::Constants;
-pub use graph::{Graph, Indices, Initial, Parameter, ParameterId, Value, View, Weights};
+pub use graph::{Graph, Indices, Value, Weights};
 pub use isa::{Isa, IsaError};
-pub use limits::Limits;
-pub use ops::{Activation, Decay, LossFunction, Orientation, Penalty, Sees};
-pub use optim::{Optimizer, Rule};
-pub use pace::Pace;
+pub use ops::{
+    Activation, Decay, Focal, LabelSmoothing, LossFunction, Margin, Orientation, Penalty, Sees,
+};
+pub use optim::{Adam, AdamW, Lion, Muon, Optimizer, Rule, Sgd};
+pub use parameter::{Initial, Parameter, ParameterId, View};
 pub use parameters::{Gradients, Parameters};
+pub use precision::ProductPrecision;
 pub use profile::{Pass, Profile};
-pub use program::{Mode, Output, ProductPrecision, Program};
+pub use program::{Mode, Output, Program};
 pub use random::{Noise, Purpose, Stream};
+pub use roofline::Roofline;
 pub use scalar::Scalar;
 pub use team::{Team, Worker};
+pub use thread_tuning::ThreadTuning;
 pub use vector::Vector;

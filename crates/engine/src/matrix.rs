@@ -96,7 +96,7 @@ impl<T> MatrixMut<'_, T> {
 
 /// Where a gradient goes, and whether something has been written there before.
 #[derive(Debug)]
-pub(crate) struct Target<'a, T> {
+pub(crate) struct GradientTarget<'a, T> {
     pub(crate) matrix: MatrixMut<'a, T>,
     pub(crate) accumulate: bool,
 }

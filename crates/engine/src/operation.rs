@@ -1,16 +1,16 @@
 //! What an operation is, and what it sees of a program when it runs.
 
-use std::any::{Any, TypeId};
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::extent::Extents;
 use crate::isa::Isa;
 use crate::kernels::Product;
-use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::plan::{Extent, NodePlan};
-use crate::program::ProductPrecision;
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
+use crate::place::{GradientPlace, NodePlan, Place};
+use crate::precision::ProductPrecision;
 use crate::random::Noise;
-use crate::scalar::Scalar;
+use crate::scalar::{PerScalar, Scalar};
 use crate::team::Worker;
 
 /// One operation of a graph: its rule for positions, its memory, its forward and backward pass.
@@ -74,61 +74,41 @@ pub(crate) trait Operation<T: Scalar>: Send + Sync {
     fn backward(&self, at: &Context<'_, T>);
 }
 
-/// An operation of which this crate holds the code for both scalars.
+/// An operation whose code for both scalars is compiled in this crate.
 ///
 /// Generic code is compiled where it is used: every crate and every test that builds a graph would
 /// compile all kernels of all operations again, for each instruction set.
-pub(crate) trait Compiled {
-    fn for_f32(self) -> Arc<dyn Operation<f32>>;
-    fn for_f64(self) -> Arc<dyn Operation<f64>>;
+pub(crate) trait Compiled: PerScalar {
+    /// The operation for one of the scalars.
+    fn shared<T: Scalar>(self) -> Arc<dyn Operation<T>>;
 }
 
 /// Writes [`Compiled`] for an operation.
 macro_rules! compiled {
     ($operation:ty) => {
-        impl $crate::operation::Compiled for $operation {
+        impl $crate::scalar::PerScalar for $operation {
+            type Of<T: $crate::scalar::Scalar> =
+                std::sync::Arc<dyn $crate::operation::Operation<T>>;
+
             // Inlined into another crate, they would be compiled there.
             #[inline(never)]
-            fn for_f32(self) -> std::sync::Arc<dyn $crate::operation::Operation<f32>> {
+            fn for_f32(self) -> Self::Of<f32> {
                 std::sync::Arc::new(self)
             }
             #[inline(never)]
-            fn for_f64(self) -> std::sync::Arc<dyn $crate::operation::Operation<f64>> {
+            fn for_f64(self) -> Self::Of<f64> {
                 std::sync::Arc::new(self)
+            }
+        }
+
+        impl $crate::operation::Compiled for $operation {
+            fn shared<T: $crate::scalar::Scalar>(self) -> Self::Of<T> {
+                T::choose(self)
             }
         }
     };
 }
 pub(crate) use compiled;
-
-/// The operation for one of the scalars.
-pub(crate) fn shared<T: Scalar>(operation: impl Compiled) -> Arc<dyn Operation<T>> {
-    let operation: Box<dyn Any> = if TypeId::of::<T>() == TypeId::of::<f32>() {
-        Box::new(operation.for_f32())
-    } else {
-        Box::new(operation.for_f64())
-    };
-    match operation.downcast() {
-        Ok(operation) => *operation,
-        Err(_) => unreachable!("a scalar is f32 or f64"),
-    }
-}
-
-/// The sizes that an operation has in a program.
-pub(crate) struct Extents<'a> {
-    pub(crate) inputs: &'a [Extent],
-    pub(crate) output: Extent,
-    /// Sentences in a batch, rounded up to [`LANE_UNIT`](crate::plan::LANE_UNIT).
-    pub(crate) lanes: usize,
-    pub(crate) precision: ProductPrecision,
-}
-
-impl Extents<'_> {
-    /// Columns of the output: positions × lanes.
-    pub(crate) fn columns(&self) -> usize {
-        self.output.positions.len() * self.lanes
-    }
-}
 
 /// The memory of a program while it runs.
 #[derive(Clone, Copy)]
@@ -170,32 +150,26 @@ impl<'a, T: Scalar> Context<'a, T> {
 
     /// Input `i`: `[features, positions · lanes]`, the needed positions.
     pub(crate) fn input(&self, i: usize) -> Matrix<'a, T> {
-        let place = &self.plan.inputs[i].value;
         // SAFETY: the plan keeps the buffer in the arena for as long as it is read.
-        unsafe {
-            Matrix::new(self.memory.arena.add(place.start), place.rows, place.columns, place.stride)
-        }
+        unsafe { matrix(self.memory.arena, self.plan.inputs[i].value) }
     }
 
     /// The output, to be written.
     pub(crate) fn output(&self) -> MatrixMut<'a, T> {
-        let place = &self.plan.output.value;
         // SAFETY: the plan gives the buffer to this operation alone.
-        unsafe { self.matrix_mut(place.start, place.rows, place.columns, place.stride) }
+        unsafe { matrix_mut(self.memory.arena, self.plan.output.value) }
     }
 
-    /// What the operation keeps for its backward pass.
+    /// Memory that the operation keeps for its backward pass, to be written.
     pub(crate) fn saved(&self) -> MatrixMut<'a, T> {
-        let (rows, columns) = self.plan.saved_shape;
         // SAFETY: as above.
-        unsafe { self.matrix_mut(self.plan.saved_start, rows, columns, columns) }
+        unsafe { matrix_mut(self.memory.arena, self.plan.saved) }
     }
 
-    /// What the operation kept, to be read.
+    /// Memory that the operation has kept, to be read.
     pub(crate) fn kept(&self) -> Matrix<'a, T> {
-        let (rows, columns) = self.plan.saved_shape;
         // SAFETY: as above; nobody writes it in the backward pass.
-        unsafe { Matrix::new(self.memory.arena.add(self.plan.saved_start), rows, columns, columns) }
+        unsafe { matrix(self.memory.arena, self.plan.saved) }
     }
 
     /// This worker's own scratch memory, with whatever was left in it.
@@ -225,40 +199,31 @@ impl<'a, T: Scalar> Context<'a, T> {
 
     /// Parameter `i` of the operation.
     pub(crate) fn parameter(&self, i: usize) -> Matrix<'a, T> {
-        let p = &self.plan.parameters[i];
         // SAFETY: the layout of the parameters; they do not change during a pass.
-        unsafe { Matrix::new(self.memory.parameters.add(p.start), p.rows, p.columns, p.stride) }
+        unsafe { matrix(self.memory.parameters, self.plan.parameters[i].value) }
     }
 
     /// The gradient of the output.
     pub(crate) fn d_output(&self) -> Matrix<'a, T> {
-        let place = self.plan.output.gradient.as_ref();
-        let place = place.expect("an operation runs backward only if its output has a gradient");
+        let gradient = self.plan.output.gradient;
+        let gradient =
+            gradient.expect("an operation runs backward only if its output has a gradient");
         // SAFETY: the plan keeps the buffer in the arena.
-        unsafe {
-            Matrix::new(self.memory.arena.add(place.start), place.rows, place.columns, place.stride)
-        }
+        unsafe { matrix(self.memory.arena, gradient.place) }
     }
 
-    /// Where the gradient of input `i` goes; `None` if nobody wants it.
-    pub(crate) fn d_input(&self, i: usize) -> Option<Target<'a, T>> {
-        let input = &self.plan.inputs[i];
-        let place = input.gradient.as_ref()?;
+    /// Where the gradient of input `i` goes; `None` if nobody needs it.
+    pub(crate) fn d_input(&self, i: usize) -> Option<GradientTarget<'a, T>> {
+        let gradient = self.plan.inputs[i].gradient?;
         // SAFETY: the plan gives the buffer to this operation at this time.
-        let matrix =
-            unsafe { self.matrix_mut(place.start, place.rows, place.columns, place.stride) };
-        Some(Target { matrix, accumulate: input.accumulate })
+        Some(unsafe { target(self.memory.arena, gradient) })
     }
 
     /// Where the gradient of parameter `i` goes; `None` if it is frozen.
-    pub(crate) fn d_parameter(&self, i: usize) -> Option<Target<'a, T>> {
-        let p = &self.plan.parameters[i];
-        let start = p.gradient?;
+    pub(crate) fn d_parameter(&self, i: usize) -> Option<GradientTarget<'a, T>> {
+        let gradient = self.plan.parameters[i].gradient?;
         // SAFETY: the layout of the gradients, which only the backward pass writes.
-        let matrix = unsafe {
-            MatrixMut::new(self.memory.gradients.add(start), p.rows, p.columns, p.stride)
-        };
-        Some(Target { matrix, accumulate: p.accumulate })
+        Some(unsafe { target(self.memory.gradients, gradient) })
     }
 
     /// An index input, `[positions · lanes]`: the given positions.
@@ -270,17 +235,26 @@ impl<'a, T: Scalar> Context<'a, T> {
     pub(crate) fn weights(&self, input: usize, positions: Range<usize>) -> &'a [T] {
         &self.memory.weights[input][positions.start * self.lanes..positions.end * self.lanes]
     }
+}
 
-    /// # Safety
-    /// The place must belong to this operation at this time.
-    unsafe fn matrix_mut(
-        &self,
-        start: usize,
-        rows: usize,
-        columns: usize,
-        stride: usize,
-    ) -> MatrixMut<'a, T> {
-        // SAFETY: in the arena by the plan.
-        unsafe { MatrixMut::new(self.memory.arena.add(start), rows, columns, stride) }
-    }
+/// # Safety
+/// The place must be in the buffer, and not be written for as long as the matrix is used.
+unsafe fn matrix<'a, T>(buffer: *const T, place: Place) -> Matrix<'a, T> {
+    // SAFETY: the caller's promise.
+    unsafe { Matrix::new(buffer.add(place.start), place.rows, place.columns, place.stride) }
+}
+
+/// # Safety
+/// The place must be in the buffer, and belong to this operation at this time.
+unsafe fn matrix_mut<'a, T>(buffer: *mut T, place: Place) -> MatrixMut<'a, T> {
+    // SAFETY: the caller's promise.
+    unsafe { MatrixMut::new(buffer.add(place.start), place.rows, place.columns, place.stride) }
+}
+
+/// # Safety
+/// As [`matrix_mut`].
+unsafe fn target<'a, T>(buffer: *mut T, gradient: GradientPlace) -> GradientTarget<'a, T> {
+    // SAFETY: the caller's promise.
+    let matrix = unsafe { matrix_mut(buffer, gradient.place) };
+    GradientTarget { matrix, accumulate: gradient.accumulate }
 }

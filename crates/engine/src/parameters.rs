@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::graph::{Graph, Initial, Parameter};
+use crate::graph::Graph;
 use crate::matrix::Buffer;
+use crate::parameter::{Initial, Parameter};
 use crate::random::{Purpose, Stream};
 use crate::scalar::Scalar;
 
@@ -12,7 +13,7 @@ const ALIGN: usize = 16;
 
 /// Where each parameter lies in the flat buffers.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Layout {
+pub(crate) struct ParameterLayout {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) starts: Vec<usize>,
     /// The length of the trainable part.
@@ -20,8 +21,8 @@ pub(crate) struct Layout {
     pub(crate) len: usize,
 }
 
-impl Layout {
-    pub(crate) fn new(parameters: &[Parameter]) -> Layout {
+impl ParameterLayout {
+    pub(crate) fn new(parameters: &[Parameter]) -> ParameterLayout {
         let mut starts = vec![0; parameters.len()];
         let mut len = 0;
         let mut trainable = 0;
@@ -36,7 +37,7 @@ impl Layout {
                 trainable = len;
             }
         }
-        Layout { parameters: parameters.to_vec(), starts, trainable, len }
+        ParameterLayout { parameters: parameters.to_vec(), starts, trainable, len }
     }
 
     /// The numbers of parameter `i` in the buffer of parameters and, if it is trainable, in that of
@@ -48,20 +49,20 @@ impl Layout {
 
 /// The numbers of a model. Programs compiled from graphs with the same parameters share them.
 pub struct Parameters<T> {
-    pub(crate) layout: Arc<Layout>,
+    pub(crate) layout: Arc<ParameterLayout>,
     pub(crate) values: Buffer<T>,
 }
 
 /// One number for each trainable parameter: a gradient, a moment.
 pub struct Gradients<T> {
-    pub(crate) layout: Arc<Layout>,
+    pub(crate) layout: Arc<ParameterLayout>,
     pub(crate) values: Buffer<T>,
 }
 
 impl<T: Scalar> Parameters<T> {
     /// All zero.
     pub fn zeros(graph: &Graph<T>) -> Parameters<T> {
-        let layout = Arc::new(Layout::new(&graph.parameters));
+        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
         Parameters { values: Buffer::zeros(layout.len), layout }
     }
 

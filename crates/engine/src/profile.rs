@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::plan::{NodePlan, Place};
+use crate::place::{NodePlan, Operand};
 
 /// The steps that a program has run since it was told to keep a profile.
 #[derive(Clone, Debug)]
@@ -125,31 +125,23 @@ impl Lap<'_> {
     }
 }
 
-fn numbers(place: &Place) -> usize {
-    place.rows * place.columns
-}
-
 impl NodePlan {
-    /// Numbers that the forward pass reads or writes.
+    /// Elements that the forward pass reads or writes.
     fn numbers_forward(&self) -> usize {
-        let inputs: usize = self.inputs.iter().map(|input| numbers(&input.value)).sum();
-        inputs + numbers(&self.output.value) + self.parameter_numbers() + self.saved_numbers()
+        let inputs: usize = self.inputs.iter().map(|input| input.value.len()).sum();
+        inputs + self.output.value.len() + self.parameter_numbers() + self.saved.len()
     }
 
-    /// Numbers that the backward pass reads or writes.
+    /// Elements that the backward pass reads or writes.
     fn numbers_backward(&self) -> usize {
-        let gradients =
-            |operand: &crate::plan::Operand| operand.gradient.as_ref().map_or(0, numbers);
-        let inputs: usize = self.inputs.iter().map(gradients).sum();
+        let gradient =
+            |operand: &Operand| operand.gradient.map_or(0, |gradient| gradient.place.len());
+        let inputs: usize = self.inputs.iter().map(gradient).sum();
         let parameters = 2 * self.parameter_numbers(); // and their gradients
-        inputs + gradients(&self.output) + parameters + self.saved_numbers()
+        inputs + gradient(&self.output) + parameters + self.saved.len()
     }
 
     fn parameter_numbers(&self) -> usize {
-        self.parameters.iter().map(|p| p.rows * p.columns).sum()
-    }
-
-    fn saved_numbers(&self) -> usize {
-        self.saved_shape.0 * self.saved_shape.1
+        self.parameters.iter().map(|p| p.value.len()).sum()
     }
 }

@@ -9,8 +9,10 @@ use crate::isa::Isa;
 use crate::matrix::{Buffer, Matrix};
 use crate::operation::{Context, Memory, Operation};
 use crate::optim::{Optimizer, Rule};
-use crate::parameters::{Gradients, Layout, Parameters};
-use crate::plan::{NodePlan, Plan, plan};
+use crate::parameters::{Gradients, ParameterLayout, Parameters};
+use crate::place::NodePlan;
+use crate::plan::{Plan, plan};
+use crate::precision::ProductPrecision;
 use crate::profile::{Clock, Direction, Profile};
 use crate::random::Noise;
 use crate::scalar::Scalar;
@@ -25,24 +27,10 @@ pub enum Mode {
     Inference,
 }
 
-/// What the operands of matrix products are rounded to. Everything else, the parameters and the
-/// sums of the products included, has the program's own scalar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProductPrecision {
-    /// Nothing: products are computed in the program's scalar.
-    #[default]
-    Full,
-    /// bf16, 8 significant bits, to the nearest. With AVX512-BF16 ([`Isa::Avx512`] in f32) the
-    /// processor's own instruction multiplies; elsewhere it is emulated. The two differ only in
-    /// how they round their sums: over k terms by at most `(k + 1) · 2⁻²²` of the sum of their
-    /// absolute values.
-    Bf16,
-}
-
 /// A compiled graph with its memory.
 pub struct Program<T> {
     operations: Vec<Arc<dyn Operation<T>>>,
-    layout: Layout,
+    layout: ParameterLayout,
     plan: Plan,
     mode: Mode,
     isa: Isa,
@@ -106,7 +94,7 @@ impl<T: Scalar> Program<T> {
     ) -> Program<T> {
         assert!(Isa::available().contains(&isa), "this processor does not have {isa:?}");
         assert!(batch > 0, "a batch has at least one sentence");
-        let layout = Layout::new(&graph.parameters);
+        let layout = ParameterLayout::new(&graph.parameters);
         let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
         let lanes = plan.lanes;
         Program {
@@ -238,7 +226,7 @@ impl<T: Scalar> Program<T> {
     /// `parameters` must point to the numbers of `layout`; with an optimiser they are written.
     unsafe fn execute(
         &mut self,
-        layout: &Layout,
+        layout: &ParameterLayout,
         parameters: *mut T,
         gradients: Option<&mut Gradients<T>>,
         optimizer: Option<&mut Optimizer<T>>,

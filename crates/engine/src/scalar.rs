@@ -8,12 +8,31 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 use crate::exponential::{Constants, Powers, Single, power};
 use crate::vector::{Portable, Vector};
 
+/// Something that exists once for each scalar, such as a kernel that only one of them has.
+pub trait PerScalar: Sized {
+    /// Its type for one of the scalars.
+    type Of<T: Scalar>;
+
+    /// The one for `f32`.
+    fn for_f32(self) -> Self::Of<f32>;
+    /// The one for `f64`.
+    fn for_f64(self) -> Self::Of<f64>;
+}
+
+mod sealed {
+    /// Only `f32` and `f64` are scalars.
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
 /// A floating-point type that programs are generic over: `f32` trains, `f64` is the oracle.
 ///
 /// [`exp`](Scalar::exp) is a branch-free polynomial, not a call into a mathematical library: the
 /// compiler vectorises loops over it, and every machine gets the same bits.
 pub trait Scalar:
-    Copy
+    sealed::Sealed
+    + Copy
     + Default
     + Debug
     + Display
@@ -47,6 +66,8 @@ pub trait Scalar:
     /// What the compiler makes of plain arrays.
     type VPortable: Vector<Self>;
 
+    /// The one for this scalar.
+    fn choose<P: PerScalar>(per_scalar: P) -> P::Of<Self>;
     /// The nearest value to `x`.
     fn from_f64(x: f64) -> Self;
     /// The same value, exactly.
@@ -139,6 +160,10 @@ impl Scalar for f32 {
     type VPortable = Portable<f32, 8>;
 
     #[inline(always)]
+    fn choose<P: PerScalar>(per_scalar: P) -> P::Of<f32> {
+        per_scalar.for_f32()
+    }
+    #[inline(always)]
     fn from_f64(x: f64) -> f32 {
         x as f32
     }
@@ -184,6 +209,10 @@ impl Scalar for f64 {
     type V256 = Portable<f64, 4>;
     type VPortable = Portable<f64, 4>;
 
+    #[inline(always)]
+    fn choose<P: PerScalar>(per_scalar: P) -> P::Of<f64> {
+        per_scalar.for_f64()
+    }
     #[inline(always)]
     fn from_f64(x: f64) -> f64 {
         x

@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::Example;
-use retrodict_engine::{Isa, Rule};
+use retrodict_engine::{Isa, Lion, Muon, Rule, Sgd};
 
 struct Counting;
 
@@ -32,8 +32,8 @@ static ALLOCATOR: Counting = Counting;
 // One test only: others in this process would be counted too.
 #[test]
 fn a_step_allocates_nothing_but_the_first() {
-    let muon = Rule::Muon { momentum: 0.95, betas: [0.9, 0.95], epsilon: 1e-8 };
-    for rule in [muon, Rule::Lion { betas: [0.9, 0.99] }, Rule::Sgd { momentum: 0.9 }] {
+    let muon = Rule::Muon(Muon { momentum: 0.95, betas: [0.9, 0.95], epsilon: 1e-8 });
+    for rule in [muon, Rule::Lion(Lion { betas: [0.9, 0.99] }), Rule::Sgd(Sgd { momentum: 0.9 })] {
         for workers in [1, 2] {
             let mut example = Example::<f32>::new(Isa::detect(), workers, rule);
             example.step();

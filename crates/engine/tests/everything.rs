@@ -4,11 +4,11 @@ mod common;
 
 use common::{Example, LOSSES, WEIGHTED, model};
 use retrodict_engine::check::{assert_gradients_of, total, weighted};
-use retrodict_engine::{Isa, Rule, Scalar};
+use retrodict_engine::{Isa, Lion, Muon, Rule, Scalar, Sgd};
 
-const MUON: Rule = Rule::Muon { momentum: 0.95, betas: [0.9, 0.95], epsilon: 1e-8 };
-const LION: Rule = Rule::Lion { betas: [0.9, 0.99] };
-const RULES: [Rule; 3] = [MUON, LION, Rule::Sgd { momentum: 0.9 }];
+const MUON: Rule = Rule::Muon(Muon { momentum: 0.95, betas: [0.9, 0.95], epsilon: 1e-8 });
+const LION: Rule = Rule::Lion(Lion { betas: [0.9, 0.99] });
+const RULES: [Rule; 3] = [MUON, LION, Rule::Sgd(Sgd { momentum: 0.9 })];
 
 #[test]
 fn the_gradient_is_that_of_the_sum_of_all_losses() {

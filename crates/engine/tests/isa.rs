@@ -1,8 +1,8 @@
 //! AVX-512 and AVX2 fuse the same multiply-adds in the same order: they give the same bits.
 
 use retrodict_engine::{
-    Gradients, Graph, Initial, Isa, Mode, Noise, Optimizer, Orientation, Parameter, Parameters,
-    ProductPrecision, Program, Rule, Scalar, Team,
+    AdamW, Gradients, Graph, Initial, Isa, Mode, Noise, Optimizer, Orientation, Parameter,
+    Parameters, ProductPrecision, Program, Rule, Scalar, Team,
 };
 
 /// Five steps of a small model with every kind of kernel in it; gives the parameters.
@@ -39,7 +39,7 @@ fn train<T: Scalar>(isa: Isa) -> Vec<f64> {
     program.weights_mut(weights).fill(T::from_f64(1.0 / 32.0));
     let mut parameters = Parameters::initial(&graph, 1);
     let mut gradients = Gradients::zeros(&parameters);
-    let rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
+    let rule = Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 });
     let mut optimizer = Optimizer::new(rule, 0.01, 0.01, &parameters);
     for step in 0..5 {
         let noise = Noise { seed: 2, step };

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use retrodict_engine::{Limits, Profile, Scalar};
+use retrodict_engine::{Profile, Roofline, Scalar};
 use retrodict_facts::FactsError;
 use serde::Serialize;
 
@@ -80,19 +80,19 @@ pub struct PassProfile {
 }
 
 impl StepProfile {
-    fn new(profile: Profile, limits: Limits) -> StepProfile {
+    fn new(profile: Profile, roofline: Roofline) -> StepProfile {
         let passes = profile.passes.into_iter().map(|pass| PassProfile {
             count: pass.count,
             ms: 1e3 * pass.time.as_secs_f64(),
-            floor_ms: 1e3 * limits.floor(pass.flops, pass.bytes),
+            floor_ms: 1e3 * roofline.floor(pass.flops, pass.bytes),
             mflop: 1e-6 * pass.flops as f64,
             megabytes: 1e-6 * pass.bytes as f64,
             pass: pass.name,
         });
         StepProfile {
-            peak_gflops: 1e-9 * limits.flops_per_second,
-            peak_gigabytes: 1e-9 * limits.bytes_per_second,
-            working_set_mib: mib(limits.buffer_bytes),
+            peak_gflops: 1e-9 * roofline.flops_per_second,
+            peak_gigabytes: 1e-9 * roofline.bytes_per_second,
+            working_set_mib: mib(roofline.buffer_bytes),
             passes: passes.collect(),
         }
     }
@@ -193,8 +193,8 @@ fn bench_in<T: Scalar>(
     let peak_rss_mib = status_mib("VmHWM:"); // before a profile adds to it
     let profile = profile.then(|| {
         let mut trainer = experiment.trainer::<T>(0, &dataset, threads);
-        let (profile, limits) = trainer.profile(batches[0], steps);
-        StepProfile::new(profile, limits)
+        let (profile, roofline) = trainer.profile(batches[0], steps);
+        StepProfile::new(profile, roofline)
     });
     Ok(Bench {
         ms_per_step: 1e3 * inside / all,

@@ -3,7 +3,7 @@
 
 mod objective;
 
-use retrodict_engine::{ProductPrecision, Rule};
+use retrodict_engine::{Adam, AdamW, Lion, Muon, ProductPrecision, Rule, Sgd};
 use retrodict_facts::{
     DataConfig, Dataset, FactsError, RecipeError, TrainingSet, TrainingSetSize, recipe,
 };
@@ -149,11 +149,11 @@ impl Experiment {
         let (betas, epsilon) = (train.betas, OPTIMIZER_EPSILON);
         let options = TrainerOptions {
             rule: match train.optimizer {
-                Optimizer::AdamW => Rule::AdamW { betas, epsilon },
-                Optimizer::Adam => Rule::Adam { betas, epsilon },
-                Optimizer::Sgd => Rule::Sgd { momentum: train.momentum },
-                Optimizer::Lion => Rule::Lion { betas },
-                Optimizer::Muon => Rule::Muon { momentum: train.momentum, betas, epsilon },
+                Optimizer::AdamW => Rule::AdamW(AdamW { betas, epsilon }),
+                Optimizer::Adam => Rule::Adam(Adam { betas, epsilon }),
+                Optimizer::Sgd => Rule::Sgd(Sgd { momentum: train.momentum }),
+                Optimizer::Lion => Rule::Lion(Lion { betas }),
+                Optimizer::Muon => Rule::Muon(Muon { momentum: train.momentum, betas, epsilon }),
             },
             rate: train.lr,
             weight_decay: train.weight_decay,

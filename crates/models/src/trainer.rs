@@ -8,8 +8,8 @@ mod tangent;
 use std::time::Instant;
 
 use retrodict_engine::{
-    Gradients, Graph, Limits, Mode, Noise, Optimizer, Parameters, ProductPrecision, Profile,
-    Program, Purpose, Rule, Scalar, Stream, Team,
+    Gradients, Graph, Mode, Noise, Optimizer, Parameters, ProductPrecision, Profile, Program,
+    Purpose, Roofline, Rule, Scalar, Stream, Team,
 };
 
 use crate::lr_schedule::LrSchedule;
@@ -150,12 +150,12 @@ impl<T: Scalar> Trainer<T> {
         self.optimizer.rate *= self.schedule.factor(steps);
         let noise = Noise { seed: self.noise_seed, step: steps };
         let (parameters, gradients) = (&mut self.parameters, &mut self.gradients);
-        self.team.set_active(compiled.pace.workers());
-        self.team.set_patience(compiled.pace.patience());
+        self.team.set_active(compiled.thread_tuning.workers());
+        self.team.set_patience(compiled.thread_tuning.patience());
         let begun = Instant::now();
         let (optimizer, team) = (&mut self.optimizer, &mut self.team);
         let together = compiled.program.step(parameters, gradients, optimizer, noise, team);
-        compiled.pace.took(begun.elapsed(), together);
+        compiled.thread_tuning.took(begun.elapsed(), together);
         self.optimizer.rate = highest;
         self.scores.clear();
         compiled.score(&mut self.scores);
@@ -239,8 +239,8 @@ impl<T: Scalar> Trainer<T> {
                     program.indices_mut(inputs.tokens)[p * lanes + lane] = *token;
                 }
             }
-            if let Some(keys) = inputs.keys {
-                program.weights_mut(keys).fill(T::ONE);
+            if let Some(padding_mask) = inputs.padding_mask {
+                program.weights_mut(padding_mask).fill(T::ONE);
             }
             program.forward(&self.parameters, Noise { seed: 0, step: 0 }, &mut self.team);
             let out = program.output(0);
@@ -254,7 +254,7 @@ impl<T: Scalar> Trainer<T> {
 
     /// Measures where the time of `steps` steps on a batch goes, and what the machine could do at
     /// best with as many bytes as a step works on. The parameters change as in any step.
-    pub fn profile(&mut self, batch: &[Example<'_>], steps: u64) -> (Profile, Limits) {
+    pub fn profile(&mut self, batch: &[Example<'_>], steps: u64) -> (Profile, Roofline) {
         let sentences = || batch.iter().copied();
         for _ in 0..2 {
             self.step(sentences()); // compiles, and touches all memory
@@ -271,7 +271,7 @@ impl<T: Scalar> Trainer<T> {
         let profile = program.profile(rule).expect("it was told to keep one");
         let state = (2 + rule.moments()) * self.parameters.count() * T::BYTES;
         let (isa, bytes) = (program.isa(), program.bytes() + state);
-        (profile, Limits::measure::<T>(isa, &mut self.team, bytes))
+        (profile, Roofline::measure::<T>(isa, &mut self.team, bytes))
     }
 
     /// Multiplications and additions of a training step of `batch` sentences, and the bytes of

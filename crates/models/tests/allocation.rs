@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use retrodict_engine::Rule;
+use retrodict_engine::{AdamW, Rule};
 use retrodict_models::{
     Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
 };
@@ -89,7 +89,7 @@ fn trainer(layers: usize, dim: usize, objective: Objective, threads: usize) -> T
         design: Design::default(),
     };
     let options = TrainerOptions {
-        rule: Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 },
+        rule: Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 }),
         rate: 1e-3,
         weight_decay: 0.01,
         init_seed: 0,

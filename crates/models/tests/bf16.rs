@@ -1,6 +1,6 @@
 //! Training with the operands of matrix products rounded to bf16.
 
-use retrodict_engine::{ProductPrecision, Rule, Scalar};
+use retrodict_engine::{AdamW, ProductPrecision, Rule, Scalar};
 use retrodict_models::{
     Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
 };
@@ -19,7 +19,7 @@ fn trainer<T: Scalar>(dim: usize, tie_head: bool, threads: usize) -> Trainer<T> 
         design: Design::default(),
     };
     let options = TrainerOptions {
-        rule: Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 },
+        rule: Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 }),
         rate: 1e-2,
         weight_decay: 0.01,
         init_seed: 3,

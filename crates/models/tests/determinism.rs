@@ -1,6 +1,6 @@
 //! Bits that do not depend on how the work was done.
 
-use retrodict_engine::Rule;
+use retrodict_engine::{AdamW, Rule};
 use retrodict_models::{
     Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
 };
@@ -25,7 +25,7 @@ fn sentences(count: u32) -> Vec<Vec<u32>> {
 }
 
 fn trainer(decoder: &Decoder, threads: usize) -> Trainer<f32> {
-    let rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
+    let rule = Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 });
     let options = TrainerOptions {
         rule,
         rate: 1e-2,

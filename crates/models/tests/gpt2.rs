@@ -6,7 +6,7 @@
 mod common;
 
 use common::{ADAMW, Case};
-use retrodict_engine::Rule;
+use retrodict_engine::{Adam, Rule, Sgd};
 use retrodict_models::{LossOn, PositionEncoding};
 
 const RECORD: &[u8] = include_bytes!("reference/gpt2.safetensors");
@@ -119,7 +119,7 @@ fn ten_steps_of_adamw_equal_theirs() {
 #[test]
 fn ten_steps_of_adam_and_of_sgd_equal_theirs() {
     let free = &cases()[1];
-    let adam = Rule::Adam { betas: [0.9, 0.999], epsilon: 1e-8 };
+    let adam = Rule::Adam(Adam { betas: [0.9, 0.999], epsilon: 1e-8 });
     ten_steps(free, "adam", adam, 0.01, 1);
-    ten_steps(free, "sgd", Rule::Sgd { momentum: 0.0 }, 0.1, 1);
+    ten_steps(free, "sgd", Rule::Sgd(Sgd { momentum: 0.0 }), 0.1, 1);
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
-use retrodict_engine::Rule;
+use retrodict_engine::{Adam, Rule, Sgd};
 use retrodict_models::{
     Attended, Decoder, Design, LossOn, LrSchedule, Mixer, NoParts, Norm, NormPlace, NotADecoder,
     Objective, OneLayerNetwork, Part, Patch, PositionEncoding, Reading, Site, Trainer,
@@ -40,7 +40,7 @@ fn designs() -> Vec<Design> {
 /// A model far from its start, so that equal answers are no accident.
 fn trainer(decoder: &Decoder, reading: Reading) -> Trainer<f64> {
     let options = TrainerOptions {
-        rule: Rule::Adam { betas: [0.9, 0.999], epsilon: 1e-8 },
+        rule: Rule::Adam(Adam { betas: [0.9, 0.999], epsilon: 1e-8 }),
         rate: 3e-2,
         weight_decay: 0.0,
         init_seed: 3,
@@ -167,7 +167,7 @@ fn models_without_a_stream_are_refused() {
     let network = OneLayerNetwork { vocab: 9, sees: Attended::All, factors: None };
     let objective = Objective::next_token(3, 1, LossOn::LastEntity);
     let options = TrainerOptions {
-        rule: Rule::Sgd { momentum: 0.0 },
+        rule: Rule::Sgd(Sgd { momentum: 0.0 }),
         rate: 0.1,
         weight_decay: 0.0,
         init_seed: 0,

@@ -1,12 +1,12 @@
 //! Readings, weights, sentences of several lengths, and the terms that are added to the loss.
 
-use retrodict_engine::{Rule, Scalar};
+use retrodict_engine::{AdamW, Lion, Muon, Rule, Scalar, Sgd};
 use retrodict_models::{
     Decoder, Design, Example, LossOn, LrSchedule, Mixer, Network, Objective, Pairs, PenaltyOn,
     PositionEncoding, Reading, Term, Trainer, TrainerOptions,
 };
 
-const SGD: Rule = Rule::Sgd { momentum: 0.0 };
+const SGD: Rule = Rule::Sgd(Sgd { momentum: 0.0 });
 const VOCAB: usize = 12;
 /// The last token of the vocabulary.
 const MASK: u32 = 11;
@@ -115,7 +115,7 @@ fn masked_reading_learns_every_factorisation() {
         reading: Reading::Masked { mask: MASK },
         ..Objective::next_token(3, 1, LossOn::LastEntity)
     };
-    let rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
+    let rule = Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 });
     let mut trainer = trainer::<f32>(Mixer::Bidirectional, objective, rule, 1);
     let facts = [[2, 0, 3], [4, 0, 5], [6, 0, 7], [8, 0, 9]];
     for _ in 0..600 {
@@ -155,9 +155,9 @@ fn what_is_masked_hangs_on_the_step_alone() {
 #[test]
 fn terms_give_the_same_bits_on_any_number_of_threads() {
     let rules = [
-        Rule::Muon { momentum: 0.95, betas: [0.9, 0.999], epsilon: 1e-8 },
-        Rule::Lion { betas: [0.9, 0.99] },
-        Rule::Sgd { momentum: 0.9 },
+        Rule::Muon(Muon { momentum: 0.95, betas: [0.9, 0.999], epsilon: 1e-8 }),
+        Rule::Lion(Lion { betas: [0.9, 0.99] }),
+        Rule::Sgd(Sgd { momentum: 0.9 }),
     ];
     for rule in rules {
         let after = |threads: usize| -> Vec<u32> {
@@ -220,7 +220,7 @@ fn a_symmetry_makes_logits_equal_both_ways() {
                 false => Vec::new(),
             };
             let objective = Objective { terms, ..Objective::next_token(3, 1, LossOn::LastEntity) };
-            let rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
+            let rule = Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 });
             let mut trainer = trainer::<f64>(Mixer::Attention, objective, rule, 1);
             for _ in 0..200 {
                 trainer.step(facts.iter().map(|fact| Example::from(fact.as_slice())));

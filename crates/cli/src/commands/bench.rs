@@ -20,6 +20,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
         steps: args.steps.map(|steps| steps.get() as u64),
         profile: args.profile,
     };
+    allocations::start();
     let found =
         retrodict_lab::bench(&experiment, options, allocations::bytes).map_err(Failure::failed)?;
     if args.json {

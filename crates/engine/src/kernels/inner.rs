@@ -1,16 +1,16 @@
 //! The matrix product of two sides that both run along k, as inner products of their rows.
 //!
 //! The weight gradient `dW = X dYᵀ` is one: a row of either side is a feature over the whole batch.
-//! The [product](super::product) would turn one side about and hold a row of dW in registers; where
+//! The [product](super::product) would transpose one side and hold a row of dW in registers; where
 //! such a row is 20 numbers long, a third of the lanes would be idle. Here registers run along k,
 //! which is whole registers for every shape, and the lanes are summed at the end.
 //!
 //! Every element is summed in sixteen lanes, k in ascending order in each, and then as a
-//! [tree](crate::ops::tree): the bits depend neither on the tile nor on the width of a register nor
+//! [tree](crate::lanes::tree): the bits depend neither on the tile nor on the width of a register nor
 //! on the partition over threads.
 
 use crate::isa::Isa;
-use crate::ops::SUM_LANES;
+use crate::lanes::SUM_LANES;
 use crate::scalar::Scalar;
 use crate::vector::{TOTALS, Vector};
 
@@ -41,7 +41,7 @@ impl<T: Scalar> InnerProducts<T> {
     ///
     /// Of sixteen numbers, in half cycles: here one for each of `k` steps, and 28 for the totals;
     /// there one for each step and lane, idle ones included, and the right-hand side's share of
-    /// being turned about, 5 a row (measured on Zen 5, with AVX-512 and AVX2 alike).
+    /// being transposed, 5 per row (measured on Zen 5, with AVX-512 and AVX2 alike).
     pub(crate) fn pay(rows: usize, columns: usize, k: usize) -> bool {
         let lanes = columns.next_multiple_of(SUM_LANES);
         (k + 28) * rows * columns < k * (lanes * rows + 5 * columns)
@@ -209,7 +209,7 @@ unsafe fn add<T, V: Vector<T>>(mut left: [V; TOTALS], right: [V; TOTALS]) -> [V;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::dot;
+    use crate::lanes::dot;
 
     /// Numbers whose sums round, so that another order would give other bits.
     fn numbers<T: Scalar>(count: usize, seed: usize) -> Vec<T> {

@@ -17,7 +17,7 @@ const UNIT: usize = 16;
 /// a, b and c of the cubic step.
 pub(crate) const CUBIC: [f64; 3] = [1.5, -0.5, 0.0];
 
-/// A matrix at work, turned about where it is taller than wide: G is then the smaller of the two
+/// A matrix at work, transposed where it is taller than wide: G is then the smaller of the two
 /// that could be had.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Orthogonal {
@@ -25,14 +25,14 @@ pub(crate) struct Orthogonal {
     rows: usize,
     /// The longer side.
     columns: usize,
-    turned: bool,
+    transposed: bool,
 }
 
 impl Orthogonal {
     /// For a matrix `[rows, columns]`.
     pub(crate) fn new(rows: usize, columns: usize) -> Orthogonal {
-        let turned = rows > columns;
-        Orthogonal { rows: rows.min(columns), columns: rows.max(columns), turned }
+        let transposed = rows > columns;
+        Orthogonal { rows: rows.min(columns), columns: rows.max(columns), transposed }
     }
 
     /// Numbers of X.
@@ -51,14 +51,14 @@ impl Orthogonal {
 
     /// Where X holds the matrix's number at this row and column.
     pub(crate) fn at(self, row: usize, column: usize) -> usize {
-        if self.turned { column * self.stride() + row } else { row * self.stride() + column }
+        if self.transposed { column * self.stride() + row } else { row * self.stride() + column }
     }
 
     /// Puts a matrix, its rows one behind the other, into X, at length 1 (Frobenius): no singular
     /// value is then above 1. Zero stays zero.
     pub(crate) fn load<T: Scalar>(self, isa: Isa, matrix: &[T], x: &mut [T]) {
         let (width, stride) = (self.columns, self.stride());
-        if self.turned {
+        if self.transposed {
             transpose(isa, matrix, self.rows, self.columns, self.rows, x, stride);
         } else {
             for (x, row) in x.chunks_exact_mut(stride).zip(matrix.chunks_exact(width)) {
@@ -89,11 +89,11 @@ impl Orthogonal {
         let (rows, columns, stride) = (self.rows, self.columns, self.stride());
         let square = rows.next_multiple_of(UNIT);
         let (x, scratch) = (&mut x[..self.numbers()], &mut scratch[..self.scratch()]);
-        let (turned, scratch) = scratch.split_at_mut(columns * square);
+        let (transposed, scratch) = scratch.split_at_mut(columns * square);
         let (gram, scratch) = scratch.split_at_mut(rows * square);
         let (polynomial, next) = scratch.split_at_mut(rows * square);
-        transpose(isa, x, stride, rows, columns, turned, square);
-        multiply(isa, (x, stride), (turned, square), gram, rows, rows, columns);
+        transpose(isa, x, stride, rows, columns, transposed, square);
+        multiply(isa, (x, stride), (transposed, square), gram, rows, rows, columns);
         if c != 0.0 {
             multiply(isa, (gram, square), (gram, square), polynomial, rows, rows, rows);
         }

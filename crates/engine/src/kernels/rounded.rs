@@ -44,16 +44,12 @@ impl<T: Scalar> Product<T> {
     /// As [`Product::run`].
     pub(crate) unsafe fn run_rounded(&self, isa: Isa, scratch: &mut [T]) {
         #[cfg(target_arch = "x86_64")]
-        if std::any::TypeId::of::<T>() == std::any::TypeId::of::<f32>()
+        if let Some(run) = T::choose(native::Native)
             && isa == Isa::Avx512
             && std::arch::is_x86_feature_detected!("avx512bf16")
         {
-            let len = scratch.len();
-            // SAFETY: T is f32; the rest is the caller's promise.
-            unsafe {
-                let scratch = std::slice::from_raw_parts_mut(scratch.as_mut_ptr().cast(), len);
-                return native::run(&*(&raw const *self).cast(), scratch);
-            }
+            // SAFETY: the processor has the features; the rest is the caller's promise.
+            return unsafe { run(self, scratch) };
         }
         // SAFETY: the caller's promise.
         unsafe { self.emulate(isa, scratch) }
@@ -260,6 +256,23 @@ mod native {
 
     use super::{Element, blocks, nearest};
     use crate::kernels::product::{Multiply, Product};
+    use crate::scalar::{PerScalar, Scalar};
+
+    /// The product by the processor's own instruction, which only `f32` has.
+    pub(super) struct Native;
+
+    impl PerScalar for Native {
+        type Of<T: Scalar> = Option<unsafe fn(&Product<T>, &mut [T])>;
+
+        #[inline(always)]
+        fn for_f32(self) -> Self::Of<f32> {
+            Some(run)
+        }
+        #[inline(always)]
+        fn for_f64(self) -> Self::Of<f64> {
+            None
+        }
+    }
 
     /// Two bf16 numbers, neighbours along k: the first in the lower half.
     #[derive(Clone, Copy)]
@@ -298,7 +311,7 @@ mod native {
     /// # Safety
     /// As [`Product::run_rounded`]; the processor must have the features.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-    pub(super) unsafe fn run(p: &Product<f32>, scratch: &mut [f32]) {
+    unsafe fn run(p: &Product<f32>, scratch: &mut [f32]) {
         // SAFETY: the caller's promises.
         unsafe { blocks::<f32, Pair, __m512, 6, 4>(p, scratch) }
     }

@@ -1,12 +1,12 @@
 //! Sums that were kept apart in sixteen lanes, added up.
 
 use crate::isa::Isa;
-use crate::ops::SUM_LANES;
+use crate::lanes::SUM_LANES;
 use crate::scalar::Scalar;
 use crate::vector::{TOTALS, Vector};
 
 /// Writes the sum of each sixteen numbers to `out`, or adds it: the upper eight to the lower, and so
-/// on, as [`tree`](crate::ops::tree), but for sixteen sums at once.
+/// on, as [`tree`](crate::lanes::tree), but for sixteen sums at once.
 ///
 /// # Panics
 /// Unless there are as many of both.
@@ -82,7 +82,7 @@ unsafe fn of<T: Scalar, V: Vector<T>>(sums: &[[T; SUM_LANES]; TOTALS]) -> [T; TO
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::tree;
+    use crate::lanes::tree;
 
     fn check<T: Scalar>(count: usize) {
         let sums: Vec<[T; SUM_LANES]> = (0..count)

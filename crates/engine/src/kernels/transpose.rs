@@ -1,9 +1,11 @@
-//! Turning a matrix about its diagonal, for the weight gradient.
+//! The transpose of a matrix, for the weight gradient.
 
 use crate::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::scalar::PerScalar;
 use crate::scalar::Scalar;
 
-/// Rows and columns of the block that is turned in registers.
+/// Rows and columns of the block that is transposed in registers.
 const TILE: usize = 8;
 
 /// `to[column][row] = from[row][column]` for `rows × columns` numbers; rows lie `from_row` and
@@ -23,14 +25,13 @@ pub(crate) fn transpose<T: Scalar>(
     assert!(rows == 0 || columns == 0 || from.len() >= (rows - 1) * from_row + columns);
     assert!(rows == 0 || columns == 0 || to.len() >= (columns - 1) * to_row + rows);
     #[cfg(target_arch = "x86_64")]
-    if isa != Isa::Portable
-        && std::any::TypeId::of::<T>() == std::any::TypeId::of::<f32>()
+    if let Some(tiles) = T::choose(Tiles)
+        && isa != Isa::Portable
         && rows >= TILE
         && columns.is_multiple_of(TILE)
     {
-        let (from, to): (*const f32, *mut f32) = (from.as_ptr().cast(), to.as_mut_ptr().cast());
         // SAFETY: both instruction sets include AVX2; the slices were checked above.
-        return unsafe { tiles(from, from_row, rows, columns, to, to_row) };
+        return unsafe { tiles(from.as_ptr(), from_row, rows, columns, to.as_mut_ptr(), to_row) };
     }
     let _ = isa;
     for row0 in (0..rows).step_by(TILE) {
@@ -42,7 +43,25 @@ pub(crate) fn transpose<T: Scalar>(
     }
 }
 
-/// Turns whole tiles; where the rows are no multiple of a tile, the last one overlaps the one
+/// The kernel for whole tiles, which only `f32` has.
+#[cfg(target_arch = "x86_64")]
+struct Tiles;
+
+#[cfg(target_arch = "x86_64")]
+impl PerScalar for Tiles {
+    type Of<T: Scalar> = Option<unsafe fn(*const T, usize, usize, usize, *mut T, usize)>;
+
+    #[inline(always)]
+    fn for_f32(self) -> Self::Of<f32> {
+        Some(tiles)
+    }
+    #[inline(always)]
+    fn for_f64(self) -> Self::Of<f64> {
+        None
+    }
+}
+
+/// Transposes whole tiles; where the rows are no multiple of a tile, the last one overlaps the one
 /// before it and writes the same numbers again.
 ///
 /// # Safety
@@ -74,7 +93,7 @@ unsafe fn tiles(
     }
 }
 
-/// Turns eight rows of eight.
+/// Transposes eight rows of eight.
 ///
 /// # Safety
 /// As [`tiles`].

@@ -1,9 +1,10 @@
 //! Functions of one number that bend a layer: the usual ones beside GELU, which has
 //! [a file](super::gelu) of its own.
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::operation::{Context, Operation, compiled};
 use crate::ops::multiply::products;
 use crate::scalar::Scalar;
 
@@ -123,7 +124,8 @@ for_every_isa! {
 mod tests {
     use super::Activation::{self, Relu, Sigmoid, Silu, Tanh};
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
+    use crate::parameter::{Initial, Parameter};
     use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     #[test]

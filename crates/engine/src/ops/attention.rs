@@ -8,8 +8,9 @@ pub(in crate::ops) mod kernels;
 use std::ops::Range;
 
 use self::kernels::{Sizes, attend, key_gradient, query_gradient, score_gradient, value_gradient};
+use crate::extent::Extents;
 use crate::graph::{Graph, Shape, Value, Weights};
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::operation::{Context, Operation, compiled};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 
@@ -25,7 +26,7 @@ pub enum Sees {
 struct Attention {
     heads: usize,
     sees: Sees,
-    /// The weight input that says which keys may be seen.
+    /// The weight input that says which keys may be seen (the padding mask).
     mask: Option<usize>,
     /// Positions of the keys.
     positions: usize,
@@ -43,22 +44,22 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// `softmax(qᵀk / √d) v` in each of `heads` heads of d features; dropout acts on the
-    /// probabilities. Of the positions that a query sees, those count where `keys`, if given, is
+    /// probabilities. Of the positions that a query sees, those count where `padding_mask`, if given, is
     /// above zero (1, where padding has 0); a query for which none is left gets zeros.
     ///
     /// # Panics
-    /// If the shapes differ, the heads do not divide the features, or `keys` has fewer positions.
+    /// If the shapes differ, the heads do not divide the features, or `padding_mask` has fewer positions.
     pub fn attention_over(
         &mut self,
         [q, k, v]: [Value; 3],
         heads: usize,
         sees: Sees,
-        keys: Option<Weights>,
+        padding_mask: Option<Weights>,
         dropout: f64,
     ) -> Value {
-        let shape = self.attention_shape([q, k, v], heads, keys);
+        let shape = self.attention_shape([q, k, v], heads, padding_mask);
         let (threshold, stream) = (dropout_threshold(dropout), self.next_stream());
-        let (mask, positions) = (keys.map(|keys| keys.0), shape.positions);
+        let (mask, positions) = (padding_mask.map(|mask| mask.0), shape.positions);
         let operation = Attention { heads, sees, mask, positions, threshold, stream };
         self.push(operation, vec![q, k, v], vec![], shape)
     }
@@ -71,12 +72,12 @@ impl<T: Scalar> Graph<T> {
         &self,
         [q, k, v]: [Value; 3],
         heads: usize,
-        keys: Option<Weights>,
+        padding_mask: Option<Weights>,
     ) -> Shape {
         let shape = self.shape(q);
         assert!(shape == self.shape(k) && shape == self.shape(v), "q, k and v have one shape");
         assert!(shape.features.is_multiple_of(heads), "{heads} heads, {} features", shape.features);
-        let masked = keys.map_or(shape.positions, |keys| self.weights[keys.0]);
+        let masked = padding_mask.map_or(shape.positions, |mask| self.weights[mask.0]);
         assert!(masked >= shape.positions, "{masked} positions of a mask for {}", shape.positions);
         shape
     }
@@ -190,8 +191,9 @@ impl<T: Scalar> Operation<T> for Attention {
 mod tests {
     use super::Sees;
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter, Value};
+    use crate::graph::{Graph, Value};
     use crate::ops::Orientation;
+    use crate::parameter::{Initial, Parameter};
     use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     /// Queries, keys and values as random maps of `x`.
@@ -213,10 +215,10 @@ mod tests {
                     [(Sees::Past, false), (Sees::Past, true), (Sees::All, false), (Sees::All, true)]
                 {
                     let mut graph = Graph::<f64>::new();
-                    let keys = masked.then(|| graph.weights(positions));
+                    let padding_mask = masked.then(|| graph.weights(positions));
                     let x = with_stem(&mut graph, features, positions);
                     let qkv = heads_of(&mut graph, x, features);
-                    let y = graph.attention_over(qkv, heads, sees, keys, dropout);
+                    let y = graph.attention_over(qkv, heads, sees, padding_mask, dropout);
                     with_head(&mut graph, y, 4, first..positions);
                     assert_gradients(&graph, batch);
                 }
@@ -230,12 +232,12 @@ mod tests {
     fn masked_keys_have_no_say() {
         let mut graph = Graph::<f64>::new();
         let tokens = graph.indices(3);
-        let keys = graph.weights(3);
+        let padding_mask = graph.weights(3);
         let normal = Initial::Normal { std: 1.0 };
         let table = graph.parameter(Parameter::matrix("table", [5, 4], normal));
         let x = graph.embedding(tokens, table, None);
         let qkv = heads_of(&mut graph, x, 4);
-        let masked = graph.attention_over(qkv, 2, Sees::All, Some(keys), 0.0);
+        let masked = graph.attention_over(qkv, 2, Sees::All, Some(padding_mask), 0.0);
         let short = qkv.map(|x| graph.select(x, &[0, 1]));
         let short = graph.attention_over(short, 2, Sees::All, None, 0.0);
         let whole = graph.attention_over(qkv, 2, Sees::All, None, 0.0);
@@ -249,7 +251,7 @@ mod tests {
         }
         for p in 0..3 {
             let seen = [1.0, if p < 2 { 1.0 } else { 0.0 }, 0.0];
-            program.weights_mut(keys)[p * 16..p * 16 + 3].copy_from_slice(&seen);
+            program.weights_mut(padding_mask)[p * 16..p * 16 + 3].copy_from_slice(&seen);
         }
         let parameters = Parameters::initial(&graph, 7);
         program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut Team::new(1));

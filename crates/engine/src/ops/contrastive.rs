@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Shape, Value, Weights};
 use crate::isa::for_every_isa;
-use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
+use crate::operation::{Context, Operation, compiled};
 use crate::ops::{dot, put};
 use crate::scalar::Scalar;
 
@@ -78,21 +79,21 @@ impl<T: Scalar> Operation<T> for Contrastive {
         let weights = at.weights(self.weights, 0..1);
         let cold = T::from_f64(1.0 / self.temperature);
         let (lanes, kept) = (at.worker.share(at.lanes, 1), at.kept());
-        for (input, way) in [(0, Way::Along), (1, Way::Across)] {
+        for (input, axis) in [(0, Axis::Row), (1, Axis::Column)] {
             if let Some(target) = at.d_input(input) {
                 let (own, other, scratch) = (at.input(input), at.input(1 - input), at.scratch());
                 let lanes = lanes.clone();
-                gradient(at.isa, way, own, other, weights, cold, kept, target, scratch, lanes);
+                gradient(at.isa, axis, own, other, weights, cold, kept, target, scratch, lanes);
             }
         }
     }
 }
 
-/// Whether a sentence's similarities are a row or a column.
+/// Whether an example's similarities are a row or a column.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
-    Along,
-    Across,
+enum Axis {
+    Row,
+    Column,
 }
 
 /// `ln Σ exp`, over the lanes that have a weight.
@@ -163,23 +164,23 @@ for_every_isa! {
     /// b̂ of length 1: `g = Σ_j e_ij b̂_j` is that of `â_i`, and `(g − â_i (g · â_i)) / |a_i|`
     /// that of `a_i`.
     fn gradient<T>(
-        way: Way, own: Matrix<'_, T>, other: Matrix<'_, T>, weights: &[T], cold: T,
-        kept: Matrix<'_, T>, target: Target<'_, T>, scratch: &mut [T], lanes: Range<usize>,
+        axis: Axis, own: Matrix<'_, T>, other: Matrix<'_, T>, weights: &[T], cold: T,
+        kept: Matrix<'_, T>, target: GradientTarget<'_, T>, scratch: &mut [T], lanes: Range<usize>,
     ) {
-        let Target { matrix: mut d, accumulate } = target;
+        let GradientTarget { matrix: mut d, accumulate } = target;
         let n = weights.len();
         let (factors, g) = scratch[..n + own.rows].split_at_mut(n);
         let half = T::from_f64(0.5) * cold;
         let [mut over_own, mut over_other, mut own_sum, mut other_sum] =
             [0, 1, 2, 3].map(|k| kept.row(n + k));
-        if way == Way::Across {
+        if axis == Axis::Column {
             (over_own, over_other) = (over_other, over_own);
             (own_sum, other_sum) = (other_sum, own_sum);
         }
         for i in lanes {
             if weights[i] > T::ZERO {
                 for j in 0..n {
-                    let s = if way == Way::Along { kept.row(i)[j] } else { kept.row(j)[i] };
+                    let s = if axis == Axis::Row { kept.row(i)[j] } else { kept.row(j)[i] };
                     let mut e = weights[i] * (s - own_sum[i]).exp::<FUSED>();
                     e += weights[j] * (s - other_sum[j]).exp::<FUSED>();
                     if i == j {
@@ -208,8 +209,9 @@ for_every_isa! {
 #[cfg(test)]
 mod tests {
     use crate::check::{assert_gradients_of, total, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
     use crate::ops::Orientation;
+    use crate::parameter::{Initial, Parameter};
     use crate::{Gradients, Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     #[test]

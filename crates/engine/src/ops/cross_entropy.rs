@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::isa::in_registers;
-use crate::matrix::{Matrix, MatrixMut, Target};
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 use crate::wide::{Wide, for_lanes};
@@ -14,7 +14,7 @@ in_registers! {
     /// `weight · (probability − [is the target])`, which it writes and does not add.
     pub(super) fn score<T, V>(
         logits: Matrix<'_, T>, targets: &[u32], weights: &[T], out: MatrixMut<'_, T>,
-        gradient: Option<Target<'_, T>>, columns: Range<usize>,
+        gradient: Option<GradientTarget<'_, T>>, columns: Range<usize>,
     ) {
         let mut out = out;
         let mut gradient = gradient.map(|target| target.matrix);
@@ -81,8 +81,9 @@ mod tests {
     use std::ops::Range;
 
     use crate::check::{assert_gradients, assert_gradients_of, weighted, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
-    use crate::ops::{LossFunction, Orientation};
+    use crate::graph::Graph;
+    use crate::ops::{LossFunction, Margin, Orientation};
+    use crate::parameter::{Initial, Parameter};
     use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     #[test]
@@ -115,7 +116,7 @@ mod tests {
             let h = graph.residual(x, h, 0.0);
             let late = logits(&mut graph, h);
             let second = graph.cross_entropy(late, targets, weights, 2..3);
-            let margin = LossFunction::Margin { margin: 1.0 };
+            let margin = LossFunction::Margin(Margin { margin: 1.0 });
             let third = graph.loss(margin, late, targets, weights, 0..3);
             let fourth = graph.loss(LossFunction::CrossEntropy, late, targets, weights, 3..4);
             let outputs =

@@ -1,8 +1,9 @@
 //! Dropout.
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::operation::{Context, Operation, compiled};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 

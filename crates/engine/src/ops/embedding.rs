@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use crate::graph::{Graph, Indices, ParameterId, Shape, Value};
+use crate::extent::Extents;
+use crate::graph::{Graph, Indices, Shape, Value};
 use crate::isa::for_every_isa;
-use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::lanes::LANE_UNIT;
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
+use crate::operation::{Context, Operation, compiled};
 use crate::ops::{put, sum};
-use crate::plan::LANE_UNIT;
+use crate::parameter::ParameterId;
 use crate::scalar::Scalar;
 
 struct Embedding {
@@ -113,9 +115,9 @@ for_every_isa! {
 
     /// Adds each column of the gradient to its token's row, in the order of the columns.
     fn scatter<T>(
-        d_out: Matrix<'_, T>, tokens: &[u32], target: Target<'_, T>, features: Range<usize>,
+        d_out: Matrix<'_, T>, tokens: &[u32], target: GradientTarget<'_, T>, features: Range<usize>,
     ) {
-        let Target { matrix: mut table, accumulate } = target;
+        let GradientTarget { matrix: mut table, accumulate } = target;
         if !accumulate {
             for row in 0..table.rows {
                 table.part_mut(row, features.clone()).fill(T::ZERO);
@@ -133,10 +135,10 @@ for_every_isa! {
     }
 
     fn sum_positions<T>(
-        d_out: Matrix<'_, T>, positions: Range<usize>, lanes: usize, target: Target<'_, T>,
+        d_out: Matrix<'_, T>, positions: Range<usize>, lanes: usize, target: GradientTarget<'_, T>,
         features: Range<usize>,
     ) {
-        let Target { matrix: mut table, accumulate } = target;
+        let GradientTarget { matrix: mut table, accumulate } = target;
         for position in 0..table.rows {
             let used = positions.contains(&position).then(|| position - positions.start);
             for f in features.clone() {
@@ -153,7 +155,8 @@ for_every_isa! {
 #[cfg(test)]
 mod tests {
     use crate::check::{assert_gradients, with_head};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
+    use crate::parameter::{Initial, Parameter};
 
     #[test]
     fn gradient() {

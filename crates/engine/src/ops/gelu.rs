@@ -2,9 +2,10 @@
 
 use std::f64::consts::LOG2_E;
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Gelu;

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Shape, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Join {
@@ -106,8 +107,9 @@ for_every_isa! {
 #[cfg(test)]
 mod tests {
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
     use crate::ops::Orientation;
+    use crate::parameter::{Initial, Parameter};
 
     #[test]
     fn gradient() {

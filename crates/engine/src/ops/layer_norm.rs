@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use crate::graph::{Graph, ParameterId, Value};
+use crate::extent::Extents;
+use crate::graph::{Graph, Value};
 use crate::isa::{for_every_isa, in_registers};
 use crate::kernels::totals;
-use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation, compiled};
-use crate::ops::SUM_LANES;
+use crate::lanes::SUM_LANES;
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
+use crate::operation::{Context, Operation, compiled};
+use crate::parameter::ParameterId;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 use crate::wide::{Wide, for_lanes};
@@ -83,7 +85,7 @@ in_registers! {
 
     fn input_gradient<T, V>(
         x: Matrix<'_, T>, dy: Matrix<'_, T>, gain: &[T], kept: Matrix<'_, T>,
-        target: Target<'_, T>, columns: Range<usize>,
+        target: GradientTarget<'_, T>, columns: Range<usize>,
     ) {
         let mut target = target;
         for_lanes!(V, N, first in columns, {
@@ -131,7 +133,7 @@ fn parameter_gradients<T: Scalar>(at: &Context<'_, T>) {
         let some = first..features.end.min(first + SUM_LANES);
         lane_sums(at.isa, x, dy, kept, first, &mut sums);
         for (target, sums) in targets.iter_mut().zip(&sums) {
-            if let Some(Target { matrix, accumulate }) = target {
+            if let Some(GradientTarget { matrix, accumulate }) = target {
                 let out = matrix.part_mut(0, some.clone());
                 totals(at.isa, &sums[..some.len()], out, *accumulate);
             }
@@ -187,7 +189,7 @@ unsafe fn input_gradient_lanes<T: Scalar, V: Vector<T>, const N: usize>(
     dy: Matrix<'_, T>,
     gain: &[T],
     kept: Matrix<'_, T>,
-    target: &mut Target<'_, T>,
+    target: &mut GradientTarget<'_, T>,
     first: usize,
 ) {
     // SAFETY: the caller's promise.
@@ -197,7 +199,7 @@ unsafe fn input_gradient_lanes<T: Scalar, V: Vector<T>, const N: usize>(
             |number| Wide::<T, V, N>::splat(number),
         )
     };
-    let Target { matrix: dx, accumulate } = target;
+    let GradientTarget { matrix: dx, accumulate } = target;
     let over = all(T::ONE / T::from_f64(x.rows as f64));
     let (mean, rstd) = (of(kept, 0), of(kept, 1));
     let mut sum_g = all(T::ZERO);
@@ -225,7 +227,8 @@ unsafe fn input_gradient_lanes<T: Scalar, V: Vector<T>, const N: usize>(
 #[cfg(test)]
 mod tests {
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
+    use crate::parameter::{Initial, Parameter};
 
     #[test]
     fn gradient() {

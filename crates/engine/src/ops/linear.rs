@@ -1,13 +1,15 @@
 //! A matrix product with a bias.
 
-use crate::graph::{Graph, ParameterId, Shape, Value, View};
+use crate::extent::Extents;
+use crate::graph::{Graph, Shape, Value};
 use crate::isa::for_every_isa;
 use crate::kernels::{InnerProducts, Product, Start, rounding_scratch, totals, transpose};
-use crate::matrix::{Matrix, Target};
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::lanes::LANE_UNIT;
+use crate::matrix::{GradientTarget, Matrix};
+use crate::operation::{Context, Operation, compiled};
 use crate::ops::{SUM_LANES, WIDE, lanes, put};
-use crate::plan::LANE_UNIT;
-use crate::program::ProductPrecision;
+use crate::parameter::{ParameterId, View};
+use crate::precision::ProductPrecision;
 use crate::scalar::Scalar;
 
 /// How a weight lies in memory.
@@ -96,17 +98,17 @@ impl Linear {
             && InnerProducts::<T>::pay(left.rows, right.rows, left.columns)
     }
 
-    /// The gradient of the weight is a product whose right-hand side is turned about first: the
+    /// The gradient of the weight is a product whose right-hand side is transposed first: the
     /// operand that runs along the weight's columns.
     fn weight_gradient<T: Scalar>(
         &self,
         at: &Context<'_, T>,
-        target: Target<'_, T>,
+        target: GradientTarget<'_, T>,
         scratch: &mut [T],
     ) {
         let [left, right] = self.sides(at.input(0), at.d_output());
-        let Target { matrix: mut dw, accumulate } = target;
-        // Share the longer side: either way each worker turns about only what it needs or little.
+        let GradientTarget { matrix: mut dw, accumulate } = target;
+        // Share the longer side: either way each worker transposes only what it needs or little.
         let (rows, columns) = match self.orientation {
             Orientation::InputsFirst => (0..left.rows, at.worker.share(right.rows, LANE_UNIT)),
             Orientation::OutputsFirst => (at.worker.share(left.rows, ROW_UNIT), 0..right.rows),
@@ -114,15 +116,15 @@ impl Linear {
         if rows.is_empty() || columns.is_empty() {
             return;
         }
-        let width = turned_row(columns.len());
-        let (turned, scratch) = scratch.split_at_mut(width * right.columns);
+        let width = transposed_row(columns.len());
+        let (transposed, scratch) = scratch.split_at_mut(width * right.columns);
         let from = &right.all()[columns.start * right.stride..];
-        transpose(at.isa, from, right.stride, columns.len(), right.columns, turned, width);
+        transpose(at.isa, from, right.stride, columns.len(), right.columns, transposed, width);
         let product = Product {
             a: left.row(rows.start).as_ptr(),
             a_row: left.stride,
             a_k: 1,
-            b: turned.as_ptr(),
+            b: transposed.as_ptr(),
             b_row: width,
             c: dw.part_mut(rows.start, columns.clone()).as_mut_ptr(),
             c_row: dw.stride,
@@ -131,18 +133,18 @@ impl Linear {
             k: left.columns,
             start: if accumulate { Start::Accumulate } else { Start::Zero },
         };
-        // SAFETY: the shapes were checked when the graph was built; rows of `turned` are whole lanes.
+        // SAFETY: the shapes were checked when the graph was built; rows of `transposed` are whole lanes.
         unsafe { at.multiply(&product, scratch) }
-        // With dy turned about, the gradient of the bias is a sum of its rows.
-        if self.sums_turned()
-            && let Some(Target { matrix: mut db, accumulate }) = at.d_parameter(1)
+        // With dy transposed, the gradient of the bias is a sum of its rows.
+        if self.sums_transposed()
+            && let Some(GradientTarget { matrix: mut db, accumulate }) = at.d_parameter(1)
         {
-            sum_rows(at.isa, turned, width, db.part_mut(0, columns), accumulate);
+            sum_rows(at.isa, transposed, width, db.part_mut(0, columns), accumulate);
         }
     }
 
     /// Whether the gradient of the bias is taken along with that of the weight.
-    fn sums_turned(&self) -> bool {
+    fn sums_transposed(&self) -> bool {
         self.bias && self.orientation == Orientation::InputsFirst
     }
 }
@@ -156,7 +158,7 @@ impl<T: Scalar> Operation<T> for Linear {
 
     fn scratch(&self, extents: &Extents<'_>) -> usize {
         let (inputs, outputs) = (extents.inputs[0].features, extents.output.features);
-        let turned = turned_row(match self.orientation {
+        let transposed = transposed_row(match self.orientation {
             Orientation::InputsFirst => outputs,
             Orientation::OutputsFirst => inputs,
         });
@@ -164,9 +166,9 @@ impl<T: Scalar> Operation<T> for Linear {
         let rounding = match extents.precision {
             ProductPrecision::Full => 0,
             ProductPrecision::Bf16 => rounding_scratch(columns, inputs.max(outputs))
-                .max(rounding_scratch(turned, columns)),
+                .max(rounding_scratch(transposed, columns)),
         };
-        turned * columns + rounding
+        transposed * columns + rounding
     }
 
     fn flops(&self, extents: &Extents<'_>) -> u64 {
@@ -205,7 +207,7 @@ impl<T: Scalar> Operation<T> for Linear {
     fn backward(&self, at: &Context<'_, T>) {
         let dy = at.d_output();
         let scratch = at.scratch();
-        if let Some(Target { matrix: mut dx, accumulate }) = at.d_input(0) {
+        if let Some(GradientTarget { matrix: mut dx, accumulate }) = at.d_input(0) {
             let rows = at.worker.share(dx.rows, ROW_UNIT);
             if !rows.is_empty() {
                 let weight = at.parameter(0);
@@ -233,7 +235,7 @@ impl<T: Scalar> Operation<T> for Linear {
                 inner_products(at, self.sides(at.input(0), dy), target);
             } else {
                 self.weight_gradient(at, target, scratch);
-                bias_is_done |= self.sums_turned();
+                bias_is_done |= self.sums_transposed();
             }
         }
         if !bias_is_done && let Some(target) = at.d_parameter(1) {
@@ -242,9 +244,9 @@ impl<T: Scalar> Operation<T> for Linear {
     }
 }
 
-/// How far the rows of a side that was turned about lie apart: an odd number of whole lanes. An even
+/// How far the rows of a side that was transposed lie apart: an odd number of whole lanes. An even
 /// one would put many of them into the same sets of a cache.
-fn turned_row(features: usize) -> usize {
+fn transposed_row(features: usize) -> usize {
     (features.div_ceil(LANE_UNIT) | 1) * LANE_UNIT
 }
 
@@ -252,9 +254,9 @@ fn turned_row(features: usize) -> usize {
 fn inner_products<T: Scalar>(
     at: &Context<'_, T>,
     [left, right]: [Matrix<'_, T>; 2],
-    target: Target<'_, T>,
+    target: GradientTarget<'_, T>,
 ) {
-    let Target { matrix: mut dw, accumulate } = target;
+    let GradientTarget { matrix: mut dw, accumulate } = target;
     let rows = at.worker.share(left.rows, ROW_UNIT);
     if rows.is_empty() {
         return;
@@ -276,8 +278,8 @@ fn inner_products<T: Scalar>(
 }
 
 /// The gradient of the bias: the sum of each row of dy.
-fn bias_gradient<T: Scalar>(at: &Context<'_, T>, dy: Matrix<'_, T>, target: Target<'_, T>) {
-    let Target { matrix: mut db, accumulate } = target;
+fn bias_gradient<T: Scalar>(at: &Context<'_, T>, dy: Matrix<'_, T>, target: GradientTarget<'_, T>) {
+    let GradientTarget { matrix: mut db, accumulate } = target;
     let mut sums = [[T::ZERO; SUM_LANES]; LANE_UNIT];
     let outputs = at.worker.share(dy.rows, LANE_UNIT);
     for first in outputs.clone().step_by(LANE_UNIT) {
@@ -342,7 +344,8 @@ fn sum_lanes<T: Scalar, const W: usize>(
 mod tests {
     use super::Orientation;
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
+    use crate::parameter::{Initial, Parameter};
 
     #[test]
     fn gradient() {

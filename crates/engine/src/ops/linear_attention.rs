@@ -5,10 +5,11 @@
 
 use std::ops::Range;
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Value, Weights};
 use crate::isa::for_every_isa;
-use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
+use crate::operation::{Context, Operation, compiled};
 use crate::ops::attention::kernels::{Sizes, value_gradient};
 use crate::ops::{SUM_LANES, Sees, WIDE, lanes, lanes_mut, put};
 use crate::scalar::Scalar;
@@ -32,10 +33,10 @@ impl<T: Scalar> Graph<T> {
         qkv: [Value; 3],
         heads: usize,
         sees: Sees,
-        keys: Option<Weights>,
+        padding_mask: Option<Weights>,
     ) -> Value {
-        let shape = self.attention_shape(qkv, heads, keys);
-        let (mask, positions) = (keys.map(|keys| keys.0), shape.positions);
+        let shape = self.attention_shape(qkv, heads, padding_mask);
+        let (mask, positions) = (padding_mask.map(|mask| mask.0), shape.positions);
         self.push(LinearAttention { heads, sees, mask, positions }, qkv.to_vec(), vec![], shape)
     }
 }
@@ -261,9 +262,9 @@ for_every_isa! {
 
     /// `dq_i = φ'(q_i) ⊙ Σ_j ds_ij φ(k_j)`.
     fn query_gradient<T, const W: usize>(
-        s: Sizes, rows: Rows, head: usize, kept: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
+        s: Sizes, rows: Rows, head: usize, kept: Matrix<'_, T>, scores: &[T], target: GradientTarget<'_, T>,
     ) {
-        let Target { matrix: mut dq, accumulate } = target;
+        let GradientTarget { matrix: mut dq, accumulate } = target;
         for f in head * s.width..(head + 1) * s.width {
             for i in 0..s.queries {
                 for first in (0..s.lanes).step_by(W) {
@@ -287,9 +288,9 @@ for_every_isa! {
 
     /// `dk_j = φ'(k_j) ⊙ Σ_i ds_ij φ(q_i)`, over the queries that see it.
     fn key_gradient<T, const W: usize>(
-        s: Sizes, rows: Rows, head: usize, kept: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
+        s: Sizes, rows: Rows, head: usize, kept: Matrix<'_, T>, scores: &[T], target: GradientTarget<'_, T>,
     ) {
-        let Target { matrix: mut dk, accumulate } = target;
+        let GradientTarget { matrix: mut dk, accumulate } = target;
         for f in head * s.width..(head + 1) * s.width {
             for j in 0..s.keys {
                 for first in (0..s.lanes).step_by(W) {
@@ -315,8 +316,9 @@ for_every_isa! {
 #[cfg(test)]
 mod tests {
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
     use crate::ops::{Orientation, Sees};
+    use crate::parameter::{Initial, Parameter};
     use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     #[test]

@@ -2,41 +2,84 @@
 //!
 //! All have gradients of one form: a multiple of the probabilities, a number that is the same for
 //! the whole vocabulary, and one more for the target and for the highest of the others. So a
-//! function is what it makes of a column's numbers; the passes over the vocabulary are shared.
+//! function is one file, which implements [`Function`] for one column, and one line in the list
+//! below; the passes over the vocabulary are shared.
 
-mod focal;
-mod label_smoothing;
-mod margin;
-
+use std::fmt::Debug;
 use std::ops::Range;
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Indices, Shape, Value, Weights};
 use crate::isa::for_every_isa;
-use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation, compiled};
-use crate::ops::{SUM_LANES, cross_entropy};
+use crate::lanes::SUM_LANES;
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
+use crate::operation::{Context, Operation, compiled};
+use crate::ops::cross_entropy;
 use crate::scalar::Scalar;
 
-/// What is minimised, of the logits at one position. `p` is the probability of the target.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LossFunction {
-    /// `−ln p`.
-    CrossEntropy,
-    /// Cross-entropy against `(1 − ε) · target + ε · uniform` (Szegedy et al., 2016).
-    LabelSmoothing {
-        /// ε, from 0 to 1.
-        epsilon: f64,
-    },
-    /// `−(1 − p)^γ ln p` (Lin et al., 2017): what is known already counts less.
-    Focal {
-        /// γ, at least 0.
-        gamma: f64,
-    },
-    /// `max(0, m + max_{v ≠ target} logit_v − logit_target)` (Crammer and Singer, 2001).
-    Margin {
-        /// m: by how much the target is to win.
-        margin: f64,
-    },
+/// A loss function: its struct holds its parameter.
+trait Function: Copy {
+    /// Checks the parameter, and the number of logits.
+    ///
+    /// # Panics
+    /// If the function is not defined for them.
+    fn check(&self, vocabulary: usize);
+
+    /// The loss and its gradient at one position.
+    fn terms<T: Scalar, const FUSED: bool>(&self, column: &Column<T>) -> Terms<T>;
+}
+
+/// Writes the enum of all loss functions, each with its module.
+macro_rules! functions {
+    ($($module:ident::$name:ident)+) => {
+        $(
+            mod $module;
+            pub use $module::$name;
+        )+
+
+        /// A loss of the logits at one position.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub enum LossFunction {
+            /// `−ln p`, where p is the probability of the target.
+            CrossEntropy,
+            $(
+                #[doc = concat!("See [`", stringify!($name), "`](struct@", stringify!($name), ").")]
+                $name($name),
+            )+
+        }
+
+        impl LossFunction {
+            fn name(self) -> &'static str {
+                match self {
+                    LossFunction::CrossEntropy => "CrossEntropy",
+                    $(LossFunction::$name(_) => stringify!($name),)+
+                }
+            }
+
+            fn check(self, vocabulary: usize) {
+                match self {
+                    LossFunction::CrossEntropy => {}
+                    $(LossFunction::$name(function) => function.check(vocabulary),)+
+                }
+            }
+
+            #[inline(always)]
+            fn terms<T: Scalar, const FUSED: bool>(self, column: &Column<T>) -> Terms<T> {
+                match self {
+                    LossFunction::CrossEntropy => {
+                        LabelSmoothing { epsilon: 0.0 }.terms::<T, FUSED>(column)
+                    }
+                    $(LossFunction::$name(function) => function.terms::<T, FUSED>(column),)+
+                }
+            }
+        }
+    };
+}
+
+functions! {
+    label_smoothing::LabelSmoothing
+    focal::Focal
+    margin::Margin
 }
 
 struct Loss {
@@ -69,7 +112,7 @@ impl<T: Scalar> Graph<T> {
     /// positions of the logits, or as many as are scored at least.
     ///
     /// # Panics
-    /// If the inputs have fewer positions, or a number of the function is not what it may be.
+    /// If the inputs have fewer positions, or the function's parameter is out of its range.
     pub fn loss(
         &mut self,
         function: LossFunction,
@@ -79,19 +122,7 @@ impl<T: Scalar> Graph<T> {
         scored: Range<usize>,
     ) -> Value {
         let from = self.shape(logits);
-        match function {
-            LossFunction::CrossEntropy => {}
-            LossFunction::LabelSmoothing { epsilon } => {
-                assert!((0.0..=1.0).contains(&epsilon), "ε is {epsilon}, not from 0 to 1");
-            }
-            LossFunction::Focal { gamma } => {
-                assert!(gamma >= 0.0 && gamma.is_finite(), "γ is {gamma}, not at least 0");
-            }
-            LossFunction::Margin { margin } => {
-                assert!(margin.is_finite(), "the margin is {margin}");
-                assert!(from.features > 1, "with one logit there is nothing to win against");
-            }
-        }
+        function.check(from.features);
         let given = self.indices[targets.0].min(self.weights[weights.0]).min(from.positions);
         assert!(scored.end <= given, "positions {scored:?} of {given} cannot be scored");
         let shape = Shape { features: 3, positions: scored.len() };
@@ -104,12 +135,7 @@ compiled!(Loss);
 
 impl<T: Scalar> Operation<T> for Loss {
     fn name(&self) -> &'static str {
-        match self.function {
-            LossFunction::CrossEntropy => "CrossEntropy",
-            LossFunction::LabelSmoothing { .. } => "LabelSmoothing",
-            LossFunction::Focal { .. } => "Focal",
-            LossFunction::Margin { .. } => "Margin",
-        }
+        self.function.name()
     }
 
     fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
@@ -153,18 +179,18 @@ impl<T: Scalar> Operation<T> for Loss {
     }
 }
 
-/// What a function is told of a column.
+/// The logits of one position, as far as a function needs them.
 struct Column<T> {
     nll: T,
     /// `ln Σ exp(logit)` less the mean of the logits: the mean of all `−ln p`.
     mean_nll: T,
     /// The highest logit but the target's, less the target's.
     lead: T,
-    /// Logits in it.
+    /// How many logits there are.
     vocabulary: T,
 }
 
-/// What a function makes of it: the loss, and with `w` the weight of the column its gradient,
+/// The loss of one position, and with `w` the weight of the column its gradient,
 /// `w · (probability · p_v + uniform + target · [v is the target] + rival · [v is the highest of
 /// the others])`.
 struct Terms<T> {
@@ -175,23 +201,11 @@ struct Terms<T> {
     rival: T,
 }
 
-impl LossFunction {
-    #[inline(always)]
-    fn terms<T: Scalar, const FUSED: bool>(self, column: &Column<T>) -> Terms<T> {
-        match self {
-            LossFunction::CrossEntropy => label_smoothing::terms(0.0, column),
-            LossFunction::LabelSmoothing { epsilon } => label_smoothing::terms(epsilon, column),
-            LossFunction::Focal { gamma } => focal::terms::<T, FUSED>(gamma, column),
-            LossFunction::Margin { margin } => margin::terms(margin, column),
-        }
-    }
-}
-
 for_every_isa! {
     /// Scores some columns.
     fn score<T>(
         function: LossFunction, logits: Matrix<'_, T>, targets: &[u32], weights: &[T],
-        out: MatrixMut<'_, T>, gradient: Option<Target<'_, T>>, columns: Range<usize>,
+        out: MatrixMut<'_, T>, gradient: Option<GradientTarget<'_, T>>, columns: Range<usize>,
     ) {
         let (mut out, mut gradient) = (out, gradient);
         let vocabulary = T::from_f64(logits.rows as f64);
@@ -237,7 +251,7 @@ for_every_isa! {
                 uniform[l] = weight * terms.uniform;
                 single[l] = (right, weight * terms.target, rival, weight * terms.rival);
             }
-            let Some(Target { matrix, accumulate }) = &mut gradient else { continue };
+            let Some(GradientTarget { matrix, accumulate }) = &mut gradient else { continue };
             for f in 0..logits.rows {
                 let logit = &logits.row(f)[lanes.clone()];
                 let d = matrix.part_mut(f, lanes.clone());
@@ -269,19 +283,21 @@ fn rival<T: Scalar>(logits: Matrix<'_, T>, target: usize, column: usize) -> usiz
 
 #[cfg(test)]
 mod tests {
-    use super::LossFunction::{self, CrossEntropy, Focal, LabelSmoothing, Margin};
+    use super::LossFunction::{self, CrossEntropy};
+    use super::{Focal, LabelSmoothing, Margin};
     use crate::check::{assert_gradients_of, weighted, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
     use crate::ops::Orientation;
+    use crate::parameter::{Initial, Parameter};
     use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     const FUNCTIONS: [LossFunction; 6] = [
         CrossEntropy,
-        LabelSmoothing { epsilon: 0.2 },
-        Focal { gamma: 2.0 },
-        Focal { gamma: 0.5 },
-        Margin { margin: 0.5 },
-        Margin { margin: -0.5 },
+        LossFunction::LabelSmoothing(LabelSmoothing { epsilon: 0.2 }),
+        LossFunction::Focal(Focal { gamma: 2.0 }),
+        LossFunction::Focal(Focal { gamma: 0.5 }),
+        LossFunction::Margin(Margin { margin: 0.5 }),
+        LossFunction::Margin(Margin { margin: -0.5 }),
     ];
 
     #[test]
@@ -312,13 +328,21 @@ mod tests {
         let nll = logits.map(|logit| total - logit);
         let expected = |function: LossFunction, target: usize| match function {
             CrossEntropy => nll[target],
-            LabelSmoothing { epsilon } => {
+            LossFunction::LabelSmoothing(LabelSmoothing { epsilon }) => {
                 (1.0 - epsilon) * nll[target] + epsilon * nll.iter().sum::<f64>() / 3.0
             }
-            Focal { gamma } => (1.0 - (-nll[target]).exp()).powf(gamma) * nll[target],
-            Margin { margin } => (margin + if target == 0 { 2.0 } else { -2.0 }).max(0.0),
+            LossFunction::Focal(Focal { gamma }) => {
+                (1.0 - (-nll[target]).exp()).powf(gamma) * nll[target]
+            }
+            LossFunction::Margin(Margin { margin }) => {
+                (margin + if target == 0 { 2.0 } else { -2.0 }).max(0.0)
+            }
         };
-        let more = [Focal { gamma: 0.0 }, LabelSmoothing { epsilon: 0.0 }, Margin { margin: 2.5 }];
+        let more = [
+            LossFunction::Focal(Focal { gamma: 0.0 }),
+            LossFunction::LabelSmoothing(LabelSmoothing { epsilon: 0.0 }),
+            LossFunction::Margin(Margin { margin: 2.5 }),
+        ];
         for function in FUNCTIONS.into_iter().chain(more) {
             let mut graph = Graph::<f64>::new();
             let (tokens, targets) = (graph.indices(1), graph.indices(1));

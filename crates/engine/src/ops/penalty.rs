@@ -4,12 +4,14 @@ mod antisymmetric;
 mod nuclear;
 mod spectral;
 
-use crate::graph::{Graph, ParameterId, Shape, Value};
+use crate::extent::Extents;
+use crate::graph::{Graph, Shape, Value};
 use crate::isa::for_every_isa;
 use crate::kernels::Orthogonal;
-use crate::matrix::{Matrix, Target};
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::matrix::{GradientTarget, Matrix};
+use crate::operation::{Context, Operation, compiled};
 use crate::ops::put;
+use crate::parameter::ParameterId;
 use crate::rows::inner_product;
 use crate::scalar::Scalar;
 
@@ -188,8 +190,8 @@ for_every_isa! {
     }
 
     /// Puts `scale · P` to the gradient, some rows of it.
-    fn add_rows<T>(scale: T, p: Matrix<'_, T>, target: Target<'_, T>, rows: std::ops::Range<usize>) {
-        let Target { matrix: mut d, accumulate } = target;
+    fn add_rows<T>(scale: T, p: Matrix<'_, T>, target: GradientTarget<'_, T>, rows: std::ops::Range<usize>) {
+        let GradientTarget { matrix: mut d, accumulate } = target;
         for r in rows {
             for (d, p) in d.row_mut(r).iter_mut().zip(p.row(r)) {
                 put(d, scale * *p, accumulate);
@@ -199,10 +201,10 @@ for_every_isa! {
 
     /// Puts `scale · (P − Q)` to the gradient of P, some rows of it.
     fn add_differences<T>(
-        scale: T, p: Matrix<'_, T>, q: Matrix<'_, T>, target: Target<'_, T>,
+        scale: T, p: Matrix<'_, T>, q: Matrix<'_, T>, target: GradientTarget<'_, T>,
         rows: std::ops::Range<usize>,
     ) {
-        let Target { matrix: mut d, accumulate } = target;
+        let GradientTarget { matrix: mut d, accumulate } = target;
         for r in rows {
             for ((d, p), q) in d.row_mut(r).iter_mut().zip(p.row(r)).zip(q.row(r)) {
                 put(d, scale * (*p - *q), accumulate);
@@ -215,8 +217,9 @@ for_every_isa! {
 mod tests {
     use super::Penalty::{self, Antisymmetric, Difference, Nuclear, Spectral, Square};
     use crate::check::{assert_gradients_of, total, weighted, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter, ParameterId};
+    use crate::graph::Graph;
     use crate::ops::Orientation;
+    use crate::parameter::{Initial, Parameter, ParameterId};
     use crate::{Gradients, Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     fn matrices(graph: &mut Graph<f64>, shape: [usize; 2]) -> [ParameterId; 2] {

@@ -1,8 +1,9 @@
 //! Adding a branch, with dropout, to the residual stream.
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::operation::{Context, Operation, compiled};
 use crate::ops::dropout::row_unit;
 use crate::random::{dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;

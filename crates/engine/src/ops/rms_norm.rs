@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use crate::graph::{Graph, ParameterId, Value};
+use crate::extent::Extents;
+use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
+use crate::operation::{Context, Operation, compiled};
 use crate::ops::{SUM_LANES, WIDE, lanes, lanes_mut, put, sum};
+use crate::parameter::ParameterId;
 use crate::scalar::Scalar;
 
 struct RmsNorm {
@@ -81,7 +83,7 @@ for_every_isa! {
 
     fn input_gradient<T>(
         x: Matrix<'_, T>, dy: Matrix<'_, T>, gain: &[T], kept: Matrix<'_, T>,
-        target: Target<'_, T>, columns: Range<usize>,
+        target: GradientTarget<'_, T>, columns: Range<usize>,
     ) {
         let mut target = target;
         let mut first = columns.start;
@@ -97,10 +99,10 @@ for_every_isa! {
 
     /// `dg = Σ dy · x / rms`, over the columns.
     fn gain_gradient<T>(
-        x: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>, target: Target<'_, T>,
+        x: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>, target: GradientTarget<'_, T>,
         features: Range<usize>,
     ) {
-        let Target { matrix: mut gain, accumulate } = target;
+        let GradientTarget { matrix: mut gain, accumulate } = target;
         let inverse = kept.row(0).as_chunks::<SUM_LANES>().0;
         for f in features {
             let mut sums = [T::ZERO; SUM_LANES];
@@ -153,10 +155,10 @@ fn input_gradient_lanes<T: Scalar, const FUSED: bool, const W: usize>(
     dy: Matrix<'_, T>,
     gain: &[T],
     kept: Matrix<'_, T>,
-    target: &mut Target<'_, T>,
+    target: &mut GradientTarget<'_, T>,
     first: usize,
 ) {
-    let Target { matrix: dx, accumulate } = target;
+    let GradientTarget { matrix: dx, accumulate } = target;
     let over = T::ONE / T::from_f64(x.rows as f64);
     let inverse = lanes::<T, W>(kept.row(0), first);
     let mut mean = [T::ZERO; W];
@@ -182,7 +184,8 @@ fn input_gradient_lanes<T: Scalar, const FUSED: bool, const W: usize>(
 #[cfg(test)]
 mod tests {
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
+    use crate::parameter::{Initial, Parameter};
 
     #[test]
     fn gradient() {

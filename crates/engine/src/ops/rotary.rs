@@ -1,10 +1,11 @@
 //! Rotary positions: features turned by an angle that grows with the position, so that the product
 //! of a query and a key depends on how far apart they stand, not on where.
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut};
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Rotary {
@@ -139,8 +140,10 @@ for_every_isa! {
 #[cfg(test)]
 mod tests {
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
-    use crate::program::{Mode, ProductPrecision, Program};
+    use crate::graph::Graph;
+    use crate::parameter::{Initial, Parameter};
+    use crate::precision::ProductPrecision;
+    use crate::program::{Mode, Program};
     use crate::random::Noise;
     use crate::{Parameters, Team};
 

@@ -1,8 +1,9 @@
 //! Multiplying by a constant.
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Scale {

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use crate::graph::{Graph, ParameterId, Value};
+use crate::extent::Extents;
+use crate::graph::{Graph, Value};
 use crate::isa::for_every_isa;
-use crate::operation::{Context, Extents, Operation, compiled};
+use crate::operation::{Context, Operation, compiled};
 use crate::ops::{SUM_LANES, put, sum};
+use crate::parameter::ParameterId;
 use crate::scalar::Scalar;
 
 /// What the state is multiplied by from one position to the next.
@@ -235,8 +237,9 @@ fn fade<T: Scalar>(
 mod tests {
     use super::Decay;
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
     use crate::ops::{Activation, Orientation};
+    use crate::parameter::{Initial, Parameter};
     use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use crate::extent::Extents;
 use crate::graph::{Graph, Indices, Shape, Value, Weights};
 use crate::isa::for_every_isa;
-use crate::matrix::{Matrix, MatrixMut, Target};
-use crate::operation::{Context, Extents, Operation, compiled};
-use crate::ops::SUM_LANES;
+use crate::lanes::SUM_LANES;
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
+use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;
 
 struct Symmetry {
@@ -124,10 +125,10 @@ for_every_isa! {
 
     /// The gradient of some sentences' logits: `2 · each · (ours − theirs)` at each token read.
     fn gradient<T>(
-        one: Side<'_, T>, other: Side<'_, T>, weights: &[T], twice: T, target: Target<'_, T>,
+        one: Side<'_, T>, other: Side<'_, T>, weights: &[T], twice: T, target: GradientTarget<'_, T>,
         lanes: Range<usize>,
     ) {
-        let Target { matrix: mut d, accumulate } = target;
+        let GradientTarget { matrix: mut d, accumulate } = target;
         if !accumulate {
             for f in 0..d.rows {
                 d.part_mut(f, lanes.clone()).fill(T::ZERO);
@@ -145,8 +146,9 @@ for_every_isa! {
 #[cfg(test)]
 mod tests {
     use crate::check::{assert_gradients_of, total, with_stem};
-    use crate::graph::{Graph, Initial, Parameter};
+    use crate::graph::Graph;
     use crate::ops::Orientation;
+    use crate::parameter::{Initial, Parameter};
     use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     #[test]

@@ -1,18 +1,40 @@
 //! Lion: steps of one size, along the sign of a running mean of the gradient.
 
-use super::Constants;
-use crate::isa::for_every_isa;
+use super::{Elements, Method, Step};
+use crate::isa::{Isa, for_every_isa};
+use crate::scalar::Scalar;
+
+/// Steps along the sign of a running mean, with decoupled weight decay (Chen et al., 2023).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lion {
+    /// β₁, of the mean whose sign is taken, and β₂, of the mean that is kept.
+    pub betas: [f64; 2],
+}
+
+impl Method for Lion {
+    fn moments(&self) -> usize {
+        1
+    }
+
+    fn momentum(&self) -> f64 {
+        self.betas[0]
+    }
+
+    fn update<T: Scalar>(&self, isa: Isa, step: Step, elements: Elements<'_, T>) {
+        let Elements { parameters, gradients, moments: [mean, _] } = elements;
+        update(isa, self.betas, step, parameters, gradients, mean);
+    }
+}
 
 for_every_isa! {
     /// One step; Chen et al., *Symbolic discovery of optimization algorithms* (2023), algorithm 2.
     /// Where the mean is 0 so is the step.
-    pub(super) fn update<T>(
-        c: Constants, parameters: &mut [T], gradients: &[T], mean: &mut [T],
+    fn update<T>(
+        betas: [f64; 2], step: Step, parameters: &mut [T], gradients: &[T], mean: &mut [T],
     ) {
-        let shrink = T::from_f64(1.0 - c.rate * c.weight_decay);
-        let rate = T::from_f64(c.rate);
-        let [b1, b2] = c.betas.map(T::from_f64);
-        let [d1, d2] = c.betas.map(|beta| T::from_f64(1.0 - beta));
+        let (shrink, rate) = (step.shrink::<T>(), T::from_f64(step.rate));
+        let [b1, b2] = betas.map(T::from_f64);
+        let [d1, d2] = betas.map(|beta| T::from_f64(1.0 - beta));
         for ((p, g), m) in parameters.iter_mut().zip(gradients).zip(mean) {
             let direction = *m * b1 + *g * d1;
             let up = if direction > T::ZERO { rate } else { T::ZERO };

@@ -1,81 +1,163 @@
-//! Optimisers: one fused pass over the flat buffers of parameters, gradients and moments; Muon
-//! besides takes matrices as such.
+//! Optimisers: one fused pass over the flat buffers of parameters, gradients and moments. An
+//! optimiser is one file, which implements [`Method`], and one line in the list below; Muon also
+//! takes matrices as such.
 
-mod adam;
-mod adamw;
-mod lion;
-mod muon;
-mod sgd;
-#[cfg(test)]
-mod tests;
-
-use std::any::TypeId;
 use std::ops::Range;
 use std::sync::Arc;
 
-use self::muon::Hidden;
-#[cfg(doc)]
-use crate::graph::Parameter;
+use self::adam::MomentEstimates;
 use crate::isa::Isa;
 use crate::matrix::Buffer;
-use crate::parameters::{Gradients, Parameters};
-use crate::scalar::Scalar;
+use crate::parameters::{Gradients, ParameterLayout, Parameters};
+use crate::scalar::{PerScalar, Scalar};
 use crate::team::Worker;
 
-/// What an optimiser does, as PyTorch names it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rule {
-    /// Decoupled weight decay (Loshchilov and Hutter, 2019): `torch.optim.AdamW`.
-    AdamW {
-        /// β₁ and β₂.
-        betas: [f64; 2],
-        /// What is added to the root of the second moment.
-        epsilon: f64,
-    },
-    /// Weight decay as part of the gradient: `torch.optim.Adam`.
-    Adam {
-        /// β₁ and β₂.
-        betas: [f64; 2],
-        /// What is added to the root of the second moment.
-        epsilon: f64,
-    },
-    /// Gradient descent: `torch.optim.SGD`. Weight decay is a part of the gradient.
-    Sgd {
-        /// What the last step is multiplied by before the gradient is added to it; 0 keeps none.
-        momentum: f64,
-    },
-    /// Steps along the sign of a running mean, with decoupled weight decay (Chen et al., 2023).
-    Lion {
-        /// β₁, of the mean whose sign is taken, and β₂, of the mean that is kept.
-        betas: [f64; 2],
-    },
-    /// Orthogonal steps for hidden weights (Jordan et al., 2024; scaled as by Liu et al., 2025), and
-    /// AdamW for all other parameters. Which are hidden they say [themselves](Parameter::hidden).
-    Muon {
-        /// μ of Nesterov's momentum, of hidden weights.
-        momentum: f64,
-        /// β₁ and β₂ of AdamW.
-        betas: [f64; 2],
-        /// ε of AdamW.
-        epsilon: f64,
-    },
-}
+#[cfg(test)]
+mod tests;
 
-impl Rule {
-    /// How many numbers it keeps for each trainable parameter; Muon does not use the second of
-    /// hidden weights, which stays zero.
-    pub fn moments(&self) -> usize {
-        match self {
-            Rule::AdamW { .. } | Rule::Adam { .. } | Rule::Muon { .. } => 2,
-            Rule::Lion { .. } => 1,
-            Rule::Sgd { momentum } => usize::from(*momentum != 0.0),
-        }
+/// An optimiser: its struct holds its hyper-parameters.
+trait Method: Copy {
+    /// How many moments it keeps for each trainable parameter.
+    fn moments(&self) -> usize;
+
+    /// The weight of the last steps in the next: β₁ or μ.
+    fn momentum(&self) -> f64;
+
+    /// The moments whose root divides a step; `None` where a step is not a multiple of the mean
+    /// gradient, or that multiple is the rate.
+    fn moment_estimates(&self, _step: Step) -> Option<MomentEstimates> {
+        None
+    }
+
+    /// One step for some elements.
+    fn update<T: Scalar>(&self, isa: Isa, step: Step, elements: Elements<'_, T>);
+
+    /// Whether [hidden](crate::Parameter::hidden) matrices are updated as such.
+    fn takes_matrices(&self) -> bool {
+        false
+    }
+
+    /// Elements of scratch memory that the update of a matrix takes.
+    fn matrix_scratch(&self, _matrix: Matrix) -> usize {
+        0
+    }
+
+    /// One step for a hidden matrix.
+    fn update_matrix<T: Scalar>(
+        &self,
+        _isa: Isa,
+        _step: Step,
+        _matrix: Matrix,
+        _elements: Elements<'_, T>,
+        _scratch: &mut [T],
+    ) {
+        unreachable!("only for optimisers that take matrices")
     }
 }
 
-/// A rule with its state.
+/// Writes the enum of all optimisers, each with its module.
+macro_rules! optimizers {
+    ($($module:ident::$name:ident)+) => {
+        $(
+            mod $module;
+            pub use $module::$name;
+        )+
+
+        /// An optimiser with its hyper-parameters.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub enum Rule {
+            $(
+                #[doc = concat!("See [`", stringify!($name), "`](struct@", stringify!($name), ").")]
+                $name($name),
+            )+
+        }
+
+        /// Runs code with the optimiser's own struct.
+        macro_rules! with_method {
+            ($rule:expr, $method:ident => $code:expr) => {
+                match $rule {
+                    $(Rule::$name($method) => $code,)+
+                }
+            };
+        }
+    };
+}
+
+optimizers! {
+    adamw::AdamW
+    adam::Adam
+    sgd::Sgd
+    lion::Lion
+    muon::Muon
+}
+
+impl Rule {
+    /// How many moments it keeps for each trainable parameter.
+    pub fn moments(&self) -> usize {
+        with_method!(self, method => method.moments())
+    }
+
+    /// The weight of the last steps in the next: β₁ or μ.
+    pub fn momentum(&self) -> f64 {
+        with_method!(self, method => method.momentum())
+    }
+}
+
+/// One step's number and rates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// From 1.
+    number: u64,
+    rate: f64,
+    weight_decay: f64,
+}
+
+impl Step {
+    /// The factor of a parameter under decoupled weight decay.
+    #[inline(always)]
+    fn shrink<T: Scalar>(self) -> T {
+        T::from_f64(1.0 - self.rate * self.weight_decay)
+    }
+}
+
+/// Some elements of the flat buffers; moments that the optimiser does not keep are empty.
+struct Elements<'a, T> {
+    parameters: &'a mut [T],
+    gradients: &'a [T],
+    moments: [&'a mut [T]; 2],
+}
+
+/// A hidden matrix in the flat buffers.
+#[derive(Clone, Copy, Debug)]
+struct Matrix {
+    start: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl Matrix {
+    /// All that are trained, by their place.
+    fn hidden(layout: &ParameterLayout) -> Vec<Matrix> {
+        let parameters = layout.parameters.iter().zip(&layout.starts);
+        let hidden = parameters.filter(|(p, _)| p.hidden && p.trainable && !p.vector);
+        let matrix = |start: usize, rows, columns| Matrix { start, rows, columns };
+        let mut all: Vec<_> = hidden.map(|(p, start)| matrix(*start, p.rows, p.columns)).collect();
+        all.sort_by_key(|matrix| matrix.start);
+        all
+    }
+
+    fn len(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    fn range(&self) -> Range<usize> {
+        self.start..self.start + self.len()
+    }
+}
+
+/// An optimiser with its state.
 pub struct Optimizer<T> {
-    /// What it does.
+    /// Which optimiser it is.
     pub rule: Rule,
     /// The learning rate; may be changed between steps.
     pub rate: f64,
@@ -83,10 +165,10 @@ pub struct Optimizer<T> {
     pub weight_decay: f64,
     steps: u64,
     moments: Vec<Gradients<T>>,
-    /// What takes matrices as such, and all other ranges of the trainable numbers.
-    hidden: Vec<Hidden>,
+    /// The matrices that are updated as such, and all other ranges of the trainable parameters.
+    matrices: Vec<Matrix>,
     others: Vec<Range<usize>>,
-    /// Room for each worker's matrix.
+    /// Scratch memory of all workers, for matrices.
     scratch: Buffer<T>,
 }
 
@@ -100,20 +182,17 @@ impl<T: Scalar> Optimizer<T> {
     ) -> Optimizer<T> {
         let moments = (0..rule.moments()).map(|_| Gradients::zeros(parameters)).collect();
         let layout = &parameters.layout;
-        let mut hidden = match rule {
-            Rule::Muon { .. } => Hidden::all(layout),
-            _ => Vec::new(),
-        };
-        hidden.sort_by_key(|matrix| matrix.start);
+        let takes_matrices = with_method!(rule, method => method.takes_matrices());
+        let matrices = if takes_matrices { Matrix::hidden(layout) } else { Vec::new() };
         let mut others = Vec::new();
         let mut end = 0;
-        for matrix in &hidden {
+        for matrix in &matrices {
             others.push(end..matrix.start);
-            end = matrix.start + matrix.len();
+            end = matrix.range().end;
         }
         others.push(end..layout.trainable);
         let scratch = Buffer::zeros(0);
-        Optimizer { rule, rate, weight_decay, steps: 0, moments, hidden, others, scratch }
+        Optimizer { rule, rate, weight_decay, steps: 0, moments, matrices, others, scratch }
     }
 
     /// Updates made so far.
@@ -131,21 +210,22 @@ impl<T: Scalar> Optimizer<T> {
         &mut self.moments
     }
 
-    /// What a step multiplies the mean gradient by, beside the rate, as the moments stand:
-    /// 1 / (√v̂ + ε). `None` where that is 1, and for Lion and Muon, whose steps are no multiple of
+    /// The factor of the mean gradient in a step, beside the rate, as the moments stand:
+    /// 1 / (√v̂ + ε). `None` where it is 1, and for Lion and Muon, whose steps are no multiple of
     /// the mean gradient.
     pub fn preconditioner(&self) -> Option<Gradients<T>> {
-        let constants = Constants::new(self.rule, self.rate, self.weight_decay, self.steps.max(1));
-        let second = match self.rule {
-            Rule::AdamW { .. } | Rule::Adam { .. } => self.moments.get(1)?,
-            Rule::Sgd { .. } | Rule::Lion { .. } | Rule::Muon { .. } => return None,
-        };
+        let step = self.step(self.steps.max(1));
+        let estimates = with_method!(self.rule, method => method.moment_estimates(step))?;
+        let second = self.moments.get(1)?;
         let mut values = Buffer::zeros(second.values.as_slice().len());
         for (out, second) in values.as_mut_slice().iter_mut().zip(second.values.as_slice()) {
-            let root = second.to_f64().sqrt() / constants.second_correction;
-            *out = T::from_f64(1.0 / (root + constants.epsilon));
+            *out = T::from_f64(estimates.preconditioner(second.to_f64()));
         }
         Some(Gradients { layout: Arc::clone(&second.layout), values })
+    }
+
+    fn step(&self, number: u64) -> Step {
+        Step { number, rate: self.rate, weight_decay: self.weight_decay }
     }
 
     /// Says how many updates the restored state has seen.
@@ -153,8 +233,8 @@ impl<T: Scalar> Optimizer<T> {
         self.steps = steps;
     }
 
-    /// Counts a step and gives what so many workers need to make it. The first one makes room for
-    /// them.
+    /// Counts a step and prepares it for a team of `workers`. The first call allocates their
+    /// scratch memory.
     pub(crate) fn begin(
         &mut self,
         parameters: *mut T,
@@ -162,24 +242,24 @@ impl<T: Scalar> Optimizer<T> {
         workers: usize,
     ) -> Update<'_, T> {
         self.steps += 1;
-        let moments = self.moments.iter_mut().map(|m| m.values.as_mut_slice().as_mut_ptr());
-        let mut two = [std::ptr::null_mut(); 2];
-        for (slot, moment) in two.iter_mut().zip(moments) {
-            *slot = moment;
+        let mut moments = [None; 2];
+        for (slot, moment) in moments.iter_mut().zip(&mut self.moments) {
+            *slot = Some(moment.values.as_mut_slice().as_mut_ptr());
         }
-        // Whole lines of the cache for each.
-        let each = self.hidden.iter().map(Hidden::scratch).max().unwrap_or(0);
+        let scratch = |matrix: &Matrix| with_method!(self.rule, it => it.matrix_scratch(*matrix));
+        let each = self.matrices.iter().map(scratch).max().unwrap_or(0);
+        // Whole cache lines for each worker.
         let each = each.next_multiple_of(64);
         if self.scratch.as_slice().len() < workers * each {
             self.scratch = Buffer::zeros(workers * each);
         }
         Update {
             rule: self.rule,
-            constants: Constants::new(self.rule, self.rate, self.weight_decay, self.steps),
+            step: self.step(self.steps),
             parameters,
             gradients,
-            moments: two,
-            hidden: &self.hidden,
+            moments,
+            matrices: &self.matrices,
             others: &self.others,
             scratch: self.scratch.as_mut_slice().as_mut_ptr(),
             scratch_each: each,
@@ -187,49 +267,14 @@ impl<T: Scalar> Optimizer<T> {
     }
 }
 
-/// What is the same for all parameters in a step.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Constants {
-    rate: f64,
-    weight_decay: f64,
-    momentum: f64,
-    betas: [f64; 2],
-    epsilon: f64,
-    /// `rate / (1 − β₁ᵗ)`.
-    corrected_rate: f64,
-    /// `√(1 − β₂ᵗ)`.
-    second_correction: f64,
-}
-
-impl Constants {
-    fn new(rule: Rule, rate: f64, weight_decay: f64, step: u64) -> Constants {
-        let (momentum, betas, epsilon) = match rule {
-            Rule::AdamW { betas, epsilon } | Rule::Adam { betas, epsilon } => (0.0, betas, epsilon),
-            Rule::Sgd { momentum } => (momentum, [0.0; 2], 0.0),
-            Rule::Lion { betas } => (0.0, betas, 0.0),
-            Rule::Muon { momentum, betas, epsilon } => (momentum, betas, epsilon),
-        };
-        let power = |beta: f64| libm::pow(beta, step as f64);
-        Constants {
-            rate,
-            weight_decay,
-            momentum,
-            betas,
-            epsilon,
-            corrected_rate: rate / (1.0 - power(betas[0])),
-            second_correction: (1.0 - power(betas[1])).sqrt(),
-        }
-    }
-}
-
 /// One step, ready to be shared among workers.
 pub(crate) struct Update<'a, T> {
     rule: Rule,
-    constants: Constants,
+    step: Step,
     parameters: *mut T,
     gradients: *const T,
-    moments: [*mut T; 2],
-    hidden: &'a [Hidden],
+    moments: [Option<*mut T>; 2],
+    matrices: &'a [Matrix],
     others: &'a [Range<usize>],
     scratch: *mut T,
     scratch_each: usize,
@@ -245,16 +290,8 @@ impl<T: Scalar> Update<'_, T> {
     /// The flat buffers must have so many, nobody else may touch them meanwhile, and the worker
     /// must be one of those that the step was begun for.
     pub(crate) unsafe fn run(&self, isa: Isa, worker: &Worker<'_>, trainable: usize) {
-        let update: *const Self = self;
-        // SAFETY: a scalar is f32 or f64, so the type is the one that it is cast to; the rest is
-        // the caller's promise.
-        unsafe {
-            if TypeId::of::<T>() == TypeId::of::<f32>() {
-                run_f32(&*update.cast(), isa, worker, trainable);
-            } else {
-                run_f64(&*update.cast(), isa, worker, trainable);
-            }
-        }
+        // SAFETY: the caller's promise.
+        unsafe { T::choose(RunShare)(self, isa, worker, trainable) }
     }
 
     /// As [`run`](Update::run).
@@ -267,79 +304,55 @@ impl<T: Scalar> Update<'_, T> {
             let range = range.start.max(share.start)..range.end.min(share.end);
             if !range.is_empty() {
                 // SAFETY: shares are disjoint, and so are the ranges of one.
-                unsafe { self.run_flat(isa, range) }
+                let elements = unsafe { self.elements(range) };
+                with_method!(self.rule, method => method.update(isa, self.step, elements));
             }
         }
         // A matrix is one worker's.
-        for matrix in &self.hidden[worker.share(self.hidden.len(), 1)] {
-            let range = matrix.start..matrix.start + matrix.len();
+        for matrix in &self.matrices[worker.share(self.matrices.len(), 1)] {
             // SAFETY: as above; each worker has its own scratch memory.
-            unsafe {
+            let (elements, scratch) = unsafe {
                 let start = self.scratch.add(worker.index() * self.scratch_each);
                 let scratch = std::slice::from_raw_parts_mut(start, self.scratch_each);
-                let (parameters, buffer) =
-                    (part(self.parameters, &range), part(self.moments[0], &range));
-                let gradients = part(self.gradients.cast_mut(), &range);
-                matrix.update(isa, self.constants, parameters, gradients, buffer, scratch);
-            }
+                (self.elements(matrix.range()), scratch)
+            };
+            with_method!(self.rule, method => {
+                method.update_matrix(isa, self.step, *matrix, elements, scratch);
+            });
         }
     }
 
-    /// Updates a range of the flat buffers, number by number.
+    /// A range of the flat buffers.
     ///
     /// # Safety
     /// As [`run`](Update::run); the range is this worker's alone.
-    unsafe fn run_flat(&self, isa: Isa, range: Range<usize>) {
-        // SAFETY: the caller's promise; a rule asks for the moments that it has.
-        let part = |of: *mut T| unsafe { part(of, &range) };
-        let (c, parameters) = (self.constants, part(self.parameters));
-        let gradients: &[T] = part(self.gradients.cast_mut());
-        match self.rule {
-            Rule::AdamW { .. } | Rule::Muon { .. } => {
-                let [first, second] = self.moments.map(part);
-                adamw::update(isa, c, parameters, gradients, first, second);
-            }
-            Rule::Adam { .. } => {
-                let [first, second] = self.moments.map(part);
-                adam::update(isa, c, parameters, gradients, first, second);
-            }
-            Rule::Sgd { momentum } if momentum != 0.0 => {
-                let buffer = part(self.moments[0]);
-                sgd::update_with_momentum(isa, c, parameters, gradients, buffer);
-            }
-            Rule::Sgd { .. } => sgd::update(isa, c, parameters, gradients),
-            Rule::Lion { .. } => {
-                lion::update(isa, c, parameters, gradients, part(self.moments[0]));
-            }
+    unsafe fn elements(&self, range: Range<usize>) -> Elements<'_, T> {
+        // SAFETY: the caller's promise.
+        let part = |of: *mut T| unsafe {
+            std::slice::from_raw_parts_mut(of.add(range.start), range.len())
+        };
+        Elements {
+            parameters: part(self.parameters),
+            gradients: part(self.gradients.cast_mut()),
+            moments: self.moments.map(|moment| moment.map_or(Default::default(), part)),
         }
     }
 }
 
-/// [`Update::run_share`], compiled here as [operations](crate::operation::Compiled) are.
-///
-/// # Safety
-/// As [`Update::run`].
-#[inline(never)]
-unsafe fn run_f32(update: &Update<'_, f32>, isa: Isa, worker: &Worker<'_>, trainable: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { update.run_share(isa, worker, trainable) }
-}
+/// [`Update::run_share`], compiled in this crate as [operations](crate::operation::Compiled) are.
+struct RunShare;
 
-/// Likewise.
-///
-/// # Safety
-/// As [`Update::run`].
-#[inline(never)]
-unsafe fn run_f64(update: &Update<'_, f64>, isa: Isa, worker: &Worker<'_>, trainable: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { update.run_share(isa, worker, trainable) }
-}
+impl PerScalar for RunShare {
+    type Of<T: Scalar> = unsafe fn(&Update<'_, T>, Isa, &Worker<'_>, usize);
 
-/// A range of a flat buffer.
-///
-/// # Safety
-/// It must be there, and nobody else's for as long as it is used.
-unsafe fn part<'a, T>(of: *mut T, range: &Range<usize>) -> &'a mut [T] {
-    // SAFETY: the caller's promise.
-    unsafe { std::slice::from_raw_parts_mut(of.add(range.start), range.len()) }
+    #[inline(never)]
+    fn for_f32(self) -> Self::Of<f32> {
+        // SAFETY: the caller's promise.
+        |update, isa, worker, trainable| unsafe { update.run_share(isa, worker, trainable) }
+    }
+    #[inline(never)]
+    fn for_f64(self) -> Self::Of<f64> {
+        // SAFETY: the caller's promise.
+        |update, isa, worker, trainable| unsafe { update.run_share(isa, worker, trainable) }
+    }
 }

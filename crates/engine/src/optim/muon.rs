@@ -1,75 +1,80 @@
 //! Muon: the momentum of a hidden matrix, with all its singular values brought near 1 (Jordan et
 //! al., 2024).
 
-use super::Constants;
+use super::{AdamW, Elements, Matrix, Method, Step};
 use crate::isa::{Isa, for_every_isa};
 use crate::kernels::Orthogonal;
-use crate::parameters::Layout;
 use crate::scalar::Scalar;
 
 /// Jordan's quintic step: its coefficients lift small singular values fast and leave the others
 /// about 1 rather than at it.
 const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
-/// How many steps.
+/// Quintic steps per update.
 const STEPS: usize = 5;
-/// What an orthogonal matrix is multiplied by, for each root of its longer side: numbers of the
-/// size that AdamW's updates have, so that its rate and its decay carry over (Liu et al., *Muon is
-/// scalable for LLM training*, 2025).
+/// The factor of an orthogonal matrix, for each root of its longer side: it gives updates of the
+/// size that AdamW's have, so that its rate and its decay carry over (Liu et al., *Muon is scalable
+/// for LLM training*, 2025).
 const SCALE: f64 = 0.2;
 
-/// A hidden matrix in the flat buffers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hidden {
-    pub(super) start: usize,
-    rows: usize,
-    columns: usize,
+/// Orthogonal steps for [hidden](crate::Parameter::hidden) weights (Jordan et al., 2024; scaled as
+/// by Liu et al., 2025), and AdamW for all other parameters. Hidden weights have no second moment:
+/// theirs stays zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Muon {
+    /// μ of Nesterov's momentum, of hidden weights.
+    pub momentum: f64,
+    /// β₁ and β₂ of AdamW.
+    pub betas: [f64; 2],
+    /// ε of AdamW.
+    pub epsilon: f64,
 }
 
-impl Hidden {
-    /// All of a model, in the order of the graph. One that is frozen has no update.
-    pub(super) fn all(layout: &Layout) -> Vec<Hidden> {
-        let parameters = layout.parameters.iter().zip(&layout.starts);
-        let hidden = parameters.filter(|(p, _)| p.hidden && p.trainable && !p.vector);
-        hidden
-            .map(|(p, start)| Hidden { start: *start, rows: p.rows, columns: p.columns })
-            .collect()
+impl Method for Muon {
+    fn moments(&self) -> usize {
+        2
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.rows * self.columns
+    fn momentum(&self) -> f64 {
+        self.momentum
     }
 
-    fn shape(&self) -> Orthogonal {
-        Orthogonal::new(self.rows, self.columns)
+    fn update<T: Scalar>(&self, isa: Isa, step: Step, elements: Elements<'_, T>) {
+        AdamW { betas: self.betas, epsilon: self.epsilon }.update(isa, step, elements);
     }
 
-    /// Numbers that an update needs for itself: its direction, X, and what a step of X needs.
-    pub(super) fn scratch(&self) -> usize {
-        self.len() + self.shape().numbers() + self.shape().scratch()
+    fn takes_matrices(&self) -> bool {
+        true
     }
 
-    /// One step of one matrix: `b ← μ b + g`; of `g + μ b` (Nesterov's momentum) the orthogonal
-    /// matrix nearest to it, roughly; decay that acts on the parameter.
-    pub(super) fn update<T: Scalar>(
+    /// The direction, X, and the scratch memory of a step of X.
+    fn matrix_scratch(&self, matrix: Matrix) -> usize {
+        let shape = Orthogonal::new(matrix.rows, matrix.columns);
+        matrix.len() + shape.numbers() + shape.scratch()
+    }
+
+    /// `b ← μ b + g`; of `g + μ b` (Nesterov's momentum) the orthogonal matrix nearest to it,
+    /// roughly; decay that acts on the parameter.
+    fn update_matrix<T: Scalar>(
         &self,
         isa: Isa,
-        c: Constants,
-        parameters: &mut [T],
-        gradients: &[T],
-        buffer: &mut [T],
+        step: Step,
+        matrix: Matrix,
+        elements: Elements<'_, T>,
         scratch: &mut [T],
     ) {
-        let shape = self.shape();
-        let (direction, scratch) = scratch.split_at_mut(self.len());
+        let Elements { parameters, gradients, moments: [buffer, _] } = elements;
+        let Matrix { rows, columns, .. } = matrix;
+        let shape = Orthogonal::new(rows, columns);
+        let (direction, scratch) = scratch.split_at_mut(matrix.len());
         let (x, scratch) = scratch.split_at_mut(shape.numbers());
-        advance(isa, T::from_f64(c.momentum), gradients, buffer, direction);
+        advance(isa, T::from_f64(self.momentum), gradients, buffer, direction);
         shape.load(isa, direction, x);
         for _ in 0..STEPS {
             shape.step(isa, QUINTIC, x, scratch);
         }
-        let shrink = T::from_f64(1.0 - c.rate * c.weight_decay);
-        let rate = T::from_f64(c.rate * SCALE * (self.rows.max(self.columns) as f64).sqrt());
-        for (row, parameters) in parameters.chunks_exact_mut(self.columns).enumerate() {
+        let shrink = step.shrink::<T>();
+        let rate = T::from_f64(step.rate * SCALE * (rows.max(columns) as f64).sqrt());
+        for (row, parameters) in parameters.chunks_exact_mut(columns).enumerate() {
             for (column, p) in parameters.iter_mut().enumerate() {
                 *p = *p * shrink - rate * x[shape.at(row, column)];
             }
@@ -78,6 +83,7 @@ impl Hidden {
 }
 
 for_every_isa! {
+    /// Updates the momentum, and gives Nesterov's direction.
     fn advance<T>(momentum: T, gradients: &[T], buffer: &mut [T], direction: &mut [T]) {
         for ((g, b), direction) in gradients.iter().zip(buffer).zip(direction) {
             *b = momentum * *b + *g;

@@ -1,12 +1,13 @@
 use super::*;
-use crate::graph::{Graph, Initial, Parameter};
+use crate::graph::Graph;
+use crate::parameter::{Initial, Parameter};
 use crate::random::{Purpose, Stream};
 use crate::team::Team;
 
 const RATE: f64 = 0.05;
 const DECAY: f64 = 0.1;
-const MUON: Rule = Rule::Muon { momentum: 0.95, betas: [0.9, 0.99], epsilon: 1e-8 };
-const LION: Rule = Rule::Lion { betas: [0.9, 0.99] };
+const MUON: Rule = Rule::Muon(Muon { momentum: 0.95, betas: [0.9, 0.99], epsilon: 1e-8 });
+const LION: Rule = Rule::Lion(Lion { betas: [0.9, 0.99] });
 
 /// A model's parameters, and for each the moments that an optimiser kept: none for a frozen one.
 struct State {
@@ -88,7 +89,7 @@ fn initial() -> Vec<Vec<f64>> {
 
 #[test]
 fn any_number_of_workers_gives_the_same_bits() {
-    let rules = [MUON, LION, Rule::Sgd { momentum: 0.9 }, Rule::Sgd { momentum: 0.0 }];
+    let rules = [MUON, LION, Rule::Sgd(Sgd { momentum: 0.9 }), Rule::Sgd(Sgd { momentum: 0.0 })];
     for rule in rules {
         let [one, two, three] = [1, 2, 3].map(|workers| run::<f32>(rule, workers, 4, draw));
         assert!(one.parameters == two.parameters && one.moments == two.moments, "{rule:?}");
@@ -101,7 +102,7 @@ fn any_number_of_workers_gives_the_same_bits() {
 #[test]
 fn momentum_adds_up() {
     let (momentum, steps) = (0.9, 7);
-    let state = run::<f64>(Rule::Sgd { momentum }, 1, steps, draw);
+    let state = run::<f64>(Rule::Sgd(Sgd { momentum }), 1, steps, draw);
     for (k, (found, p)) in state.parameters[2].iter().zip(&initial()[2]).enumerate() {
         let (mut p, mut buffer) = (*p, 0.0);
         for step in 0..steps {
@@ -115,7 +116,7 @@ fn momentum_adds_up() {
 
 #[test]
 fn without_momentum_nothing_is_kept() {
-    let state = run::<f64>(Rule::Sgd { momentum: 0.0 }, 1, 1, draw);
+    let state = run::<f64>(Rule::Sgd(Sgd { momentum: 0.0 }), 1, 1, draw);
     for (k, (found, p)) in state.parameters[1].iter().zip(&initial()[1]).enumerate() {
         assert_eq!(*found, p - RATE * (draw(0, 1, k) + DECAY * p));
     }
@@ -160,7 +161,7 @@ fn times(a: &[f64], b: &[f64], inner: usize) -> Vec<f64> {
     out
 }
 
-/// Muon as its authors write it, without turning tall matrices about; and what it does to singular
+/// Muon as its authors write it, without transposing tall matrices; and what it does to singular
 /// values: all within 0.3 of 1.
 #[test]
 fn muon_equals_the_definition() {
@@ -176,9 +177,9 @@ fn muon_equals_the_definition() {
             let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
             x.iter_mut().for_each(|x| *x /= norm);
             for _ in 0..5 {
-                let turned: Vec<f64> =
+                let transposed: Vec<f64> =
                     (0..rows * columns).map(|at| x[at % rows * columns + at / rows]).collect();
-                let gram = times(&x, &turned, columns);
+                let gram = times(&x, &transposed, columns);
                 let (once, twice) = (times(&gram, &x, rows), times(&gram, &gram, rows));
                 let twice = times(&twice, &x, rows);
                 for ((x, once), twice) in x.iter_mut().zip(once).zip(twice) {
@@ -207,7 +208,8 @@ fn muon_equals_the_definition() {
 fn muon_leaves_the_rest_to_adamw() {
     let gradient = |step: u64, i: usize, k: usize| if i == 5 { 0.0 } else { draw(step, i, k) };
     let muon = run::<f32>(MUON, 2, 3, gradient);
-    let adamw = run::<f32>(Rule::AdamW { betas: [0.9, 0.99], epsilon: 1e-8 }, 1, 3, gradient);
+    let adamw =
+        run::<f32>(Rule::AdamW(AdamW { betas: [0.9, 0.99], epsilon: 1e-8 }), 1, 3, gradient);
     for i in [0, 2, 4, 6] {
         assert_eq!(muon.parameters[i], adamw.parameters[i], "{}", muon.names[i]);
         assert_eq!(muon.moments[i], adamw.moments[i]);

@@ -1,9 +1,9 @@
 //! A model with every operation, loss and penalty in it that the decoder does not have.
 
 use retrodict_engine::{
-    Activation, Decay, Gradients, Graph, Indices, Initial, Isa, LossFunction, Mode, Noise,
-    Optimizer, Orientation, Parameter, ParameterId, Parameters, Penalty, ProductPrecision, Program,
-    Rule, Scalar, Sees, Team, Value, Weights,
+    Activation, Decay, Focal, Gradients, Graph, Indices, Initial, Isa, LabelSmoothing,
+    LossFunction, Margin, Mode, Noise, Optimizer, Orientation, Parameter, ParameterId, Parameters,
+    Penalty, ProductPrecision, Program, Rule, Scalar, Sees, Team, Value, Weights,
 };
 
 /// Tokens in the vocabulary.
@@ -49,8 +49,8 @@ pub(crate) fn model<T: Scalar>() -> Model<T> {
     let gate = graph.activation(soft, Activation::Silu);
     let gated = graph.multiply(gate, linear);
     let faded = graph.scan(gated, Decay::Parameter(fade));
-    let turned = graph.select(h, &[2, 1, 0]);
-    let decay = graph.activation(turned, Activation::Sigmoid);
+    let reversed = graph.select(h, &[2, 1, 0]);
+    let decay = graph.activation(reversed, Activation::Sigmoid);
     let faded = graph.scan(faded, Decay::Value(decay));
     let tall = graph.parameter(Parameter::matrix("tall", [3 * WIDTH, WIDTH], normal).hidden(true));
     let wide = graph.linear_whole(faded, tall, Orientation::OutputsFirst, None);
@@ -60,9 +60,9 @@ pub(crate) fn model<T: Scalar>() -> Model<T> {
     let last = graph.select(both, &[2, 5, 1, 4]);
     let logits = graph.linear_whole(last, table, Orientation::OutputsFirst, None);
     let functions = [
-        (LossFunction::Focal { gamma: 2.0 }, 0..3),
-        (LossFunction::Margin { margin: 0.1 }, 1..2),
-        (LossFunction::LabelSmoothing { epsilon: 0.1 }, 0..2),
+        (LossFunction::Focal(Focal { gamma: 2.0 }), 0..3),
+        (LossFunction::Margin(Margin { margin: 0.1 }), 1..2),
+        (LossFunction::LabelSmoothing(LabelSmoothing { epsilon: 0.1 }), 0..2),
     ];
     for (function, scored) in functions {
         let loss = graph.loss(function, logits, tokens[1], weights, scored.clone());

@@ -1,5 +1,6 @@
 //! The objective that a spec asks for.
 
+use retrodict_engine::{Focal, LabelSmoothing, Margin};
 use retrodict_facts::{DataConfig, Dataset, EntityType, TrainingSet, TrainingSetSize};
 use retrodict_models::{LossFunction, LossOn, Objective, Pairs, PenaltyOn, Reading, Term};
 
@@ -79,10 +80,10 @@ pub(super) fn objective(spec: &Spec, data: &DataConfig, size: TrainingSetSize) -
         function: match asked.loss {
             LossName::CrossEntropy => LossFunction::CrossEntropy,
             LossName::LabelSmoothing => {
-                LossFunction::LabelSmoothing { epsilon: asked.loss_parameter }
+                LossFunction::LabelSmoothing(LabelSmoothing { epsilon: asked.loss_parameter })
             }
-            LossName::Focal => LossFunction::Focal { gamma: asked.loss_parameter },
-            LossName::Margin => LossFunction::Margin { margin: asked.loss_parameter },
+            LossName::Focal => LossFunction::Focal(Focal { gamma: asked.loss_parameter }),
+            LossName::Margin => LossFunction::Margin(Margin { margin: asked.loss_parameter }),
         },
         terms: terms(asked),
     }

@@ -112,11 +112,11 @@ impl Decoder {
                 [q, k].map(|x| graph.rotary(x, self.heads, self.rotated(fraction), ROTARY_BASE))
             }
         };
-        let (heads, keys) = (self.heads, inputs.keys);
+        let (heads, padding_mask) = (self.heads, inputs.padding_mask);
         let sees = if self.design.mixer.sees_all() { Sees::All } else { Sees::Past };
         match self.design.mixer {
-            Mixer::Linear => graph.linear_attention([q, k, v], heads, sees, keys),
-            _ => graph.attention_over([q, k, v], heads, sees, keys, self.dropout),
+            Mixer::Linear => graph.linear_attention([q, k, v], heads, sees, padding_mask),
+            _ => graph.attention_over([q, k, v], heads, sees, padding_mask, self.dropout),
         }
     }
 

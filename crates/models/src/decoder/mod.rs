@@ -326,8 +326,8 @@ mod tests {
                     program.indices_mut(inputs.tokens)[position * lanes + lane] = *token;
                 }
             }
-            if let Some(keys) = inputs.keys {
-                program.weights_mut(keys).fill(1.0);
+            if let Some(padding_mask) = inputs.padding_mask {
+                program.weights_mut(padding_mask).fill(1.0);
             }
             program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut team);
             let out = program.output(0);

@@ -20,7 +20,7 @@ pub struct Inputs {
     pub tokens: Indices,
     /// 1 where there is a token and 0 behind a sentence's end, `[positions, batch]`; only networks
     /// whose positions [see all others](Network::sees_all) ask for it.
-    pub keys: Option<Weights>,
+    pub padding_mask: Option<Weights>,
 }
 
 /// Any of the architectures.
@@ -99,8 +99,8 @@ impl Network {
     /// New inputs of so many positions.
     pub(crate) fn inputs<T: Scalar>(&self, graph: &mut Graph<T>, positions: usize) -> Inputs {
         let tokens = graph.indices(positions);
-        let keys = self.sees_all().then(|| graph.weights(positions));
-        Inputs { tokens, keys }
+        let padding_mask = self.sees_all().then(|| graph.weights(positions));
+        Inputs { tokens, padding_mask }
     }
 
     /// What the output head reads, `[features, positions]`. Applied twice in one graph, a network

@@ -39,7 +39,7 @@ impl TargetSet {
 pub(crate) struct Slots<'p, T> {
     pub(crate) program: &'p mut Program<T>,
     pub(crate) tokens: Indices,
-    pub(crate) keys: Option<Weights>,
+    pub(crate) padding_mask: Option<Weights>,
     pub(crate) targets: TargetSet,
     /// Which predictions count for the score, `[positions, lanes]`.
     pub(crate) counted: &'p mut [bool],
@@ -51,8 +51,8 @@ impl<T: Scalar> Slots<'_, T> {
     pub(crate) fn read(&mut self, position: usize, token: u32) {
         let at = position * self.program.lanes() + self.lane;
         self.program.indices_mut(self.tokens)[at] = token;
-        if let Some(keys) = self.keys {
-            self.program.weights_mut(keys)[at] = T::ONE;
+        if let Some(padding_mask) = self.padding_mask {
+            self.program.weights_mut(padding_mask)[at] = T::ONE;
         }
     }
 

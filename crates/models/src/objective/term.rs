@@ -199,8 +199,8 @@ impl Term {
                 let context = [Some(drawn[at]), relation, prompt].into_iter().flatten();
                 for (position, token) in context.enumerate() {
                     program.indices_mut(side.inputs.tokens)[position * lanes + lane] = token;
-                    if let Some(keys) = side.inputs.keys {
-                        program.weights_mut(keys)[position * lanes + lane] = T::ONE;
+                    if let Some(padding_mask) = side.inputs.padding_mask {
+                        program.weights_mut(padding_mask)[position * lanes + lane] = T::ONE;
                     }
                 }
             }
@@ -218,8 +218,8 @@ impl BuiltTerm {
             BuiltTerm::Contrastive { targets, answers, .. } => {
                 targets.clear(program);
                 program.indices_mut(answers.tokens).fill(0);
-                if let Some(keys) = answers.keys {
-                    program.weights_mut(keys).fill(T::ONE);
+                if let Some(padding_mask) = answers.padding_mask {
+                    program.weights_mut(padding_mask).fill(T::ONE);
                 }
             }
             BuiltTerm::Symmetry { .. } | BuiltTerm::Penalty => {}

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use retrodict_engine::{
-    Graph, LossFunction, Mode, Pace, ProductPrecision, Program, Scalar, Stream, Team,
+    Graph, LossFunction, Mode, ProductPrecision, Program, Scalar, Stream, Team, ThreadTuning,
 };
 
 use super::SentenceScore;
@@ -13,7 +13,7 @@ use crate::objective::{BuiltTerm, Draws, Example, Objective, Slots, TargetSet};
 /// A compiled graph for one size of batch.
 pub(super) struct Compiled<T> {
     pub(super) program: Program<T>,
-    pub(super) pace: Pace,
+    pub(super) thread_tuning: ThreadTuning,
     inputs: Inputs,
     targets: TargetSet,
     terms: Vec<BuiltTerm>,
@@ -78,8 +78,8 @@ impl<T: Scalar> Compiled<T> {
         terms: Vec<BuiltTerm>,
         asked: Range<usize>,
     ) -> Compiled<T> {
-        let pace = Pace::new(program.workers(), program.flops());
-        Compiled { program, pace, inputs, targets, terms, asked, counted: Vec::new() }
+        let thread_tuning = ThreadTuning::new(program.workers(), program.flops());
+        Compiled { program, thread_tuning, inputs, targets, terms, asked, counted: Vec::new() }
     }
 
     /// Writes a batch to learn from.
@@ -125,7 +125,7 @@ impl<T: Scalar> Compiled<T> {
         Slots {
             program: &mut self.program,
             tokens: self.inputs.tokens,
-            keys: self.inputs.keys,
+            padding_mask: self.inputs.padding_mask,
             targets: self.targets,
             counted: &mut self.counted,
             lane,
@@ -136,8 +136,8 @@ impl<T: Scalar> Compiled<T> {
     fn clear(&mut self) {
         self.program.indices_mut(self.inputs.tokens).fill(0);
         self.targets.clear(&mut self.program);
-        if let Some(keys) = self.inputs.keys {
-            self.program.weights_mut(keys).fill(T::ZERO);
+        if let Some(padding_mask) = self.inputs.padding_mask {
+            self.program.weights_mut(padding_mask).fill(T::ZERO);
         }
         let size = self.program.indices_mut(self.inputs.tokens).len();
         self.counted.clear();
@@ -152,8 +152,8 @@ impl<T: Scalar> Compiled<T> {
         let (batch, lanes) = (self.program.batch(), self.program.lanes());
         pad(self.program.indices_mut(self.inputs.tokens), batch, lanes);
         pad(self.program.indices_mut(self.targets.tokens), batch, lanes);
-        if let Some(keys) = self.inputs.keys {
-            pad(self.program.weights_mut(keys), batch, lanes);
+        if let Some(padding_mask) = self.inputs.padding_mask {
+            pad(self.program.weights_mut(padding_mask), batch, lanes);
         }
     }
 

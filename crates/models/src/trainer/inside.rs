@@ -155,8 +155,8 @@ impl<T: Scalar> Trainer<T> {
                         program.indices_mut(inputs.tokens)[p * stride + lane] = *token;
                     }
                 }
-                if let Some(keys) = inputs.keys {
-                    program.weights_mut(keys).fill(T::ONE);
+                if let Some(padding_mask) = inputs.padding_mask {
+                    program.weights_mut(padding_mask).fill(T::ONE);
                 }
             }
             program.forward(&self.parameters, Noise { seed: 0, step: 0 }, &mut self.team);

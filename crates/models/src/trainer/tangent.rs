@@ -176,14 +176,14 @@ fn part_of(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use retrodict_engine::Rule;
+    use retrodict_engine::{Adam, AdamW, Rule, Sgd};
 
     use super::*;
     use crate::decoder::{Decoder, Design, PositionEncoding};
     use crate::lr_schedule::LrSchedule;
     use crate::trainer::TrainerOptions;
 
-    const SGD: Rule = Rule::Sgd { momentum: 0.0 };
+    const SGD: Rule = Rule::Sgd(Sgd { momentum: 0.0 });
 
     fn trainer(rule: Rule, change: impl FnOnce(&mut Decoder)) -> Trainer<f64> {
         let mut decoder = Decoder {
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_transfer_foretells_a_preconditioned_step() {
-        let rule = Rule::AdamW { betas: [0.0, 0.99], epsilon: 1e-2 };
+        let rule = Rule::AdamW(AdamW { betas: [0.0, 0.99], epsilon: 1e-2 });
         assert_first_order(rule, |_| ());
         assert_first_order(rule, |decoder| decoder.tie_head = true);
     }
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn along_and_along_preconditioned_differ_by_what_is_divided_by() {
-        let mut trainer = trainer(Rule::Adam { betas: [0.5, 0.9], epsilon: 1e-3 }, |_| ());
+        let mut trainer = trainer(Rule::Adam(Adam { betas: [0.5, 0.9], epsilon: 1e-3 }), |_| ());
         trainer.step(sentences().iter().map(Vec::as_slice));
         let [plain, scaled] = [false, true].map(|p| trainer.tangents(&sentences(), p));
         let moment = trainer.optimizer().moments()[0].iter();

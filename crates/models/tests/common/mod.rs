@@ -1,12 +1,12 @@
 //! Reads the records of `reference/`, whose `README.md` says what they hold.
 
-use retrodict_engine::{Rule, Scalar};
+use retrodict_engine::{AdamW, Rule, Scalar};
 use retrodict_models::{
     Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
 };
 use safetensors::{Dtype, SafeTensors};
 
-pub(crate) const ADAMW: Rule = Rule::AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
+pub(crate) const ADAMW: Rule = Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 });
 
 /// One model of a record, with the batch that it was trained on.
 pub(crate) struct Case {

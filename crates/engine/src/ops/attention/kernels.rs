@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::isa::in_registers;
-use crate::matrix::{Matrix, MatrixMut, Target};
+use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::ops::Sees;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
@@ -110,9 +110,9 @@ in_registers! {
     }
 
     pub(in crate::ops) fn query_gradient<T, V>(
-        s: Sizes, head: usize, k: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
+        s: Sizes, head: usize, k: Matrix<'_, T>, scores: &[T], target: GradientTarget<'_, T>,
     ) {
-        let Target { matrix: mut dq, accumulate } = target;
+        let GradientTarget { matrix: mut dq, accumulate } = target;
         for f in head * s.width..(head + 1) * s.width {
             for i in 0..s.queries {
                 for_lanes!(V, N, first in 0..s.lanes, {
@@ -128,9 +128,9 @@ in_registers! {
     }
 
     pub(in crate::ops) fn key_gradient<T, V>(
-        s: Sizes, head: usize, q: Matrix<'_, T>, scores: &[T], target: Target<'_, T>,
+        s: Sizes, head: usize, q: Matrix<'_, T>, scores: &[T], target: GradientTarget<'_, T>,
     ) {
-        let Target { matrix: mut dk, accumulate } = target;
+        let GradientTarget { matrix: mut dk, accumulate } = target;
         for f in head * s.width..(head + 1) * s.width {
             for j in 0..s.keys {
                 for_lanes!(V, N, first in 0..s.lanes, {
@@ -147,9 +147,9 @@ in_registers! {
 
     pub(in crate::ops) fn value_gradient<T, V>(
         s: Sizes, head: usize, dy: Matrix<'_, T>, kept: Matrix<'_, T>, factors: Option<usize>,
-        target: Target<'_, T>,
+        target: GradientTarget<'_, T>,
     ) {
-        let Target { matrix: mut dv, accumulate } = target;
+        let GradientTarget { matrix: mut dv, accumulate } = target;
         for j in 0..s.keys {
             // The first query that sees this key begins the sum.
             let begin = s.first_to_see(j);

@@ -1,17 +1,31 @@
-//! Cross-entropy against a target that keeps a part of its mass for all symbols alike.
+//! Cross-entropy against a target distribution with a part of its mass on all symbols alike.
 
-use super::{Column, Terms};
+use super::{Column, Function, Terms};
 use crate::scalar::Scalar;
 
-/// `(1 − ε) · NLL + ε · mean of all NLLs`; its gradient is `p_v − ε / V − (1 − ε) · [target]`.
-#[inline(always)]
-pub(super) fn terms<T: Scalar>(epsilon: f64, column: &Column<T>) -> Terms<T> {
-    let [kept, spread] = [1.0 - epsilon, epsilon].map(T::from_f64);
-    Terms {
-        loss: kept * column.nll + spread * column.mean_nll,
-        probability: T::ONE,
-        uniform: -(spread / column.vocabulary),
-        target: -kept,
-        rival: T::ZERO,
+/// Cross-entropy against `(1 − ε) · target + ε · uniform` (Szegedy et al., 2016).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LabelSmoothing {
+    /// ε, from 0 to 1.
+    pub epsilon: f64,
+}
+
+impl Function for LabelSmoothing {
+    fn check(&self, _vocabulary: usize) {
+        let LabelSmoothing { epsilon } = *self;
+        assert!((0.0..=1.0).contains(&epsilon), "ε is {epsilon}, not from 0 to 1");
+    }
+
+    /// `(1 − ε) · NLL + ε · mean of all NLLs`; its gradient is `p_v − ε / V − (1 − ε) · [target]`.
+    #[inline(always)]
+    fn terms<T: Scalar, const FUSED: bool>(&self, column: &Column<T>) -> Terms<T> {
+        let [kept, spread] = [1.0 - self.epsilon, self.epsilon].map(T::from_f64);
+        Terms {
+            loss: kept * column.nll + spread * column.mean_nll,
+            probability: T::ONE,
+            uniform: -(spread / column.vocabulary),
+            target: -kept,
+            rival: T::ZERO,
+        }
     }
 }

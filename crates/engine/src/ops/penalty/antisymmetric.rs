@@ -1,9 +1,9 @@
-//! The part of a square matrix that changes sign when it is turned about.
+//! The part of a square matrix that changes sign under transposition.
 
 use std::ops::Range;
 
 use crate::isa::for_every_isa;
-use crate::matrix::{Matrix, Target};
+use crate::matrix::{GradientTarget, Matrix};
 use crate::ops::put;
 
 for_every_isa! {
@@ -21,9 +21,9 @@ for_every_isa! {
 
     /// `4 · strength · (P − Pᵀ)`, some rows of it.
     pub(super) fn gradient<T>(
-        strength: T, p: Matrix<'_, T>, target: Target<'_, T>, rows: Range<usize>,
+        strength: T, p: Matrix<'_, T>, target: GradientTarget<'_, T>, rows: Range<usize>,
     ) {
-        let Target { matrix: mut d, accumulate } = target;
+        let GradientTarget { matrix: mut d, accumulate } = target;
         let scale = T::from_f64(4.0) * strength;
         for i in rows {
             for (j, (d, x)) in d.row_mut(i).iter_mut().zip(p.row(i)).enumerate() {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::isa::Isa;
 use crate::kernels::{CUBIC, Orthogonal};
-use crate::matrix::{Matrix, Target};
+use crate::matrix::{GradientTarget, Matrix};
 use crate::ops::put;
 use crate::scalar::Scalar;
 
@@ -42,10 +42,10 @@ pub(super) fn gradient<T: Scalar>(
     strength: T,
     shape: Orthogonal,
     x: &[T],
-    target: Target<'_, T>,
+    target: GradientTarget<'_, T>,
     rows: Range<usize>,
 ) {
-    let Target { matrix: mut d, accumulate } = target;
+    let GradientTarget { matrix: mut d, accumulate } = target;
     for r in rows {
         for (c, d) in d.row_mut(r).iter_mut().enumerate() {
             put(d, strength * x[shape.at(r, c)], accumulate);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::isa::{Isa, for_every_isa};
-use crate::matrix::{Matrix, Target};
+use crate::matrix::{GradientTarget, Matrix};
 use crate::ops::put;
 use crate::rows::{add_scaled, inner_product};
 use crate::scalar::Scalar;
@@ -60,9 +60,9 @@ fn scale_to_one<T: Scalar>(isa: Isa, vector: &mut [T]) -> T {
 for_every_isa! {
     /// Puts `strength · u vᵀ` to the gradient, some rows of it.
     pub(super) fn gradient<T>(
-        strength: T, pair: &[T], target: Target<'_, T>, rows: Range<usize>,
+        strength: T, pair: &[T], target: GradientTarget<'_, T>, rows: Range<usize>,
     ) {
-        let Target { matrix: mut d, accumulate } = target;
+        let GradientTarget { matrix: mut d, accumulate } = target;
         let (u, v) = pair.split_at(d.rows);
         for r in rows {
             let scale = strength * u[r];

@@ -1,7 +1,7 @@
 //! The held-out loss over the next steps, foretold by the tangents as they stand.
 
 use retrodict_dynamics::theory::linearised::{FrozenOptimizer, Linearised};
-use retrodict_engine::{Rule, Scalar};
+use retrodict_engine::Scalar;
 use retrodict_facts::Dataset;
 use retrodict_models::{LossFunction, LrDecay, Reading, Trainer};
 use serde::{Deserialize, Serialize};
@@ -174,11 +174,7 @@ fn linearise<T: Scalar>(trainer: &Trainer<T>, dataset: &Dataset) -> Linearised {
         optimizer: FrozenOptimizer {
             rate: optimizer.rate,
             weight_decay: optimizer.weight_decay,
-            momentum: match optimizer.rule {
-                Rule::AdamW { betas, .. } | Rule::Adam { betas, .. } => betas[0],
-                // `check` lets no momentum through, nor the other rules, which have no such form.
-                Rule::Sgd { .. } | Rule::Lion { .. } | Rule::Muon { .. } => 0.0,
-            },
+            momentum: optimizer.rule.momentum(),
             steps: optimizer.steps(),
         },
     }

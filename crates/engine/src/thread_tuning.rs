@@ -1,4 +1,4 @@
-//! How many workers a step is worth, found by trying.
+//! Thread-count tuning: how many workers a step is worth, found by trying.
 //!
 //! A small step meets at hundreds of barriers: on a quiet machine two workers make it faster, beside
 //! another job much slower, for they wait for whichever of them has lost its core. Results do not
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crate::team::PATIENCE;
 
-/// Steps at first that are not looked at: memory is met for the first time.
+/// First steps, which are not measured: they touch memory for the first time.
 const WARM_UP: u32 = 2;
 /// Steps of a trial that count. One before them does not: a sleeping worker may have to wake.
 const TRIAL: u32 = 3;
 /// Steps between two trials; twice as many after each that changed nothing, up to the second.
 const PERIOD: (u32, u32) = (250, 8000);
-/// A trial is broken off once it has taken so many times what it should beat.
+/// A trial ends early once it has taken so many times the time that it should beat.
 const HOPELESS: f64 = 3.0;
 /// Weight of a new step in the running mean.
 const NEW: f64 = 0.1;
@@ -23,14 +23,14 @@ const NEW: f64 = 0.1;
 const LARGE_STEP: u64 = 1_000_000_000;
 /// So many of the last steps, in the running mean, must have lost a worker for that.
 const FALLEN_APART: f64 = 0.3;
-/// A lost worker is waited for so much of a step: to go on without it costs about as much.
+/// The share of a step that workers wait for a lost one: to continue without it costs about as much.
 const WAIT: f64 = 0.25;
 /// And never longer than this: a scheduler's slice is shorter.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// Chooses between all workers and one.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct ThreadTuning {
     choices: [usize; 2],
     large: bool,
     /// Seconds of the fastest step so far.
@@ -55,10 +55,10 @@ enum Phase {
     Trial { choice: usize, done: u32, seconds: f64 },
 }
 
-impl Pace {
+impl ThreadTuning {
     /// For a team of at most `workers`, and steps of so many multiplications and additions.
-    pub fn new(workers: usize, step_flops: u64) -> Pace {
-        Pace {
+    pub fn new(workers: usize, step_flops: u64) -> ThreadTuning {
+        ThreadTuning {
             choices: [workers, 1],
             large: step_flops >= LARGE_STEP,
             fastest: f64::INFINITY,
@@ -84,7 +84,7 @@ impl Pace {
         part.clamp(PATIENCE, LONGEST_WAIT)
     }
 
-    /// Takes note of how long that step took, and whether its workers stayed together.
+    /// Records how long that step took, and whether its workers stayed together.
     pub fn took(&mut self, time: Duration, together: bool) {
         if self.choices[0] == 1 {
             return;
@@ -134,7 +134,7 @@ impl Pace {
         self.best = best;
         self.period = if changed { PERIOD.0 } else { (2 * self.period).min(PERIOD.1) };
         if !changed {
-            // So that a mean that was overtaken does not ask for another trial at once.
+            // So that a mean that was overtaken does not cause another trial at once.
             self.seconds[1 - best] = self.seconds[1 - best].max(self.seconds[best]);
         }
         Phase::Steady(self.period)
@@ -151,13 +151,13 @@ mod tests {
 
     /// Runs `steps` steps that take so many microseconds with all workers and with one; returns how
     /// many were made with one.
-    fn alone(pace: &mut Pace, steps: u32, all: u64, one: u64) -> u32 {
+    fn alone(tuning: &mut ThreadTuning, steps: u32, all: u64, one: u64) -> u32 {
         let mut alone = 0;
         for _ in 0..steps {
-            let single = pace.workers() == 1;
+            let single = tuning.workers() == 1;
             alone += u32::from(single);
             let together = single || all < 10 * one;
-            pace.took(Duration::from_micros(if single { one } else { all }), together);
+            tuning.took(Duration::from_micros(if single { one } else { all }), together);
         }
         alone
     }
@@ -165,32 +165,32 @@ mod tests {
     #[test]
     fn a_long_step_waits_longer_for_a_lost_worker() {
         let patience = |millis: u64| {
-            let mut pace = Pace::new(2, 0);
-            pace.took(Duration::from_millis(2 * millis), true);
-            pace.took(Duration::from_millis(millis), true);
-            pace.patience().as_micros()
+            let mut tuning = ThreadTuning::new(2, 0);
+            tuning.took(Duration::from_millis(2 * millis), true);
+            tuning.took(Duration::from_millis(millis), true);
+            tuning.patience().as_micros()
         };
         assert_eq!([patience(1), patience(12), patience(400)], [1_000, 3_000, 50_000]);
     }
 
     #[test]
     fn keeps_to_what_is_faster_and_changes_its_mind() {
-        let mut pace = Pace::new(2, 0);
-        assert!(alone(&mut pace, 2000, 60, 100) < 30, "a quiet machine");
-        assert!(alone(&mut pace, 2000, 2000, 100) > 1900, "a neighbour comes");
-        assert!(alone(&mut pace, 2000, 2000, 100) > 1980, "and stays");
-        assert!(alone(&mut pace, 20_000, 60, 100) < 9000, "and goes");
+        let mut tuning = ThreadTuning::new(2, 0);
+        assert!(alone(&mut tuning, 2000, 60, 100) < 30, "a quiet machine");
+        assert!(alone(&mut tuning, 2000, 2000, 100) > 1900, "a neighbour comes");
+        assert!(alone(&mut tuning, 2000, 2000, 100) > 1980, "and stays");
+        assert!(alone(&mut tuning, 20_000, 60, 100) < 9000, "and goes");
     }
 
     #[test]
     fn one_worker_is_always_one() {
-        assert_eq!(alone(&mut Pace::new(1, 0), 500, 1, 1), 500);
+        assert_eq!(alone(&mut ThreadTuning::new(1, 0), 500, 1, 1), 500);
     }
 
     #[test]
     fn large_steps_have_all_workers_until_these_fall_apart() {
-        let mut pace = Pace::new(2, LARGE_STEP);
-        assert_eq!(alone(&mut pace, 500, 60_000, 100_000), 0);
-        assert!(alone(&mut pace, 500, 2_000_000, 100_000) > 480);
+        let mut tuning = ThreadTuning::new(2, LARGE_STEP);
+        assert_eq!(alone(&mut tuning, 500, 60_000, 100_000), 0);
+        assert!(alone(&mut tuning, 500, 2_000_000, 100_000) > 480);
     }
 }

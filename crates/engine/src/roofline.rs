@@ -1,4 +1,5 @@
-//! What this machine can do at best: the floor that measured times are held against.
+//! The roofline of this machine: the best rates that it reaches, with which measured times are
+//! compared.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -19,21 +20,21 @@ const ATTEMPT: Duration = Duration::from_millis(8);
 
 /// The best rates that a team reached in loops that do nothing else.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
+pub struct Roofline {
     /// Multiplications and additions a second, fused and in registers, all workers together.
     pub flops_per_second: f64,
-    /// Bytes read and written a second over a buffer of [`buffer_bytes`](Limits::buffer_bytes),
+    /// Bytes read and written a second over a buffer of [`buffer_bytes`](Roofline::buffer_bytes),
     /// all workers together.
     pub bytes_per_second: f64,
     /// The size of that buffer.
     pub buffer_bytes: usize,
 }
 
-impl Limits {
+impl Roofline {
     /// Measures them, in a few tenths of a second, with the instructions of `isa`. The buffer has
-    /// the size of what a step works on, so that a model that fits a cache is held against the
-    /// cache.
-    pub fn measure<T: Scalar>(isa: Isa, team: &mut Team, buffer_bytes: usize) -> Limits {
+    /// the size of what a step works on, so that a model that fits a cache is compared
+    /// with the cache.
+    pub fn measure<T: Scalar>(isa: Isa, team: &mut Team, buffer_bytes: usize) -> Roofline {
         let mut buffer = Buffer::<T>::zeros(buffer_bytes.div_ceil(T::BYTES).max(1024));
         let buffer_bytes = buffer.as_slice().len() * T::BYTES;
         let rounds = 20_000;
@@ -60,7 +61,7 @@ impl Limits {
             });
             2.0 * buffer_bytes as f64
         });
-        Limits { flops_per_second, bytes_per_second, buffer_bytes }
+        Roofline { flops_per_second, bytes_per_second, buffer_bytes }
     }
 
     /// The least seconds that so much work can take.
@@ -175,13 +176,13 @@ mod tests {
                 start: crate::kernels::Start::Zero,
             };
             let mut ratio = || {
-                let limits = Limits::measure::<f32>(isa, &mut team, 1 << 16);
+                let roofline = Roofline::measure::<f32>(isa, &mut team, 1 << 16);
                 let reached = best_rate(|| {
                     // SAFETY: the buffers have the shapes given.
                     unsafe { product.run(isa) };
                     (2 * m * n * k) as f64
                 });
-                reached / limits.flops_per_second
+                reached / roofline.flops_per_second
             };
             // The clock may differ a little between the two, and on a busy machine a lot.
             let mut ratios = std::iter::repeat_with(&mut ratio).take(10);

@@ -1,0 +1,79 @@
+//! What a graph says about its parameters.
+
+/// A trainable or frozen matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParameterId(pub(crate) usize);
+
+/// How a parameter begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// The same number everywhere.
+    Constant(f64),
+    /// Draws from N(0, std²).
+    Normal {
+        /// The standard deviation.
+        std: f64,
+    },
+}
+
+/// A matrix of the model, row-major; a vector has one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name in checkpoints.
+    pub name: String,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// Whether it is a vector: it has then one row, and its shape is `[columns]`.
+    pub vector: bool,
+    /// How it begins.
+    pub initial: Initial,
+    /// Whether the optimiser may change it.
+    pub trainable: bool,
+    /// Whether it is a matrix between hidden features, as such: an optimiser may treat it as the
+    /// linear map that it is ([`Muon`](crate::Muon)).
+    pub hidden: bool,
+}
+
+impl Parameter {
+    /// A matrix `[rows, columns]`.
+    pub fn matrix(
+        name: impl Into<String>,
+        [rows, columns]: [usize; 2],
+        initial: Initial,
+    ) -> Parameter {
+        let (name, vector) = (name.into(), false);
+        Parameter { name, rows, columns, vector, initial, trainable: true, hidden: false }
+    }
+
+    /// A vector `[columns]`.
+    pub fn vector(name: impl Into<String>, columns: usize, initial: Initial) -> Parameter {
+        let (name, rows, vector) = (name.into(), 1, true);
+        Parameter { name, rows, columns, vector, initial, trainable: true, hidden: false }
+    }
+
+    /// The same, frozen: the optimiser never changes it.
+    pub fn frozen(self, frozen: bool) -> Parameter {
+        Parameter { trainable: !frozen, ..self }
+    }
+
+    /// The same, as a weight between hidden features: not a table of embeddings, nor a head, whose
+    /// rows belong to symbols. A vector is none in any case.
+    pub fn hidden(self, hidden: bool) -> Parameter {
+        Parameter { hidden, ..self }
+    }
+
+    /// Its shape as checkpoints have it.
+    pub fn shape(&self) -> Vec<usize> {
+        if self.vector { vec![self.columns] } else { vec![self.rows, self.columns] }
+    }
+}
+
+/// Some columns of a parameter, all rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    pub(crate) parameter: usize,
+    pub(crate) first: usize,
+    pub(crate) columns: usize,
+}
