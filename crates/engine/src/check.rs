@@ -1,4 +1,4 @@
-//! Gradients held against finite differences, in `f64`.
+//! Gradients compared with finite differences, in `f64`.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::program::{Mode, Program};
 use crate::random::{Noise, Purpose, Stream};
 use crate::{Gradients, Parameters, Team};
 
-/// How far the two may be apart, of the larger of 1 and the gradient.
+/// The largest difference allowed, relative to the larger of 1 and the gradient.
 const TOLERANCE: f64 = 1e-7;
 /// The step of the central difference: its error is about step² and ε/step.
 const STEP: f64 = 1e-5;
@@ -45,7 +45,7 @@ pub fn total(program: &Program<f64>, output: usize) -> f64 {
     (0..out.positions()).flat_map(|p| out.lanes(0, p)).sum()
 }
 
-/// As [`assert_gradients`], for what `loss` makes of the outputs and the last weight input (empty
+/// As [`assert_gradients`], for the `loss` of the outputs and the last weight input (empty
 /// where there is none).
 ///
 /// # Panics

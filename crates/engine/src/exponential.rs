@@ -10,14 +10,14 @@ use crate::scalar::Scalar;
 use crate::vector::Vector;
 use crate::wide::Wide;
 
-/// What is raised.
+/// The base of a power.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Powers {
     OfE,
     Of2,
 }
 
-/// What the powers of a type are made of.
+/// The constants of a type's powers.
 pub struct Constants<T: 'static> {
     /// `1.5 · 2^mantissa`.
     pub(crate) magic: T,

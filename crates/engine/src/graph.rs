@@ -7,7 +7,7 @@ use crate::operation::{Compiled, Operation};
 use crate::parameter::{Parameter, ParameterId, View};
 use crate::scalar::Scalar;
 
-/// What an operation gives: `[features, positions, batch]` numbers, the batch contiguous.
+/// The output of an operation: `[features, positions, batch]` numbers, the batch contiguous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value(pub(crate) usize);
 
@@ -41,7 +41,7 @@ pub struct Graph<T> {
     pub(crate) indices: Vec<usize>,
     /// Positions of each weight input.
     pub(crate) weights: Vec<usize>,
-    /// What the caller reads after a run, and which positions of it.
+    /// The values that the caller reads after a run, with the positions read.
     pub(crate) outputs: Vec<(Value, Range<usize>)>,
 }
 

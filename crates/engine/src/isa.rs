@@ -1,4 +1,4 @@
-//! Which instruction set the kernels run on, found when the program starts.
+//! The instruction set of the kernels, found when the program starts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ pub enum Isa {
     Avx512,
     /// x86-64 with AVX2 and FMA.
     Avx2,
-    /// What the compiler makes of plain loops for the build's target.
+    /// Plain loops, compiled for the build's target.
     Portable,
 }
 
@@ -22,7 +22,7 @@ pub enum Isa {
 pub(crate) const PORTABLE_IS_FUSED: bool =
     cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
-/// What programs are compiled for, once it has been asked.
+/// The instruction set of all programs, once it has been chosen or detected.
 static CHOSEN: OnceLock<Isa> = OnceLock::new();
 
 /// An instruction set that cannot be chosen.

@@ -94,7 +94,7 @@ impl<T> MatrixMut<'_, T> {
     }
 }
 
-/// Where a gradient goes, and whether something has been written there before.
+/// The destination of a gradient, and whether an earlier write is added to.
 #[derive(Debug)]
 pub(crate) struct GradientTarget<'a, T> {
     pub(crate) matrix: MatrixMut<'a, T>,

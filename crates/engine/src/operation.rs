@@ -1,4 +1,4 @@
-//! What an operation is, and what it sees of a program when it runs.
+//! The interface of an operation, and its view of a program that runs it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::team::Worker;
 /// partition of what is *written*, never of what is summed, so that results do not depend on the
 /// number of workers.
 pub(crate) trait Operation<T: Scalar>: Send + Sync {
-    /// What it is called in a profile.
+    /// Its name in a profile.
     fn name(&self) -> &'static str {
         let path = std::any::type_name::<Self>();
         let path = path.split('<').next().unwrap_or(path);
@@ -51,7 +51,7 @@ pub(crate) trait Operation<T: Scalar>: Send + Sync {
         false
     }
 
-    /// Whether this is a loss: gradients begin here, and it asks for none of its output, which no
+    /// Whether this is a loss: gradients begin here, and it takes none for its output, which no
     /// other operation may take. What is minimised is the sum of all losses of a graph.
     fn is_loss(&self) -> bool {
         false

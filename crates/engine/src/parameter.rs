@@ -1,10 +1,10 @@
-//! What a graph says about its parameters.
+//! The description of a model's parameters.
 
 /// A trainable or frozen matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParameterId(pub(crate) usize);
 
-/// How a parameter begins.
+/// The initial values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initial {
     /// The same number everywhere.
@@ -27,7 +27,7 @@ pub struct Parameter {
     pub columns: usize,
     /// Whether it is a vector: it has then one row, and its shape is `[columns]`.
     pub vector: bool,
-    /// How it begins.
+    /// Its initial values.
     pub initial: Initial,
     /// Whether the optimiser may change it.
     pub trainable: bool,

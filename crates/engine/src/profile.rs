@@ -1,11 +1,11 @@
-//! Where the time of a step goes, operation by operation.
+//! A profile: the time of a step, operation by operation.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::place::{NodePlan, Operand};
 
-/// The steps that a program has run since it was told to keep a profile.
+/// The steps that a program has run since [`Program::keep_profile`](crate::Program::keep_profile).
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// Steps measured.
@@ -21,7 +21,7 @@ pub struct Pass {
     pub name: String,
     /// How many there are in a step.
     pub count: usize,
-    /// What they take in a step, with the wait at the barrier after each.
+    /// The time that they take in a step, with the wait at the barrier after each.
     pub time: Duration,
     /// Multiplications and additions in a step.
     pub flops: u64,
@@ -29,7 +29,7 @@ pub struct Pass {
     pub bytes: u64,
 }
 
-/// What is measured, by the worker that calls.
+/// The times measured so far, by the calling worker.
 pub(crate) struct Clock {
     steps: AtomicU64,
     /// Nanoseconds of each node, forward and backward.

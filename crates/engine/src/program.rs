@@ -18,7 +18,7 @@ use crate::random::Noise;
 use crate::scalar::Scalar;
 use crate::team::{Team, Worker};
 
-/// What a program is for.
+/// The purpose of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Forward and backward; dropout is on.
@@ -44,7 +44,7 @@ pub struct Program<T> {
     clock: Option<Clock>,
 }
 
-/// What a caller reads after a run: `[features, positions, lanes]`.
+/// An output, to be read after a run: `[features, positions, lanes]`.
 pub struct Output<'a, T> {
     matrix: Matrix<'a, T>,
     lanes: usize,
@@ -146,7 +146,7 @@ impl<T: Scalar> Program<T> {
         self.clock = Some(Clock::new(self.plan.nodes.len()));
     }
 
-    /// What was measured since [`keep_profile`](Program::keep_profile), for an optimiser of that
+    /// The times measured since [`keep_profile`](Program::keep_profile), for an optimiser of that
     /// rule.
     pub fn profile(&self, rule: Rule) -> Option<Profile> {
         let names: Vec<_> = self.operations.iter().map(|operation| operation.name()).collect();

@@ -16,7 +16,7 @@ const LANES: usize = 16;
 /// How many dropout decisions one block of counters makes: 16 bits each.
 pub(crate) const DROPOUT_BLOCK: usize = LANES * 8;
 
-/// What a draw is for: draws for different purposes are independent.
+/// The purpose of a draw: draws for different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {
@@ -28,7 +28,7 @@ pub enum Purpose {
     Order = 3,
     /// Which facts are held out; the stream is the choice.
     HeldOut = 4,
-    /// How a sentence is read: what is masked, in which order; the stream is the step.
+    /// The reading of an example: its masked tokens, its order; the stream is the step.
     Reading = 5,
     /// Which pairs a penalty looks at; the stream is the step.
     Pairs = 6,
@@ -96,7 +96,7 @@ impl Stream {
     }
 }
 
-/// What decides which activations a step drops.
+/// The inputs of dropout's random draws in a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Noise {
     /// The run's seed for it.

@@ -54,7 +54,7 @@ pub trait Scalar:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// What [`exp`](Scalar::exp) and [`exp2`](Scalar::exp2) are made of.
+    /// The constants of [`exp`](Scalar::exp) and [`exp2`](Scalar::exp2).
     const EXPONENTIAL: Constants<Self>;
     /// Bytes that one takes.
     const BYTES: usize = size_of::<Self>();
@@ -63,7 +63,7 @@ pub trait Scalar:
     type V512: Vector<Self>;
     /// Registers of 256 bits.
     type V256: Vector<Self>;
-    /// What the compiler makes of plain arrays.
+    /// Plain arrays, for which the compiler finds registers.
     type VPortable: Vector<Self>;
 
     /// The one for this scalar.

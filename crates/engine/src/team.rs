@@ -49,7 +49,7 @@ struct Shared {
     active: AtomicUsize,
     /// Nanoseconds that one waits for another.
     patience: AtomicU64,
-    /// Somebody has lost patience at a barrier: from the next one on, one worker goes on alone.
+    /// Somebody has lost patience at a barrier: from the next one on, one worker continues alone.
     retreat: AtomicBool,
     arrived: AtomicUsize,
     phase: AtomicUsize,
@@ -97,7 +97,7 @@ impl Team {
     }
 
     /// How long workers wait for each other at a barrier from now on before one of them is taken
-    /// for lost: the longer a round takes, the more is lost when the others go on without it.
+    /// for lost: the longer a round takes, the more is lost when the others continue without it.
     pub fn set_patience(&mut self, patience: Duration) {
         let nanos = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
         self.shared.patience.store(nanos, Ordering::Relaxed);
@@ -105,7 +105,7 @@ impl Team {
 
     /// Runs `work` on every active worker and returns when all are done; says whether they all
     /// stayed to the end. Where one has lost its core to another program for long, the others would
-    /// wait for it at every barrier: then the calling thread goes on alone.
+    /// wait for it at every barrier: then the calling thread continues alone.
     ///
     /// # Panics
     /// If a worker panics; the team cannot be used after that.

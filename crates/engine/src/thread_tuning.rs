@@ -2,7 +2,7 @@
 //!
 //! A small step meets at hundreds of barriers: on a quiet machine two workers make it faster, beside
 //! another job much slower, for they wait for whichever of them has lost its core. Results do not
-//! depend on the number of workers, so it can be chosen anew while a run goes on.
+//! depend on the number of workers, so it can change in the middle of a run.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! What the machine does: the inner loops, on plain memory. What an operation means is in
-//! [`ops`](crate::ops); a second backend would stand beside this folder.
+//! The inner loops, on plain memory. The meaning of an operation is in [`ops`](crate::ops); a second backend would stand beside this folder.
 
 mod inner;
 mod newton_schulz;

@@ -30,12 +30,12 @@ const NEXT_LINE: usize = 16;
 /// Bytes of a line.
 pub(super) const LINE: usize = 64;
 
-/// What the sums start from.
+/// The initial values of the sums.
 #[derive(Clone, Copy)]
 pub(crate) enum Start<T> {
     /// Nothing: C is overwritten.
     Zero,
-    /// What C holds.
+    /// The values that C holds.
     Accumulate,
     /// One number a row.
     Bias(*const T),
@@ -155,8 +155,8 @@ unsafe fn product_avx2<T: Scalar>(p: &Product<T>) {
     unsafe { product::<T, T, T::V256, 6, 2>(p, None) }
 }
 
-/// Memory that will be needed after a product, to be asked for while it is computed: rows of
-/// so many lines, a line at each step of k of a band's first tile, so that the requests are spread
+/// Memory that will be needed after a product, to be prefetched while it is computed: rows of so
+/// many lines, a line at each step of k of a band's first tile, so that the requests are spread
 /// out.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
@@ -168,7 +168,7 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Asks for the next line.
+    /// Prefetches the next line.
     #[inline(always)]
     fn ask(&mut self) {
         prefetch(self.first);
@@ -181,7 +181,7 @@ impl Ahead {
     }
 }
 
-/// What a tile gets that asks for nothing.
+/// No prefetch.
 const NOTHING: Ahead = Ahead { first: std::ptr::null(), lines: [1, 1], gap: 0 };
 
 /// Walks blocks of k, then bands of `R` rows, then tiles of `C` registers.

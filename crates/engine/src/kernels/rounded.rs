@@ -96,7 +96,7 @@ fn nearest(x: f32) -> u32 {
     if x.is_nan() { 0x7FC0_0000 } else { rounded }
 }
 
-/// What the kernel reads: [`DEPTH`](Element::DEPTH) neighbours along k, rounded.
+/// The kernel's operand: [`DEPTH`](Element::DEPTH) neighbours along k, rounded.
 trait Element<T>: Copy {
     const DEPTH: usize;
 

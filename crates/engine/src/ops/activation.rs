@@ -8,7 +8,7 @@ use crate::operation::{Context, Operation, compiled};
 use crate::ops::multiply::products;
 use crate::scalar::Scalar;
 
-/// Which function.
+/// An elementwise function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// `max(0, x)`; its slope at 0 is taken to be 0.

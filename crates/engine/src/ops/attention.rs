@@ -64,7 +64,7 @@ impl<T: Scalar> Graph<T> {
         self.push(operation, vec![q, k, v], vec![], shape)
     }
 
-    /// The shape of queries, keys and values, which is that of what attention makes of them.
+    /// The shape of queries, keys and values, which is also that of the output.
     ///
     /// # Panics
     /// As [`Graph::attention_over`].

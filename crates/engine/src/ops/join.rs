@@ -37,7 +37,7 @@ impl<T: Scalar> Graph<T> {
 compiled!(Join);
 
 impl<T: Scalar> Operation<T> for Join {
-    /// What of the output falls to the input's part: nothing, perhaps.
+    /// The part of the output that comes from this input; it may be empty.
     fn positions_needed(&self, input: usize, output: Range<usize>) -> Range<usize> {
         let part = &self.parts[input];
         let within = |p: usize| p.clamp(part.start, part.end) - part.start;

@@ -41,7 +41,7 @@ impl<T: Scalar> Graph<T> {
     }
 }
 
-/// Where what is kept begins, in rows of `lanes` numbers; the parts of the scores come first.
+/// Offsets of the saved parts, in rows of `lanes` numbers; the parts of the scores come first.
 #[derive(Clone, Copy)]
 struct Rows {
     /// One over each query's sum of scores.

@@ -15,7 +15,7 @@ use crate::parameter::ParameterId;
 use crate::rows::inner_product;
 use crate::scalar::Scalar;
 
-/// What of parameters is to be small.
+/// The quantity of one or two parameters that is kept small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Penalty {
     /// `‖P‖²`, the sum of the squares.
@@ -87,7 +87,7 @@ impl<T: Scalar> Operation<T> for Penalise {
         true
     }
 
-    /// What the gradient is made of where it takes work to find.
+    /// The parts of the gradient that are expensive to compute.
     fn saved(&self, _: &Extents<'_>) -> (usize, usize) {
         match self.penalty {
             Penalty::Nuclear(_) => (1, self.orthogonal().numbers()),

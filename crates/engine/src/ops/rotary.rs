@@ -48,7 +48,7 @@ impl<T: Scalar> Graph<T> {
     }
 }
 
-/// Which way a pair is turned.
+/// The direction in which a pair is rotated.
 #[derive(Clone, Copy)]
 enum Direction {
     Forward,

@@ -10,7 +10,7 @@ use crate::ops::{SUM_LANES, put, sum};
 use crate::parameter::ParameterId;
 use crate::scalar::Scalar;
 
-/// What the state is multiplied by from one position to the next.
+/// The factor of the state from one position to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decay {
     /// 1: the output is a running sum.

@@ -97,7 +97,7 @@ struct Side<'a, T> {
 }
 
 impl<T: Scalar> Side<'_, T> {
-    /// What its sentence `own` says of the other side's sentence `other`.
+    /// The score that its example `own` gives to the other side's example `other`.
     #[inline(always)]
     fn says(&self, own: usize, other: usize) -> T {
         self.logits.row(self.tokens[other] as usize)[own]
