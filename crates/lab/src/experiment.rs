@@ -221,22 +221,11 @@ pub(crate) fn example(sentence: &retrodict_facts::Sentence) -> Example<'_> {
 fn network(spec: &Spec, size: TrainingSetSize, objective: &Objective) -> Network {
     let (model, vocab) = (&spec.model, objective.vocab(size.vocab));
     match model.kind {
-        ModelKind::Decoder => Network::Decoder(Decoder {
-            layers: model.layers,
-            heads: model.heads,
-            dim: model.dim,
-            vocab,
-            positions: objective.sentence_length,
-            position: match model.position {
+        ModelKind::Decoder => Network::Decoder(Decoder { vocab, positions: objective.sentence_length, settings: DecoderSettings { layers: model.layers, heads: model.heads, dim: model.dim, position: match model.position {
                 Position::None => PositionEncoding::None,
                 Position::Absolute => PositionEncoding::Absolute,
                 Position::Rotary => PositionEncoding::Rotary { fraction: model.rotary_fraction },
-            },
-            dropout: model.dropout,
-            tie_head: model.tie_head,
-            freeze_embeddings: model.freeze_embeddings,
-            design: model.design,
-        }),
+            }, dropout: model.dropout, tie_head: model.tie_head, freeze_embeddings: model.freeze_embeddings, design: model.design } }),
         ModelKind::Bilinear => Network::Bilinear(BilinearNetwork { vocab, dim: model.dim }),
         ModelKind::OneLayer => Network::OneLayer(OneLayerNetwork {
             vocab,

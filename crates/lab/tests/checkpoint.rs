@@ -12,21 +12,10 @@ use retrodict_lab::store::{
     State, StoreError, Tensor, Values, checkpoint_steps, newest_whole, read_tensors,
     write_checkpoint, write_tensors,
 };
-use retrodict_models::{Decoder, Design, PositionEncoding};
+use retrodict_models::{Decoder, DecoderSettings, Design, PositionEncoding};
 
 fn config() -> Decoder {
-    Decoder {
-        vocab: 5,
-        positions: 3,
-        layers: 1,
-        heads: 2,
-        dim: 4,
-        position: PositionEncoding::Absolute,
-        tie_head: false,
-        dropout: 0.1,
-        freeze_embeddings: false,
-        design: Design::default(),
-    }
+    Decoder { vocab: 5, positions: 3, settings: DecoderSettings { layers: 1, heads: 2, dim: 4, position: PositionEncoding::Absolute, tie_head: false, dropout: 0.1, freeze_embeddings: false, design: Design::default() } }
 }
 
 fn f32s<'a>(name: &'a str, shape: &'a [usize], values: &'a [f32]) -> Tensor<'a> {
@@ -239,10 +228,10 @@ fn a_tied_head_is_not_stored_twice_and_gpt2_is_claimed_only_where_it_is_one() {
     for (position, tie_head, architecture) in [
         (PositionEncoding::Absolute, true, "GPT2LMHeadModel"),
         (PositionEncoding::Absolute, false, "GPT2LMHeadModel"),
-        (PositionEncoding::Rotary { fraction: 0.5 }, true, "RetrodictDecoder"),
+        (PositionEncoding::rotary(0.5), true, "RetrodictDecoder"),
         (PositionEncoding::None, false, "RetrodictDecoder"),
     ] {
-        let config = Decoder { position, tie_head, ..config() };
+        let config = config().adjusted(|d| { d.position = position; d.tie_head = tie_head });
         write_checkpoint(out.path(), &config.into(), Precision::F32, &model, &[], &state(1))
             .unwrap();
         let read = newest_whole(out.path()).unwrap().unwrap();

@@ -10,12 +10,18 @@ mod product;
 mod trainer;
 
 pub use decoder::{
-    Decoder, Design, Hook, Mixer, ModelError, Nonlinearity, Norm, NormPlace, PositionEncoding,
-    Site, TOKEN_EMBEDDINGS, ValueOutput,
+    Decoder, DecoderSettings, Design, Hook, Mixer, ModelError, Nonlinearity, Norm, NormPlace,
+    PositionEncoding, Rotary, Site, TOKEN_EMBEDDINGS, ValueOutput,
 };
 pub use lr_schedule::{LrDecay, LrSchedule};
-pub use network::{Attended, BilinearNetwork, Inputs, Network, OneLayerNetwork};
-pub use objective::{Example, LossOn, Objective, Pairs, PenaltyOn, Reading, Term};
+pub use network::{
+    Attended, BilinearNetwork, BilinearSettings, Inputs, ModelSettings, Network, OneLayerNetwork,
+    OneLayerSettings,
+};
+pub use objective::{
+    Example, LossOn, Objective, ObjectiveSettings, Pairs, Penalties, PenaltyOn, Reading,
+    ReadingName, Term,
+};
 pub use retrodict_engine::LossFunction;
 pub use trainer::{
     LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore, Tangents, Trainer,

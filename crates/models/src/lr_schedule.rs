@@ -1,27 +1,31 @@
-//! How the learning rate changes over training.
+//! The learning-rate schedule.
 
 use std::f64::consts::PI;
 
-/// What becomes of the rate behind the warm-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LrDecay {
-    /// It stays.
-    #[default]
-    Constant,
-    /// It goes to 0 in a straight line.
-    Linear,
-    /// It goes to 0 along half a cosine (Loshchilov and Hutter, 2017).
-    Cosine,
+use retrodict_settings::keywords;
+
+keywords! {
+    /// The decay of the learning rate after the warm-up.
+    #[derive(Default)]
+    pub enum LrDecay {
+        /// None.
+        #[default]
+        Constant = "constant",
+        /// Linear to 0.
+        Linear = "linear",
+        /// To 0 along half a cosine (Loshchilov and Hutter, 2017).
+        Cosine = "cosine",
+    }
 }
 
-/// The part of the learning rate that a step uses.
+/// A factor of the learning rate for each step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LrSchedule {
-    /// Steps in which the rate rises from 0 in a straight line.
+    /// Steps in which the rate rises linearly from 0.
     pub warmup: u64,
-    /// Steps in all; of no account for a constant rate.
+    /// Steps in all; unused for a constant rate.
     pub steps: u64,
-    /// What comes then.
+    /// The decay after the warm-up.
     pub decay: LrDecay,
 }
 
@@ -46,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rises_and_declines() {
+    fn rises_and_decays() {
         let at = |decay, step| LrSchedule { warmup: 3, steps: 11, decay }.factor(step);
         assert_eq!([0, 1, 2, 3].map(|s| at(LrDecay::Constant, s)), [0.25, 0.5, 0.75, 1.0]);
         assert_eq!([3, 7, 10].map(|s| at(LrDecay::Linear, s)), [1.0, 0.5, 0.125]);

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use retrodict_engine::{AdamW, Rule};
 use retrodict_models::{
-    Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
+    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
+    TrainerOptions,
 };
 
 struct Counting;
@@ -77,16 +78,18 @@ fn a_run_does_not_grow(threads: usize) {
 
 fn trainer(layers: usize, dim: usize, objective: Objective, threads: usize) -> Trainer<f32> {
     let decoder = Decoder {
-        layers,
-        heads: 2,
-        dim,
         vocab: 41,
         positions: 6,
-        position: PositionEncoding::Absolute,
-        dropout: 0.1,
-        tie_head: false,
-        freeze_embeddings: false,
-        design: Design::default(),
+        settings: DecoderSettings {
+            layers,
+            heads: 2,
+            dim,
+            position: PositionEncoding::Absolute,
+            dropout: 0.1,
+            tie_head: false,
+            freeze_embeddings: false,
+            design: Design::default(),
+        },
     };
     let options = TrainerOptions {
         rule: Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 }),

@@ -2,21 +2,24 @@
 
 use retrodict_engine::{AdamW, ProductPrecision, Rule, Scalar};
 use retrodict_models::{
-    Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
+    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
+    TrainerOptions,
 };
 
 fn trainer<T: Scalar>(dim: usize, tie_head: bool, threads: usize) -> Trainer<T> {
     let decoder = Decoder {
-        layers: 2,
-        heads: 4,
-        dim,
         vocab: 53,
         positions: 4,
-        position: PositionEncoding::Absolute,
-        dropout: 0.1,
-        tie_head,
-        freeze_embeddings: false,
-        design: Design::default(),
+        settings: DecoderSettings {
+            layers: 2,
+            heads: 4,
+            dim,
+            position: PositionEncoding::Absolute,
+            dropout: 0.1,
+            tie_head,
+            freeze_embeddings: false,
+            design: Design::default(),
+        },
     };
     let options = TrainerOptions {
         rule: Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 }),

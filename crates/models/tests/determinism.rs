@@ -2,21 +2,24 @@
 
 use retrodict_engine::{AdamW, Rule};
 use retrodict_models::{
-    Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
+    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
+    TrainerOptions,
 };
 
 fn decoder() -> Decoder {
     Decoder {
-        layers: 2,
-        heads: 4,
-        dim: 20,
         vocab: 53,
         positions: 4,
-        position: PositionEncoding::Absolute,
-        dropout: 0.1,
-        tie_head: false,
-        freeze_embeddings: false,
-        design: Design::default(),
+        settings: DecoderSettings {
+            layers: 2,
+            heads: 4,
+            dim: 20,
+            position: PositionEncoding::Absolute,
+            dropout: 0.1,
+            tie_head: false,
+            freeze_embeddings: false,
+            design: Design::default(),
+        },
     }
 }
 
@@ -68,8 +71,8 @@ fn any_number_of_threads_gives_the_same_bits() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits_with_rotary_positions() {
-    let position = PositionEncoding::Rotary { fraction: 0.5 };
-    assert_threads_do_not_matter(&Decoder { position, ..decoder() });
+    let position = PositionEncoding::rotary(0.5);
+    assert_threads_do_not_matter(&decoder().adjusted(|d| d.position = position));
 }
 
 #[test]
@@ -108,7 +111,7 @@ fn a_restored_trainer_goes_on_with_the_same_bits() {
 #[test]
 fn frozen_embeddings_keep_their_bits_and_everything_else_moves() {
     let sentences = sentences(30);
-    let mut trainer = trainer(&Decoder { freeze_embeddings: true, ..decoder() }, 1);
+    let mut trainer = trainer(&decoder().adjusted(|d| d.freeze_embeddings = true), 1);
     let before: Vec<Vec<f32>> = trainer.parameters().iter().map(|(_, v)| v.to_vec()).collect();
     for _ in 0..20 {
         trainer.step(sentences.iter().map(Vec::as_slice));

@@ -18,7 +18,7 @@ fn cases() -> Vec<Case> {
         ("sequence", 4, 1, LossOn::Sequence, PositionEncoding::Absolute),
         ("entity2", 2, 2, LossOn::LastEntity, PositionEncoding::Absolute),
         ("none", 2, 1, LossOn::LastEntity, PositionEncoding::None),
-        ("rotary", 2, 2, LossOn::LastEntity, PositionEncoding::Rotary { fraction: 0.5 }),
+        ("rotary", 2, 2, LossOn::LastEntity, PositionEncoding::rotary(0.5)),
     ]
     .map(|(name, heads, entity_length, loss_on, position)| {
         Case::read(RECORD, name, heads, entity_length, loss_on, position)

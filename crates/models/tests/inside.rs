@@ -4,25 +4,27 @@
 
 use retrodict_engine::{Adam, Rule, Sgd};
 use retrodict_models::{
-    Attended, Decoder, Design, LossOn, LrSchedule, Mixer, NoParts, Norm, NormPlace, NotADecoder,
-    Objective, OneLayerNetwork, Part, Patch, PositionEncoding, Reading, Site, Trainer,
-    TrainerOptions, ValueOutput,
+    Attended, Decoder, DecoderSettings, Design, LossOn, LrSchedule, Mixer, NoParts, Norm,
+    NormPlace, NotADecoder, Objective, OneLayerNetwork, Part, Patch, PositionEncoding, Reading,
+    Site, Trainer, TrainerOptions, ValueOutput,
 };
 
 const DIM: usize = 12;
 
 fn decoder(design: Design) -> Decoder {
     Decoder {
-        layers: 2,
-        heads: 3,
-        dim: DIM,
         vocab: 23,
         positions: 4,
-        position: PositionEncoding::Absolute,
-        dropout: 0.1,
-        tie_head: false,
-        freeze_embeddings: false,
-        design,
+        settings: DecoderSettings {
+            layers: 2,
+            heads: 3,
+            dim: DIM,
+            position: PositionEncoding::Absolute,
+            dropout: 0.1,
+            tie_head: false,
+            freeze_embeddings: false,
+            design,
+        },
     }
 }
 
@@ -135,7 +137,8 @@ fn parts_add_up_to_the_stream() {
         (Design { mixer: Mixer::None, ..gpt2 }, 2),
     ];
     for ((design, count), tie_head) in designs.into_iter().zip([false, true, false, true, false]) {
-        let mut trainer = trainer(&Decoder { tie_head, ..decoder(design) }, Reading::NextToken);
+        let mut trainer =
+            trainer(&decoder(design).adjusted(|d| d.tie_head = tie_head), Reading::NextToken);
         let logits = trainer.lens_logits(&contexts(0)).unwrap().pop().unwrap();
         let all = trainer.parts(&contexts(0)).unwrap();
         assert_eq!(all.parts.len(), 1 + count);

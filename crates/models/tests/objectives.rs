@@ -2,8 +2,8 @@
 
 use retrodict_engine::{AdamW, Lion, Muon, Rule, Scalar, Sgd};
 use retrodict_models::{
-    Decoder, Design, Example, LossOn, LrSchedule, Mixer, Network, Objective, Pairs, PenaltyOn,
-    PositionEncoding, Reading, Term, Trainer, TrainerOptions,
+    Decoder, DecoderSettings, Design, Example, LossOn, LrSchedule, Mixer, Network, Objective,
+    Pairs, PenaltyOn, PositionEncoding, Reading, Term, Trainer, TrainerOptions,
 };
 
 const SGD: Rule = Rule::Sgd(Sgd { momentum: 0.0 });
@@ -28,16 +28,18 @@ fn scheduled<T: Scalar>(
     schedule: LrSchedule,
 ) -> Trainer<T> {
     let decoder = Decoder {
-        layers: 2,
-        heads: 2,
-        dim: 8,
         vocab: VOCAB,
         positions: 5,
-        position: PositionEncoding::Absolute,
-        dropout: 0.0,
-        tie_head: false,
-        freeze_embeddings: false,
-        design: Design { mixer, ..Design::default() },
+        settings: DecoderSettings {
+            layers: 2,
+            heads: 2,
+            dim: 8,
+            position: PositionEncoding::Absolute,
+            dropout: 0.0,
+            tie_head: false,
+            freeze_embeddings: false,
+            design: Design { mixer, ..Design::default() },
+        },
     };
     let options = TrainerOptions {
         rule,

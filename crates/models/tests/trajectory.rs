@@ -17,7 +17,7 @@ fn follow<T: Scalar>(precision: &str, tolerance: f64, floor: f64) {
     for (name, position) in [
         ("absolute", PositionEncoding::Absolute),
         ("none", PositionEncoding::None),
-        ("rotary", PositionEncoding::Rotary { fraction: 1.0 }),
+        ("rotary", PositionEncoding::rotary(1.0)),
     ] {
         let case = Case::read(RECORD, name, 2, 1, LossOn::LastEntity, position);
         let theirs = case.numbers(&format!("{precision}/losses"));

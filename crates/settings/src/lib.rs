@@ -61,7 +61,7 @@ pub use error::{Located, Location, Problem, SpecError};
 pub use key::{Key, keys_of, path};
 pub use keyword::Keyword;
 pub use nearest::{join, nearest};
-pub use reader::{Entry, Reader, is_section, section_hint};
+pub use reader::{Entry, Place, Reader, is_section, section_hint};
 #[doc(hidden)]
 pub use reader::{describe, describe_choice};
 #[doc(hidden)]

@@ -3,7 +3,7 @@
 /// Declares a struct of settings. Each field is a key of the section:
 ///
 /// - `name: Type = default, range;` a value, with options behind the range: `later`, `hashed`,
-///   `when(CONDITION)` (see [`Options`](crate::Options));
+///   `fixed`, `when(CONDITION)` (see [`Options`](crate::Options));
 /// - `name: Type;` further settings, such as a [`choice!`](crate::choice).
 ///
 /// `check FUNCTION` behind the section names a `fn(&Self, &mut Reader)` that refuses values that
@@ -89,7 +89,7 @@ macro_rules! __keys {
         $when:ident, $out:ident, $section:literal, $field:ident, $ty:ty, $doc:expr,
         [$default:expr, $range:expr, $options:expr]
     ) => {
-        $out.push($crate::describe::<$ty>(
+        $out.extend($crate::describe::<$ty>(
             ($section, stringify!($field)),
             $doc,
             &$default,
@@ -141,7 +141,7 @@ macro_rules! choice {
         $vis:vis enum $name:ident $(as dyn $target:path)?:
         $section:literal . $key:literal = $default:literal $(, $later:ident)?
         {
-            $($(#[doc = $doc:literal])* $variant:ident $(($inner:ty))? = $word:literal,)+
+            $($(#[doc = $doc:expr])* $variant:ident $(($inner:ty))? = $word:literal,)+
         }
     ) => {
         $(#[$outer])*

@@ -20,6 +20,13 @@ pub struct Entry {
     /// Its value.
     pub value: Value,
     /// Its place.
+    pub place: Place,
+}
+
+/// The place of an entry.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// As it is shown.
     pub at: Location,
     /// Byte in the text; overrides come after it.
     pub position: usize,
@@ -42,6 +49,8 @@ pub struct Reader {
     keys: Vec<Key>,
     /// The values read so far, in TOML without quotes, by path.
     values: HashMap<String, String>,
+    /// The places of the keys that were taken, by path.
+    places: HashMap<String, Place>,
     lenient: bool,
 }
 
@@ -49,8 +58,15 @@ impl Reader {
     /// Reads `entries` of a spec that may have `keys`; `found` are problems met before, and `origin`
     /// is what the user calls the spec.
     pub fn new(entries: Vec<Entry>, found: Vec<Located>, origin: &str, keys: Vec<Key>) -> Self {
-        let (origin, values) = (origin.to_owned(), HashMap::new());
-        Self { entries, found, origin, keys, values, lenient: false }
+        Self {
+            entries,
+            found,
+            origin: origin.to_owned(),
+            keys,
+            values: HashMap::new(),
+            places: HashMap::new(),
+            lenient: false,
+        }
     }
 
     /// Passes over keys that would have no effect, as the specs of older stores have them.
@@ -58,10 +74,10 @@ impl Reader {
         Self { lenient: true, ..self }
     }
 
-    /// Notes a problem with `entry`.
-    pub fn refuse(&mut self, entry: &Entry, problem: Problem) {
-        let error = SpecError::new(entry.at.clone(), problem);
-        self.found.push(Located { position: entry.position, error });
+    /// Notes a problem at a place.
+    pub fn refuse(&mut self, place: &Place, problem: Problem) {
+        let error = SpecError::new(place.at.clone(), problem);
+        self.found.push(Located { position: place.position, error });
     }
 
     /// Notes a problem of the spec as a whole, to be reported if there is no other.
@@ -78,18 +94,20 @@ impl Reader {
             Refused::Right(right) => Problem::Value { key, found: entry.value.to_string(), right },
             Refused::Because(reason) => Problem::Other(format!("`{key}`: {reason}")),
         };
-        self.refuse(entry, problem);
+        self.refuse(&entry.place, problem);
     }
 
     /// Takes the entry of a key, if it is there.
     pub fn take(&mut self, section: &str, key: &str) -> Option<Entry> {
         let at = self.entries.iter().position(|e| e.section == section && e.key == key)?;
-        Some(self.entries.remove(at))
+        let entry = self.entries.remove(at);
+        self.places.insert(entry.path(), entry.place.clone());
+        Some(entry)
     }
 
-    /// The entry of a key, left in place.
-    pub fn entry(&self, section: &str, key: &str) -> Option<Entry> {
-        self.entries.iter().find(|entry| entry.section == section && entry.key == key).cloned()
+    /// The place of a key that was taken, for a problem found later.
+    pub fn place(&self, section: &str, key: &str) -> Option<Place> {
+        self.places.get(&path(section, key)).cloned()
     }
 
     /// The value of a key; `default` where it is not given, does not apply or is refused.
@@ -100,6 +118,9 @@ impl Reader {
         range: &S::Range,
         options: Options,
     ) -> S {
+        if options.fixed {
+            return default;
+        }
         let applies = options.when.is_none_or(|condition| self.holds(&condition));
         let entry = if applies { self.take(section, key) } else { None };
         let parsed = entry.map(|entry| (S::parse(&entry.value, range), entry));
@@ -163,7 +184,7 @@ impl Reader {
     }
 
     fn holds(&self, condition: &Condition) -> bool {
-        self.values.get(condition.key).is_some_and(|value| condition.holds(value))
+        condition.holds(self.values.get(condition.key).map(String::as_str))
     }
 
     /// Refuses every entry that nobody took, then reports the first problem.
@@ -173,7 +194,7 @@ impl Reader {
     pub fn finish(mut self) -> Result<(), SpecError> {
         for entry in std::mem::take(&mut self.entries) {
             if let Some(problem) = self.untaken(&entry) {
-                self.refuse(&entry, problem);
+                self.refuse(&entry.place, problem);
             }
         }
         // The sort is stable: of two problems with one key, the first met stays first.
@@ -281,11 +302,11 @@ pub fn describe<S: Setting>(
     range: &S::Range,
     options: Options,
     when: &[Condition],
-) -> Key {
+) -> Option<Key> {
     let mut when = when.to_vec();
     when.extend(options.when);
     let (doc, right, default) = (one_line(doc), S::right(range), default.text());
-    Key { section, name, doc, right, default, when }
+    (!options.fixed).then_some(Key { section, name, doc, right, default, when })
 }
 
 /// The description of a choice, for [`choice!`](crate::choice).

@@ -203,6 +203,7 @@ pub(crate) fn one_of(words: &[&str], value: Option<&Value>) -> String {
 pub struct Options {
     pub(crate) later: bool,
     pub(crate) hashed: bool,
+    pub(crate) fixed: bool,
     pub(crate) when: Option<Condition>,
 }
 
@@ -221,6 +222,11 @@ impl Options {
     /// The hash has the key even where it does not apply, at its default, as early versions had.
     pub fn hashed(self) -> Options {
         Options { hashed: true, ..self }
+    }
+
+    /// A constant that only code changes, not a key.
+    pub fn fixed(self) -> Options {
+        Options { fixed: true, ..self }
     }
 
     /// The key applies only under this condition, on a key that is read before it.

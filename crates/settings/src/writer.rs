@@ -52,9 +52,9 @@ impl Writer {
         options: Options,
     ) {
         let applies = options.when.is_none_or(|condition| {
-            self.values.get(condition.key).is_some_and(|value| condition.holds(value))
+            condition.holds(self.values.get(condition.key).map(String::as_str))
         });
-        let Some(text) = value.text() else { return };
+        let Some(text) = value.text().filter(|_| !options.fixed) else { return };
         let default = value == default;
         let hashed = (applies || options.hashed) && !(options.later && default);
         self.values.insert(path(section, key), text.trim_matches('"').to_owned());
@@ -81,8 +81,7 @@ impl Writer {
         self.lines.push(Line { section, key, value, applies: false, hashed: true, default: true });
     }
 
-    /// The lines as TOML, those that apply; with `keys`, each with its documentation, and those that
-    /// hold by a condition and have their default as comments.
+    /// The lines that apply, as TOML.
     pub fn toml(&self) -> String {
         let mut text = String::new();
         let mut section = "";
@@ -101,8 +100,8 @@ impl Key {
     /// Whether every condition of this description holds for these lines.
     pub fn applies_to(&self, lines: &[Line]) -> bool {
         self.when.iter().all(|condition| {
-            let value = lines.iter().find(|line| line.path() == condition.key);
-            value.is_some_and(|line| condition.holds(line.value.trim_matches('"')))
+            let line = lines.iter().find(|line| line.applies && line.path() == condition.key);
+            condition.holds(line.map(|line| line.value.trim_matches('"')))
         })
     }
 }

@@ -116,7 +116,7 @@ mod tests {
             let h = graph.residual(x, h, 0.0);
             let late = logits(&mut graph, h);
             let second = graph.cross_entropy(late, targets, weights, 2..3);
-            let margin = LossFunction::Margin(Margin { margin: 1.0 });
+            let margin = LossFunction::Margin(Margin { loss_parameter: 1.0 });
             let third = graph.loss(margin, late, targets, weights, 0..3);
             let fourth = graph.loss(LossFunction::CrossEntropy, late, targets, weights, 3..4);
             let outputs =

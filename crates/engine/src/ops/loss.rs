@@ -8,6 +8,8 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
+use retrodict_settings::choice;
+
 use crate::extent::Extents;
 use crate::graph::{Graph, Indices, Shape, Value, Weights};
 use crate::isa::for_every_isa;
@@ -31,21 +33,23 @@ trait Function: Copy {
 
 /// Writes the enum of all loss functions, each with its module.
 macro_rules! functions {
-    ($($module:ident::$name:ident)+) => {
+    ($($module:ident::$name:ident = $word:literal)+) => {
         $(
             mod $module;
             pub use $module::$name;
         )+
 
-        /// A loss of the logits at one position.
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub enum LossFunction {
-            /// `−ln p`, where p is the probability of the target.
-            CrossEntropy,
-            $(
-                #[doc = concat!("See [`", stringify!($name), "`](struct@", stringify!($name), ").")]
-                $name($name),
-            )+
+        choice! {
+            /// The loss of one prediction.
+            #[derive(Copy)]
+            pub enum LossFunction: "objective"."loss" = "cross-entropy", later {
+                /// `−ln p`, where p is the probability of the target.
+                CrossEntropy = "cross-entropy",
+                $(
+                    #[doc = stringify!($name)]
+                    $name($name) = $word,
+                )+
+            }
         }
 
         impl LossFunction {
@@ -67,7 +71,7 @@ macro_rules! functions {
             fn terms<T: Scalar, const FUSED: bool>(self, column: &Column<T>) -> Terms<T> {
                 match self {
                     LossFunction::CrossEntropy => {
-                        LabelSmoothing { epsilon: 0.0 }.terms::<T, FUSED>(column)
+                        LabelSmoothing { loss_parameter: 0.0 }.terms::<T, FUSED>(column)
                     }
                     $(LossFunction::$name(function) => function.terms::<T, FUSED>(column),)+
                 }
@@ -77,9 +81,9 @@ macro_rules! functions {
 }
 
 functions! {
-    label_smoothing::LabelSmoothing
-    focal::Focal
-    margin::Margin
+    label_smoothing::LabelSmoothing = "label-smoothing"
+    focal::Focal = "focal"
+    margin::Margin = "margin"
 }
 
 struct Loss {
@@ -293,11 +297,11 @@ mod tests {
 
     const FUNCTIONS: [LossFunction; 6] = [
         CrossEntropy,
-        LossFunction::LabelSmoothing(LabelSmoothing { epsilon: 0.2 }),
-        LossFunction::Focal(Focal { gamma: 2.0 }),
-        LossFunction::Focal(Focal { gamma: 0.5 }),
-        LossFunction::Margin(Margin { margin: 0.5 }),
-        LossFunction::Margin(Margin { margin: -0.5 }),
+        LossFunction::LabelSmoothing(LabelSmoothing { loss_parameter: 0.2 }),
+        LossFunction::Focal(Focal { loss_parameter: 2.0 }),
+        LossFunction::Focal(Focal { loss_parameter: 0.5 }),
+        LossFunction::Margin(Margin { loss_parameter: 0.5 }),
+        LossFunction::Margin(Margin { loss_parameter: -0.5 }),
     ];
 
     #[test]
@@ -328,20 +332,20 @@ mod tests {
         let nll = logits.map(|logit| total - logit);
         let expected = |function: LossFunction, target: usize| match function {
             CrossEntropy => nll[target],
-            LossFunction::LabelSmoothing(LabelSmoothing { epsilon }) => {
+            LossFunction::LabelSmoothing(LabelSmoothing { loss_parameter: epsilon }) => {
                 (1.0 - epsilon) * nll[target] + epsilon * nll.iter().sum::<f64>() / 3.0
             }
-            LossFunction::Focal(Focal { gamma }) => {
+            LossFunction::Focal(Focal { loss_parameter: gamma }) => {
                 (1.0 - (-nll[target]).exp()).powf(gamma) * nll[target]
             }
-            LossFunction::Margin(Margin { margin }) => {
+            LossFunction::Margin(Margin { loss_parameter: margin }) => {
                 (margin + if target == 0 { 2.0 } else { -2.0 }).max(0.0)
             }
         };
         let more = [
-            LossFunction::Focal(Focal { gamma: 0.0 }),
-            LossFunction::LabelSmoothing(LabelSmoothing { epsilon: 0.0 }),
-            LossFunction::Margin(Margin { margin: 2.5 }),
+            LossFunction::Focal(Focal { loss_parameter: 0.0 }),
+            LossFunction::LabelSmoothing(LabelSmoothing { loss_parameter: 0.0 }),
+            LossFunction::Margin(Margin { loss_parameter: 2.5 }),
         ];
         for function in FUNCTIONS.into_iter().chain(more) {
             let mut graph = Graph::<f64>::new();

@@ -1,16 +1,20 @@
 //! Adam (Kingma and Ba, 2015), with weight decay as part of the gradient.
 
+use retrodict_settings::{BELOW_ONE, POSITIVE, settings};
+
 use super::{Elements, Method, Step};
 use crate::isa::{Isa, for_every_isa};
 use crate::scalar::Scalar;
 
-/// `torch.optim.Adam`: weight decay is part of the gradient.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adam {
-    /// β₁ and β₂.
-    pub betas: [f64; 2],
-    /// ε, added to the root of the second moment.
-    pub epsilon: f64,
+settings! {
+    /// `torch.optim.Adam`: weight decay is part of the gradient.
+    #[derive(Copy)]
+    pub struct Adam in "train" {
+        /// Decay rates of the two moments.
+        pub betas: [f64; 2] = [0.9, 0.999], BELOW_ONE;
+        /// ε, added to the root of the second moment.
+        pub epsilon: f64 = 1e-8, POSITIVE, fixed;
+    }
 }
 
 impl Method for Adam {

@@ -1,17 +1,21 @@
 //! AdamW: Adam with weight decay that acts on the parameter, not through the gradient.
 
+use retrodict_settings::{BELOW_ONE, POSITIVE, settings};
+
 use super::adam::MomentEstimates;
 use super::{Elements, Method, Step};
 use crate::isa::{Isa, for_every_isa};
 use crate::scalar::Scalar;
 
-/// `torch.optim.AdamW`: decoupled weight decay (Loshchilov and Hutter, 2019).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamW {
-    /// β₁ and β₂.
-    pub betas: [f64; 2],
-    /// ε, added to the root of the second moment.
-    pub epsilon: f64,
+settings! {
+    /// `torch.optim.AdamW`: decoupled weight decay (Loshchilov and Hutter, 2019).
+    #[derive(Copy)]
+    pub struct AdamW in "train" {
+        /// Decay rates of the two moments.
+        pub betas: [f64; 2] = [0.9, 0.999], BELOW_ONE;
+        /// ε, added to the root of the second moment.
+        pub epsilon: f64 = 1e-8, POSITIVE, fixed;
+    }
 }
 
 impl Method for AdamW {

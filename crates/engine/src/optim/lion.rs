@@ -1,14 +1,18 @@
 //! Lion: steps of one size, along the sign of a running mean of the gradient.
 
+use retrodict_settings::{BELOW_ONE, settings};
+
 use super::{Elements, Method, Step};
 use crate::isa::{Isa, for_every_isa};
 use crate::scalar::Scalar;
 
-/// Steps along the sign of a running mean, with decoupled weight decay (Chen et al., 2023).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Lion {
-    /// β₁, of the mean whose sign is taken, and β₂, of the mean that is kept.
-    pub betas: [f64; 2],
+settings! {
+    /// Steps along the sign of a running mean, with decoupled weight decay (Chen et al., 2023).
+    #[derive(Copy)]
+    pub struct Lion in "train" {
+        /// Decay rates: of the mean whose sign is taken, and of the mean that is kept.
+        pub betas: [f64; 2] = [0.9, 0.999], BELOW_ONE;
+    }
 }
 
 impl Method for Lion {

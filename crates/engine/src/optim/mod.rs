@@ -5,6 +5,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use retrodict_settings::choice;
+
 use self::adam::MomentEstimates;
 use crate::isa::Isa;
 use crate::matrix::Buffer;
@@ -57,19 +59,21 @@ trait Method: Copy {
 
 /// Writes the enum of all optimisers, each with its module.
 macro_rules! optimizers {
-    ($($module:ident::$name:ident)+) => {
+    ($($module:ident::$name:ident = $word:literal)+) => {
         $(
             mod $module;
             pub use $module::$name;
         )+
 
-        /// An optimiser with its hyper-parameters.
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub enum Rule {
-            $(
-                #[doc = concat!("See [`", stringify!($name), "`](struct@", stringify!($name), ").")]
-                $name($name),
-            )+
+        choice! {
+            /// The optimizer.
+            #[derive(Copy)]
+            pub enum Rule: "train"."optimizer" = "adamw" {
+                $(
+                    #[doc = stringify!($name)]
+                    $name($name) = $word,
+                )+
+            }
         }
 
         /// Runs code with the optimiser's own struct.
@@ -84,11 +88,11 @@ macro_rules! optimizers {
 }
 
 optimizers! {
-    adamw::AdamW
-    adam::Adam
-    sgd::Sgd
-    lion::Lion
-    muon::Muon
+    adamw::AdamW = "adamw"
+    adam::Adam = "adam"
+    sgd::Sgd = "sgd"
+    lion::Lion = "lion"
+    muon::Muon = "muon"
 }
 
 impl Rule {

@@ -1,6 +1,8 @@
 //! Muon: the momentum of a hidden matrix, with all its singular values brought near 1 (Jordan et
 //! al., 2024).
 
+use retrodict_settings::{BELOW_ONE, POSITIVE, settings};
+
 use super::{AdamW, Elements, Matrix, Method, Step};
 use crate::isa::{Isa, for_every_isa};
 use crate::kernels::Orthogonal;
@@ -16,17 +18,19 @@ const STEPS: usize = 5;
 /// for LLM training*, 2025).
 const SCALE: f64 = 0.2;
 
-/// Orthogonal steps for [hidden](crate::Parameter::hidden) weights (Jordan et al., 2024; scaled as
-/// by Liu et al., 2025), and AdamW for all other parameters. Hidden weights have no second moment:
-/// theirs stays zero.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Muon {
-    /// μ of Nesterov's momentum, of hidden weights.
-    pub momentum: f64,
-    /// β₁ and β₂ of AdamW.
-    pub betas: [f64; 2],
-    /// ε of AdamW.
-    pub epsilon: f64,
+settings! {
+    /// Orthogonal steps for [hidden](crate::Parameter::hidden) weights (Jordan et al., 2024; scaled as
+    /// by Liu et al., 2025), and AdamW for all other parameters. Hidden weights have no second moment:
+    /// theirs stays zero.
+    #[derive(Copy)]
+    pub struct Muon in "train" {
+        /// Factor of Nesterov's momentum, of hidden weights.
+        pub momentum: f64 = 0.95, BELOW_ONE;
+        /// Decay rates of AdamW, for all other parameters.
+        pub betas: [f64; 2] = [0.9, 0.999], BELOW_ONE;
+        /// ε of AdamW.
+        pub epsilon: f64 = 1e-8, POSITIVE, fixed;
+    }
 }
 
 impl Method for Muon {

@@ -1,14 +1,18 @@
 //! Gradient descent, with or without momentum.
 
+use retrodict_settings::{BELOW_ONE, settings};
+
 use super::{Elements, Method, Step};
 use crate::isa::{Isa, for_every_isa};
 use crate::scalar::Scalar;
 
-/// `torch.optim.SGD`: weight decay is part of the gradient.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sgd {
-    /// μ, the factor of the last step in the next; 0 keeps no moment.
-    pub momentum: f64,
+settings! {
+    /// `torch.optim.SGD`: weight decay is part of the gradient.
+    #[derive(Copy)]
+    pub struct Sgd in "train" {
+        /// Factor of the last step in the next; 0 keeps no moment.
+        pub momentum: f64 = 0.0, BELOW_ONE, later;
+    }
 }
 
 impl Method for Sgd {

@@ -60,9 +60,9 @@ pub(crate) fn model<T: Scalar>() -> Model<T> {
     let last = graph.select(both, &[2, 5, 1, 4]);
     let logits = graph.linear_whole(last, table, Orientation::OutputsFirst, None);
     let functions = [
-        (LossFunction::Focal(Focal { gamma: 2.0 }), 0..3),
-        (LossFunction::Margin(Margin { margin: 0.1 }), 1..2),
-        (LossFunction::LabelSmoothing(LabelSmoothing { epsilon: 0.1 }), 0..2),
+        (LossFunction::Focal(Focal { loss_parameter: 2.0 }), 0..3),
+        (LossFunction::Margin(Margin { loss_parameter: 0.1 }), 1..2),
+        (LossFunction::LabelSmoothing(LabelSmoothing { loss_parameter: 0.1 }), 0..2),
     ];
     for (function, scored) in functions {
         let loss = graph.loss(function, logits, tokens[1], weights, scored.clone());

@@ -80,10 +80,10 @@ pub(super) fn objective(spec: &Spec, data: &DataConfig, size: TrainingSetSize) -
         function: match asked.loss {
             LossName::CrossEntropy => LossFunction::CrossEntropy,
             LossName::LabelSmoothing => {
-                LossFunction::LabelSmoothing(LabelSmoothing { epsilon: asked.loss_parameter })
+                LossFunction::LabelSmoothing(LabelSmoothing { loss_parameter: asked.loss_parameter })
             }
-            LossName::Focal => LossFunction::Focal(Focal { gamma: asked.loss_parameter }),
-            LossName::Margin => LossFunction::Margin(Margin { margin: asked.loss_parameter }),
+            LossName::Focal => LossFunction::Focal(Focal { loss_parameter: asked.loss_parameter }),
+            LossName::Margin => LossFunction::Margin(Margin { loss_parameter: asked.loss_parameter }),
         },
         terms: terms(asked),
     }

@@ -50,7 +50,7 @@ pub fn write_checkpoint(
 ) -> Result<PathBuf, StoreError> {
     let folder = checkpoints.join(folder_name(state.step));
     let stored: Cow<'_, [Tensor<'_>]> = match network {
-        Network::Decoder(Decoder { tie_head: true, .. }) => {
+        Network::Decoder(.adjusted(|d| d.tie_head = true)) => {
             model.iter().filter(|t| t.name != HEAD).cloned().collect()
         }
         _ => Cow::Borrowed(model),

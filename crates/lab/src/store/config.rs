@@ -49,7 +49,7 @@ fn decoder_config(decoder: &Decoder) -> Value {
     match decoder.position {
         PositionEncoding::Absolute => None,
         PositionEncoding::None => put("position_encoding", json!("none")),
-        PositionEncoding::Rotary { fraction } => {
+        PositionEncoding::Rotary(Rotary { rotary_fraction: fraction }) => {
             put("rotary_fraction", json!(fraction));
             put("position_encoding", json!("rotary"))
         }

@@ -106,9 +106,10 @@ impl Decoder {
             let (w, b) = (graph.columns(w, part.clone()), graph.columns(b, part));
             graph.linear(h, w, Orientation::InputsFirst, Some(b))
         });
-        let [q, k] = match self.position {
+        let [q, k] = match &self.position {
             PositionEncoding::None | PositionEncoding::Absolute => [q, k],
-            PositionEncoding::Rotary { fraction } => {
+            PositionEncoding::Rotary(rotary) => {
+                let fraction = rotary.rotary_fraction;
                 [q, k].map(|x| graph.rotary(x, self.heads, self.rotated(fraction), ROTARY_BASE))
             }
         };

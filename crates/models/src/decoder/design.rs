@@ -1,27 +1,29 @@
-//! What can be exchanged in a decoder: its default is GPT-2.
+//! The exchangeable parts of a decoder.
 
-/// How the positions of a block learn from each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mixer {
-    /// Causal softmax attention (Vaswani et al., 2017).
-    #[default]
-    Attention,
-    /// Softmax attention in which every position sees every other, as in BERT.
-    Bidirectional,
-    /// Causal attention without a softmax: features elu(x) + 1 (Katharopoulos et al., 2020).
-    Linear,
-    /// Nothing: every position for itself.
-    None,
-    /// Long short-term memory (Hochreiter and Schmidhuber, 1997; forget gates, no peepholes).
-    Lstm,
-    /// Gated recurrent unit (Cho et al., 2014), the reset gate after the product.
-    Gru,
-    /// A diagonal state-space model: `s_t = a ⊙ s_{t−1} + W x_t`, a real and learned (Gupta et al.,
-    /// 2022).
-    Diagonal,
-    /// A linear recurrence whose gates look at the input alone: `s_t = σ(A x_t) ⊙ s_{t−1} +
-    /// σ(B x_t) ⊙ W x_t` (as in Qin et al., 2023, and De et al., 2024).
-    LinearRecurrent,
+use retrodict_settings::{Condition, keywords, settings};
+
+keywords! {
+    /// How the positions of a block learn from each other.
+    pub enum Mixer {
+        /// Causal softmax attention (Vaswani et al., 2017).
+        Attention = "attention",
+        /// Softmax attention in which every position sees every other, as in BERT.
+        Bidirectional = "bidirectional",
+        /// Causal attention without a softmax: features elu(x) + 1 (Katharopoulos et al., 2020).
+        Linear = "linear-attention",
+        /// Nothing: every position for itself.
+        None = "none",
+        /// Long short-term memory (Hochreiter and Schmidhuber, 1997; forget gates, no peepholes).
+        Lstm = "lstm",
+        /// Gated recurrent unit (Cho et al., 2014), the reset gate after the product.
+        Gru = "gru",
+        /// A diagonal state-space model: `s_t = a ⊙ s_{t−1} + W x_t`, a real and learned (Gupta et al.,
+        /// 2022).
+        Diagonal = "diagonal",
+        /// A linear recurrence whose gates look at the input alone: `s_t = σ(A x_t) ⊙ s_{t−1} +
+        /// σ(B x_t) ⊙ W x_t` (as in Qin et al., 2023, and De et al., 2024).
+        LinearRecurrent = "linear-recurrent",
+    }
 }
 
 impl Mixer {
@@ -36,79 +38,74 @@ impl Mixer {
     }
 }
 
-/// What keeps the scale of the residual stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Norm {
-    /// LayerNorm (Ba et al., 2016).
-    #[default]
-    Layer,
-    /// RMSNorm (Zhang and Sennrich, 2019).
-    Rms,
-    /// Nothing.
-    None,
+keywords! {
+    /// What keeps the scale of the residual stream.
+    pub enum Norm {
+        /// LayerNorm (Ba et al., 2016).
+        Layer = "layer",
+        /// RMSNorm (Zhang and Sennrich, 2019).
+        Rms = "rms",
+        /// Nothing.
+        None = "none",
+    }
 }
 
-/// Where a block has its norms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NormPlace {
-    /// Before each branch, and once before the head: `x + f(norm(x))`.
-    #[default]
-    Pre,
-    /// Behind each sum: `norm(x + f(x))`.
-    Post,
+keywords! {
+    /// Where a block has its norms.
+    pub enum NormPlace {
+        /// Before each branch, and once before the head: `x + f(norm(x))`.
+        Pre = "pre",
+        /// Behind each sum: `norm(x + f(x))`.
+        Post = "post",
+    }
 }
 
-/// What stands between the two matrices of an MLP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Nonlinearity {
-    /// GELU, its approximation with tanh.
-    #[default]
-    Gelu,
-    /// max(0, x).
-    Relu,
-    /// x σ(x).
-    Silu,
-    /// `silu(W x) ⊙ V x` (SwiGLU; Shazeer, 2020).
-    Gated,
+keywords! {
+    /// What stands between the two matrices of an MLP.
+    pub enum Nonlinearity {
+        /// GELU, its approximation with tanh.
+        Gelu = "gelu",
+        /// max(0, x).
+        Relu = "relu",
+        /// x σ(x).
+        Silu = "silu",
+        /// `silu(W x) ⊙ V x` (SwiGLU; Shazeer, 2020).
+        Gated = "gated",
+    }
 }
 
-/// How a head writes what it has read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ValueOutput {
-    /// A value matrix, and an output matrix behind all heads: `W_O W_V`.
-    #[default]
-    Factorised,
-    /// One matrix: values go straight into the residual stream, each head's into its own part.
-    Merged,
+keywords! {
+    /// How a head writes what it has read.
+    pub enum ValueOutput {
+        /// A value matrix, and an output matrix behind all heads: `W_O W_V`.
+        Factorised = "factorised",
+        /// One matrix: values go straight into the residual stream, each head's into its own part.
+        Merged = "merged",
+    }
 }
 
-/// The choices of a decoder; the default is GPT-2's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Design {
-    /// How positions learn from each other.
-    pub mixer: Mixer,
-    /// Whether branches are added to a residual stream; otherwise they replace it.
-    pub residual: bool,
-    /// What keeps the scale.
-    pub norm: Norm,
-    /// Where.
-    pub norm_place: NormPlace,
-    /// The nonlinearity of the MLP.
-    pub nonlinearity: Nonlinearity,
-    /// How attention writes.
-    pub value_output: ValueOutput,
-}
+/// Mixers that have queries, keys and values, in heads.
+const WITH_HEADS: &[&str] = &["attention", "bidirectional", "linear-attention"];
+/// Only attention has heads.
+pub(crate) const HAS_HEADS: Condition = Condition::is("model.mixer", WITH_HEADS);
 
-impl Default for Design {
-    fn default() -> Design {
-        Design {
-            mixer: Mixer::default(),
-            residual: true,
-            norm: Norm::default(),
-            norm_place: NormPlace::default(),
-            nonlinearity: Nonlinearity::default(),
-            value_output: ValueOutput::default(),
-        }
+settings! {
+    /// The exchangeable parts of a decoder; the defaults are GPT-2's.
+    #[derive(Copy)]
+    pub struct Design in "model" {
+        /// How the positions of a block learn from each other.
+        pub mixer: Mixer = Mixer::Attention, (), later;
+        /// A value matrix and an output matrix, or the two merged into one.
+        pub value_output: ValueOutput = ValueOutput::Factorised, (), later, when(HAS_HEADS);
+        /// Whether branches are added to a residual stream; otherwise they replace it.
+        pub residual: bool = true, (), later;
+        /// Normalisation of the residual stream.
+        pub norm: Norm = Norm::Layer, (), later;
+        /// Norms before each branch, or behind each sum.
+        pub norm_place: NormPlace = NormPlace::Pre, (), later,
+            when(Condition::is("model.norm", &["layer", "rms"]));
+        /// Nonlinearity of the MLP.
+        pub nonlinearity: Nonlinearity = Nonlinearity::Gelu, (), later;
     }
 }
 

@@ -5,12 +5,17 @@ pub(crate) mod block;
 mod design;
 mod hook;
 mod recurrence;
+mod settings;
+
+use std::ops::Deref;
 
 use retrodict_engine::{Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Value};
 use thiserror::Error;
 
 pub use design::{Design, Mixer, Nonlinearity, Norm, NormPlace, ValueOutput};
 pub use hook::{Hook, Site};
+pub(crate) use settings::DIM;
+pub use settings::{DecoderSettings, PositionEncoding, Rotary};
 
 use crate::network::{INITIAL_STD, Inputs};
 
@@ -21,46 +26,23 @@ pub(crate) const HEAD: &str = "lm_head.weight";
 /// The name of the norm before the head.
 pub(crate) const LAST_NORM: &str = "transformer.ln_f";
 
-/// How the model knows where a token stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum PositionEncoding {
-    /// It does not, but for the causal mask.
-    None,
-    /// A learned vector for each position is added to the token's.
-    Absolute,
-    /// Queries and keys are rotated by angles that grow with the position (paper, section 5, where
-    /// it is called relative).
-    Rotary {
-        /// The part of each head's features that is rotated, above 0 and up to 1; their number is
-        /// rounded down to an even one. The authors' code has 0.5: 32 of 64.
-        fraction: f64,
-    },
-}
-
-/// The shape of a decoder.
+/// A decoder of a certain vocabulary and length of input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoder {
-    /// Blocks of attention and MLP.
-    pub layers: usize,
-    /// Attention heads; they divide `dim`.
-    pub heads: usize,
-    /// Features of the residual stream.
-    pub dim: usize,
     /// Tokens in the vocabulary, reserved ones included.
     pub vocab: usize,
     /// Rows of the table of positions.
     pub positions: usize,
-    /// How positions are encoded.
-    pub position: PositionEncoding,
-    /// The chance to be dropped of embeddings, attention probabilities and branches, in training.
-    pub dropout: f64,
-    /// Whether the output head is the token table itself, or a matrix of its own (paper, section 5;
-    /// the authors' code ran with a free head).
-    pub tie_head: bool,
-    /// Whether token and position embeddings stay as they were drawn.
-    pub freeze_embeddings: bool,
-    /// Where it is not GPT-2.
-    pub design: Design,
+    /// Its shape.
+    pub settings: DecoderSettings,
+}
+
+impl Deref for Decoder {
+    type Target = DecoderSettings;
+
+    fn deref(&self) -> &DecoderSettings {
+        &self.settings
+    }
 }
 
 /// A decoder that cannot be built.
@@ -109,6 +91,12 @@ pub enum ModelError {
 }
 
 impl Decoder {
+    /// The same decoder with some settings changed.
+    pub fn adjusted(mut self, change: impl FnOnce(&mut DecoderSettings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
     /// Refuses what cannot be built.
     ///
     /// # Errors
@@ -132,7 +120,7 @@ impl Decoder {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(ModelError::Dropout(self.dropout));
         }
-        if let PositionEncoding::Rotary { fraction } = self.position {
+        if let PositionEncoding::Rotary(Rotary { rotary_fraction: fraction }) = self.position {
             // Written so that NaN is refused.
             if !(fraction > 0.0 && fraction <= 1.0) {
                 return Err(ModelError::RotaryFraction(fraction));
@@ -220,21 +208,23 @@ mod tests {
 
     fn small(layers: usize, heads: usize, dim: usize) -> Decoder {
         Decoder {
-            layers,
-            heads,
-            dim,
             vocab: 7,
             positions: 5,
-            position: PositionEncoding::Absolute,
-            dropout: 0.0,
-            tie_head: false,
-            freeze_embeddings: false,
-            design: Design::default(),
+            settings: DecoderSettings {
+                layers,
+                heads,
+                dim,
+                position: PositionEncoding::Absolute,
+                dropout: 0.0,
+                tie_head: false,
+                freeze_embeddings: false,
+                design: Design::default(),
+            },
         }
     }
 
     fn rotary(fraction: f64) -> PositionEncoding {
-        PositionEncoding::Rotary { fraction }
+        PositionEncoding::Rotary(Rotary { rotary_fraction: fraction })
     }
 
     /// The whole gradient of a network, as it is trained.
@@ -256,12 +246,26 @@ mod tests {
         let free = small(2, 2, 6);
         let shapes = [
             (free.clone(), 2, 1),
-            (Decoder { tie_head: true, ..small(1, 1, 5) }, 3, 0),
-            (Decoder { dropout: 0.2, ..small(2, 3, 9) }, 2, 1),
-            (Decoder { position: PositionEncoding::None, ..small(1, 4, 20) }, 5, 3),
-            (Decoder { position: rotary(1.0), tie_head: true, ..small(2, 2, 10) }, 5, 3),
-            (Decoder { position: rotary(0.5), ..small(1, 1, 9) }, 4, 0),
-            (Decoder { freeze_embeddings: true, tie_head: true, ..free }, 2, 1),
+            (small(1, 1, 5).adjusted(|d| d.tie_head = true), 3, 0),
+            (small(2, 3, 9).adjusted(|d| d.dropout = 0.2), 2, 1),
+            (small(1, 4, 20).adjusted(|d| d.position = PositionEncoding::None), 5, 3),
+            (
+                small(2, 2, 10).adjusted(|d| {
+                    d.position = rotary(1.0);
+                    d.tie_head = true
+                }),
+                5,
+                3,
+            ),
+            (small(1, 1, 9).adjusted(|d| d.position = rotary(0.5)), 4, 0),
+            (
+                free.adjusted(|d| {
+                    d.freeze_embeddings = true;
+                    d.tie_head = true
+                }),
+                2,
+                1,
+            ),
         ];
         for (decoder, positions, first) in shapes {
             check(&decoder, positions, first);
@@ -290,11 +294,18 @@ mod tests {
             Design { value_output: ValueOutput::Merged, ..gpt2 },
         ]);
         for design in designs {
-            check(&Decoder { design, ..small(2, 2, 6) }, 3, 1);
+            check(&small(2, 2, 6).adjusted(|d| d.design = design), 3, 1);
         }
         // Nobody reads the last positions' recurrence but the last itself.
         let design = Design { mixer: Mixer::Gru, ..gpt2 };
-        check(&Decoder { design, dropout: 0.2, ..small(1, 1, 5) }, 4, 3);
+        check(
+            &small(1, 1, 5).adjusted(|d| {
+                d.design = design;
+                d.dropout = 0.2
+            }),
+            4,
+            3,
+        );
     }
 
     /// A causal model must not look ahead; a bidirectional one must.
@@ -311,7 +322,7 @@ mod tests {
         ];
         for (mixer, causal) in mixers {
             let design = Design { mixer, ..Design::default() };
-            let network = Network::from(Decoder { design, ..small(1, 2, 6) });
+            let network = Network::from(small(1, 2, 6).adjusted(|d| d.design = design));
             let mut graph = Graph::<f64>::new();
             let inputs = network.inputs(&mut graph, 3);
             let logits = network.logits(&mut graph, inputs);
@@ -345,7 +356,7 @@ mod tests {
     #[test]
     fn a_rotary_fraction_must_be_a_part_with_a_pair() {
         let error = |fraction, heads, dim| {
-            let decoder = Decoder { position: rotary(fraction), ..small(1, heads, dim) };
+            let decoder = small(1, heads, dim).adjusted(|d| d.position = rotary(fraction));
             decoder.validate().err().map(|error| error.to_string())
         };
         for fraction in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {

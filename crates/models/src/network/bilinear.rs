@@ -6,28 +6,42 @@ use retrodict_engine::{
     Graph, Indices, Initial, Orientation, Parameter, ParameterId, Scalar, Value,
 };
 
-use crate::decoder::{ModelError, TOKEN_EMBEDDINGS};
+use retrodict_settings::settings;
 
-/// The shape of a bilinear model.
+use crate::decoder::{DIM, ModelError, TOKEN_EMBEDDINGS};
+
+settings! {
+    /// The shape of a bilinear model.
+    // Early versions hashed the keys of a decoder, at their defaults.
+    pub struct BilinearSettings in "model", hash_only [
+        ("layers", "2"), ("heads", "4"), ("position", "\"absolute\""), ("dropout", "0.1"),
+        ("tie_head", "false"), ("freeze_embeddings", "false"),
+    ] {
+        /// Numbers of an embedding, drawn from N(0, I/dim).
+        pub dim: usize = 64, DIM;
+    }
+}
+
+/// A bilinear model of a certain vocabulary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BilinearNetwork {
     /// Tokens in the vocabulary.
     pub vocab: usize,
-    /// Numbers of an embedding, drawn from N(0, I/dim).
-    pub dim: usize,
+    /// Its shape.
+    pub settings: BilinearSettings,
 }
 
 impl BilinearNetwork {
     pub(super) fn validate(&self) -> Result<(), ModelError> {
-        match self.dim {
+        match self.settings.dim {
             0 => Err(ModelError::Zero { key: "dim" }),
             _ => Ok(()),
         }
     }
 
     fn table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {
-        let normal = Initial::Normal { std: 1.0 / (self.dim as f64).sqrt() };
-        let table = Parameter::matrix(TOKEN_EMBEDDINGS, [self.vocab, self.dim], normal);
+        let normal = Initial::Normal { std: 1.0 / (self.settings.dim as f64).sqrt() };
+        let table = Parameter::matrix(TOKEN_EMBEDDINGS, [self.vocab, self.settings.dim], normal);
         graph.parameter(table.frozen(true))
     }
 
@@ -38,7 +52,8 @@ impl BilinearNetwork {
         let first = vec![0; graph.positions(x)];
         let x = graph.select(x, &first);
         let zero = Initial::Constant(0.0);
-        let theta = graph.parameter(Parameter::matrix("theta.weight", [self.dim; 2], zero));
+        let theta =
+            graph.parameter(Parameter::matrix("theta.weight", [self.settings.dim; 2], zero));
         graph.linear_whole(x, theta, Orientation::InputsFirst, None)
     }
 

@@ -5,10 +5,12 @@ mod one_layer;
 
 use retrodict_engine::{Graph, Indices, Scalar, Value, Weights};
 
-pub use bilinear::BilinearNetwork;
-pub use one_layer::{Attended, OneLayerNetwork};
+pub use bilinear::{BilinearNetwork, BilinearSettings};
+pub use one_layer::{Attended, OneLayerNetwork, OneLayerSettings};
 
-use crate::decoder::{Decoder, ModelError};
+use retrodict_settings::choice;
+
+use crate::decoder::{Decoder, DecoderSettings, ModelError};
 
 /// The standard deviation of GPT-2's initial weights.
 pub(crate) const INITIAL_STD: f64 = 0.02;
@@ -21,6 +23,37 @@ pub struct Inputs {
     /// 1 where there is a token and 0 behind a sentence's end, `[positions, batch]`; only networks
     /// whose positions [see all others](Network::sees_all) ask for it.
     pub padding_mask: Option<Weights>,
+}
+
+choice! {
+    /// The architecture: a decoder, or one of the paper's theoretical models.
+    pub enum ModelSettings: "model"."kind" = "decoder" {
+        /// The GPT-2 decoder, or another that its design describes.
+        Decoder(DecoderSettings) = "decoder",
+        /// The paper's bilinear model: embeddings fixed, the first token read alone.
+        Bilinear(BilinearSettings) = "bilinear",
+        /// The paper's one-layer transformer with even attention.
+        OneLayer(OneLayerSettings) = "one-layer",
+    }
+}
+
+impl ModelSettings {
+    /// The network of this shape for so many tokens and positions.
+    pub fn network(&self, vocab: usize, positions: usize) -> Network {
+        match self.clone() {
+            Self::Decoder(settings) => Network::Decoder(Decoder { vocab, positions, settings }),
+            Self::Bilinear(settings) => Network::Bilinear(BilinearNetwork { vocab, settings }),
+            Self::OneLayer(settings) => Network::OneLayer(OneLayerNetwork { vocab, settings }),
+        }
+    }
+
+    /// The decoder's settings, of a decoder.
+    pub fn decoder(&self) -> Option<&DecoderSettings> {
+        match self {
+            Self::Decoder(settings) => Some(settings),
+            _ => None,
+        }
+    }
 }
 
 /// Any of the architectures.
@@ -91,7 +124,7 @@ impl Network {
     /// The same network, deterministic in training.
     pub(crate) fn without_dropout(&self) -> Network {
         match self {
-            Network::Decoder(decoder) => Decoder { dropout: 0.0, ..decoder.clone() }.into(),
+            Network::Decoder(decoder) => decoder.clone().adjusted(|d| d.dropout = 0.0).into(),
             other => other.clone(),
         }
     }

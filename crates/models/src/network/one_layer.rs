@@ -5,50 +5,73 @@
 
 use retrodict_engine::{Decay, Graph, Indices, Initial, Orientation, Parameter, Scalar, Value};
 
-use crate::decoder::{ModelError, TOKEN_EMBEDDINGS};
+use retrodict_settings::{Condition, keywords, settings};
+
+use crate::decoder::{DIM, ModelError, TOKEN_EMBEDDINGS, ValueOutput};
 
 /// The standard deviation of the initial factors.
 const FACTOR_STD: f64 = 0.02;
 
-/// Which tokens the model attends to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attended {
-    /// The first alone: of a fact that is the source, the relation being the query.
-    Contextual,
-    /// All up to and with the last.
-    All,
+keywords! {
+    /// The tokens that the model attends to.
+    pub enum Attended {
+        /// The first alone: of a fact that is the source, the relation being the query.
+        Contextual = "contextual",
+        /// All up to and with the last.
+        All = "all",
+    }
 }
 
-/// The shape of a one-layer model.
+settings! {
+    /// The shape of a one-layer model.
+    // Early versions hashed the keys of a decoder, at their defaults.
+    pub struct OneLayerSettings in "model", hash_only [
+        ("layers", "2"), ("heads", "4"), ("position", "\"absolute\""), ("dropout", "0.1"),
+        ("tie_head", "false"), ("freeze_embeddings", "false"),
+    ] {
+        /// A value matrix and an output matrix, or the two merged into one.
+        pub value_output: ValueOutput = ValueOutput::Factorised, (), later;
+        /// The inner dimension of the value and output matrices.
+        pub dim: usize = 64, DIM,
+            when(Condition::is("model.value_output", &["factorised"])), hashed;
+        /// The tokens attended to: the first alone, or all.
+        pub context: Attended = Attended::All, ();
+    }
+}
+
+/// A one-layer model of a certain vocabulary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OneLayerNetwork {
     /// Tokens in the vocabulary.
     pub vocab: usize,
-    /// Which tokens are attended to.
-    pub sees: Attended,
-    /// The inner dimension of `W = W_O W_V`; `None` where value and output are one matrix, which
-    /// begins at zero as in the paper.
-    pub factors: Option<usize>,
+    /// Its shape. A merged matrix begins at zero as in the paper.
+    pub settings: OneLayerSettings,
 }
 
 impl OneLayerNetwork {
     pub(super) fn validate(&self) -> Result<(), ModelError> {
-        match self.factors {
+        match self.factors() {
             Some(0) => Err(ModelError::Zero { key: "dim" }),
             _ => Ok(()),
         }
     }
 
+    /// The inner dimension of `W = W_O W_V`; `None` where value and output are one matrix.
+    fn factors(&self) -> Option<usize> {
+        let factorised = self.settings.value_output == ValueOutput::Factorised;
+        factorised.then_some(self.settings.dim)
+    }
+
     /// The sum over the tokens seen: of rows of W, or of columns of W_V.
     pub(super) fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
-        let (columns, initial) = match self.factors {
+        let (columns, initial) = match self.factors() {
             Some(dim) => (dim, Initial::Normal { std: FACTOR_STD }),
             None => (self.vocab, Initial::Constant(0.0)),
         };
         let table = Parameter::matrix(TOKEN_EMBEDDINGS, [self.vocab, columns], initial);
         let table = graph.parameter(table);
         let rows = graph.embedding(tokens, table, None);
-        match self.sees {
+        match self.settings.context {
             Attended::All => graph.scan(rows, Decay::One),
             Attended::Contextual => {
                 let first = vec![0; graph.positions(rows)];
@@ -58,7 +81,7 @@ impl OneLayerNetwork {
     }
 
     pub(super) fn head<T: Scalar>(&self, graph: &mut Graph<T>, hidden: Value) -> Value {
-        let Some(dim) = self.factors else { return hidden };
+        let Some(dim) = self.factors() else { return hidden };
         let normal = Initial::Normal { std: FACTOR_STD };
         let output = Parameter::matrix("lm_head.weight", [self.vocab, dim], normal);
         let output = graph.parameter(output);

@@ -1,28 +1,34 @@
 //! What is asked of a model: how a sentence is read, which tokens are predicted, and what is
 //! minimised. An objective is data; the trainer has no case for any of them.
 
+mod penalty;
 mod reading;
+mod settings;
 mod slots;
 mod term;
 
 use std::ops::Range;
 
 use retrodict_engine::{Graph, LossFunction, Scalar, Stream};
+use retrodict_settings::keywords;
 
+pub use penalty::{Penalties, PenaltyOn};
 pub use reading::Reading;
+pub use settings::{ObjectiveSettings, ReadingName};
 pub(crate) use slots::{Slots, TargetSet};
 pub(crate) use term::BuiltTerm;
-pub use term::{Pairs, PenaltyOn, Term};
+pub use term::{Pairs, Term};
 
 use crate::network::Network;
 
-/// Which tokens of a sentence the loss is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LossOn {
-    /// The tokens of the last entity.
-    LastEntity,
-    /// Every token that has one before it.
-    Sequence,
+keywords! {
+    /// The tokens of a sentence that the loss is on.
+    pub enum LossOn {
+        /// The tokens of the last entity.
+        LastEntity = "last_entity",
+        /// Every token that has one before it.
+        Sequence = "sequence",
+    }
 }
 
 /// A sentence to train on.

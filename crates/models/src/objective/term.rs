@@ -1,12 +1,11 @@
 //! What is added to the loss on sentences.
 
 use retrodict_engine::{
-    Graph, Indices, Initial, LossFunction, Orientation, Parameter, ParameterId, Penalty, Program,
-    Scalar, Stream, Value,
+    Graph, Indices, Initial, LossFunction, Orientation, Parameter, ParameterId, Program, Scalar,
+    Stream, Value,
 };
 
-use super::{LossOn, Objective, ResolvedExample, TargetSet};
-use crate::decoder::TOKEN_EMBEDDINGS;
+use super::{LossOn, Objective, PenaltyOn, ResolvedExample, TargetSet};
 use crate::network::{INITIAL_STD, Inputs, Network};
 
 /// A term of the loss, with how much it counts.
@@ -56,21 +55,6 @@ pub struct Pairs {
     /// The relation tokens of x → y and y → x in the contexts; `None` asks for the logits after the
     /// entity alone, the paper's effective weights.
     pub relations: Option<[u32; 2]>,
-}
-
-/// What a penalty on parameters is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PenaltyOn {
-    /// The squares of all parameters.
-    Squares,
-    /// The squared difference between the output head and the token table: a tied head, softly.
-    HeadFromEmbeddings,
-    /// The asymmetric part of every square hidden matrix.
-    Asymmetry,
-    /// The sum of the singular values of every hidden matrix.
-    NuclearNorm,
-    /// The largest singular value of every hidden matrix.
-    SpectralNorm,
 }
 
 /// A term in a compiled graph.
@@ -271,28 +255,4 @@ fn predictor<T: Scalar>(graph: &mut Graph<T>, hidden: Value) -> ParameterId {
     let features = graph.features(hidden);
     let normal = Initial::Normal { std: 1.0 / (features as f64).sqrt() };
     graph.parameter(Parameter::matrix("contrastive.predictor.weight", [features; 2], normal))
-}
-
-impl PenaltyOn {
-    /// One penalty for each parameter that it is on.
-    fn penalties<T: Scalar>(self, graph: &Graph<T>) -> Vec<Penalty> {
-        let all = || graph.trainable();
-        let hidden = || all().filter(|(_, p)| p.hidden);
-        let named = |name: &str| all().find(|(_, p)| p.name == name).map(|(id, _)| id);
-        match self {
-            PenaltyOn::Squares => all().map(|(id, _)| Penalty::Square(id)).collect(),
-            PenaltyOn::HeadFromEmbeddings => {
-                match (named("lm_head.weight"), named(TOKEN_EMBEDDINGS)) {
-                    (Some(head), Some(table)) => vec![Penalty::Difference(head, table)],
-                    _ => Vec::new(),
-                }
-            }
-            PenaltyOn::Asymmetry => hidden()
-                .filter(|(_, p)| p.rows == p.columns)
-                .map(|(id, _)| Penalty::Antisymmetric(id))
-                .collect(),
-            PenaltyOn::NuclearNorm => hidden().map(|(id, _)| Penalty::Nuclear(id)).collect(),
-            PenaltyOn::SpectralNorm => hidden().map(|(id, _)| Penalty::Spectral(id)).collect(),
-        }
-    }
 }

@@ -179,7 +179,7 @@ mod tests {
     use retrodict_engine::{Adam, AdamW, Rule, Sgd};
 
     use super::*;
-    use crate::decoder::{Decoder, Design, PositionEncoding};
+    use crate::decoder::{Decoder, DecoderSettings, Design, PositionEncoding};
     use crate::lr_schedule::LrSchedule;
     use crate::trainer::TrainerOptions;
 
@@ -187,16 +187,18 @@ mod tests {
 
     fn trainer(rule: Rule, change: impl FnOnce(&mut Decoder)) -> Trainer<f64> {
         let mut decoder = Decoder {
-            layers: 2,
-            heads: 2,
-            dim: 8,
             vocab: 9,
             positions: 5,
-            position: PositionEncoding::Absolute,
-            dropout: 0.0,
-            tie_head: false,
-            freeze_embeddings: false,
-            design: Design::default(),
+            settings: DecoderSettings {
+                layers: 2,
+                heads: 2,
+                dim: 8,
+                position: PositionEncoding::Absolute,
+                dropout: 0.0,
+                tie_head: false,
+                freeze_embeddings: false,
+                design: Design::default(),
+            },
         };
         change(&mut decoder);
         let (rate, weight_decay) = (0.03, 0.0);
@@ -261,15 +263,15 @@ mod tests {
     #[test]
     fn the_transfer_foretells_a_step_of_gradient_descent() {
         assert_first_order(SGD, |_| ());
-        assert_first_order(SGD, |decoder| decoder.tie_head = true);
-        assert_first_order(SGD, |decoder| decoder.freeze_embeddings = true);
+        assert_first_order(SGD, |decoder| decoder.settings.tie_head = true);
+        assert_first_order(SGD, |decoder| decoder.settings.freeze_embeddings = true);
     }
 
     #[test]
     fn the_transfer_foretells_a_preconditioned_step() {
         let rule = Rule::AdamW(AdamW { betas: [0.0, 0.99], epsilon: 1e-2 });
         assert_first_order(rule, |_| ());
-        assert_first_order(rule, |decoder| decoder.tie_head = true);
+        assert_first_order(rule, |decoder| decoder.settings.tie_head = true);
     }
 
     #[test]
@@ -280,14 +282,14 @@ mod tests {
         };
         let whole = ["embeddings", "block 0", "block 1", "final norm", "head"];
         assert_eq!(names(|_| ()), whole);
-        assert_eq!(names(|decoder| decoder.tie_head = true), whole[..4]);
-        assert_eq!(names(|decoder| decoder.freeze_embeddings = true), whole[1..]);
+        assert_eq!(names(|decoder| decoder.settings.tie_head = true), whole[..4]);
+        assert_eq!(names(|decoder| decoder.settings.freeze_embeddings = true), whole[1..]);
     }
 
     #[test]
     fn dropout_is_off() {
         let of = |dropout| {
-            let trainer = trainer(SGD, |decoder| decoder.dropout = dropout);
+            let trainer = trainer(SGD, |decoder| decoder.settings.dropout = dropout);
             trainer.tangents(&sentences(), false).inner_products(4)
         };
         assert_eq!(of(0.5), of(0.0));

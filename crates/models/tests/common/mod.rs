@@ -2,7 +2,8 @@
 
 use retrodict_engine::{AdamW, Rule, Scalar};
 use retrodict_models::{
-    Decoder, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer, TrainerOptions,
+    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
+    TrainerOptions,
 };
 use safetensors::{Dtype, SafeTensors};
 
@@ -37,19 +38,21 @@ impl Case {
         let length = shape("tokens")[1];
         let positions = match position {
             PositionEncoding::Absolute => shape("initial/transformer.wpe.weight")[0],
-            PositionEncoding::None | PositionEncoding::Rotary { .. } => length,
+            PositionEncoding::None | PositionEncoding::Rotary(_) => length,
         };
         let decoder = Decoder {
-            layers,
-            heads,
-            dim: wte[1],
             vocab: wte[0],
             positions,
-            position,
-            dropout: 0.0,
-            tie_head: tensor("initial/lm_head.weight").is_err(),
-            freeze_embeddings: false,
-            design: Design::default(),
+            settings: DecoderSettings {
+                layers,
+                heads,
+                dim: wte[1],
+                position,
+                dropout: 0.0,
+                tie_head: tensor("initial/lm_head.weight").is_err(),
+                freeze_embeddings: false,
+                design: Design::default(),
+            },
         };
         let objective = Objective::next_token(length, entity_length, loss_on);
         let tokens = numbers(&record, &format!("{name}/tokens"));

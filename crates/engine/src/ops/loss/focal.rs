@@ -1,5 +1,7 @@
 //! Cross-entropy that counts less where the target is likely already.
 
+use retrodict_settings::{NOT_NEGATIVE, settings};
+
 use super::{Column, Function, Terms};
 use crate::scalar::Scalar;
 
@@ -8,16 +10,18 @@ const SMALL: f64 = 1e-3;
 /// A lower bound of `1 − p`, so that it has a logarithm.
 const LEAST: f64 = 1e-30;
 
-/// The focal loss `−(1 − p)^γ ln p` (Lin et al., 2017): facts that are known already count less.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Focal {
-    /// γ, at least 0.
-    pub gamma: f64,
+settings! {
+    /// The focal loss `−(1 − p)^γ ln p` (Lin et al., 2017): facts that are known already count less.
+    #[derive(Copy)]
+    pub struct Focal in "objective" {
+        /// Exponent γ of the focal loss.
+        pub loss_parameter: f64 = 2.0, NOT_NEGATIVE;
+    }
 }
 
 impl Function for Focal {
     fn check(&self, _vocabulary: usize) {
-        let Focal { gamma } = *self;
+        let Focal { loss_parameter: gamma } = *self;
         assert!(gamma >= 0.0 && gamma.is_finite(), "γ is {gamma}, not at least 0");
     }
 
@@ -25,7 +29,7 @@ impl Function for Focal {
     /// times `q^γ + γ q^(γ−1) p · NLL`.
     #[inline(always)]
     fn terms<T: Scalar, const FUSED: bool>(&self, column: &Column<T>) -> Terms<T> {
-        let (gamma, nll) = (self.gamma, column.nll);
+        let (gamma, nll) = (self.loss_parameter, column.nll);
         let p = (-nll).exp::<FUSED>();
         let [half, third] = [0.5, 1.0 / 3.0].map(T::from_f64);
         let series = nll * (T::ONE - half * nll * (T::ONE - third * nll));
