@@ -12,13 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::{Folder, Output, checkpoints, contents, finish};
+use retrodict_lab::Measure;
 use retrodict_lab::store::{Manifest, Status, read_metrics};
 
 /// Everything a run gives that is no measurement of time.
 #[derive(Debug, PartialEq)]
 struct Numbers {
     /// A row an epoch; numbers as bits, NaN included.
-    metrics: Vec<[Option<u64>; 7]>,
+    metrics: Vec<(u64, u64, Vec<Option<u64>>)>,
     /// Weights and moments after the last epoch, effective weights of every probe.
     tensors: BTreeMap<PathBuf, Option<Vec<u8>>>,
 }
@@ -26,17 +27,11 @@ struct Numbers {
 fn numbers(run: &Path) -> Numbers {
     assert!(run.join("COMPLETE").is_file(), "{} is not complete", run.display());
     let rows = read_metrics(&run.join("metrics.parquet")).unwrap();
-    let bits = |x: f64| Some(x.to_bits());
+    // Only the time may differ.
+    let measures = || Measure::of_epochs().filter(|measure| measure.id != "seconds");
     let metrics = rows.iter().map(|row| {
-        [
-            Some(row.epoch),
-            Some(row.step),
-            bits(row.train_nll),
-            bits(row.train_first_token_nll),
-            row.held_out_nll.and_then(bits),
-            row.held_out_first_token_nll.and_then(bits),
-            row.held_out_top1.and_then(bits),
-        ]
+        let bits = measures().map(|measure| row.get(measure.id).map(f64::to_bits));
+        (row.epoch, row.step, bits.collect())
     });
     let last = format!("checkpoints/step-{}", checkpoints(run).last().unwrap());
     let mut tensors = contents(run);
