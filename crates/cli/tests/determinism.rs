@@ -147,7 +147,7 @@ fn states(run: &Path) -> BTreeMap<u64, Vec<u8>> {
 #[test]
 fn a_run_that_is_killed_again_and_again_gives_the_same_bytes() {
     let whole = undisturbed();
-    let last = whole.metrics.last().unwrap()[1].unwrap();
+    let last = whole.metrics.last().unwrap().1;
     for (checkpoint, kills) in [(RARELY, 3), (ALWAYS, 6)] {
         let folder = Folder::new();
         let command = format!("{LONG} {checkpoint}");
@@ -241,7 +241,7 @@ fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
         let before = states(&run);
         assert_eq!(manifest.status, Status::Interrupted);
         assert_eq!(Some(&manifest.last_step), before.keys().last());
-        assert!(manifest.last_step < whole.metrics.last().unwrap()[1].unwrap());
+        assert!(manifest.last_step < whole.metrics.last().unwrap().1);
 
         folder.run(&command).done();
         let after = states(&run);

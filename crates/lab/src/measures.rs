@@ -156,7 +156,8 @@ pub const MEASURES: &[Measure] = &[
         better: Better::Lower,
         shown: Shown::JsonAndPage,
         doc: "NLL of the training sentences' last entity, summed over its tokens, in training \
-              mode: the mean over the epoch's batches of each batch's mean.",
+              mode: the mean over the epoch's batches of each batch's mean. With masked or permuted \
+              sentences the mean over the predicted tokens times the tokens of an entity.",
         value: each_epoch(|epoch| Some(epoch.train.nll)),
     },
     Measure {
