@@ -181,3 +181,21 @@ impl PaperFigure {
         wanted.is_none_or(|ids| ids.iter().any(|wanted| wanted == id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_measure_of_a_claim_gets_the_nearest() {
+        let claim = |measure: &str| {
+            let text = format!(
+                "id = \"a.b\"\nclaim = \"c\"\nmeasure = \"{measure}\"\nis = \"<\"\nthan = 1.0"
+            );
+            toml::from_str::<PaperClaim>(&text)
+        };
+        assert_eq!(claim("held_out_top1").unwrap().measure.id, "held_out_top1");
+        let error = claim("held_out_top").unwrap_err().to_string();
+        assert!(error.contains("did you mean `held_out_top1`?"), "{error}");
+    }
+}
