@@ -400,3 +400,16 @@ fn bars_are_drawn_on_a_terminal_and_no_color_is_honoured() {
     assert!(plain.contains("tiny seed 1") && plain.contains("of 2 runs"), "{plain}");
     assert!(!plain.contains(CYAN), "{plain}");
 }
+
+/// The level of guessing is on the scale of the columns: the NLL of a whole entity.
+#[test]
+fn the_level_of_guessing_is_summed_over_the_tokens_of_an_entity() {
+    let folder = Folder::new();
+    let one = folder.run("run tiny.toml --seed 0").done();
+    assert!(one.contains("guessing: ln "), "{one}");
+    let two = folder.run("run tiny.toml --seed 0 --set data.entity_length=2").done();
+    let (label, level) = two.split_once("guessing: ").unwrap().1.split_once(" = ").unwrap();
+    let vocab: f64 = label.strip_prefix("2 ln ").unwrap().parse().unwrap();
+    let level: f64 = level.split(')').next().unwrap().parse().unwrap();
+    assert!((level - 2.0 * vocab.ln()).abs() < 0.01, "{two}");
+}

@@ -9,6 +9,7 @@ pub mod bootstrap;
 mod embeddings;
 mod experiment;
 pub mod locate;
+pub mod measures;
 pub mod name;
 pub mod probe;
 mod progress;
@@ -23,6 +24,7 @@ pub mod theory;
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 pub use experiment::{Experiment, ExperimentError};
+pub use measures::{MEASURES, Measure};
 pub use progress::{Progress, Snapshot};
 pub use result::{
     RunResult, effective_weight_epochs, effective_weights_at, last_effective_weights,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use retrodict_lab::spec::{Spec, parse_seeds};
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Job, Progress, RunResult, run_all, stats};
+use retrodict_lab::{Experiment, Job, MEASURES, Measure, Progress, RunResult, run_all, stats};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, overrides, print, stop_on_interrupt};
@@ -66,36 +66,6 @@ fn verdict(results: &[RunResult], out: &str) -> Result<(), Failure> {
     )))
 }
 
-/// What is reported of a run: the name in JSON, the heading of the table, the value.
-type Measure = (&'static str, &'static str, fn(&RunResult) -> Option<f64>);
-
-const MEASURES: [Measure; 22] = [
-    ("train_nll", "train NLL", |r| Some(r.last?.train_nll)),
-    ("train_first_token_nll", "", |r| Some(r.last?.train_first_token_nll)),
-    ("held_out_nll", "held-out NLL", |r| r.last?.held_out_nll),
-    ("held_out_first_token_nll", "", |r| r.last?.held_out_first_token_nll),
-    ("held_out_top1", "held-out top-1", |r| r.last?.held_out_top1),
-    ("asymmetry", "asymmetry", |r| r.indexes.asymmetry),
-    ("asymmetry_in_context", "", |r| r.indexes.asymmetry_in_context),
-    ("intransitivity", "intransitivity", |r| r.indexes.intransitivity),
-    ("unseen_top1_among_candidates", "", |r| r.indexes.unseen_top1_among_candidates),
-    ("direct_top1", "", |r| r.answers?.direct_top1),
-    ("two_step_top1", "in two steps", |r| r.answers?.two_step_top1),
-    ("whole_direct_top1", "", |r| r.answers?.whole_direct_top1),
-    ("whole_two_step_top1", "", |r| r.answers?.whole_two_step_top1),
-    ("forward_top1", "", |r| r.answers?.forward_top1),
-    ("echo_rate", "", |r| r.answers?.echo_rate),
-    ("control_top1", "", |r| r.answers?.control_top1),
-    ("blind_swap_rate", "", |r| r.answers?.blind_swap_rate),
-    ("candidates_mean", "candidates", |r| r.answers?.candidates_mean),
-    ("rank_among_candidates_mean", "mean rank", |r| r.answers?.rank_among_candidates_mean),
-    ("top1_among_candidates", "", |r| r.answers?.top1_among_candidates),
-    ("embedding_cosine_mean_absolute", "", |r| {
-        r.embedding_cosines.as_ref()?.mean_absolute_off_diagonal
-    }),
-    ("ms_per_step", "ms a step", RunResult::ms_per_step),
-];
-
 fn word(status: Status) -> &'static str {
     match status {
         Status::Running => "running",
@@ -114,17 +84,16 @@ fn json(experiment: &Experiment, results: &[RunResult]) -> String {
             run.insert("seed".into(), json!(result.seed));
             run.insert("dir".into(), json!(result.folder.display().to_string()));
             run.insert("status".into(), json!(word(result.status)));
-            for (name, _, value) in MEASURES {
-                run.insert(name.into(), json!(value(result)));
+            for measure in Measure::of_json() {
+                run.insert(measure.id.into(), json!(measure.of(experiment, result)));
             }
             run.insert("message".into(), json!(result.message));
             Value::Object(run)
         })
         .collect();
     let over_seeds = |of: fn(&[f64]) -> Option<f64>| -> Map<String, Value> {
-        let all = MEASURES.iter().map(|(name, _, value)| {
-            let values: Vec<f64> = results.iter().filter_map(value).collect();
-            ((*name).to_owned(), json!(of(&values)))
+        let all = Measure::of_json().map(|measure| {
+            (measure.id.to_owned(), json!(of(&values(experiment, results, measure))))
         });
         all.collect()
     };
@@ -138,44 +107,43 @@ fn json(experiment: &Experiment, results: &[RunResult]) -> String {
     format!("{result}\n")
 }
 
+/// The measure in every run that has it.
+fn values(experiment: &Experiment, results: &[RunResult], measure: &Measure) -> Vec<f64> {
+    results.iter().filter_map(|result| measure.of(experiment, result)).collect()
+}
+
 fn table(experiment: &Experiment, results: &[RunResult]) -> String {
-    let shown: Vec<&Measure> = MEASURES
+    let shown: Vec<(&Measure, &str)> = MEASURES
         .iter()
-        .filter(|(_, heading, value)| {
-            !heading.is_empty() && results.iter().any(|r| value(r).is_some())
-        })
+        .filter_map(|measure| Some((measure, measure.brief?)))
+        .filter(|(measure, _)| !values(experiment, results, measure).is_empty())
         .collect();
-    let number = |value: Option<f64>| match value {
-        Some(x) if x != 0.0 && x.abs() < 0.01 => format!("{x:.5}"),
-        Some(x) => format!("{x:.3}"),
-        None => "–".to_owned(),
-    };
     let mut rows = vec![vec!["seed".to_owned()]];
-    rows[0].extend(shown.iter().map(|(_, heading, _)| (*heading).to_owned()));
+    rows[0].extend(shown.iter().map(|(_, heading)| (*heading).to_owned()));
     rows[0].push("status".to_owned());
     for result in results {
         let mut row = vec![result.seed.to_string()];
-        row.extend(shown.iter().map(|(_, _, value)| number(value(result))));
+        row.extend(shown.iter().map(|(m, _)| m.format(m.of(experiment, result))));
         row.push(word(result.status).to_owned());
         rows.push(row);
     }
     if results.len() > 1 {
         for (name, of) in [("mean", stats::mean as fn(&[f64]) -> _), ("std", stats::std)] {
             let mut row = vec![name.to_owned()];
-            row.extend(shown.iter().map(|(_, _, value)| {
-                number(of(&results.iter().filter_map(value).collect::<Vec<f64>>()))
-            }));
+            row.extend(shown.iter().map(|(m, _)| m.format(of(&values(experiment, results, m)))));
             row.push(String::new());
             rows.push(row);
         }
     }
     let mut text = format!(
-        "{} ({}): {} parameters, vocabulary {}, uniform NLL {:.2}\n",
+        "{} ({}): {} parameters, vocabulary {}, NLL in nats of the last \
+         entity (guessing: {} = {:.2})\n",
         experiment.spec.name,
         experiment.hash,
         experiment.network.parameter_count(),
         experiment.network.vocab(),
-        (experiment.network.vocab() as f64).ln(),
+        experiment.guessing_label(),
+        experiment.guessing_nll(),
     );
     let widths: Vec<usize> = (0..rows[0].len())
         .map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0))
