@@ -42,15 +42,13 @@ struct Overall {
 }
 
 /// The work of each run, in operations. A figure may have runs of milliseconds and runs of hours:
-/// counted alike, they would foretell nothing.
+/// counted alike, they would predict nothing.
 fn works(jobs: &[Job<'_>]) -> Vec<f64> {
     let mut steps: HashMap<SpecHash, f64> = HashMap::new();
     let work = |job: &Job<'_>| {
         let steps = steps.entry(job.experiment.hash).or_insert_with(|| {
-            // The number of sentences does not depend on the seed.
-            let sentences = job.experiment.dataset(0).map_or(1, |data| data.train.len());
-            let batches = sentences.div_ceil(job.experiment.batch_size(sentences).max(1));
-            job.experiment.spec.train.epochs as f64 * batches as f64
+            // Other seeds have as many, or all but as many where a recipe draws.
+            job.experiment.steps_of(job.seed).map_or(1.0, |steps| steps.total as f64)
         });
         (*steps * job.experiment.step_flops() as f64).max(1.0)
     };

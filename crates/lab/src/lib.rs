@@ -23,7 +23,7 @@ pub mod theory;
 
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
-pub use experiment::{Experiment, ExperimentError};
+pub use experiment::{Experiment, ExperimentError, Steps};
 pub use progress::{Progress, Snapshot};
 pub use result::{
     RunResult, effective_weight_epochs, effective_weights_at, last_effective_weights,

@@ -12,7 +12,7 @@ use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
 
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
-use crate::experiment::{Experiment, example};
+use crate::experiment::{Experiment, Steps, example};
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
 use crate::spec::{Keyword as _, Precision};
@@ -224,17 +224,15 @@ impl<'a, T: Stored> Run<'a, T> {
 
     fn train(&mut self, stop: &AtomicBool, progress: &Progress) -> Result<End, StoreError> {
         let spec = &self.experiment.spec;
-        let sentences = self.training_set.sentences.len();
-        let size = self.experiment.batch_size(sentences);
-        let batches = sentences.div_ceil(size) as u64;
-        progress.start(spec.train.epochs * batches, self.step());
+        let Steps { batch_size, per_epoch, total } = self.experiment.steps(&self.training_set);
+        progress.start(total, self.step());
         if self.step() == 0 && spec.checkpoint.at.first() == Some(&0) {
             // Asked for by the spec: the model as it was drawn.
             self.checkpoint()?;
         }
         while self.epoch < spec.train.epochs {
             let order = self.order();
-            for batch in order.chunks(size).skip(self.batch as usize) {
+            for batch in order.chunks(batch_size).skip(self.batch as usize) {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(End::Interrupted);
                 }
@@ -242,11 +240,11 @@ impl<'a, T: Stored> Run<'a, T> {
                     return Ok(End::Diverged(message));
                 }
                 progress.advance(self.step());
-                if spec.checkpoint.at.contains(&self.step()) && self.batch < batches {
+                if spec.checkpoint.at.contains(&self.step()) && self.batch < per_epoch {
                     self.checkpoint()?;
                 }
             }
-            self.end_epoch(batches);
+            self.end_epoch(per_epoch);
             progress.epoch(self.rows.last());
             let epoch = self.epoch;
             let done = |every: Option<u64>| every.is_some_and(|n| epoch.is_multiple_of(n));

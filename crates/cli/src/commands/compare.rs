@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Job, Progress, Resources, run_all};
+use retrodict_lab::{Job, Resources, run_all};
 use retrodict_report::compare::{
     Comparison, ComparisonResult, Measured, Planned, Row, Selected, TaskResult, json, keep, plan,
     select,
@@ -41,11 +41,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let (mut bad, mut all, mut left) = (Vec::new(), 0, 0);
     for (comparison, task, seeds, planned) in &tasks {
         keep(&args.out, comparison, seeds, task).map_err(Failure::failed)?;
-        let jobs: Vec<Job<'_>> = planned
-            .iter()
-            .flat_map(|planned| seeds.iter().map(move |&seed| (&planned.experiment, seed)))
-            .map(|(experiment, seed)| Job { experiment, seed, progress: Progress::default() })
-            .collect();
+        let jobs: Vec<Job<'_>> =
+            planned.iter().flat_map(|planned| Job::of(&planned.experiment)).collect();
         let outcomes =
             show_progress(&jobs, || run_all(&jobs, &store, args.resources.resources(), &stop));
         all += outcomes.len();
@@ -164,8 +161,8 @@ fn list(selected: &[Selected], tasks: &Tasks<'_>, resources: Resources) -> Resul
     let mut estimates = Estimates::new(resources);
     for Selected { comparison, .. } in selected {
         print(&format!("{}  {}\n", comparison.name, comparison.title))?;
-        for (_, id, seeds, planned) in tasks.iter().filter(|(of, ..)| of.name == comparison.name) {
-            let runs: Vec<_> = planned.iter().map(|of| (&of.experiment, seeds.len())).collect();
+        for (_, id, _, planned) in tasks.iter().filter(|(of, ..)| of.name == comparison.name) {
+            let runs: Vec<_> = planned.iter().map(|planned| &planned.experiment).collect();
             let mut text = format!("  {id}  {}\n", estimates.of(&runs)?);
             for planned in planned.iter().filter_map(|planned| planned.intervention) {
                 let family = planned.family.word();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use retrodict_lab::locate::{self as lab, LocateError, LocateResult};
 use retrodict_lab::spec::Spec;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Job, Progress, run_all};
+use retrodict_lab::{Experiment, Job, run_all};
 use retrodict_report::write_locate;
 
 use super::{Failure, overrides, print, ready_spec, stop_on_interrupt};
@@ -28,7 +28,7 @@ pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
     lab::check(&experiment, seed).map_err(refused)?;
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt()?;
-    let jobs = [Job { experiment: &experiment, seed, progress: Progress::default() }];
+    let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
     let resources = args.resources.resources();
     let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
     for outcome in outcomes {

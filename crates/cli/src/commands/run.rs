@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use retrodict_lab::spec::{Spec, parse_seeds};
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Job, Progress, RunResult, run_all, stats};
+use retrodict_lab::{Experiment, Job, RunResult, run_all, stats};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, overrides, print, stop_on_interrupt};
@@ -24,12 +24,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt()?;
-    let jobs: Vec<Job<'_>> = experiment
-        .spec
-        .seeds
-        .iter()
-        .map(|&seed| Job { experiment: &experiment, seed, progress: Progress::default() })
-        .collect();
+    let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
     let resources = args.resources.resources();
     let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
     let results = jobs
