@@ -63,7 +63,8 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         let new = alone(experiments).into_iter();
         let new = new.filter(|e| seen.insert((e.spec.name.clone(), e.hash)));
         let jobs: Vec<Job<'_>> = new.flat_map(Job::of).collect();
-        let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
+        let outcomes =
+            show_progress(&figure.name, &jobs, || run_all(&jobs, &store, resources, &stop));
         let done = outcomes.iter().filter(|o| o.status == Status::Complete).count();
         (complete, all) = (complete + done, all + outcomes.len());
         if !kept.figures.contains(&figure.name) {

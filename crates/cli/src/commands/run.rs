@@ -2,18 +2,17 @@
 
 use std::fmt::Write as _;
 
-use retrodict_lab::spec::{Spec, parse_seeds};
+use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{Experiment, Job, RunResult, run_all, stats};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, overrides, print, stop_on_interrupt};
+use super::{Failure, load_spec, print, stop_on_interrupt};
 use crate::args::RunArgs;
 use crate::progress::show_progress;
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let set = overrides(&args.set)?;
-    let mut spec = Spec::load(&args.spec, &set).map_err(Failure::usage)?;
+    let mut spec = load_spec(&args.spec, &args.set)?;
     if let Some(seeds) = &args.seeds {
         spec.seeds = parse_seeds(seeds).map_err(|e| Failure::Usage(format!("--seeds: {e}")))?;
     }
@@ -26,7 +25,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let stop = stop_on_interrupt()?;
     let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
     let resources = args.resources.resources();
-    let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
+    let outcomes =
+        show_progress(&experiment.spec.name, &jobs, || run_all(&jobs, &store, resources, &stop));
     let results = jobs
         .iter()
         .zip(outcomes)

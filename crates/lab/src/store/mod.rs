@@ -26,7 +26,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use checkpoint::{
-    Checkpoint, checkpoint_steps, newest_whole, read_checkpoint, write_checkpoint,
+    Checkpoint, checkpoint_steps, newest_whole, read_checkpoint, set_damaged_aside,
+    write_checkpoint,
 };
 pub use error::StoreError;
 pub use manifest::{Machine, Manifest, RunSeeds, Status, utc_now};
@@ -107,11 +108,16 @@ impl Store {
 }
 
 fn refuse_file(out: &Path) -> Result<(), StoreError> {
-    if out.exists() && !out.is_dir() {
-        let path = out.to_owned();
-        return Err(StoreError::NotAFolder { path });
+    let path = || out.to_owned();
+    if out.exists() {
+        return if out.is_dir() { Ok(()) } else { Err(StoreError::NotAFolder { path: path() }) };
     }
-    Ok(())
+    match out.ancestors().find_map(|link| Some((link, fs::read_link(link).ok()?))) {
+        Some((link, target)) if !link.exists() => {
+            Err(StoreError::DanglingLink { path: link.to_owned(), target })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Names of the folders in `path`.

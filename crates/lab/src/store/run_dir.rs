@@ -9,7 +9,7 @@ use retrodict_dynamics::Answers;
 use retrodict_models::Network;
 
 use super::atomic;
-use super::checkpoint::{Checkpoint, newest_whole, write_checkpoint};
+use super::checkpoint::{Checkpoint, newest_whole, set_damaged_aside, write_checkpoint};
 use super::error::StoreError;
 use super::manifest::Manifest;
 use super::metrics::{MetricsRow, read_metrics, write_metrics};
@@ -201,6 +201,11 @@ impl RunWriter {
             .map_err(|error| StoreError::unwritable(&path, error))?;
         text.push(b'\n');
         atomic::write(&path, &text)
+    }
+
+    /// The newest whole checkpoint, and what was wrong with newer ones; see [`set_damaged_aside`].
+    pub fn resume_from(&self) -> Result<(Option<Checkpoint>, Vec<String>), StoreError> {
+        set_damaged_aside(&self.checkpoints())
     }
 
     /// Writes a checkpoint; see [`write_checkpoint`].
