@@ -128,6 +128,10 @@ fn bars(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
                 }
             }
         }
+        for warning in warnings(jobs) {
+            // Where it cannot be drawn, there is no terminal any more.
+            let _ = all.println(warning);
+        }
         let state = overall(&snapshots, &works, begun.elapsed());
         let count = format!(": {} of {} runs", state.finished, jobs.len());
         total.set_prefix(titled(name, &count, prefix));
@@ -145,7 +149,9 @@ fn lines(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
     let (works, begun) = (works(jobs), Instant::now());
     let mut next = LINE_EVERY;
     loop {
-        if ended.load(Ordering::Acquire) {
+        let last = ended.load(Ordering::Acquire);
+        warnings(jobs).iter().for_each(|warning| eprintln!("{warning}"));
+        if last {
             return;
         }
         if begun.elapsed() >= next {
@@ -162,6 +168,18 @@ fn lines(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
         }
         thread::park_timeout(TICK);
     }
+}
+
+/// What the runs have warned of since the last call.
+fn warnings(jobs: &[Job<'_>]) -> Vec<String> {
+    let warnings = jobs.iter().flat_map(|job| {
+        let warnings = job.progress.take_warnings();
+        warnings.into_iter().map(move |warning| {
+            let name = &job.experiment.spec.name;
+            format!("retrodict: warning: {name} seed {}: {warning}", job.seed)
+        })
+    });
+    warnings.collect()
 }
 
 /// `name` and what follows it in `width` columns, of which the name gives way.

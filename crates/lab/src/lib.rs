@@ -8,6 +8,7 @@ mod bench;
 pub mod bootstrap;
 mod embeddings;
 mod experiment;
+mod extend;
 pub mod locate;
 pub mod name;
 pub mod probe;

@@ -1,5 +1,5 @@
-//! One run: an experiment with one seed, from its newest checkpoint (or from nothing) to its last
-//! epoch, everything it gives written into its own folder.
+//! One run: an experiment with one seed, from its newest checkpoint (or that of a shorter run, or
+//! from the start) to its last epoch. It writes into its own folder only.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use retrodict_models::{SentenceScore, Trainer};
 
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::{Experiment, Steps, example};
+use crate::extend::extend;
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
 use crate::spec::{Keyword as _, Precision};
@@ -61,12 +62,13 @@ impl Stored for f64 {
     }
 }
 
-/// Runs `experiment` with `seed` to its end, unless the store says that it has ended before. `stop`
-/// is looked at after every step: once set, the run writes a checkpoint and ends.
+/// Runs `experiment` with `seed` to its end, unless the store has it already. `stop` is read after
+/// every step: once set, the run writes a checkpoint and ends.
 ///
 /// # Errors
-/// [`StoreError`] if the run's folder cannot be written or holds a damaged checkpoint. What was
-/// written before is kept.
+/// [`StoreError`] if the run's folder cannot be written or its metrics are damaged. What was
+/// written before is kept. A damaged checkpoint is a warning of `progress`: the run resumes from the
+/// one before it.
 pub fn run(
     experiment: &Experiment,
     store: &Store,
@@ -88,9 +90,11 @@ pub fn run(
     }
     match experiment.spec.precision {
         Precision::F32 | Precision::Bf16 => {
-            Run::<f32>::begin(experiment, &folder, seed, threads)?.go(stop, progress)
+            Run::<f32>::begin(experiment, store, &folder, threads, progress)?.go(stop, progress)
         }
-        Precision::F64 => Run::<f64>::begin(experiment, &folder, seed, threads)?.go(stop, progress),
+        Precision::F64 => {
+            Run::<f64>::begin(experiment, store, &folder, threads, progress)?.go(stop, progress)
+        }
     }
 }
 
@@ -145,11 +149,12 @@ enum End {
 impl<'a, T: Stored> Run<'a, T> {
     fn begin(
         experiment: &'a Experiment,
+        store: &Store,
         folder: &'a RunWriter,
-        seed: u64,
         threads: usize,
+        progress: &Progress,
     ) -> Result<Run<'a, T>, StoreError> {
-        let begun = Instant::now();
+        let (begun, seed) = (Instant::now(), folder.seed);
         let dataset = experiment.dataset(seed).map_err(|error| StoreError::Damaged {
             path: folder.spec_path(),
             what: error.to_string(),
@@ -160,6 +165,7 @@ impl<'a, T: Stored> Run<'a, T> {
                 commit: crate::COMMIT.map(str::to_owned),
                 experiment: experiment.spec.name.clone(),
                 spec_hash: experiment.hash.to_string(),
+                continued_from: None,
                 seeds: experiment.seeds(seed),
                 machine: Machine::here(),
                 start: utc_now(),
@@ -184,7 +190,22 @@ impl<'a, T: Stored> Run<'a, T> {
             begun,
             stepping: (0.0, 0),
         };
-        if let Some(checkpoint) = folder.newest_checkpoint()? {
+        let (mut checkpoint, damages) = folder.resume_from()?;
+        let from = checkpoint
+            .as_ref()
+            .map_or("the start".to_owned(), |checkpoint| format!("step-{}", checkpoint.state.step));
+        for damage in damages {
+            progress.warn(format!("{damage}; the run resumes from {from}"));
+        }
+        if checkpoint.is_some() {
+            run.manifest.continued_from =
+                folder.read_manifest().ok().and_then(|m| m.continued_from);
+        } else {
+            let steps = experiment.steps(&run.training_set);
+            extend(experiment, store, folder, steps, &mut run.manifest)?;
+            checkpoint = folder.newest_checkpoint()?;
+        }
+        if let Some(checkpoint) = checkpoint {
             run.resume(&checkpoint)?;
         }
         folder.write_spec(&experiment.spec.to_toml())?;
@@ -227,7 +248,7 @@ impl<'a, T: Stored> Run<'a, T> {
         let Steps { batch_size, per_epoch, total } = self.experiment.steps(&self.training_set);
         progress.start(total, self.step());
         if self.step() == 0 && spec.checkpoint.at.first() == Some(&0) {
-            // Asked for by the spec: the model as it was drawn.
+            // The model as it was drawn.
             self.checkpoint()?;
         }
         while self.epoch < spec.train.epochs {
@@ -314,7 +335,7 @@ impl<'a, T: Stored> Run<'a, T> {
         Ok(())
     }
 
-    /// What is asked of the trained model alone.
+    /// Measures the trained model.
     fn examine(&mut self) -> Result<(), StoreError> {
         if self.experiment.spec.probe.effective_weights {
             self.probe()?;
@@ -333,8 +354,8 @@ impl<'a, T: Stored> Run<'a, T> {
         self.seconds_before + self.begun.elapsed().as_secs_f64()
     }
 
-    /// Writes where training stands. The metrics come first: a run that goes on from the checkpoint
-    /// finds every row before it.
+    /// Writes the state of training. The metrics come first: a run that resumes from the checkpoint
+    /// needs every row before it.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         self.folder.write_metrics(&self.rows)?;
         let state = State {

@@ -53,7 +53,8 @@ pub fn write_checkpoint(
     let mut stored = model.to_vec();
     if let Network::Decoder(decoder) = network {
         stored.retain(|tensor| !decoder.tie_head || tensor.name != HEAD);
-        if is_gpt2(decoder) && decoder.position == PositionEncoding::None {
+        let stored_already = stored.iter().any(|tensor| tensor.name == POSITIONS);
+        if is_gpt2(decoder) && decoder.position == PositionEncoding::None && !stored_already {
             stored.push(no_positions(decoder, precision));
         }
     }
@@ -186,7 +187,7 @@ pub fn newest_whole(checkpoints: &Path) -> Result<Option<Checkpoint>, StoreError
     }
 }
 
-fn folder_name(step: u64) -> String {
+pub(super) fn folder_name(step: u64) -> String {
     format!("step-{step}")
 }
 

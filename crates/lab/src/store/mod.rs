@@ -84,6 +84,15 @@ impl Store {
         })
     }
 
+    /// The runs of `experiment` with this seed, one for each hash.
+    pub fn runs_with_seed(&self, experiment: &str, seed: u64) -> Result<Vec<RunDir>, StoreError> {
+        check_name(experiment)?;
+        let hashes = folders(&self.runs.join(experiment))?;
+        let hashes = hashes.iter().filter_map(|name| name.parse().ok());
+        let runs = hashes.map(|hash| self.run_dir(experiment, hash, seed));
+        Ok(runs.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|r| r.path.is_dir()).collect())
+    }
+
     /// Every run, by experiment, hash and seed. Files and folders that are no
     /// run's are passed over.
     pub fn runs(&self) -> Result<Vec<RunDir>, StoreError> {
