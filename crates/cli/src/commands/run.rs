@@ -1,6 +1,4 @@
-//! `retrodict run SPEC.toml`.
-
-use std::fmt::Write as _;
+//! `retrodict run NAME|SPEC.toml`.
 
 use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Status, Store};
@@ -10,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Failure, load_spec, print, stop_on_interrupt};
 use crate::args::RunArgs;
 use crate::progress::show_progress;
+use crate::table::{table, wrap};
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let mut spec = load_spec(&args.spec, &args.set)?;
@@ -33,17 +32,25 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         .map(|(job, outcome)| RunResult::collect(&experiment, &store, job.seed, outcome))
         .collect::<Result<Vec<_>, _>>()
         .map_err(Failure::failed)?;
-    print(&if args.json { json(&experiment, &results) } else { table(&experiment, &results) })?;
+    if args.json {
+        print(&json(&experiment, &results))?;
+    } else {
+        print(&summary(&experiment, &results))?;
+        if let Some(runs) = results.first().and_then(|result| result.folder.parent()) {
+            let (runs, out) = (runs.display(), args.out.display());
+            print(&wrap(&format!("runs in {runs}\ndraw them with: retrodict report {out}\n")))?;
+        }
+    }
     verdict(&results, &args.out.display().to_string())
 }
 
-/// The exit status that the runs deserve.
+/// An error where a run is not complete.
 fn verdict(results: &[RunResult], out: &str) -> Result<(), Failure> {
     let count = |status| results.iter().filter(|r| r.status == status).count();
     let (all, left) = (results.len(), count(Status::Interrupted));
     if left > 0 {
         return Err(Failure::Interrupted(format!(
-            "{left} of {all} runs are unfinished; the same command goes on where they stopped ({out})"
+            "{left} of {all} runs are unfinished; the same command resumes them ({out})"
         )));
     }
     let bad: Vec<String> = results
@@ -61,7 +68,7 @@ fn verdict(results: &[RunResult], out: &str) -> Result<(), Failure> {
     )))
 }
 
-/// What is reported of a run: the name in JSON, the heading of the table, the value.
+/// A measure of a run: its name in JSON, its heading in the table, its value.
 type Measure = (&'static str, &'static str, fn(&RunResult) -> Option<f64>);
 
 const MEASURES: [Measure; 22] = [
@@ -101,6 +108,11 @@ fn word(status: Status) -> &'static str {
     }
 }
 
+/// The values of the complete runs: those of others are of another epoch, or not this process's.
+fn complete((_, _, value): &Measure, results: &[RunResult]) -> Vec<f64> {
+    results.iter().filter(|r| r.status == Status::Complete).filter_map(value).collect()
+}
+
 fn json(experiment: &Experiment, results: &[RunResult]) -> String {
     let runs: Vec<Value> = results
         .iter()
@@ -117,23 +129,21 @@ fn json(experiment: &Experiment, results: &[RunResult]) -> String {
         })
         .collect();
     let over_seeds = |of: fn(&[f64]) -> Option<f64>| -> Map<String, Value> {
-        let all = MEASURES.iter().map(|(name, _, value)| {
-            let values: Vec<f64> = results.iter().filter_map(value).collect();
-            ((*name).to_owned(), json!(of(&values)))
-        });
-        all.collect()
+        let all = MEASURES.iter();
+        all.map(|measure| (measure.0.to_owned(), json!(of(&complete(measure, results))))).collect()
     };
     let result = json!({
         "experiment": experiment.spec.name,
         "hash": experiment.hash.to_string(),
         "runs": runs,
+        "complete": results.iter().filter(|r| r.status == Status::Complete).count(),
         "mean": over_seeds(stats::mean),
         "std": over_seeds(stats::std),
     });
     format!("{result}\n")
 }
 
-fn table(experiment: &Experiment, results: &[RunResult]) -> String {
+fn summary(experiment: &Experiment, results: &[RunResult]) -> String {
     let shown: Vec<&Measure> = MEASURES
         .iter()
         .filter(|(_, heading, value)| {
@@ -155,29 +165,21 @@ fn table(experiment: &Experiment, results: &[RunResult]) -> String {
         rows.push(row);
     }
     if results.len() > 1 {
+        let count = results.iter().filter(|r| r.status == Status::Complete).count();
         for (name, of) in [("mean", stats::mean as fn(&[f64]) -> _), ("std", stats::std)] {
             let mut row = vec![name.to_owned()];
-            row.extend(shown.iter().map(|(_, _, value)| {
-                number(of(&results.iter().filter_map(value).collect::<Vec<f64>>()))
-            }));
-            row.push(String::new());
+            row.extend(shown.iter().map(|measure| number(of(&complete(measure, results)))));
+            row.push(format!("{count} complete"));
             rows.push(row);
         }
     }
-    let mut text = format!(
+    let text = wrap(&format!(
         "{} ({}): {} parameters, vocabulary {}, uniform NLL {:.2}\n",
         experiment.spec.name,
         experiment.hash,
         experiment.network.parameter_count(),
         experiment.network.vocab(),
         (experiment.network.vocab() as f64).ln(),
-    );
-    let widths: Vec<usize> = (0..rows[0].len())
-        .map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0))
-        .collect();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));
-        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    text
+    ));
+    text + &table(&rows, 1, &[])
 }
