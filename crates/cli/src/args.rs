@@ -440,4 +440,7 @@ pub(crate) struct ReportArgs {
     /// The folder that holds the store
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
+    /// Write into another folder; DIR is only read [default: DIR]
+    #[arg(long, value_name = "DIR2")]
+    pub(crate) to: Option<PathBuf>,
 }

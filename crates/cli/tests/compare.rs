@@ -176,6 +176,14 @@ fn a_second_start_and_a_report_train_nothing_and_draw_the_same_bytes() {
     for file in ["index.html", "small.csv", "summary.json"] {
         fs::remove_file(moved.join("compare").join(file)).unwrap();
     }
+    let bare = folder.contents();
+    folder.run("report moved --to elsewhere/new").done();
+    for (path, content) in &all {
+        let written = fs::read(folder.path().join("elsewhere/new").join(path)).ok();
+        assert!(content.is_none() || written == *content, "{} differs elsewhere", path.display());
+    }
+    fs::remove_dir_all(folder.path().join("elsewhere")).unwrap();
+    assert!(folder.contents() == bare, "a report written elsewhere leaves the store alone");
     folder.run("report moved").done();
     let again = drawn(&moved);
     for (path, content) in &all {

@@ -12,13 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::{Folder, Output, checkpoints, contents, finish};
+use retrodict_lab::Measure;
 use retrodict_lab::store::{Manifest, Status, read_metrics};
 
 /// Everything a run gives that is no measurement of time.
 #[derive(Debug, PartialEq)]
 struct Numbers {
     /// A row an epoch; numbers as bits, NaN included.
-    metrics: Vec<[Option<u64>; 7]>,
+    metrics: Vec<(u64, u64, Vec<Option<u64>>)>,
     /// Weights and moments after the last epoch, effective weights of every probe.
     tensors: BTreeMap<PathBuf, Option<Vec<u8>>>,
 }
@@ -26,17 +27,11 @@ struct Numbers {
 fn numbers(run: &Path) -> Numbers {
     assert!(run.join("COMPLETE").is_file(), "{} is not complete", run.display());
     let rows = read_metrics(&run.join("metrics.parquet")).unwrap();
-    let bits = |x: f64| Some(x.to_bits());
+    // Only the time may differ.
+    let measures = || Measure::of_epochs().filter(|measure| measure.id != "seconds");
     let metrics = rows.iter().map(|row| {
-        [
-            Some(row.epoch),
-            Some(row.step),
-            bits(row.train_nll),
-            bits(row.train_first_token_nll),
-            row.held_out_nll.and_then(bits),
-            row.held_out_first_token_nll.and_then(bits),
-            row.held_out_top1.and_then(bits),
-        ]
+        let bits = measures().map(|measure| row.get(measure.id).map(f64::to_bits));
+        (row.epoch, row.step, bits.collect())
     });
     let last = format!("checkpoints/step-{}", checkpoints(run).last().unwrap());
     let mut tensors = contents(run);
@@ -152,7 +147,7 @@ fn states(run: &Path) -> BTreeMap<u64, Vec<u8>> {
 #[test]
 fn a_run_that_is_killed_again_and_again_gives_the_same_bytes() {
     let whole = undisturbed();
-    let last = whole.metrics.last().unwrap()[1].unwrap();
+    let last = whole.metrics.last().unwrap().1;
     for (checkpoint, kills) in [(RARELY, 3), (ALWAYS, 6)] {
         let folder = Folder::new();
         let command = format!("{LONG} {checkpoint}");
@@ -246,7 +241,7 @@ fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
         let before = states(&run);
         assert_eq!(manifest.status, Status::Interrupted);
         assert_eq!(Some(&manifest.last_step), before.keys().last());
-        assert!(manifest.last_step < whole.metrics.last().unwrap()[1].unwrap());
+        assert!(manifest.last_step < whole.metrics.last().unwrap().1);
 
         folder.run(&command).done();
         let after = states(&run);

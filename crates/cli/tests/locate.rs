@@ -55,6 +55,7 @@ fn what_is_trained_is_located_and_what_is_not_seen_is_nowhere() {
         let margin = by_id(&result["lens"], id)["places"][2]["margin"].as_f64().expect("a margin");
         assert!((sum - margin).abs() < 1e-9, "{id}: {sum} {margin}");
     }
+    let hash = result["hash"].as_str().expect("a hash");
     // The same again from the store, in words and pictures.
     let before = folder.contents();
     let output = folder.run(&format!("locate {SPEC}"));
@@ -63,8 +64,8 @@ fn what_is_trained_is_located_and_what_is_not_seen_is_nowhere() {
     }
     assert!(before == folder.contents(), "a second time changes nothing");
     for name in ["lens-nll", "lens-rank", "patching", "attribution"] {
-        let path = format!("out/locate/reversal-quick/seed-0-{name}");
-        for ending in ["svg", "png", "csv"] {
+        let path = format!("out/locate/reversal-quick/{hash}/seed-0-{name}");
+        for ending in ["svg", "png", "pdf", "csv"] {
             assert!(
                 before.contains_key(std::path::Path::new(&format!("{path}.{ending}"))),
                 "{path}"

@@ -10,6 +10,7 @@ mod embeddings;
 mod experiment;
 mod extend;
 pub mod locate;
+pub mod measures;
 pub mod name;
 pub mod probe;
 mod progress;
@@ -25,6 +26,7 @@ pub mod theory;
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 pub use experiment::{Experiment, ExperimentError, Steps};
+pub use measures::{MEASURES, Measure};
 pub use progress::{Progress, Snapshot};
 pub use result::{
     RunResult, effective_weight_epochs, effective_weights_at, last_effective_weights,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use retrodict_dynamics::{Context, WeightMatrix, asymmetry, intransitivity, measure};
 use retrodict_engine::Scalar;
-use retrodict_facts::{Dataset, Group};
+use retrodict_facts::{Dataset, Entity, Group, Query};
 use retrodict_models::Trainer;
 
 use crate::store::{StoreError, Tensor, Values, read_tensors};
@@ -16,8 +16,14 @@ pub const EFFECTIVE_WEIGHTS: &str = "effective_weights";
 /// What is put behind a group's name for the measurement with the relation token in the context.
 const IN_CONTEXT: &str = ".in_context";
 
+/// The token ids of the rows of a group's matrices.
+pub const ROWS: &str = ".rows";
+/// The token ids of their columns.
+pub const COLUMNS: &str = ".columns";
+
 /// The effective weights of every group, `[sources, candidates]`, in both contexts: tensors named
-/// `<group>` (the paper's single token) and `<group>.in_context` (with the relation token). Empty
+/// `<group>` (after the source entity alone, as in the paper) and `<group>.in_context` (with the
+/// relation token). `<group>.rows` and `<group>.columns` hold the token ids of both axes. Empty
 /// where entities have several tokens or the data set has no groups.
 pub fn effective_weights<T: Scalar>(
     trainer: &mut Trainer<T>,
@@ -25,6 +31,7 @@ pub fn effective_weights<T: Scalar>(
 ) -> Vec<Tensor<'static>> {
     let mut tensors = Vec::new();
     for group in &dataset.groups {
+        let before = tensors.len();
         for (context, suffix) in [(Context::SingleToken, ""), (Context::WithRelation, IN_CONTEXT)] {
             let weights = measure(group, context, |contexts| trainer.next_token_logits(contexts));
             if let Some(weights) = weights {
@@ -35,8 +42,24 @@ pub fn effective_weights<T: Scalar>(
                 });
             }
         }
+        if tensors.len() > before {
+            tensors.extend(token_ids(group));
+        }
     }
     tensors
+}
+
+/// The token ids of the rows (source entities) and columns (candidate answers) of a group's
+/// matrices.
+fn token_ids(group: &Group) -> [Tensor<'static>; 2] {
+    let tensor = |suffix: &str, of: fn(&Query) -> &Entity| Tensor {
+        name: Cow::Owned(format!("{}{suffix}", group.id)),
+        shape: Cow::Owned(vec![group.queries.len()]),
+        values: Values::F64(Cow::Owned(
+            group.queries.iter().map(|query| f64::from(of(query)[0])).collect(),
+        )),
+    };
+    [tensor(ROWS, |query| &query.source), tensor(COLUMNS, |query| &query.answer)]
 }
 
 /// The effective weights of one epoch, read back.
@@ -67,6 +90,14 @@ impl EffectiveWeights {
     /// [`StoreError`] if the file is damaged or belongs to another data set.
     pub fn read(path: &Path, dataset: &Dataset) -> Result<EffectiveWeights, StoreError> {
         let tensors = read_tensors(path)?;
+        // Files of earlier versions have no token ids.
+        for ids in dataset.groups.iter().filter(|g| !g.queries.is_empty()).flat_map(token_ids) {
+            let found = tensors.iter().find(|tensor| tensor.name == ids.name);
+            if found.is_some_and(|found| *found != ids) {
+                let what = format!("tensor `{}` has the token ids of another data set", ids.name);
+                return Err(StoreError::Damaged { path: path.into(), what });
+            }
+        }
         let matrix = |group: &Group, suffix: &str| {
             let size = group.queries.len();
             let tensor = tensors.get(&format!("{}{suffix}", group.id), &[size, size])?;
@@ -133,4 +164,40 @@ pub struct Indexes {
     /// How often the held-out partner, asked in the unseen direction with the relation token, ranks
     /// first among the candidates of its type.
     pub unseen_top1_among_candidates: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::write_tensors;
+    use retrodict_facts::ReversalConfig;
+
+    #[test]
+    fn probes_carry_their_token_ids_and_are_read_without_them() {
+        let dataset = ReversalConfig::default().generate(0).unwrap();
+        let mut tensors = Vec::new();
+        for group in &dataset.groups {
+            let size = group.queries.len();
+            for suffix in ["", IN_CONTEXT] {
+                tensors.push(Tensor {
+                    name: Cow::Owned(format!("{}{suffix}", group.id)),
+                    shape: Cow::Owned(vec![size; 2]),
+                    values: Values::F32(Cow::Owned(vec![0.5; size * size])),
+                });
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("probe.safetensors");
+        let read = |tensors: &[Tensor<'_>]| {
+            write_tensors(&path, tensors).unwrap();
+            EffectiveWeights::read(&path, &dataset)
+        };
+        assert_eq!(read(&tensors).unwrap().groups.len(), 4, "of an earlier version");
+        tensors.extend(dataset.groups.iter().flat_map(token_ids));
+        assert_eq!(read(&tensors).unwrap().groups.len(), 4);
+        let last = tensors.last_mut().unwrap();
+        last.values = Values::F64(Cow::Owned(vec![0.0; last.values.len()]));
+        let error = read(&tensors).unwrap_err().to_string();
+        assert!(error.contains("token ids of another data set"), "{error}");
+    }
 }

@@ -57,8 +57,8 @@ impl Progress {
     pub(crate) fn epoch(&self, row: Option<&MetricsRow>) {
         let Some(row) = row else { return };
         self.epoch.store(row.epoch, Ordering::Relaxed);
-        self.train_nll.store(row.train_nll.to_bits(), Ordering::Relaxed);
-        let held_out = row.held_out_nll.unwrap_or(f64::NAN);
+        self.train_nll.store(row.train_nll().to_bits(), Ordering::Relaxed);
+        let held_out = row.held_out_nll().unwrap_or(f64::NAN);
         self.held_out_nll.store(held_out.to_bits(), Ordering::Relaxed);
     }
 

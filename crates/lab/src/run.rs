@@ -14,6 +14,7 @@ use retrodict_models::{SentenceScore, Trainer};
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::{Experiment, Steps, example};
 use crate::extend::extend;
+use crate::measures::{Epoch, Scores, TrainScores};
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
 use crate::spec::{Keyword as _, Precision};
@@ -112,13 +113,6 @@ fn ended_before(folder: &crate::store::RunDir) -> Result<Option<Outcome>, StoreE
     Ok(diverged.then(|| ended(Status::Diverged, manifest.message)))
 }
 
-/// Sums over the batches of an epoch of each batch's mean.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    nll: f64,
-    first_token_nll: f64,
-}
-
 struct Run<'a, T> {
     experiment: &'a Experiment,
     folder: &'a RunWriter,
@@ -132,7 +126,8 @@ struct Run<'a, T> {
     epoch: u64,
     /// Batches done of the next one.
     batch: u64,
-    sums: Sums,
+    /// Sums over the batches of this epoch of each batch's mean.
+    sums: TrainScores,
     /// Seconds of earlier parts of this run.
     seconds_before: f64,
     begun: Instant,
@@ -185,7 +180,7 @@ impl<'a, T: Stored> Run<'a, T> {
             seed,
             epoch: 0,
             batch: 0,
-            sums: Sums::default(),
+            sums: TrainScores::default(),
             seconds_before: 0.0,
             begun,
             stepping: (0.0, 0),
@@ -293,12 +288,12 @@ impl<'a, T: Stored> Run<'a, T> {
         let before = Instant::now();
         let examples = batch.iter().map(|&i| example(&self.training_set.sentences[i]));
         let scores = self.trainer.step(examples);
-        let (nll, first, _) = means(scores);
+        let of_batch = means(scores);
         let finite = scores.iter().all(|score| score.nll.is_finite());
         self.stepping.0 += before.elapsed().as_secs_f64();
         self.stepping.1 += 1;
-        self.sums.nll += nll;
-        self.sums.first_token_nll += first;
+        self.sums.nll += of_batch.nll;
+        self.sums.first_token_nll += of_batch.first_token_nll;
         self.batch += 1;
         (!finite).then(|| {
             let step = self.step();
@@ -313,18 +308,17 @@ impl<'a, T: Stored> Run<'a, T> {
         self.epoch += 1;
         self.batch = 0;
         let sums = std::mem::take(&mut self.sums);
-        let held_out = (!self.dataset.held_out.is_empty())
-            .then(|| means(self.trainer.evaluate(&self.dataset.held_out)));
-        self.rows.push(MetricsRow {
-            epoch: self.epoch,
-            step: self.step(),
-            train_nll: sums.nll / batches as f64,
-            train_first_token_nll: sums.first_token_nll / batches as f64,
-            held_out_nll: held_out.map(|(nll, _, _)| nll),
-            held_out_first_token_nll: held_out.map(|(_, first, _)| first),
-            held_out_top1: held_out.map(|(_, _, top1)| top1),
+        let batches = batches as f64;
+        let epoch = Epoch {
+            train: TrainScores {
+                nll: sums.nll / batches,
+                first_token_nll: sums.first_token_nll / batches,
+            },
+            held_out: (!self.dataset.held_out.is_empty())
+                .then(|| means(self.trainer.evaluate(&self.dataset.held_out))),
             seconds: self.seconds(),
-        });
+        };
+        self.rows.push(MetricsRow::measured(self.epoch, self.step(), &epoch));
     }
 
     fn probe(&mut self) -> Result<(), StoreError> {
@@ -406,7 +400,8 @@ impl<'a, T: Stored> Run<'a, T> {
         optimizer.set_steps(state.step);
         (self.epoch, self.batch) = (state.epoch, state.batch);
         let sum = |name: &str| state.sums.get(name).copied().unwrap_or_default();
-        self.sums = Sums { nll: sum("train_nll"), first_token_nll: sum("train_first_token_nll") };
+        self.sums =
+            TrainScores { nll: sum("train_nll"), first_token_nll: sum("train_first_token_nll") };
         self.seconds_before = state.seconds;
         if self.epoch > 0 {
             self.rows = self.folder.read_metrics()?;
@@ -440,15 +435,14 @@ pub(crate) fn numbers<'v, T: Stored>(
     })
 }
 
-/// Mean NLL, mean first-token NLL, and the fraction of top-1.
-fn means(scores: &[SentenceScore]) -> (f64, f64, f64) {
+fn means(scores: &[SentenceScore]) -> Scores {
     let mean =
         |of: fn(&SentenceScore) -> f64| scores.iter().map(of).sum::<f64>() / scores.len() as f64;
-    (
-        mean(|score| capped(score.nll)),
-        mean(|score| capped(score.first_token_nll)),
-        mean(|score| f64::from(u8::from(score.top1))),
-    )
+    Scores {
+        nll: mean(|score| capped(score.nll)),
+        first_token_nll: mean(|score| capped(score.first_token_nll)),
+        top1: mean(|score| f64::from(u8::from(score.top1))),
+    }
 }
 
 /// NaN stays NaN.

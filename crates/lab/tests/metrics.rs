@@ -5,38 +5,29 @@
 use std::fs;
 use std::path::Path;
 
+use retrodict_lab::Measure;
 use retrodict_lab::store::{MetricsRow, StoreError, read_metrics, write_metrics};
 
 fn row(epoch: u64) -> MetricsRow {
-    MetricsRow {
-        epoch,
-        step: epoch * 6,
-        train_nll: 1.0 / 3.0,
-        train_first_token_nll: 5e-324,
-        held_out_nll: Some(115.129_254_649_702_28),
-        held_out_first_token_nll: Some(-0.0),
-        held_out_top1: Some(0.0),
-        seconds: 0.1 + 0.2,
-    }
+    MetricsRow::empty(epoch, epoch * 6)
+        .with("train_nll", 1.0 / 3.0)
+        .with("train_first_token_nll", 5e-324)
+        .with("held_out_nll", 115.129_254_649_702_28)
+        .with("held_out_first_token_nll", -0.0)
+        .with("held_out_top1", 0.0)
+        .with("seconds", 0.1 + 0.2)
+}
+
+fn of_epoch(mut row: MetricsRow, epoch: u64) -> MetricsRow {
+    row.epoch = epoch;
+    row
 }
 
 /// Every number as its bits: `==` would hide NaN and the sign of 0.
-fn bits(rows: &[MetricsRow]) -> Vec<[Option<u64>; 8]> {
-    let number = |x: f64| Some(x.to_bits());
-    rows.iter()
-        .map(|row| {
-            [
-                Some(row.epoch),
-                Some(row.step),
-                number(row.train_nll),
-                number(row.train_first_token_nll),
-                row.held_out_nll.and_then(number),
-                row.held_out_first_token_nll.and_then(number),
-                row.held_out_top1.and_then(number),
-                number(row.seconds),
-            ]
-        })
-        .collect()
+fn bits(rows: &[MetricsRow]) -> Vec<(u64, u64, Vec<Option<u64>>)> {
+    let values =
+        |row: &MetricsRow| Measure::of_epochs().map(|m| row.get(m.id).map(f64::to_bits)).collect();
+    rows.iter().map(|row| (row.epoch, row.step, values(row))).collect()
 }
 
 #[track_caller]
@@ -50,21 +41,20 @@ fn rows_read_back_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.parquet");
     let mut odd = row(3);
-    odd.train_nll = f64::NAN;
-    odd.held_out_nll = Some(f64::INFINITY);
-    odd.held_out_first_token_nll = Some(f64::NEG_INFINITY);
+    odd = odd.with("train_nll", f64::NAN);
+    odd = odd.with("held_out_nll", f64::INFINITY);
+    odd = odd.with("held_out_first_token_nll", f64::NEG_INFINITY);
     odd.step = i64::MAX as u64;
     let mut none = row(4);
-    none.held_out_nll = None;
-    none.held_out_first_token_nll = None;
-    none.held_out_top1 = None;
+    none = none.with("held_out_nll", None);
+    none = none.with("held_out_first_token_nll", None);
+    none = none.with("held_out_top1", None);
     assert_round_trip(&path, &[]);
     assert_round_trip(&path, &[none]);
     assert_round_trip(&path, &[row(1), none, odd, row(2), none]);
     // More than one batch of the reader, and more than one page.
-    let many: Vec<_> = (0..30_000)
-        .map(|i| if i % 3 == 0 { MetricsRow { epoch: i, ..none } } else { row(i) })
-        .collect();
+    let many: Vec<_> =
+        (0..30_000).map(|i| if i % 3 == 0 { of_epoch(none, i) } else { row(i) }).collect();
     assert_round_trip(&path, &many);
 }
 
@@ -83,7 +73,7 @@ fn the_same_rows_give_the_same_bytes() {
 fn a_step_past_what_the_format_holds_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.parquet");
-    let past = MetricsRow { step: u64::MAX, ..row(1) };
+    let past = MetricsRow::empty(1, u64::MAX).with("train_nll", 1.0);
     let error = write_metrics(&path, &[past]).unwrap_err();
     assert!(matches!(error, StoreError::Unwritable { .. }), "{error}");
     assert!(!path.exists());

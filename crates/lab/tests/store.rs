@@ -46,16 +46,10 @@ fn write_run(out: &Path, experiment: &str, seed: u64) {
     let run = run.begin().unwrap();
     run.write_spec("[data]\nkind = \"reversal\"\n").unwrap();
     run.write_manifest(&manifest()).unwrap();
-    let row = MetricsRow {
-        epoch: 1,
-        step: 6,
-        train_nll: 6.0,
-        train_first_token_nll: 6.0,
-        held_out_nll: None,
-        held_out_first_token_nll: None,
-        held_out_top1: None,
-        seconds: 0.5,
-    };
+    let row = MetricsRow::empty(1, 6)
+        .with("train_nll", 6.0)
+        .with("train_first_token_nll", 6.0)
+        .with("seconds", 0.5);
     run.write_metrics(&[row]).unwrap();
     run.write_probe("effective_weights", 20, &[probe()]).unwrap();
     run.write_probe("effective_weights", 1_000_000, &[probe()]).unwrap();

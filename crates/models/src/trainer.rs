@@ -27,7 +27,8 @@ const EVALUATION_BATCH: usize = 64;
 /// How well one sentence's last entity was predicted, each token from the true ones before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SentenceScore {
-    /// −ln of the probability of the whole entity.
+    /// −ln of the probability of the whole entity. In training on masked or permuted sentences,
+    /// which predict other tokens than the entity's: their mean times the tokens of an entity.
     pub nll: f64,
     /// −ln of the probability of its first token.
     pub first_token_nll: f64,

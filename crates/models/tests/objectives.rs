@@ -255,3 +255,22 @@ fn a_schedule_scales_the_rate_of_a_step() {
     assert!(close(moved(linear, 3), 0.5 * whole), "half way down");
     assert_eq!(moved(linear, 5), 0.0);
 }
+
+/// A model that knows nothing guesses uniformly: however many tokens a sentence hides or counts,
+/// its training NLL is that of an entity.
+#[test]
+fn the_training_nll_is_of_one_entity_however_many_tokens_are_hidden() {
+    let facts = [[2, 0, 3, 5], [4, 0, 5, 7], [6, 0, 7, 9], [8, 0, 9, 3]];
+    let readings = [
+        (Mixer::Bidirectional, Reading::Masked { mask: MASK }),
+        (Mixer::Attention, Reading::Permuted),
+    ];
+    for (mixer, reading) in readings {
+        let objective = Objective { reading, ..Objective::next_token(4, 2, LossOn::Sequence) };
+        let mut trainer = trainer::<f64>(mixer, objective, SGD, 1);
+        let guess = 2.0 * (VOCAB as f64).ln();
+        for score in trainer.step(facts.iter().map(|fact| Example::from(fact.as_slice()))) {
+            assert!((score.nll / guess - 1.0).abs() < 0.1, "{reading:?}: {score:?}, not {guess}");
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! Causal evidence of one run, drawn: `locate/<experiment>/seed-<n>-….svg`, `.png` and `.csv`, and
-//! all numbers in `seed-<n>.json`.
+//! The figures of `locate` for one run, in `locate/<experiment>/<spec hash>/`:
+//! `seed-<n>-….{svg,png,pdf,csv}`, and all numbers in `seed-<n>.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,9 @@ use retrodict_lab::name::check_name;
 use retrodict_lab::store::StoreError;
 
 use crate::figure::{BarPanel, Figure, MatrixPanel, bars, matrices, short};
-use crate::write::{Files, PNG_SCALE};
-use crate::{Axes, Panel, ReportError, Series, SeriesKind, lines, raster};
+use crate::summary::FigureFiles;
+use crate::write::Files;
+use crate::{Axes, Panel, ReportError, Series, SeriesKind, lines};
 
 const PATCHING: &str = "The share of the clean answer's margin that comes back when the residual \
     stream of the clean run is put into the corrupted run at one place and position: 0 as if \
@@ -24,13 +25,10 @@ const ATTRIBUTION: &str = "What each part adds to the right answer's logit over 
 /// [`ReportError`] if a part cannot be drawn or written.
 pub fn write_locate(out: &Path, result: &LocateResult) -> Result<PathBuf, ReportError> {
     check_name(&result.experiment).map_err(StoreError::from)?;
-    let folder = out.join("locate").join(&result.experiment);
+    let folder = out.join("locate").join(&result.experiment).join(&result.hash);
     let files = Files { dir: &folder };
     for figure in figures(result) {
-        let svg = figure.to_svg();
-        files.put(&format!("{}.svg", figure.name), svg.as_bytes())?;
-        files.put(&format!("{}.png", figure.name), &raster::png(&svg, PNG_SCALE)?)?;
-        files.put(&format!("{}.csv", figure.name), &figure.table.to_csv()?)?;
+        files.figure(&figure, &FigureFiles::in_folder("", &figure.name, &figure.title))?;
     }
     let mut text = serde_json::to_vec_pretty(result)?;
     text.push(b'\n');

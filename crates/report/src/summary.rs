@@ -122,13 +122,19 @@ pub(crate) struct FigureFiles {
 
 impl FigureFiles {
     pub(crate) fn of(name: &str, title: &str) -> Self {
+        Self { table: format!("tables/{name}.csv"), ..Self::in_folder("figures/", name, title) }
+    }
+
+    /// All four files side by side; `folder` is empty or ends with a slash.
+    pub(crate) fn in_folder(folder: &str, name: &str, title: &str) -> Self {
+        let file = |extension: &str| format!("{folder}{name}.{extension}");
         Self {
             name: name.into(),
             title: title.into(),
-            svg: format!("figures/{name}.svg"),
-            png: format!("figures/{name}.png"),
-            pdf: format!("figures/{name}.pdf"),
-            table: format!("tables/{name}.csv"),
+            svg: file("svg"),
+            png: file("png"),
+            pdf: file("pdf"),
+            table: file("csv"),
         }
     }
 }

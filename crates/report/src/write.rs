@@ -14,7 +14,7 @@ use crate::summary::{FigureFiles, Summary};
 use crate::{ReportError, figure::Figure};
 
 /// Pixels of the PNG to a user unit of the SVG: sharp on a dense screen, and in print at 3 inches.
-pub(crate) const PNG_SCALE: f32 = 2.0;
+const PNG_SCALE: f32 = 2.0;
 
 /// Most pixels of a figure in the page's index: sharp enough on a dense screen, and light.
 const THUMBNAIL: (f32, f32) = (380.0, 250.0);
@@ -32,13 +32,8 @@ pub fn write(dir: &Path, report: &Report) -> Result<PathBuf, ReportError> {
     let files = Files { dir };
     let mut thumbnails = Vec::new();
     for figure in figures(report) {
-        let names = files_of(figure);
-        let svg = figure.to_svg();
-        files.put(&names.svg, svg.as_bytes())?;
-        files.put(&names.png, &raster::png(&svg, PNG_SCALE)?)?;
-        files.put(&names.pdf, &pdf::pdf(&svg, &figure.title)?)?;
+        let svg = files.figure(figure, &files_of(figure))?;
         thumbnails.push(raster::thumbnail(&svg, THUMBNAIL.0, THUMBNAIL.1)?);
-        files.put(&names.table, &figure.table.to_csv()?)?;
     }
     for experiment in report.sections.iter().flat_map(|s| &s.experiments) {
         let name = page::seed_table_path(&experiment.name);
@@ -108,6 +103,21 @@ pub(crate) struct Files<'a> {
 }
 
 impl Files<'_> {
+    /// Writes a figure as SVG, PNG and PDF, and its numbers as CSV. Gives the SVG.
+    pub(crate) fn figure(
+        &self,
+        figure: &Figure,
+        names: &FigureFiles,
+    ) -> Result<String, ReportError> {
+        let svg = figure.to_svg();
+        self.put(&names.svg, svg.as_bytes())?;
+        self.put(&names.png, &raster::png(&svg, PNG_SCALE)?)?;
+        self.put(&names.pdf, &pdf::pdf(&svg, &figure.title)?)?;
+        self.put(&names.table, &figure.table.to_csv()?)?;
+        Ok(svg)
+    }
+
+    /// Writes content under a name below the folder, whole or not at all.
     pub(crate) fn put(&self, name: &str, content: &[u8]) -> Result<PathBuf, ReportError> {
         let path = self.dir.join(name);
         let folder = path.parent().unwrap_or(self.dir);

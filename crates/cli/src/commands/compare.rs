@@ -51,7 +51,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         left += outcomes.iter().filter(|outcome| outcome.status == Status::Interrupted).count();
         bad.extend(complaints(&jobs, &outcomes));
         // Something to look at after every task, and after an interruption too.
-        write_comparisons(&args.out).map_err(Failure::failed)?;
+        write_comparisons(&args.out, &args.out).map_err(Failure::failed)?;
         if left > 0 {
             break;
         }
@@ -74,7 +74,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
 /// Prints the selected results, and links them from the folder's report.
 fn conclude(args: &CompareArgs, selected: &[Selected]) -> Result<(), Failure> {
     draw_beside(&args.out)?;
-    let compared = write_comparisons(&args.out).map_err(Failure::failed)?;
+    let compared = write_comparisons(&args.out, &args.out).map_err(Failure::failed)?;
     let results = compared.as_ref().map_or(&[][..], |compared| &compared.results);
     let asked: Vec<ComparisonResult> = results
         .iter()

@@ -8,15 +8,15 @@ use super::{Failure, print};
 use crate::args::ReportArgs;
 
 pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
-    let (page, report) = draw(&args.dir)?;
+    let (page, report) = draw(&args.dir, args.to.as_deref().unwrap_or(&args.dir))?;
     print(&last_line(&report, &page))
 }
 
-/// Draws everything that the store below `out` holds.
-pub(crate) fn draw(out: &Path) -> Result<(String, Report), Failure> {
+/// Draws everything that the store below `out` holds into `to`.
+pub(crate) fn draw(out: &Path, to: &Path) -> Result<(String, Report), Failure> {
     let report = from_store(out).map_err(Failure::failed)?;
-    write_comparisons(out).map_err(Failure::failed)?;
-    let page = write(out, &report).map_err(Failure::failed)?;
+    write_comparisons(out, to).map_err(Failure::failed)?;
+    let page = write(to, &report).map_err(Failure::failed)?;
     Ok((page.display().to_string(), report))
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         bad.extend(complaints(&jobs, &outcomes));
         if complete > 0 {
             kept.write(&args.out).map_err(Failure::failed)?;
-            drawn = Some(draw(&args.out)?);
+            drawn = Some(draw(&args.out, &args.out)?);
         }
     }
     for figure in &theory {
@@ -97,7 +97,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         }
         kept.wall_seconds = spent + begun.elapsed().as_secs_f64();
         kept.write(&args.out).map_err(Failure::failed)?;
-        drawn = Some(draw(&args.out)?);
+        drawn = Some(draw(&args.out, &args.out)?);
     }
     if let Some((page, report)) = drawn {
         let mut text = String::new();

@@ -2,7 +2,7 @@
 
 use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Job, RunResult, run_all, stats};
+use retrodict_lab::{Experiment, Job, MEASURES, Measure, RunResult, run_all, stats};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, load_spec, print, stop_on_interrupt};
@@ -68,36 +68,6 @@ fn verdict(results: &[RunResult], out: &str) -> Result<(), Failure> {
     )))
 }
 
-/// A measure of a run: its name in JSON, its heading in the table, its value.
-type Measure = (&'static str, &'static str, fn(&RunResult) -> Option<f64>);
-
-const MEASURES: [Measure; 22] = [
-    ("train_nll", "train NLL", |r| Some(r.last?.train_nll)),
-    ("train_first_token_nll", "", |r| Some(r.last?.train_first_token_nll)),
-    ("held_out_nll", "held-out NLL", |r| r.last?.held_out_nll),
-    ("held_out_first_token_nll", "", |r| r.last?.held_out_first_token_nll),
-    ("held_out_top1", "held-out top-1", |r| r.last?.held_out_top1),
-    ("asymmetry", "asymmetry", |r| r.indexes.asymmetry),
-    ("asymmetry_in_context", "", |r| r.indexes.asymmetry_in_context),
-    ("intransitivity", "intransitivity", |r| r.indexes.intransitivity),
-    ("unseen_top1_among_candidates", "", |r| r.indexes.unseen_top1_among_candidates),
-    ("direct_top1", "", |r| r.answers?.direct_top1),
-    ("two_step_top1", "in two steps", |r| r.answers?.two_step_top1),
-    ("whole_direct_top1", "", |r| r.answers?.whole_direct_top1),
-    ("whole_two_step_top1", "", |r| r.answers?.whole_two_step_top1),
-    ("forward_top1", "", |r| r.answers?.forward_top1),
-    ("echo_rate", "", |r| r.answers?.echo_rate),
-    ("control_top1", "", |r| r.answers?.control_top1),
-    ("blind_swap_rate", "", |r| r.answers?.blind_swap_rate),
-    ("candidates_mean", "candidates", |r| r.answers?.candidates_mean),
-    ("rank_among_candidates_mean", "mean rank", |r| r.answers?.rank_among_candidates_mean),
-    ("top1_among_candidates", "", |r| r.answers?.top1_among_candidates),
-    ("embedding_cosine_mean_absolute", "", |r| {
-        r.embedding_cosines.as_ref()?.mean_absolute_off_diagonal
-    }),
-    ("ms_per_step", "ms a step", RunResult::ms_per_step),
-];
-
 fn word(status: Status) -> &'static str {
     match status {
         Status::Running => "running",
@@ -108,11 +78,6 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-/// The values of the complete runs: those of others are of another epoch, or not this process's.
-fn complete((_, _, value): &Measure, results: &[RunResult]) -> Vec<f64> {
-    results.iter().filter(|r| r.status == Status::Complete).filter_map(value).collect()
-}
-
 fn json(experiment: &Experiment, results: &[RunResult]) -> String {
     let runs: Vec<Value> = results
         .iter()
@@ -121,65 +86,72 @@ fn json(experiment: &Experiment, results: &[RunResult]) -> String {
             run.insert("seed".into(), json!(result.seed));
             run.insert("dir".into(), json!(result.folder.display().to_string()));
             run.insert("status".into(), json!(word(result.status)));
-            for (name, _, value) in MEASURES {
-                run.insert(name.into(), json!(value(result)));
+            for measure in Measure::of_json() {
+                run.insert(measure.id.into(), json!(measure.of(experiment, result)));
             }
             run.insert("message".into(), json!(result.message));
             Value::Object(run)
         })
         .collect();
     let over_seeds = |of: fn(&[f64]) -> Option<f64>| -> Map<String, Value> {
-        let all = MEASURES.iter();
-        all.map(|measure| (measure.0.to_owned(), json!(of(&complete(measure, results))))).collect()
+        let all = Measure::of_json().map(|measure| {
+            (measure.id.to_owned(), json!(of(&values(experiment, results, measure))))
+        });
+        all.collect()
     };
     let result = json!({
         "experiment": experiment.spec.name,
         "hash": experiment.hash.to_string(),
         "runs": runs,
-        "complete": results.iter().filter(|r| r.status == Status::Complete).count(),
+        "complete": complete(results).count(),
         "mean": over_seeds(stats::mean),
         "std": over_seeds(stats::std),
     });
     format!("{result}\n")
 }
 
+/// The runs that count in means: the numbers of others are of an earlier epoch.
+fn complete(results: &[RunResult]) -> impl Iterator<Item = &RunResult> {
+    results.iter().filter(|result| result.status == Status::Complete)
+}
+
+/// The measure in every complete run that has it.
+fn values(experiment: &Experiment, results: &[RunResult], measure: &Measure) -> Vec<f64> {
+    complete(results).filter_map(|result| measure.of(experiment, result)).collect()
+}
+
 fn summary(experiment: &Experiment, results: &[RunResult]) -> String {
-    let shown: Vec<&Measure> = MEASURES
+    let shown: Vec<(&Measure, &str)> = MEASURES
         .iter()
-        .filter(|(_, heading, value)| {
-            !heading.is_empty() && results.iter().any(|r| value(r).is_some())
-        })
+        .filter_map(|measure| Some((measure, measure.brief?)))
+        .filter(|(measure, _)| results.iter().any(|run| measure.of(experiment, run).is_some()))
         .collect();
-    let number = |value: Option<f64>| match value {
-        Some(x) if x != 0.0 && x.abs() < 0.01 => format!("{x:.5}"),
-        Some(x) => format!("{x:.3}"),
-        None => "–".to_owned(),
-    };
     let mut rows = vec![vec!["seed".to_owned()]];
-    rows[0].extend(shown.iter().map(|(_, heading, _)| (*heading).to_owned()));
+    rows[0].extend(shown.iter().map(|(_, heading)| (*heading).to_owned()));
     rows[0].push("status".to_owned());
     for result in results {
         let mut row = vec![result.seed.to_string()];
-        row.extend(shown.iter().map(|(_, _, value)| number(value(result))));
+        row.extend(shown.iter().map(|(m, _)| m.format(m.of(experiment, result))));
         row.push(word(result.status).to_owned());
         rows.push(row);
     }
     if results.len() > 1 {
-        let count = results.iter().filter(|r| r.status == Status::Complete).count();
         for (name, of) in [("mean", stats::mean as fn(&[f64]) -> _), ("std", stats::std)] {
             let mut row = vec![name.to_owned()];
-            row.extend(shown.iter().map(|measure| number(of(&complete(measure, results)))));
-            row.push(format!("{count} complete"));
+            row.extend(shown.iter().map(|(m, _)| m.format(of(&values(experiment, results, m)))));
+            row.push(format!("{} complete", complete(results).count()));
             rows.push(row);
         }
     }
     let text = wrap(&format!(
-        "{} ({}): {} parameters, vocabulary {}, uniform NLL {:.2}\n",
+        "{} ({}): {} parameters, vocabulary {}, NLL in nats of the last \
+         entity (guessing: {} = {:.2})\n",
         experiment.spec.name,
         experiment.hash,
         experiment.network.parameter_count(),
         experiment.network.vocab(),
-        (experiment.network.vocab() as f64).ln(),
+        experiment.guessing_label(),
+        experiment.guessing_nll(),
     ));
     text + &table(&rows, 1, &[])
 }

@@ -1,5 +1,6 @@
 //! `metrics.parquet`: one row an epoch, readable by pandas, polars and DuckDB.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,40 +19,74 @@ use parquet::schema::parser::parse_message_type;
 use sha2::{Digest as _, Sha256};
 
 use super::{atomic, error::StoreError};
+use crate::measures::{EPOCH_MEASURES, Measure, Value};
 
-/// What an epoch gave. NLL is in nats, capped at 115.13 by whoever computes it
-/// (paper, section 5).
+/// The measures of an epoch: a value for each entry of [`MEASURES`](crate::measures::MEASURES)
+/// that is taken after every epoch. NLL is in nats, capped at 115.13.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MetricsRow {
     /// The epoch, counted from 1.
     pub epoch: u64,
     /// Steps taken when it ended.
     pub step: u64,
-    /// Mean over the epoch's batches of each batch's mean NLL, in training mode.
-    pub train_nll: f64,
-    /// The same for the first token of the last entity.
-    pub train_first_token_nll: f64,
-    /// Mean NLL of the held-out sentences after the epoch; `None` without any.
-    pub held_out_nll: Option<f64>,
-    /// The same for the first token of the last entity.
-    pub held_out_first_token_nll: Option<f64>,
-    /// Fraction of the held-out sentences whose last entity ranks first, every
-    /// token of it.
-    pub held_out_top1: Option<f64>,
-    /// Seconds of training so far.
-    pub seconds: f64,
+    /// In the order of [`Measure::of_epochs`].
+    pub(crate) values: [Option<f64>; EPOCH_MEASURES],
 }
 
-const SCHEMA: &str = "message metrics {
-    required int64 epoch;
-    required int64 step;
-    required double train_nll;
-    required double train_first_token_nll;
-    optional double held_out_nll;
-    optional double held_out_first_token_nll;
-    optional double held_out_top1;
-    required double seconds;
-}";
+impl MetricsRow {
+    /// A row without any measure.
+    pub fn empty(epoch: u64, step: u64) -> MetricsRow {
+        MetricsRow { epoch, step, values: [None; EPOCH_MEASURES] }
+    }
+
+    /// The same row with the measure `id` set.
+    ///
+    /// # Panics
+    /// If no measure of an epoch has that id.
+    #[must_use]
+    pub fn with(mut self, id: &str, value: impl Into<Option<f64>>) -> MetricsRow {
+        self.values[place(id)] = value.into();
+        self
+    }
+
+    /// The measure `id`; `None` where it does not apply.
+    ///
+    /// # Panics
+    /// If no measure of an epoch has that id.
+    pub fn get(&self, id: &str) -> Option<f64> {
+        self.values[place(id)]
+    }
+
+    /// `train_nll`, which every epoch has, in nats.
+    pub fn train_nll(&self) -> f64 {
+        self.get("train_nll").unwrap_or(f64::NAN)
+    }
+
+    /// `held_out_nll`, in nats; `None` without held-out sentences.
+    pub fn held_out_nll(&self) -> Option<f64> {
+        self.get("held_out_nll")
+    }
+}
+
+/// The place of a measure among those of an epoch.
+fn place(id: &str) -> usize {
+    let found = Measure::of_epochs().position(|measure| measure.id == id);
+    found.unwrap_or_else(|| panic!("no measure of an epoch is called `{id}`"))
+}
+
+/// The columns of measures: name, whether every row has a value.
+fn columns() -> impl Iterator<Item = (&'static str, bool)> {
+    Measure::of_epochs().map(|m| (m.id, matches!(m.value, Value::Epoch { required: true, .. })))
+}
+
+fn schema() -> String {
+    let mut text = "message metrics { required int64 epoch; required int64 step;".to_owned();
+    for (name, required) in columns() {
+        let repetition = if required { "required" } else { "optional" };
+        let _ = write!(text, " {repetition} double {name};");
+    }
+    text + " }"
+}
 
 /// Where the seal lies: a SHA-256 of all that follows it, between the magic
 /// bytes and the first column, where every reader of the format skips it.
@@ -93,18 +128,15 @@ fn encode(rows: &[MetricsRow]) -> ParquetResult<Vec<u8>> {
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .build();
-    let schema = Arc::new(parse_message_type(SCHEMA)?);
+    let schema = Arc::new(parse_message_type(&schema())?);
     let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties))?;
     file.write_all(&[0; SEAL.end - SEAL.start])?;
     let mut group = file.next_row_group()?;
     put_integers(&mut group, rows, |row| row.epoch)?;
     put_integers(&mut group, rows, |row| row.step)?;
-    put_numbers(&mut group, rows, |row| Some(row.train_nll))?;
-    put_numbers(&mut group, rows, |row| Some(row.train_first_token_nll))?;
-    put_numbers(&mut group, rows, |row| row.held_out_nll)?;
-    put_numbers(&mut group, rows, |row| row.held_out_first_token_nll)?;
-    put_numbers(&mut group, rows, |row| row.held_out_top1)?;
-    put_numbers(&mut group, rows, |row| Some(row.seconds))?;
+    for at in 0..EPOCH_MEASURES {
+        put_numbers(&mut group, rows, |row| row.values[at])?;
+    }
     group.close()?;
     let mut bytes = file.into_inner()?;
     let seal = Sha256::digest(&bytes[SEAL.end..]);
@@ -130,9 +162,9 @@ fn put_integers(
 fn put_numbers(
     group: &mut Group<'_>,
     rows: &[MetricsRow],
-    value: fn(&MetricsRow) -> Option<f64>,
+    value: impl Fn(&MetricsRow) -> Option<f64>,
 ) -> ParquetResult<()> {
-    let present: Vec<_> = rows.iter().filter_map(value).collect();
+    let present: Vec<_> = rows.iter().filter_map(&value).collect();
     // Looked at only where the schema says optional.
     let levels: Vec<_> = rows.iter().map(|row| i16::from(value(row).is_some())).collect();
     put::<DoubleType>(group, &present, Some(&levels))
@@ -156,38 +188,30 @@ fn decode_unguarded(bytes: Vec<u8>) -> ParquetResult<Vec<MetricsRow>> {
     for index in 0..file.num_row_groups() {
         let group = Columns(file.get_row_group(index)?);
         let (epochs, steps) = (group.integers("epoch")?, group.integers("step")?);
-        let train = group.required("train_nll")?;
-        let train_first = group.required("train_first_token_nll")?;
-        let held_out = group.numbers("held_out_nll")?;
-        let held_out_first = group.numbers("held_out_first_token_nll")?;
-        let top1 = group.numbers("held_out_top1")?;
-        let seconds = group.required("seconds")?;
         let count = epochs.len();
-        for (name, length) in [
-            ("step", steps.len()),
-            ("train_nll", train.len()),
-            ("train_first_token_nll", train_first.len()),
-            ("held_out_nll", held_out.len()),
-            ("held_out_first_token_nll", held_out_first.len()),
-            ("held_out_top1", top1.len()),
-            ("seconds", seconds.len()),
-        ] {
-            if length != count {
-                return Err(general(format!(
-                    "column `epoch` has {count} rows and `{name}` has {length}"
-                )));
+        let rectangular = |name: &str, length: usize| match length == count {
+            true => Ok(()),
+            false => {
+                Err(general(format!("column `epoch` has {count} rows and `{name}` has {length}")))
+            }
+        };
+        rectangular("step", steps.len())?;
+        let first = rows.len();
+        let numbered = epochs.into_iter().zip(steps);
+        rows.extend(numbered.map(|(epoch, step)| MetricsRow::empty(epoch, step)));
+        for (at, (name, required)) in columns().enumerate() {
+            if !required && !group.has(name) {
+                continue; // written before there was this measure
+            }
+            let values = group.numbers(name)?;
+            rectangular(name, values.len())?;
+            if required && values.contains(&None) {
+                return Err(general(format!("column `{name}` has empty rows")));
+            }
+            for (row, value) in rows[first..].iter_mut().zip(values) {
+                row.values[at] = value;
             }
         }
-        rows.extend((0..count).map(|i| MetricsRow {
-            epoch: epochs[i],
-            step: steps[i],
-            train_nll: train[i],
-            train_first_token_nll: train_first[i],
-            held_out_nll: held_out[i],
-            held_out_first_token_nll: held_out_first[i],
-            held_out_top1: top1[i],
-            seconds: seconds[i],
-        }));
     }
     Ok(rows)
 }
@@ -204,11 +228,9 @@ impl Columns<'_> {
             .ok_or_else(|| general(format!("column `{name}` holds no count")))
     }
 
-    fn required(&self, name: &str) -> ParquetResult<Vec<f64>> {
-        self.numbers(name)?
-            .into_iter()
-            .collect::<Option<_>>()
-            .ok_or_else(|| general(format!("column `{name}` has empty rows")))
+    fn has(&self, name: &str) -> bool {
+        let columns = self.0.metadata().columns();
+        columns.iter().any(|column| column.column_path().string() == name)
     }
 
     fn numbers(&self, name: &str) -> ParquetResult<Vec<Option<f64>>> {

@@ -15,6 +15,7 @@
 pub mod atomic;
 mod checkpoint;
 mod config;
+mod dictionary;
 mod error;
 mod manifest;
 mod metrics;
@@ -29,6 +30,7 @@ pub use checkpoint::{
     Checkpoint, checkpoint_steps, newest_whole, read_checkpoint, set_damaged_aside,
     write_checkpoint,
 };
+pub use dictionary::dictionary;
 pub use error::StoreError;
 pub use manifest::{Machine, Manifest, RunSeeds, Status, utc_now};
 pub use metrics::{MetricsRow, read_metrics, write_metrics};

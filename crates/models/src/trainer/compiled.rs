@@ -8,7 +8,7 @@ use retrodict_engine::{
 
 use super::SentenceScore;
 use crate::network::{Inputs, Network};
-use crate::objective::{BuiltTerm, Draws, Example, Objective, Slots, TargetSet};
+use crate::objective::{BuiltTerm, Draws, Example, Objective, Reading, Slots, TargetSet};
 
 /// A compiled graph for one size of batch.
 pub(super) struct Compiled<T> {
@@ -21,6 +21,9 @@ pub(super) struct Compiled<T> {
     asked: Range<usize>,
     /// Which predictions belong to a sentence's answer, `[positions, lanes]`.
     counted: Vec<bool>,
+    /// Tokens of an entity where a training sentence may count another number of predictions:
+    /// masked and permuted readings. `None` where the answer itself is predicted.
+    scaled_to: Option<usize>,
 }
 
 impl<T: Scalar> Compiled<T> {
@@ -45,7 +48,7 @@ impl<T: Scalar> Compiled<T> {
         let terms: Vec<BuiltTerm> =
             terms.map(|term| term.build(&mut graph, network, objective, hidden)).collect();
         let program = Program::compile(&graph, batch, Mode::Training, precision, team.workers());
-        Compiled::new(program, inputs, targets, terms, asked)
+        Compiled::new(objective, program, inputs, targets, terms, asked)
     }
 
     /// For scoring sentences.
@@ -68,10 +71,11 @@ impl<T: Scalar> Compiled<T> {
         let loss = graph.loss(plain, logits, tokens, weights, asked.clone());
         graph.output(loss, 0..asked.len());
         let program = Program::compile(&graph, batch, Mode::Inference, precision, team.workers());
-        Compiled::new(program, inputs, targets, Vec::new(), asked)
+        Compiled::new(objective, program, inputs, targets, Vec::new(), asked)
     }
 
     fn new(
+        objective: &Objective,
         program: Program<T>,
         inputs: Inputs,
         targets: TargetSet,
@@ -79,7 +83,11 @@ impl<T: Scalar> Compiled<T> {
         asked: Range<usize>,
     ) -> Compiled<T> {
         let pace = Pace::new(program.workers(), program.flops());
-        Compiled { program, pace, inputs, targets, terms, asked, counted: Vec::new() }
+        let scaled_to = match objective.reading {
+            Reading::NextToken => None,
+            Reading::Masked { .. } | Reading::Permuted => Some(objective.entity_length),
+        };
+        Compiled { program, pace, inputs, targets, terms, asked, counted: Vec::new(), scaled_to }
     }
 
     /// Writes a batch to learn from.
@@ -157,19 +165,25 @@ impl<T: Scalar> Compiled<T> {
         }
     }
 
-    /// Adds the scores of the batch that was just run.
+    /// Adds the scores of the batch that was just run. Every NLL is that of a whole entity: where a
+    /// sentence counts other tokens than its answer's, their mean times the tokens of an entity.
     pub(super) fn score(&self, scores: &mut Vec<SentenceScore>) {
         let (out, lanes) = (self.program.output(0), self.program.lanes());
         for lane in 0..self.program.batch() {
             let mut score = SentenceScore { nll: 0.0, first_token_nll: 0.0, top1: true };
             let counts = |position: &usize| self.counted[position * lanes + lane];
+            let mut count = 0;
             for (nth, position) in self.asked.clone().filter(counts).enumerate() {
+                count = nth + 1;
                 let at = |feature| out.lanes(feature, position - self.asked.start)[lane].to_f64();
                 score.nll += at(0);
                 if nth == 0 {
                     score.first_token_nll = at(0);
                 }
                 score.top1 &= at(1) == 0.0;
+            }
+            if let Some(tokens) = self.scaled_to.filter(|tokens| *tokens != count) {
+                score.nll *= tokens as f64 / count as f64;
             }
             scores.push(score);
         }

@@ -1,9 +1,9 @@
 //! What was measured of one intervention.
 
-use retrodict_lab::Experiment;
 use retrodict_lab::bootstrap::interval_of_mean;
 use retrodict_lab::stats;
 use retrodict_lab::store::MetricsRow;
+use retrodict_lab::{Experiment, Measure};
 use serde::Serialize;
 
 use super::Planned;
@@ -11,7 +11,6 @@ use super::file::{Family, Intervention};
 use super::plan::difference;
 use super::verdict::{By, Intervals, Published, Verdict, published, verdict};
 use crate::ReportError;
-use crate::paper::{Measure, uniform};
 use crate::stored::Stored;
 
 /// The part of its last accuracy that a run must reach for the first time.
@@ -176,7 +175,7 @@ fn row(
 ) -> Result<Row, ReportError> {
     let experiment = &planned.experiment;
     let runs = stored.map_or(&[][..], |stored| &stored.runs);
-    let of = |measure: Measure| {
+    let of = |measure: &Measure| {
         Measured::of(stored.map(|stored| stored.values(measure)).unwrap_or_default())
     };
     let tokens = runs
@@ -200,16 +199,16 @@ fn row(
         published: None,
         seeds: runs.len(),
         seeds_asked,
-        reverse_accuracy: of(Measure::HeldOutTop1),
-        reverse_nll: of(Measure::HeldOutNll),
-        guessing_nll: uniform(experiment),
-        reverse_among_candidates: of(Measure::Top1AmongCandidates),
+        reverse_accuracy: of(Measure::named("held_out_top1")),
+        reverse_nll: of(Measure::named("held_out_nll")),
+        guessing_nll: experiment.guessing_nll(),
+        reverse_among_candidates: of(Measure::named("top1_among_candidates")),
         chance: stats::mean(&chances),
-        forward_accuracy: of(Measure::ForwardTop1),
-        control_accuracy: of(Measure::ControlTop1),
-        blind_swap_rate: of(Measure::BlindSwapRate),
-        echo_rate: of(Measure::EchoRate),
-        train_nll: of(Measure::TrainNll),
+        forward_accuracy: of(Measure::named("forward_top1")),
+        control_accuracy: of(Measure::named("control_top1")),
+        blind_swap_rate: of(Measure::named("blind_swap_rate")),
+        echo_rate: of(Measure::named("echo_rate")),
+        train_nll: of(Measure::named("train_nll")),
         tokens_an_epoch: Measured::of(tokens),
         extra_tokens: None,
         seconds_to_reach: Measured::of(reached.unwrap_or_default()),
@@ -224,12 +223,13 @@ fn row(
 /// Seconds of training until the held-out accuracy first stood at 95 % of its last value; NaN
 /// where that is 0, or nothing is held out.
 fn seconds_to_reach(rows: &[MetricsRow]) -> f64 {
-    let last = rows.last().and_then(|row| row.held_out_top1).unwrap_or(0.0);
+    let last = rows.last().and_then(|row| row.get("held_out_top1")).unwrap_or(0.0);
     if last <= 0.0 {
         return f64::NAN;
     }
-    let reached = |row: &&MetricsRow| row.held_out_top1.is_some_and(|top1| top1 >= REACHED * last);
-    rows.iter().find(reached).map_or(f64::NAN, |row| row.seconds)
+    let reached =
+        |row: &&MetricsRow| row.get("held_out_top1").is_some_and(|top1| top1 >= REACHED * last);
+    rows.iter().find(reached).map_or(f64::NAN, |row| row.get("seconds").unwrap_or(f64::NAN))
 }
 
 #[cfg(test)]
@@ -239,15 +239,11 @@ mod tests {
     #[test]
     fn a_run_has_reached_its_accuracy_when_it_first_stands_near_it() {
         let rows = |top1: &[f64]| -> Vec<MetricsRow> {
-            let row = |(i, &top1): (usize, &f64)| MetricsRow {
-                epoch: i as u64 + 1,
-                step: i as u64 + 1,
-                train_nll: 0.0,
-                train_first_token_nll: 0.0,
-                held_out_nll: Some(0.0),
-                held_out_first_token_nll: Some(0.0),
-                held_out_top1: Some(top1),
-                seconds: 2.0 * (i as f64 + 1.0),
+            let row = |(i, &top1): (usize, &f64)| {
+                let number = i as u64 + 1;
+                MetricsRow::empty(number, number)
+                    .with("held_out_top1", top1)
+                    .with("seconds", 2.0 * number as f64)
             };
             top1.iter().enumerate().map(row).collect()
         };

@@ -1,22 +1,20 @@
 //! Comparisons on disk, from the store alone; every file appears whole or not at all.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use retrodict_lab::store::{Store, StoreError, atomic};
+use retrodict_lab::store::Store;
 
 use super::file::Response;
 use super::kept::{Asked, FOLDER};
 use super::result::{ComparisonResult, TaskResult, json};
 use super::{Comparison, Measured, columns, experiment_name, kept, page, plan, row};
+use crate::ReportError;
 use crate::figure::{
     Answered, Axes, Dot, Figure, Panel, Series, SeriesKind, forward_reverse, lines,
 };
 use crate::stored::{self, Stored};
-use crate::{ReportError, raster};
-
-/// Pixels of the PNG to a user unit of the SVG.
-const PNG_SCALE: f32 = 2.0;
+use crate::summary::FigureFiles;
+use crate::write::Files;
 
 /// What was drawn.
 #[derive(Clone, Debug)]
@@ -27,13 +25,13 @@ pub struct Compared {
     pub results: Vec<ComparisonResult>,
 }
 
-/// Draws all comparisons kept in `out`: `compare/<name>.csv`, the pictures below
+/// Draws all comparisons kept in the store `out` into `to`: `compare/<name>.csv`, the figures below
 /// `compare/figures/`, `compare/summary.json` and last `compare/index.html`. `None` if none is
 /// kept, or none of their runs is complete.
 ///
 /// # Errors
 /// [`ReportError`] if a comparison or the store cannot be read, or a part cannot be written.
-pub fn write_comparisons(out: &Path) -> Result<Option<Compared>, ReportError> {
+pub fn write_comparisons(out: &Path, to: &Path) -> Result<Option<Compared>, ReportError> {
     let kept = kept(out)?;
     if kept.is_empty() {
         return Ok(None);
@@ -53,23 +51,25 @@ pub fn write_comparisons(out: &Path) -> Result<Option<Compared>, ReportError> {
     if results.is_empty() {
         return Ok(None);
     }
-    let folder = out.join(FOLDER);
+    let folder = to.join(FOLDER);
+    let files = Files { dir: &folder };
     let mut figures = Vec::new();
     for result in &results {
-        put(&folder, &format!("{}.csv", result.name), &columns::table(result).to_csv()?)?;
+        files.put(&format!("{}.csv", result.name), &columns::table(result).to_csv()?)?;
         for task in &result.tasks {
             let figure = picture(result, task);
-            let svg = figure.to_svg();
-            put(&folder, &format!("figures/{}.svg", figure.name), svg.as_bytes())?;
-            put(&folder, &format!("figures/{}.png", figure.name), &raster::png(&svg, PNG_SCALE)?)?;
+            files.figure(
+                &figure,
+                &FigureFiles::in_folder("figures/", &figure.name, &figure.title),
+            )?;
             figures.push(figure);
         }
     }
     let every: Vec<&ComparisonResult> = results.iter().collect();
     let mut summary = serde_json::to_vec_pretty(&json(&every))?;
     summary.push(b'\n');
-    put(&folder, "summary.json", &summary)?;
-    let page = put(&folder, "index.html", page::html(&results, &figures)?.as_bytes())?;
+    files.put("summary.json", &summary)?;
+    let page = files.put("index.html", page::html(&results, &figures)?.as_bytes())?;
     Ok(Some(Compared { page, results }))
 }
 
@@ -168,16 +168,4 @@ fn over_a_number(name: &str, task: &TaskResult, response: &Response) -> Figure {
     };
     let panel = Panel { title: "Mean over seeds".into(), series: lines_of };
     lines(name, &task.title, &axes, &[panel])
-}
-
-fn put(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, ReportError> {
-    let path = folder.join(name);
-    let within = path.parent().unwrap_or(folder);
-    fs::create_dir_all(within).map_err(|source| StoreError::Io {
-        doing: "create",
-        path: within.to_owned(),
-        source,
-    })?;
-    atomic::write(&path, content)?;
-    Ok(path)
 }

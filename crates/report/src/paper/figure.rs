@@ -1,11 +1,11 @@
 //! What a figure's file may say.
 
-use retrodict_lab::Experiment;
 use retrodict_lab::spec::{Spec, ready};
+use retrodict_lab::{Experiment, Measure};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Measure, PaperError, Scale};
+use super::{PaperError, Scale};
 use crate::summary::Comparator;
 
 /// A figure of the paper, or one of ours beside it.
@@ -102,8 +102,8 @@ pub struct Drawing {
 pub struct Way {
     /// What the drawing calls it.
     pub name: String,
-    /// Its share of right answers.
-    pub measure: Measure,
+    /// The measure that is its fraction of right answers, given by its id.
+    pub measure: &'static Measure,
 }
 
 /// A claim: every variant's measure, seed by seed, against a threshold.
@@ -116,8 +116,8 @@ pub struct PaperClaim {
     pub claim: String,
     /// Where it is made; where the figure stands if not given.
     pub source: Option<String>,
-    /// What is measured.
-    pub measure: Measure,
+    /// The measure, given by its id.
+    pub measure: &'static Measure,
     /// Of which variants; all if not given. Of several the one counts that is worst for the claim.
     pub variants: Option<Vec<String>>,
     /// How the measure must stand to the threshold.

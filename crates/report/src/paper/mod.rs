@@ -4,7 +4,6 @@
 //! is drawn of them, and what it claims. Nothing here knows any figure by name.
 
 mod figure;
-mod measure;
 
 use std::sync::LazyLock;
 
@@ -16,8 +15,6 @@ use thiserror::Error;
 use crate::theory::{self, TheoryFigure};
 
 pub use figure::{Drawing, DrawingKind, PaperClaim, PaperFigure, Than, Variant, Way};
-pub use measure::Measure;
-pub(crate) use measure::{uniform, uniform_label};
 
 /// At which size the paper's experiments are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]

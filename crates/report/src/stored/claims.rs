@@ -1,7 +1,7 @@
 //! Claims, computed from the runs.
 
 use super::Stored;
-use crate::paper::{PaperClaim, PaperFigure, Than, Variant, uniform};
+use crate::paper::{PaperClaim, PaperFigure, Than, Variant};
 use crate::summary::{Claim, Comparator};
 
 /// The claims of a figure whose variants are there: a claim about a setting that did not run is
@@ -22,7 +22,7 @@ fn measured(
         .collect();
     let threshold = match claim.than {
         Than::Number(number) => number,
-        Than::Word(_) => uniform(&of.first()?.experiment),
+        Than::Word(_) => of.first()?.experiment.guessing_nll(),
     };
     let mut seeds: Vec<u64> = of.iter().flat_map(|s| s.runs.iter().map(|run| run.seed)).collect();
     seeds.sort_unstable();

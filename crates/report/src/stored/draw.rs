@@ -1,7 +1,7 @@
 //! One figure of the paper: its drawings, its finding, its numbers.
 
 use retrodict_lab::store::{MetricsRow, Store};
-use retrodict_lab::{Experiment, effective_weight_epochs, effective_weights_at, probe};
+use retrodict_lab::{Experiment, Measure, effective_weight_epochs, effective_weights_at, probe};
 
 use super::{Stored, claims, machine_name};
 use crate::figure::{
@@ -9,7 +9,7 @@ use crate::figure::{
     accuracies, cosines, effective_weights, loss_curves,
 };
 use crate::finding::{self, HeadResult, reversal_finding};
-use crate::paper::{Drawing, DrawingKind, Measure, PaperFigure, Variant, uniform, uniform_label};
+use crate::paper::{Drawing, DrawingKind, PaperFigure, Variant};
 use crate::{ReportError, Section, SeedRow, report};
 
 /// Frames of training that a heatmap is turned back through, at most.
@@ -101,10 +101,10 @@ pub(super) fn curves(stored: &Stored, label: &str) -> LossCurves {
     LossCurves {
         variant: label.into(),
         epochs: longest.into_iter().flatten().map(|row| row.epoch as f64).collect(),
-        train: series(|row| row.train_nll),
-        held_out: series(|row| row.held_out_nll.unwrap_or(f64::NAN)),
-        uniform: uniform(&stored.experiment),
-        uniform_label: uniform_label(&stored.experiment),
+        train: series(|row| row.train_nll()),
+        held_out: series(|row| row.held_out_nll().unwrap_or(f64::NAN)),
+        uniform: stored.experiment.guessing_nll(),
+        uniform_label: stored.experiment.guessing_label(),
     }
 }
 
@@ -182,36 +182,34 @@ fn cosines_of(stored: &Stored, label: &str) -> Option<Cosines> {
 pub(super) fn finding(all: &[&Stored]) -> String {
     let Some(first) = all.first() else { return String::new() };
     let of_head = |stored: &Stored| HeadResult {
-        train_nll: stored.values(Measure::TrainNll),
-        held_out_nll: stored.values(Measure::HeldOutNll),
-        held_out_top1: stored.values(Measure::HeldOutTop1),
-        asymmetry: stored.values(Measure::Asymmetry),
+        train_nll: stored.values(Measure::named("train_nll")),
+        held_out_nll: stored.values(Measure::named("held_out_nll")),
+        held_out_top1: stored.values(Measure::named("held_out_top1")),
+        asymmetry: stored.values(Measure::named("asymmetry")),
     };
     let pair = all.len() <= 2 && all.iter().all(|s| s.free_headed() == first.free_headed());
     let reversal = first.experiment.spec.data.kind.kind() == "reversal";
     if pair && reversal && !first.tied() {
         let tied = all.get(1).map(|stored| of_head(stored));
-        let (level, label) = (uniform(&first.experiment), uniform_label(&first.experiment));
+        let (level, label) = (first.experiment.guessing_nll(), first.experiment.guessing_label());
         return reversal_finding(&of_head(first), tied.as_ref(), level, &label);
     }
     let every = |measure| all.iter().flat_map(|stored| stored.values(measure)).collect::<Vec<_>>();
     finding::over_settings(
         all.len(),
-        &every(Measure::TrainNll),
-        &every(Measure::HeldOutNllOverUniform),
-        &every(Measure::HeldOutTop1),
+        &every(Measure::named("train_nll")),
+        &every(Measure::named("held_out_nll_over_uniform")),
+        &every(Measure::named("held_out_top1")),
     )
 }
 
 /// The numbers over seeds.
 pub(super) fn table_of(stored: &Stored, name: String, label: String) -> report::Experiment {
-    let one_token = stored.experiment.objective.entity_length == 1;
-    let shown: Vec<(Measure, Vec<f64>)> = Measure::TABLE
-        .into_iter()
-        .filter(|measure| !(one_token && measure.is_of_first_token()))
-        .map(|measure| (measure, stored.values(measure)))
-        .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
-        .collect();
+    let shown: Vec<(&Measure, Vec<f64>)> =
+        Measure::of_page(stored.experiment.objective.entity_length)
+            .map(|measure| (measure, stored.values(measure)))
+            .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
+            .collect();
     let rows = stored.runs.iter().enumerate().map(|(i, run)| SeedRow {
         seed: run.seed,
         status: "complete".into(),
@@ -223,7 +221,7 @@ pub(super) fn table_of(stored: &Stored, name: String, label: String) -> report::
         label,
         hash: experiment.hash.to_string(),
         spec_toml: experiment.spec.to_toml(),
-        measures: shown.iter().map(|(measure, _)| measure.heading().to_owned()).collect(),
+        measures: shown.iter().map(|(measure, _)| measure.heading_with_unit()).collect(),
         rows: rows.collect(),
         wall_seconds: stored.wall_seconds(),
         machine: stored.machine.as_ref().map(machine_name).unwrap_or_default(),

@@ -2,10 +2,9 @@
 
 use retrodict_lab::spec::Spec;
 use retrodict_lab::store::{Machine, MetricsRow, RunDir, Status, Store, StoreError};
-use retrodict_lab::{Experiment, Outcome, RunResult};
+use retrodict_lab::{Experiment, Measure, Outcome, RunResult};
 
 use crate::ReportError;
-use crate::paper::Measure;
 
 /// One experiment of the store with its complete runs.
 #[derive(Clone)]
@@ -18,13 +17,13 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// One a run, NaN where it does not apply.
-    pub(crate) fn values(&self, measure: Measure) -> Vec<f64> {
+    pub(crate) fn values(&self, measure: &Measure) -> Vec<f64> {
         let value = |run| measure.of(&self.experiment, run).unwrap_or(f64::NAN);
         self.runs.iter().map(value).collect()
     }
 
     /// The value in the run with that seed, if there is one.
-    pub(crate) fn value_of_seed(&self, measure: Measure, seed: u64) -> Option<f64> {
+    pub(crate) fn value_of_seed(&self, measure: &Measure, seed: u64) -> Option<f64> {
         let run = self.runs.iter().find(|run| run.seed == seed)?;
         Some(measure.of(&self.experiment, run).unwrap_or(f64::NAN))
     }

@@ -66,7 +66,7 @@ fn it_trains_as_a_run_does() {
     let result = measured(&set, TransferConfig { at: Some(vec![7, 40]), ..Default::default() });
     for point in &result.series {
         let row = rows.iter().find(|row| row.epoch == point.epoch).unwrap();
-        assert_eq!(row.held_out_nll, Some(point.held_out_nll), "every digit");
+        assert_eq!(row.held_out_nll(), Some(point.held_out_nll), "every digit");
         assert_eq!(row.step, point.step);
     }
 }

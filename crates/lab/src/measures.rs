@@ -1,0 +1,591 @@
+//! The measures of a run, one entry each.
+//!
+//! The table of `run` and its `--json`, the columns of `metrics.parquet`, the claims of
+//! `paper/*.toml`, comparisons, the page and `docs/store.md` all read [`MEASURES`]: to add a
+//! measure is to add an entry.
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::experiment::Experiment;
+use crate::result::RunResult;
+use crate::store::MetricsRow;
+use crate::suggest::nearest;
+
+/// A number that describes a run.
+#[derive(Debug)]
+pub struct Measure {
+    /// Its name in files: a column, a key of `--json`, `measure` of a claim.
+    pub id: &'static str,
+    /// The heading of its column, without the unit.
+    pub heading: &'static str,
+    /// The heading in the table that `run` prints; `None` leaves it out there.
+    pub brief: Option<&'static str>,
+    /// Its unit.
+    pub unit: Unit,
+    /// Which values are better.
+    pub better: Better,
+    /// Where it is shown besides the table that `run` prints.
+    pub shown: Shown,
+    /// One sentence for `docs/store.md`.
+    pub doc: &'static str,
+    /// When it is measured, and how.
+    pub value: Value,
+}
+
+/// The unit of a measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Nats, capped at 115.13 a sentence.
+    Nats,
+    /// A fraction from 0 to 1.
+    Fraction,
+    /// A ratio or an index, without unit.
+    Ratio,
+    /// A rank, counted from 1, or a number of things.
+    Count,
+    /// Milliseconds.
+    Milliseconds,
+    /// Seconds.
+    Seconds,
+}
+
+impl Unit {
+    /// As documentation spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Unit::Nats => "nats",
+            Unit::Fraction => "fraction",
+            Unit::Ratio => "ratio",
+            Unit::Count => "count",
+            Unit::Milliseconds => "ms",
+            Unit::Seconds => "s",
+        }
+    }
+}
+
+/// Which values of a measure are better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// Larger ones.
+    Higher,
+    /// Smaller ones.
+    Lower,
+    /// It only describes.
+    Neither,
+}
+
+/// Which listings of all measures hold a measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// `run --json` and the page's table of runs.
+    JsonAndPage,
+    /// The same, but the page only where entities have several tokens: with one token it repeats
+    /// the measure of the whole entity.
+    JsonAndPageOfSeveralTokens,
+    /// `run --json` alone.
+    Json,
+    /// The page's table of runs alone.
+    Page,
+    /// None: it is there for claims and as a column.
+    Nowhere,
+}
+
+/// How a measure is computed.
+#[derive(Clone, Copy, Debug)]
+pub enum Value {
+    /// After every epoch; a column of `metrics.parquet`. Of a run it is the last epoch's.
+    Epoch {
+        /// Whether every epoch has a value.
+        required: bool,
+        /// The value of an epoch.
+        of: fn(&Epoch) -> Option<f64>,
+    },
+    /// From what is stored at the end of the run; `None` where it does not apply.
+    Run(fn(&Experiment, &RunResult) -> Option<f64>),
+}
+
+/// Everything that an epoch gives to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Epoch {
+    /// The scores of the training sentences, in training mode: means over batches of each batch's
+    /// mean.
+    pub train: TrainScores,
+    /// The scores of the held-out sentences after the epoch; `None` without any.
+    pub held_out: Option<Scores>,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// Means over training sentences.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TrainScores {
+    /// NLL of the last entity, summed over its tokens, in nats.
+    pub nll: f64,
+    /// NLL of its first token, in nats.
+    pub first_token_nll: f64,
+}
+
+/// Means over held-out sentences.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scores {
+    /// NLL of the last entity, summed over its tokens, in nats.
+    pub nll: f64,
+    /// NLL of its first token, in nats.
+    pub first_token_nll: f64,
+    /// The fraction whose last entity ranks first, every token of it.
+    pub top1: f64,
+}
+
+/// A measure of the held-out sentences after an epoch.
+const fn held_out(of: fn(&Epoch) -> Option<f64>) -> Value {
+    Value::Epoch { required: false, of }
+}
+
+/// A measure that every epoch has.
+const fn each_epoch(of: fn(&Epoch) -> Option<f64>) -> Value {
+    Value::Epoch { required: true, of }
+}
+
+/// Every measure, in the order of tables and of the columns of `metrics.parquet`.
+pub const MEASURES: &[Measure] = &[
+    Measure {
+        id: "train_nll",
+        heading: "train NLL",
+        brief: Some("train NLL"),
+        unit: Unit::Nats,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "NLL of the training sentences' last entity, summed over its tokens, in training \
+              mode: the mean over the epoch's batches of each batch's mean. With masked or permuted \
+              sentences the mean over the predicted tokens times the tokens of an entity.",
+        value: each_epoch(|epoch| Some(epoch.train.nll)),
+    },
+    Measure {
+        id: "train_first_token_nll",
+        heading: "train first-token NLL",
+        brief: None,
+        unit: Unit::Nats,
+        better: Better::Lower,
+        shown: Shown::JsonAndPageOfSeveralTokens,
+        doc: "The same of the entity's first token alone.",
+        value: each_epoch(|epoch| Some(epoch.train.first_token_nll)),
+    },
+    Measure {
+        id: "held_out_nll",
+        heading: "held-out NLL",
+        brief: Some("held-out NLL"),
+        unit: Unit::Nats,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "Mean NLL of the held-out sentences' last entity, summed over its tokens, after the \
+              epoch; empty without held-out sentences.",
+        value: held_out(|epoch| Some(epoch.held_out?.nll)),
+    },
+    Measure {
+        id: "held_out_first_token_nll",
+        heading: "held-out first-token NLL",
+        brief: None,
+        unit: Unit::Nats,
+        better: Better::Lower,
+        shown: Shown::JsonAndPageOfSeveralTokens,
+        doc: "The same of the entity's first token alone.",
+        value: held_out(|epoch| Some(epoch.held_out?.first_token_nll)),
+    },
+    Measure {
+        id: "held_out_nll_over_uniform",
+        heading: "held-out NLL / guessing",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Lower,
+        shown: Shown::Page,
+        doc: "`held_out_nll` over the NLL of uniform guessing; 1 is as good as guessing.",
+        value: Value::Run(|experiment, run| {
+            Some(run.last?.held_out_nll()? / experiment.guessing_nll())
+        }),
+    },
+    Measure {
+        id: "held_out_top1",
+        heading: "held-out top-1",
+        brief: Some("held-out top-1"),
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::JsonAndPage,
+        doc: "Fraction of the held-out sentences whose last entity ranks first, token by token.",
+        value: held_out(|epoch| Some(epoch.held_out?.top1)),
+    },
+    Measure {
+        id: "seconds",
+        heading: "training time",
+        brief: None,
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        shown: Shown::Nowhere,
+        doc: "Seconds of training so far.",
+        value: each_epoch(|epoch| Some(epoch.seconds)),
+    },
+    Measure {
+        id: "asymmetry",
+        heading: "asymmetry",
+        brief: Some("asymmetry"),
+        unit: Unit::Ratio,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "Asymmetry index of the effective weights after the source entity alone: 0 is no \
+              reversal curse, 1 the whole of it.",
+        value: Value::Run(|_, run| run.indexes.asymmetry),
+    },
+    Measure {
+        id: "asymmetry_in_context",
+        heading: "asymmetry in context",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "The same with the relation token in the context.",
+        value: Value::Run(|_, run| run.indexes.asymmetry_in_context),
+    },
+    Measure {
+        id: "intransitivity",
+        heading: "intransitivity",
+        brief: Some("intransitivity"),
+        unit: Unit::Ratio,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "Intransitivity index of chains (A ⇝ C from A → B and B → C): 0 is none, 1 is full.",
+        value: Value::Run(|_, run| run.indexes.intransitivity),
+    },
+    Measure {
+        id: "unseen_top1_among_candidates",
+        heading: "unseen direction first among candidates",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "Fraction of held-out pairs whose partner, in the unseen direction after the relation \
+              token, has the largest effective weight among the candidates of its type.",
+        value: Value::Run(|_, run| run.indexes.unseen_top1_among_candidates),
+    },
+    Measure {
+        id: "direct_top1",
+        heading: "right, asked directly",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::JsonAndPage,
+        doc: "Fraction of held-out questions that greedy decoding answers right.",
+        value: Value::Run(|_, run| run.answers?.direct_top1),
+    },
+    Measure {
+        id: "direct_top1_over_chance",
+        heading: "right, asked directly / guessing",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Higher,
+        shown: Shown::Nowhere,
+        doc: "`direct_top1` over the accuracy of a guess among the answer's candidates; 1 is as \
+              good as guessing.",
+        value: Value::Run(|_, run| Some(run.answers?.direct_top1? / run.answers?.chance?)),
+    },
+    Measure {
+        id: "two_step_top1",
+        heading: "right, in two steps",
+        brief: Some("in two steps"),
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::JsonAndPage,
+        doc: "Fraction of held-out chains whose C is found in two explicit steps.",
+        value: Value::Run(|_, run| run.answers?.two_step_top1),
+    },
+    Measure {
+        id: "whole_direct_top1",
+        heading: "whole chains right, asked directly",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "Fraction of the chains trained whole whose A ⇝ C is answered right.",
+        value: Value::Run(|_, run| run.answers?.whole_direct_top1),
+    },
+    Measure {
+        id: "whole_two_step_top1",
+        heading: "whole chains right, in two steps",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "Fraction of the chains trained whole whose C is found in two explicit steps.",
+        value: Value::Run(|_, run| run.answers?.whole_two_step_top1),
+    },
+    Measure {
+        id: "forward_top1",
+        heading: "right, seen direction",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "Fraction of what is trained of the held-out facts that is answered right.",
+        value: Value::Run(|_, run| run.answers?.forward_top1),
+    },
+    Measure {
+        id: "echo_rate",
+        heading: "answered with its own entity",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Lower,
+        shown: Shown::Json,
+        doc: "Fraction of held-out questions answered with the entity in the question.",
+        value: Value::Run(|_, run| run.answers?.echo_rate),
+    },
+    Measure {
+        id: "control_top1",
+        heading: "right, control relations",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "Fraction of the trained facts of relations without a reverse that is answered right.",
+        value: Value::Run(|_, run| run.answers?.control_top1),
+    },
+    Measure {
+        id: "blind_swap_rate",
+        heading: "blind swaps",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Lower,
+        shown: Shown::Json,
+        doc: "Fraction of the questions about relations without a reverse that is answered as if \
+              there were one.",
+        value: Value::Run(|_, run| run.answers?.blind_swap_rate),
+    },
+    Measure {
+        id: "candidates_mean",
+        heading: "candidates",
+        brief: Some("candidates"),
+        unit: Unit::Count,
+        better: Better::Neither,
+        shown: Shown::Json,
+        doc: "Candidates of a held-out question, on average.",
+        value: Value::Run(|_, run| run.answers?.candidates_mean),
+    },
+    Measure {
+        id: "top1_among_candidates",
+        heading: "top-1 among candidates",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::JsonAndPage,
+        doc: "Fraction of held-out questions whose answer ranks first among its candidates.",
+        value: Value::Run(|_, run| run.answers?.top1_among_candidates),
+    },
+    Measure {
+        id: "rank_among_candidates_mean",
+        heading: "mean rank among candidates",
+        brief: Some("mean rank"),
+        unit: Unit::Count,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "The mean of that rank; 1 is best.",
+        value: Value::Run(|_, run| run.answers?.rank_among_candidates_mean),
+    },
+    Measure {
+        id: "embedding_cosine_mean_absolute",
+        heading: "mean |cosine| of embeddings",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Neither,
+        shown: Shown::JsonAndPage,
+        doc: "Mean |cosine| between the embeddings of different entity tokens.",
+        value: Value::Run(|_, run| run.embedding_cosines.as_ref()?.mean_absolute_off_diagonal),
+    },
+    Measure {
+        id: "ms_per_step",
+        heading: "time a step",
+        brief: Some("ms a step"),
+        unit: Unit::Milliseconds,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "Milliseconds a training step took on average.",
+        value: Value::Run(|_, run| run.ms_per_step()),
+    },
+];
+
+impl Measure {
+    /// The measure `id` of the program itself.
+    ///
+    /// # Panics
+    /// If there is none; in a constant, when the program is compiled.
+    pub const fn named(id: &str) -> &'static Measure {
+        let mut at = 0;
+        while at < MEASURES.len() {
+            if equal(MEASURES[at].id, id) {
+                return &MEASURES[at];
+            }
+            at += 1;
+        }
+        panic!("there is no such measure")
+    }
+
+    /// The measure `id`.
+    ///
+    /// # Errors
+    /// A message that names the nearest, or all.
+    pub fn find(id: &str) -> Result<&'static Measure, String> {
+        let ids = || MEASURES.iter().map(|measure| measure.id);
+        MEASURES.iter().find(|measure| measure.id == id).ok_or_else(|| {
+            let hint = match nearest(id, ids()) {
+                Some(right) => format!("did you mean `{right}`?"),
+                None => format!("there are {}", ids().collect::<Vec<_>>().join(", ")),
+            };
+            format!("there is no measure `{id}`; {hint}")
+        })
+    }
+
+    /// Those measured after every epoch, in the order of their columns.
+    pub fn of_epochs() -> impl Iterator<Item = &'static Measure> {
+        MEASURES.iter().filter(|measure| matches!(measure.value, Value::Epoch { .. }))
+    }
+
+    /// Those of `run --json`.
+    pub fn of_json() -> impl Iterator<Item = &'static Measure> {
+        use Shown::{Json, JsonAndPage, JsonAndPageOfSeveralTokens};
+        let shown = [Json, JsonAndPage, JsonAndPageOfSeveralTokens];
+        MEASURES.iter().filter(move |measure| shown.contains(&measure.shown))
+    }
+
+    /// Those of the page's table of runs, whose entities have `tokens` tokens.
+    pub fn of_page(tokens: usize) -> impl Iterator<Item = &'static Measure> {
+        MEASURES.iter().filter(move |measure| match measure.shown {
+            Shown::JsonAndPage | Shown::Page => true,
+            Shown::JsonAndPageOfSeveralTokens => tokens > 1,
+            Shown::Json | Shown::Nowhere => false,
+        })
+    }
+
+    /// The heading of its column, with the unit where it has one.
+    pub fn heading_with_unit(&self) -> String {
+        match self.unit {
+            Unit::Fraction | Unit::Ratio | Unit::Count => self.heading.to_owned(),
+            unit => format!("{} ({})", self.heading, unit.word()),
+        }
+    }
+
+    /// Its value in a run; `None` where it does not apply.
+    pub fn of(&self, experiment: &Experiment, run: &RunResult) -> Option<f64> {
+        match self.value {
+            Value::Epoch { .. } => run.last?.get(self.id),
+            Value::Run(of) => of(experiment, run),
+        }
+    }
+
+    /// A value as a table prints it.
+    pub fn format(&self, value: Option<f64>) -> String {
+        match value {
+            Some(x) if x != 0.0 && x.abs() < 0.01 => format!("{x:.5}"),
+            Some(x) => format!("{x:.3}"),
+            None => "–".to_owned(),
+        }
+    }
+}
+
+impl PartialEq for Measure {
+    fn eq(&self, other: &Measure) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Measure {}
+
+impl<'de> Deserialize<'de> for &'static Measure {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        Measure::find(&id).map_err(de::Error::custom)
+    }
+}
+
+/// `==` of texts, which constants do not have.
+const fn equal(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut same = a.len() == b.len();
+    let mut at = 0;
+    while same && at < a.len() {
+        same = a[at] == b[at];
+        at += 1;
+    }
+    same
+}
+
+/// The number of measures of an epoch.
+pub(crate) const EPOCH_MEASURES: usize = {
+    let (mut at, mut count) = (0, 0);
+    while at < MEASURES.len() {
+        count += matches!(MEASURES[at].value, Value::Epoch { .. }) as usize;
+        at += 1;
+    }
+    count
+};
+
+impl Experiment {
+    /// The NLL of guessing a whole entity uniformly over the vocabulary, in nats: the sum over its
+    /// tokens, as every NLL of an entity is.
+    pub fn guessing_nll(&self) -> f64 {
+        self.objective.entity_length as f64 * (self.network.vocab() as f64).ln()
+    }
+
+    /// How that number comes about: `2 ln 802`.
+    pub fn guessing_label(&self) -> String {
+        let vocab = self.network.vocab();
+        match self.objective.entity_length {
+            1 => format!("ln {vocab}"),
+            tokens => format!("{tokens} ln {vocab}"),
+        }
+    }
+}
+
+impl MetricsRow {
+    /// The row of an epoch.
+    pub fn measured(number: u64, step: u64, epoch: &Epoch) -> MetricsRow {
+        let mut row = MetricsRow::empty(number, step);
+        for (slot, measure) in row.values.iter_mut().zip(Measure::of_epochs()) {
+            if let Value::Epoch { of, .. } = measure.value {
+                *slot = of(epoch);
+            }
+        }
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_and_an_unknown_one_gets_the_nearest() {
+        for (at, measure) in MEASURES.iter().enumerate() {
+            assert!(MEASURES[..at].iter().all(|other| other.id != measure.id), "{}", measure.id);
+            assert_eq!(Measure::named(measure.id), measure);
+            assert!(measure.doc.ends_with('.'), "{}", measure.id);
+        }
+        let error = Measure::find("held_out_top").unwrap_err();
+        assert_eq!(error, "there is no measure `held_out_top`; did you mean `held_out_top1`?");
+    }
+
+    #[test]
+    fn an_epoch_has_a_column_for_each_of_its_measures() {
+        let train = TrainScores { nll: 1.0, first_token_nll: 2.0 };
+        let epoch = Epoch { train, held_out: None, seconds: 4.0 };
+        let row = MetricsRow::measured(1, 6, &epoch);
+        assert_eq!((row.epoch, row.step), (1, 6));
+        let values: Vec<_> = Measure::of_epochs().map(|m| (m.id, row.get(m.id))).collect();
+        assert_eq!(
+            values,
+            [
+                ("train_nll", Some(1.0)),
+                ("train_first_token_nll", Some(2.0)),
+                ("held_out_nll", None),
+                ("held_out_first_token_nll", None),
+                ("held_out_top1", None),
+                ("seconds", Some(4.0)),
+            ]
+        );
+    }
+}
