@@ -1,9 +1,11 @@
-//! What can be typed.
+//! The command line's commands, arguments and options.
 
-use std::num::NonZeroUsize;
+use std::error::Error as _;
+use std::num::{IntErrorKind, NonZeroUsize, ParseIntError};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use retrodict_lab::{Isa, Resources};
 
 use crate::commands::TheoryArgs;
@@ -28,44 +30,88 @@ const EXAMPLES: &str = "Examples:
   retrodict spec reversal-quick > my.toml  a spec to change, a comment on every key
   retrodict run my.toml --seeds 3          train it, and print what came out";
 
+/// The command line of this process; ends the process where it is refused, or asks for help.
+pub(crate) fn parse() -> Arguments {
+    let mut command = accept_negative(Arguments::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    matches
+        .map_err(|error| explain_integer(error, &mut command))
+        .and_then(|matches| Arguments::from_arg_matches(&matches))
+        .unwrap_or_else(|error| error.exit())
+}
+
+/// Lets every option take a negative number as its value, so that the message about `--seed -1` is
+/// that of a bad value, not of an unknown option.
+fn accept_negative(command: clap::Command) -> clap::Command {
+    let names: Vec<String> =
+        command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let command = command.mut_args(|arg| {
+        let takes_value = arg.get_long().is_some() && arg.get_action().takes_values();
+        if takes_value { arg.allow_negative_numbers(true) } else { arg }
+    });
+    names.iter().fold(command, |command, name| command.mut_subcommand(name, accept_negative))
+}
+
+/// A refused integer, with the range that is right in place of the standard library's "invalid
+/// digit found in string".
+fn explain_integer(error: clap::Error, command: &mut clap::Command) -> clap::Error {
+    let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let reason = error.source().and_then(|source| source.downcast_ref::<ParseIntError>());
+    let Some(reason) = reason.filter(|_| error.kind() == ErrorKind::ValueValidation) else {
+        return error;
+    };
+    let right = match reason.kind() {
+        IntErrorKind::PosOverflow => "a smaller whole number",
+        IntErrorKind::Zero => "a whole number from 1",
+        _ => "a whole number, without a sign",
+    };
+    let (value, option) = (context(ContextKind::InvalidValue), context(ContextKind::InvalidArg));
+    command.error(
+        ErrorKind::ValueValidation,
+        format!("invalid value '{value}' for '{option}': it must be {right}"),
+    )
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Redraw the paper's figures and tables.
     #[command(after_help = "Example:\n  retrodict reproduce fig1 --seeds 3 --out try")]
     Reproduce(ReproduceArgs),
-    /// Train one experiment; goes on by itself with what is unfinished.
-    #[command(after_help = "Example:\n  retrodict run my.toml --set model.layers=4 --seeds 5..8")]
+    /// Train one experiment; resumes unfinished runs, and extends finished ones to more epochs.
+    #[command(after_help = "Examples:
+  retrodict run reversal-quick --seeds 3
+  retrodict run my.toml --set model.layers=4 --seeds 5..8    seeds 5, 6 and 7")]
     Run(RunArgs),
-    /// Compare interventions: what mends the curse, what does not, and at what cost.
+    /// Compare interventions: which of them lift the reversal curse, and at what cost.
     #[command(after_help = "Example:\n  retrodict compare reversal --seeds 3 --out try")]
     Compare(CompareArgs),
-    /// Look into a trained decoder: where in it an answer comes about, and where it does not.
+    /// Locate where in a trained decoder an answer is computed, and where it is lost.
     #[command(after_help = "Example:\n  retrodict locate my.toml --set model.layers=4 --seed 1")]
     Locate(LocateArgs),
-    /// Print a ready spec, with a comment on every key.
+    /// Print a ready spec, every key with a comment.
     #[command(after_help = "Example:\n  retrodict spec chain-quick > chain.toml")]
     Spec(SpecArgs),
     /// Print the sentences of a data set, one JSON object a line.
     #[command(after_help = "Example:\n  retrodict data reversal --vocab-size 80 --entity-length 2")]
     Data(DataArgs),
-    /// Simulate the paper's models of theory, and hold them against its theorems.
+    /// Simulate the models of the paper's theory and check its theorems.
     Theory(TheoryArgs),
     /// Time the training step of a spec.
     #[command(
         after_help = "Example:\n  retrodict bench --set model.dim=768 --set model.heads=12 --json"
     )]
     Bench(BenchArgs),
-    /// Redraw figures, tables and the page from the store alone, training nothing.
+    /// Redraw figures, tables and the page from the store, without training.
     #[command(after_help = "Example:\n  retrodict report retrodict-out")]
     Report(ReportArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ResourceArgs {
-    /// Runs at a time [default: chosen]
+    /// Runs at a time [default: chosen by the size of a step]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// Cores used in all [default: all]
+    /// Cores to use in total [default: all]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }
@@ -78,7 +124,7 @@ impl ResourceArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scale {
-    /// The smallest setting that shows the same.
+    /// The smallest setting that shows the same effects.
     Quick,
     /// The paper's own numbers.
     Paper,
@@ -89,7 +135,7 @@ pub(crate) struct ReproduceArgs {
     /// Figures to draw, or `all` [default: all]
     #[arg(value_name = "FIGURE")]
     pub(crate) figures: Vec<String>,
-    /// At which scale
+    /// Size of the experiments
     #[arg(long, value_enum, default_value = "quick")]
     pub(crate) scale: Scale,
     /// Seeds of each experiment
@@ -98,7 +144,7 @@ pub(crate) struct ReproduceArgs {
     /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
     pub(crate) out: PathBuf,
-    /// Name the figures, each with its runs and an estimate of its time here
+    /// List the figures, each with its runs and an estimate of their time on this machine
     #[arg(long)]
     pub(crate) list: bool,
     #[command(flatten)]
@@ -107,13 +153,13 @@ pub(crate) struct ReproduceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The spec, in TOML
-    #[arg(value_name = "SPEC.toml")]
+    /// A ready spec (`retrodict spec` names them) or a file
+    #[arg(value_name = "NAME|SPEC.toml")]
     pub(crate) spec: PathBuf,
     /// Override a key, such as model.layers=2
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Seeds: a count (10: seeds 0 to 9), a list (1,2,7) or a range (5..8)
+    /// Seeds: a count (10: seeds 0 to 9), a list (1,2,7) or a range (5..8: seeds 5, 6, 7)
     #[arg(long, value_name = "SEEDS", conflicts_with = "seed")]
     pub(crate) seeds: Option<String>,
     /// One seed
@@ -131,18 +177,19 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// Comparisons of one's own, in TOML; names of comparisons or of tasks in them [default: all
-    /// that come with the program]
+    /// Files of comparisons, names of built-in comparisons, or names of their tasks [default: all
+    /// built-in comparisons]
     #[arg(value_name = "COMPARISON.toml|TASK")]
     pub(crate) what: Vec<String>,
-    /// Seeds of each intervention: a count (5), a list (1,2,7) or a range (5..8) [default: the
-    /// comparison's]
+    /// Seeds of each run: a count (5: seeds 0 to 4), a list (1,2,7) or a range (5..8: seeds 5, 6,
+    /// 7) [default: the comparison's]
     #[arg(long, value_name = "SEEDS")]
     pub(crate) seeds: Option<String>,
     /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
     pub(crate) out: PathBuf,
-    /// Name the comparisons, their tasks and interventions, and how long they would take here
+    /// List the comparisons, their tasks and interventions, with an estimate of their time on this
+    /// machine
     #[arg(long)]
     pub(crate) list: bool,
     #[command(flatten)]
@@ -154,13 +201,13 @@ pub(crate) struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LocateArgs {
-    /// The spec, in TOML [default: reversal-quick]
-    #[arg(value_name = "SPEC.toml")]
-    pub(crate) spec: Option<PathBuf>,
+    /// A ready spec or a file
+    #[arg(value_name = "NAME|SPEC.toml", default_value = "reversal-quick")]
+    pub(crate) spec: PathBuf,
     /// Override a key, such as model.layers=2
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Seed of the run, which is trained if the store does not have it
+    /// Seed of the run; it is trained if the store does not have it
     #[arg(long, default_value = "0")]
     pub(crate) seed: u32,
     /// The folder to write to
@@ -175,7 +222,7 @@ pub(crate) struct LocateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SpecArgs {
-    /// Its name, such as reversal-quick
+    /// Name of the spec, such as reversal-quick
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 }
@@ -366,9 +413,9 @@ pub(crate) struct OneToManyArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// The spec, in TOML [default: reversal-quick]
-    #[arg(value_name = "SPEC.toml")]
-    pub(crate) spec: Option<PathBuf>,
+    /// A ready spec or a file
+    #[arg(value_name = "NAME|SPEC.toml", default_value = "reversal-quick")]
+    pub(crate) spec: PathBuf,
     /// Override a key, such as model.layers=2
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -377,10 +424,10 @@ pub(crate) struct BenchArgs {
     pub(crate) seeds: NonZeroUsize,
     #[command(flatten)]
     pub(crate) resources: ResourceArgs,
-    /// Steps of each run [default: as many as take about a second]
+    /// Steps of each run [default: about a second's worth]
     #[arg(long, value_name = "K")]
     pub(crate) steps: Option<NonZeroUsize>,
-    /// Also say where a step's time goes, each kind of operation beside the least it could take
+    /// Print the time of each kind of operation beside its roofline limit
     #[arg(long)]
     pub(crate) profile: bool,
     /// Print the result as JSON

@@ -4,12 +4,12 @@ mod allocations;
 mod args;
 mod commands;
 mod progress;
+mod table;
+mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use args::{Arguments, Command};
+use args::Command;
 use commands::Failure;
 use retrodict_lab::Isa;
 
@@ -17,7 +17,7 @@ use retrodict_lab::Isa;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = args::parse();
     if let Some(Err(error)) = arguments.isa.map(Isa::choose) {
         return complain(&error.to_string(), 2);
     }
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Err(Failure::Usage(message)) => complain(&message, 2),
         Err(Failure::Failed(message)) => complain(&message, 1),
         Err(Failure::Interrupted(message)) => complain(&message, INTERRUPTED),
-        // Whoever read the results has had enough, as `head` does.
+        // The reader has closed the pipe, as `head` does.
         Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
     }
 }

@@ -1,5 +1,5 @@
-//! Progress on standard error: a bar for each running seed and one overall on a terminal, a plain
-//! line now and then otherwise.
+//! Progress on standard error: on a terminal a bar for each running seed and one for all, otherwise
+//! a plain line every ten seconds.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -8,21 +8,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use retrodict_lab::spec::SpecHash;
 use retrodict_lab::{Job, Snapshot};
 
-/// Between two looks at the runs.
+use crate::terminal;
+
+/// Between two readings of the runs' progress.
 const TICK: Duration = Duration::from_millis(100);
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Draws how far the jobs have come while `work` runs, and returns what it gives.
-pub(crate) fn show_progress<R: Send>(jobs: &[Job<'_>], work: impl FnOnce() -> R + Send) -> R {
+/// Draws the progress of `jobs`, which belong to the figure or experiment `name`, while `work` runs,
+/// and returns the result of `work`.
+pub(crate) fn show_progress<R: Send>(
+    name: &str,
+    jobs: &[Job<'_>],
+    work: impl FnOnce() -> R + Send,
+) -> R {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let drawing = scope.spawn(|| {
-            if std::io::stderr().is_terminal() { bars(jobs, &ended) } else { lines(jobs, &ended) }
+            if std::io::stderr().is_terminal() {
+                bars(name, jobs, &ended);
+            } else {
+                lines(name, jobs, &ended);
+            }
         });
         let result = work();
         ended.store(true, Ordering::Release);
@@ -41,16 +53,13 @@ struct Overall {
     left: Option<Duration>,
 }
 
-/// The work of each run, in operations. A figure may have runs of milliseconds and runs of hours:
-/// counted alike, they would foretell nothing.
+/// The work of each run, in operations: a figure may have runs of milliseconds and runs of hours.
 fn works(jobs: &[Job<'_>]) -> Vec<f64> {
     let mut steps: HashMap<SpecHash, f64> = HashMap::new();
     let work = |job: &Job<'_>| {
         let steps = steps.entry(job.experiment.hash).or_insert_with(|| {
-            // The number of sentences does not depend on the seed.
-            let sentences = job.experiment.dataset(0).map_or(1, |data| data.train.len());
-            let batches = sentences.div_ceil(job.experiment.batch_size(sentences).max(1));
-            job.experiment.spec.train.epochs as f64 * batches as f64
+            // Other seeds have as many, or all but as many where a recipe draws.
+            job.experiment.steps_of(job.seed).map_or(1.0, |steps| steps.total as f64)
         });
         (*steps * job.experiment.step_flops() as f64).max(1.0)
     };
@@ -74,7 +83,7 @@ fn overall(snapshots: &[Snapshot], works: &[f64], elapsed: Duration) -> Overall 
     Overall { finished: snapshots.iter().filter(|run| run.finished).count(), fraction, left }
 }
 
-fn bars(jobs: &[Job<'_>], ended: &AtomicBool) {
+fn bars(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
     let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
     let style = |template: &str| {
         ProgressStyle::with_template(template)
@@ -82,9 +91,17 @@ fn bars(jobs: &[Job<'_>], ended: &AtomicBool) {
             .progress_chars("━╸ ")
     };
     let total = all.add(ProgressBar::new(1000));
-    let colour = if std::env::var_os("NO_COLOR").is_none() { ".cyan" } else { "" };
-    total.set_style(style(&format!("{{prefix:26}} {{bar:30{colour}}} {{percent:>3}} %  {{msg}}")));
-    let running = style("{prefix:26} {bar:30} {percent:>3} %  {msg}");
+    let width = terminal::width(&Term::stderr()).unwrap_or(80);
+    let (prefix, bar) = if width < 80 { (18, 8) } else { (26, 16) };
+    let template = |colour: &str| {
+        style(&format!("{{prefix:{prefix}!}} {{bar:{bar}{colour}}} {{percent:>3}} %  {{msg}}"))
+    };
+    if !terminal::no_color() && std::env::var_os("NO_COLOR").is_some() {
+        // It is empty, and the library takes that for set.
+        console::set_colors_enabled_stderr(true);
+    }
+    total.set_style(template(if terminal::no_color() { "" } else { ".cyan" }));
+    let running = template("");
     let mut shown: Vec<Option<ProgressBar>> = jobs.iter().map(|_| None).collect();
     let (works, begun) = (works(jobs), Instant::now());
     loop {
@@ -95,20 +112,29 @@ fn bars(jobs: &[Job<'_>], ended: &AtomicBool) {
             if runs && bar.is_none() {
                 let new = all.insert_before(&total, ProgressBar::new(run.total));
                 new.set_style(running.clone());
-                new.set_prefix(title(job));
+                new.set_prefix(titled(
+                    &job.experiment.spec.name,
+                    &format!(" seed {}", job.seed),
+                    prefix,
+                ));
                 *bar = Some(new);
             }
             if let Some(open) = bar.as_ref() {
                 open.set_position(run.done);
-                open.set_message(losses(run));
+                open.set_message(losses(run, width >= 100));
                 if !runs {
                     open.finish_and_clear();
                     *bar = None;
                 }
             }
         }
+        for warning in warnings(jobs) {
+            // Where it cannot be drawn, there is no terminal any more.
+            let _ = all.println(warning);
+        }
         let state = overall(&snapshots, &works, begun.elapsed());
-        total.set_prefix(format!("{} of {} runs", state.finished, jobs.len()));
+        let count = format!(": {} of {} runs", state.finished, jobs.len());
+        total.set_prefix(titled(name, &count, prefix));
         total.set_position((1000.0 * state.fraction) as u64);
         total.set_message(state.left.map(time_left).unwrap_or_default());
         if last {
@@ -119,11 +145,13 @@ fn bars(jobs: &[Job<'_>], ended: &AtomicBool) {
     }
 }
 
-fn lines(jobs: &[Job<'_>], ended: &AtomicBool) {
+fn lines(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
     let (works, begun) = (works(jobs), Instant::now());
     let mut next = LINE_EVERY;
     loop {
-        if ended.load(Ordering::Acquire) {
+        let last = ended.load(Ordering::Acquire);
+        warnings(jobs).iter().for_each(|warning| eprintln!("{warning}"));
+        if last {
             return;
         }
         if begun.elapsed() >= next {
@@ -131,7 +159,8 @@ fn lines(jobs: &[Job<'_>], ended: &AtomicBool) {
             let snapshots: Vec<Snapshot> = jobs.iter().map(|job| job.progress.snapshot()).collect();
             let state = overall(&snapshots, &works, begun.elapsed());
             let percent = 100.0 * state.fraction;
-            let mut line = format!("{} of {} runs, {percent:.0} %", state.finished, jobs.len());
+            let mut line =
+                format!("{name}: {} of {} runs, {percent:.0} %", state.finished, jobs.len());
             if let Some(left) = state.left {
                 let _ = write!(line, ", {}", time_left(left));
             }
@@ -141,17 +170,34 @@ fn lines(jobs: &[Job<'_>], ended: &AtomicBool) {
     }
 }
 
-fn title(job: &Job<'_>) -> String {
-    format!("{} seed {}", job.experiment.spec.name, job.seed)
+/// What the runs have warned of since the last call.
+fn warnings(jobs: &[Job<'_>]) -> Vec<String> {
+    let warnings = jobs.iter().flat_map(|job| {
+        let warnings = job.progress.take_warnings();
+        warnings.into_iter().map(move |warning| {
+            let name = &job.experiment.spec.name;
+            format!("retrodict: warning: {name} seed {}: {warning}", job.seed)
+        })
+    });
+    warnings.collect()
 }
 
-fn losses(run: &Snapshot) -> String {
+/// `name` and what follows it in `width` columns, of which the name gives way.
+fn titled(name: &str, rest: &str, width: usize) -> String {
+    let room = width.saturating_sub(rest.chars().count());
+    format!("{}{rest}", name.chars().take(room).collect::<String>())
+}
+
+fn losses(run: &Snapshot, with_epoch: bool) -> String {
     if run.train_nll.is_nan() {
         return String::new();
     }
-    let mut text = format!("epoch {}  train {:.3}", run.epoch, run.train_nll);
+    let mut text = format!("train {:.3}", run.train_nll);
     if !run.held_out_nll.is_nan() {
-        let _ = write!(text, "  held-out {:.2}", run.held_out_nll);
+        let _ = write!(text, " held-out {:.2}", run.held_out_nll);
+    }
+    if with_epoch {
+        let _ = write!(text, " epoch {}", run.epoch);
     }
     text
 }

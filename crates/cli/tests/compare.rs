@@ -292,3 +292,21 @@ fn what_cannot_be_compared_is_refused_before_anything_is_written() {
     }
     assert!(folder.contents() == before);
 }
+
+/// Sentences that recipes add are steps too: of the list, and of the runs.
+#[test]
+fn the_list_counts_the_steps_that_runs_take() {
+    let folder = Folder::new();
+    let recipes = "set = { \"data.recipes\" = [\"reverse-tokens\", \"identities\"] }";
+    let small = SMALL.replace("set = { \"train.lr\" = 0.000001 }", recipes);
+    folder.write("small.toml", small.replace("epochs = 60", "epochs = 3"));
+    let list = folder.run("compare small.toml --list").done();
+    folder.run("compare small.toml --out out --json").done();
+    let mut steps = 0;
+    let files = contents(&folder.path().join("out/runs"));
+    for (_, manifest) in files.iter().filter(|(path, _)| path.ends_with("manifest.json")) {
+        let manifest: Value = serde_json::from_slice(manifest.as_ref().unwrap()).unwrap();
+        steps += manifest["last_step"].as_u64().unwrap();
+    }
+    assert!(list.contains(&format!("3 settings, 6 runs, {steps} steps, ")), "{steps}: {list}");
+}

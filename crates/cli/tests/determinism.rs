@@ -279,3 +279,69 @@ fn a_complete_run_is_not_repeated() {
         assert_eq!(after[path], before[path], "{}", path.display());
     }
 }
+
+/// A finished run is the start of one with more epochs, which has the bytes of one from scratch.
+#[test]
+fn more_epochs_start_from_the_shorter_run() {
+    let spec = "--seed 1 --set model.dropout=0.1 --set train.warmup=4 --set checkpoint.at=[0,7]";
+    let run_dir = |folder: &Folder, epochs: u64| {
+        let runs = fs::read_dir(folder.path().join("out/runs/tiny")).unwrap();
+        let runs = runs.map(|run| run.unwrap().path().join("seed-1"));
+        let mut runs = runs.filter(|run| {
+            fs::read_to_string(run.join("spec.toml"))
+                .is_ok_and(|spec| spec.contains(&format!("\nepochs = {epochs}\n")))
+        });
+        runs.next().unwrap()
+    };
+    let manifest = |run: &Path| Manifest::read(&run.join("manifest.json")).unwrap();
+    let train = |folder: &Folder, epochs: u64, options: &str| {
+        let epochs = format!("--set train.epochs={epochs}");
+        folder.run(&format!("run tiny.toml --out out {spec} {epochs} {options}")).done();
+    };
+    let whole = Folder::new();
+    train(&whole, 11, "");
+    let scratch = run_dir(&whole, 11);
+    assert_eq!(manifest(&scratch).continued_from, None);
+    // Epoch 4 has a probe in the shorter run alone; every third one has it in both.
+    let folder = Folder::new();
+    train(&folder, 2, "");
+    train(&folder, 4, "");
+    let short = run_dir(&folder, 4);
+    let before = contents(&short);
+    train(&folder, 11, "");
+    let long = run_dir(&folder, 11);
+    assert_eq!(manifest(&long).continued_from, Some(manifest(&short).spec_hash));
+    assert!(contents(&short) == before, "the shorter run has changed");
+    assert!(numbers(&long) == numbers(&scratch));
+    assert_eq!(
+        fs::read(long.join("answers.json")).ok(),
+        fs::read(scratch.join("answers.json")).ok()
+    );
+    let steps = |run: &Path| checkpoints(run);
+    assert!(steps(&scratch).iter().all(|step| steps(&long).contains(step)), "{:?}", steps(&long));
+    for step in steps(&scratch) {
+        for file in ["config.json", "model.safetensors", "optimizer.safetensors"] {
+            let read =
+                |run: &Path| fs::read(run.join(format!("checkpoints/step-{step}/{file}"))).unwrap();
+            assert!(read(&long) == read(&scratch), "step-{step}/{file}");
+        }
+    }
+    // A rate that falls to the end depends on where the end is; other keys give other numbers.
+    for options in ["--set train.schedule=linear", "--set train.lr=0.02"] {
+        let folder = Folder::new();
+        train(&folder, 4, options);
+        train(&folder, 11, options);
+        let from = manifest(&run_dir(&folder, 11)).continued_from;
+        assert_eq!(from.is_none(), options.contains("linear"), "{options}");
+    }
+    // Without its last checkpoint, or with one that this run needs and it lacks, it is no start.
+    for (short, long) in [
+        ("--set checkpoint.last=false --set checkpoint.every=0", "--set checkpoint.every=0"),
+        ("", "--set checkpoint.at=[0,5,7]"),
+    ] {
+        let folder = Folder::new();
+        train(&folder, 4, short);
+        train(&folder, 11, long);
+        assert_eq!(manifest(&run_dir(&folder, 11)).continued_from, None, "{short}");
+    }
+}

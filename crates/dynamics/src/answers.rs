@@ -14,8 +14,7 @@ use crate::controls;
 ///
 /// Decoding is greedy, token by token over the whole vocabulary, and an answer is right if every
 /// token of the entity is. **Candidates** are the entities of the right answer's type that are
-/// answers to held-out questions themselves, scored by the probability of all their tokens
-/// (`design.md`, "Asymmetry and intransitivity").
+/// answers to held-out questions themselves, scored by the probability of all their tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answers {
     /// Held-out questions answered right.

@@ -1,7 +1,6 @@
 //! How much less a model knows a fact backward than forward.
 
-/// The **asymmetry** of the held-out pairs (`design.md`, "Asymmetry and
-/// intransitivity"), from their margins in the seen and in the unseen direction:
+/// The **asymmetry** of the held-out pairs, from their margins in the seen and in the unseen direction:
 ///
 /// clamp(1 − max(0, unseen) / seen, 0, 1)
 ///

@@ -2,8 +2,7 @@
 
 use crate::asymmetry::untransferred;
 
-/// The **intransitivity** of the held-out chains (`design.md`, "Asymmetry and
-/// intransitivity"), from their margins in the two trained links and in the
+/// The **intransitivity** of the held-out chains, from their margins in the two trained links and in the
 /// implication that is held out:
 ///
 /// clamp(1 − max(0, A ⇝ C) / min(A → B, B → C), 0, 1)

@@ -21,8 +21,7 @@ pub fn rank(logits: &[f64], right: usize, others: &[usize]) -> f64 {
     1.0 + ahead as f64 + equal as f64 / 2.0
 }
 
-/// The margin of the right token: its logit over the mean of the others' (`design.md`, "Asymmetry
-/// and intransitivity"). `None` without others.
+/// The margin of the right token: its logit over the mean of the others'. `None` without others.
 pub fn margin(logits: &[f64], right: usize, others: &[usize]) -> Option<f64> {
     let mean = others.iter().map(|other| logits[*other]).sum::<f64>() / others.len() as f64;
     (!others.is_empty()).then(|| logits[right] - mean)

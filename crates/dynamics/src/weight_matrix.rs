@@ -64,8 +64,7 @@ impl WeightMatrix {
     ///
     /// w(i, i) − mean of w(i, j) over the j ≠ i whose candidate is of the type of i's,
     ///
-    /// the right answer's logit over the mean of its rivals (`design.md`,
-    /// "Asymmetry and intransitivity"). Other types do not count: that a model
+    /// the right answer's logit over the mean of its rivals. Other types do not count: that a model
     /// knows *which type* comes next says nothing about *which entity*. A row
     /// without rivals is left out; `None` where no row is left. A NaN logit
     /// that takes part makes the margin NaN.

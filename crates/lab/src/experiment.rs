@@ -64,6 +64,17 @@ pub enum ExperimentError {
     },
 }
 
+/// The steps of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steps {
+    /// Sentences of a full batch.
+    pub batch_size: usize,
+    /// Steps of an epoch; the last batch may be smaller.
+    pub per_epoch: u64,
+    /// Steps of all epochs.
+    pub total: u64,
+}
+
 /// An experiment that can be run.
 #[derive(Debug, Clone)]
 pub struct Experiment {
@@ -162,7 +173,7 @@ impl Experiment {
             threads,
             schedule: LrSchedule {
                 warmup: train.warmup,
-                steps: self.steps(training_set.sentences.len()),
+                steps: self.steps(&training_set).total,
                 decay: train.schedule,
             },
         };
@@ -174,9 +185,20 @@ impl Experiment {
         Trainer::new(&self.network, objective, &options).with_products(products)
     }
 
-    /// Training steps in all, with so many sentences to train on.
-    pub fn steps(&self, sentences: usize) -> u64 {
-        self.spec.train.epochs * sentences.div_ceil(self.batch_size(sentences)) as u64
+    /// How the sentences of `training_set`, those that recipes add included, divide into steps.
+    pub fn steps(&self, training_set: &TrainingSet) -> Steps {
+        let sentences = training_set.sentences.len();
+        let batch_size = self.batch_size(sentences);
+        let per_epoch = sentences.div_ceil(batch_size) as u64;
+        Steps { batch_size, per_epoch, total: per_epoch * self.spec.train.epochs }
+    }
+
+    /// [`Experiment::steps`] of the run with this seed.
+    ///
+    /// # Errors
+    /// As [`DataConfig::generate`].
+    pub fn steps_of(&self, run: u64) -> Result<Steps, FactsError> {
+        Ok(self.steps(&self.training_set(run, &self.dataset(run)?)))
     }
 
     /// Sentences of a full batch, of `sentences` to train on.

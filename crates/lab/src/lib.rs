@@ -8,6 +8,7 @@ mod bench;
 pub mod bootstrap;
 mod embeddings;
 mod experiment;
+mod extend;
 pub mod locate;
 pub mod measures;
 pub mod name;
@@ -23,7 +24,7 @@ pub mod theory;
 
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
-pub use experiment::{Experiment, ExperimentError};
+pub use experiment::{Experiment, ExperimentError, Steps};
 pub use measures::{MEASURES, Measure};
 pub use progress::{Progress, Snapshot};
 pub use result::{

@@ -26,6 +26,17 @@ pub enum NameError {
         /// Its first character.
         first: char,
     },
+    /// Windows opens a device under this name, in any case and with any extension.
+    #[error(
+        "`{name}` cannot name an experiment: Windows keeps `{device}` for a device; \
+         `{device}-run` would do"
+    )]
+    Device {
+        /// The name as it was.
+        name: String,
+        /// Its part before the first dot.
+        device: String,
+    },
     /// A character that is no letter, digit or one of `- _ . + = ,` (spaces only inside).
     #[error(
         "`{shown}` cannot name an experiment: it has {bad:?}; \
@@ -58,7 +69,22 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
             return Err(NameError::BadCharacter { shown: name.to_owned(), bad: end });
         }
     }
+    let device = name.split('.').next().unwrap_or(name).trim_end();
+    if is_device(device) {
+        return Err(NameError::Device { name: name.to_owned(), device: device.to_owned() });
+    }
     Ok(())
+}
+
+fn is_device(stem: &str) -> bool {
+    let stem = stem.to_ascii_uppercase();
+    let port = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL")
+        || port.is_some_and(|digit| {
+            let mut digits = digit.chars();
+            let one = digits.next().is_some_and(|c| matches!(c, '0'..='9' | '¹' | '²' | '³'));
+            one && digits.next().is_none()
+        })
 }
 
 fn is_allowed(c: char) -> bool {
@@ -71,7 +97,18 @@ mod tests {
 
     #[test]
     fn folder_names_pass_and_everything_that_climbs_or_hides_is_refused() {
-        for good in ["reversal-quick", "fig1", "lr=0.01,dim=20", "zwei Köpfe", "a.b"] {
+        for good in [
+            "reversal-quick",
+            "fig1",
+            "lr=0.01,dim=20",
+            "zwei Köpfe",
+            "a.b",
+            "console",
+            "con-run",
+            "com",
+            "com10",
+            "a.con",
+        ] {
             assert_eq!(check_name(good), Ok(()), "{good}");
         }
         for bad in [
@@ -90,6 +127,14 @@ mod tests {
             "a\0",
             "a*",
             "\u{202e}a",
+            "CON",
+            "nul.toml",
+            "Aux",
+            "prn.a.b",
+            "com1",
+            "LPT9.txt",
+            "COM²",
+            "con .a",
         ] {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }

@@ -125,7 +125,7 @@ impl EffectiveWeights {
         self.groups.iter().find(|group| group.id == id)
     }
 
-    /// The indexes of `design.md`: 1 is the curse, 0 is none.
+    /// Asymmetry and intransitivity: 1 is the whole curse, 0 none of it.
     pub fn indexes(&self) -> Indexes {
         let margin = |id: &str, pick: fn(&GroupWeights) -> &WeightMatrix| {
             self.group(id).and_then(|group| pick(group).margin())

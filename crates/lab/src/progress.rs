@@ -1,10 +1,11 @@
-//! How far a run has come, for whoever draws it: written by the run, read by another thread.
+//! The progress of a run: written by the run, read by the thread that draws it.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::store::MetricsRow;
 
-/// The state of one run. Everything is read and written without locks.
+/// The state of one run. A step takes no lock: only warnings have one.
 #[derive(Debug, Default)]
 pub struct Progress {
     total: AtomicU64,
@@ -15,9 +16,10 @@ pub struct Progress {
     held_out_nll: AtomicU64,
     started: AtomicBool,
     finished: AtomicBool,
+    warnings: Mutex<Vec<String>>,
 }
 
-/// What is known of a run at one moment.
+/// The progress of a run at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Snapshot {
     /// Steps of the whole run; 0 before it starts.
@@ -64,7 +66,19 @@ impl Progress {
         self.finished.store(true, Ordering::Release);
     }
 
-    /// How it stands now.
+    /// Something that the user should know and that does not stop the run.
+    pub(crate) fn warn(&self, message: String) {
+        if let Ok(mut warnings) = self.warnings.lock() {
+            warnings.push(message);
+        }
+    }
+
+    /// The warnings since the last call.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.warnings.lock().map(|mut warnings| std::mem::take(&mut *warnings)).unwrap_or_default()
+    }
+
+    /// The progress now.
     pub fn snapshot(&self) -> Snapshot {
         let started = self.started.load(Ordering::Acquire);
         let number = |of: &AtomicU64| f64::from_bits(of.load(Ordering::Relaxed));

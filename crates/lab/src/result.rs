@@ -1,4 +1,4 @@
-//! What a run gave, read from the store.
+//! The results of a run, read from the store.
 
 use std::path::PathBuf;
 
@@ -50,6 +50,8 @@ impl RunResult {
         let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
         let complete = outcome.status == Status::Complete;
         let last = match folder.read_metrics() {
+            // A run that failed may have been another process's: its numbers are not final.
+            _ if outcome.status == Status::Failed => None,
             Ok(rows) => rows.last().copied(),
             Err(error) if complete => return Err(error),
             Err(_) => None,
@@ -74,7 +76,7 @@ impl RunResult {
             indexes,
             answers,
             embedding_cosines,
-            manifest: folder.read_manifest().ok(),
+            manifest: folder.read_manifest().ok().filter(|_| outcome.status != Status::Failed),
         })
     }
 

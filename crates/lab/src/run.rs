@@ -1,5 +1,5 @@
-//! One run: an experiment with one seed, from its newest checkpoint (or from nothing) to its last
-//! epoch, everything it gives written into its own folder.
+//! One run: an experiment with one seed, from its newest checkpoint (or that of a shorter run, or
+//! from the start) to its last epoch. It writes into its own folder only.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
 
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
-use crate::experiment::{Experiment, example};
+use crate::experiment::{Experiment, Steps, example};
+use crate::extend::extend;
 use crate::measures::{Epoch, Scores, TrainScores};
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
@@ -62,12 +63,13 @@ impl Stored for f64 {
     }
 }
 
-/// Runs `experiment` with `seed` to its end, unless the store says that it has ended before. `stop`
-/// is looked at after every step: once set, the run writes a checkpoint and ends.
+/// Runs `experiment` with `seed` to its end, unless the store has it already. `stop` is read after
+/// every step: once set, the run writes a checkpoint and ends.
 ///
 /// # Errors
-/// [`StoreError`] if the run's folder cannot be written or holds a damaged checkpoint. What was
-/// written before is kept.
+/// [`StoreError`] if the run's folder cannot be written or its metrics are damaged. What was
+/// written before is kept. A damaged checkpoint is a warning of `progress`: the run resumes from the
+/// one before it.
 pub fn run(
     experiment: &Experiment,
     store: &Store,
@@ -89,9 +91,11 @@ pub fn run(
     }
     match experiment.spec.precision {
         Precision::F32 | Precision::Bf16 => {
-            Run::<f32>::begin(experiment, &folder, seed, threads)?.go(stop, progress)
+            Run::<f32>::begin(experiment, store, &folder, threads, progress)?.go(stop, progress)
         }
-        Precision::F64 => Run::<f64>::begin(experiment, &folder, seed, threads)?.go(stop, progress),
+        Precision::F64 => {
+            Run::<f64>::begin(experiment, store, &folder, threads, progress)?.go(stop, progress)
+        }
     }
 }
 
@@ -140,11 +144,12 @@ enum End {
 impl<'a, T: Stored> Run<'a, T> {
     fn begin(
         experiment: &'a Experiment,
+        store: &Store,
         folder: &'a RunWriter,
-        seed: u64,
         threads: usize,
+        progress: &Progress,
     ) -> Result<Run<'a, T>, StoreError> {
-        let begun = Instant::now();
+        let (begun, seed) = (Instant::now(), folder.seed);
         let dataset = experiment.dataset(seed).map_err(|error| StoreError::Damaged {
             path: folder.spec_path(),
             what: error.to_string(),
@@ -155,6 +160,7 @@ impl<'a, T: Stored> Run<'a, T> {
                 commit: crate::COMMIT.map(str::to_owned),
                 experiment: experiment.spec.name.clone(),
                 spec_hash: experiment.hash.to_string(),
+                continued_from: None,
                 seeds: experiment.seeds(seed),
                 machine: Machine::here(),
                 start: utc_now(),
@@ -179,7 +185,22 @@ impl<'a, T: Stored> Run<'a, T> {
             begun,
             stepping: (0.0, 0),
         };
-        if let Some(checkpoint) = folder.newest_checkpoint()? {
+        let (mut checkpoint, damages) = folder.resume_from()?;
+        let from = checkpoint
+            .as_ref()
+            .map_or("the start".to_owned(), |checkpoint| format!("step-{}", checkpoint.state.step));
+        for damage in damages {
+            progress.warn(format!("{damage}; the run resumes from {from}"));
+        }
+        if checkpoint.is_some() {
+            run.manifest.continued_from =
+                folder.read_manifest().ok().and_then(|m| m.continued_from);
+        } else {
+            let steps = experiment.steps(&run.training_set);
+            extend(experiment, store, folder, steps, &mut run.manifest)?;
+            checkpoint = folder.newest_checkpoint()?;
+        }
+        if let Some(checkpoint) = checkpoint {
             run.resume(&checkpoint)?;
         }
         folder.write_spec(&experiment.spec.to_toml())?;
@@ -219,17 +240,15 @@ impl<'a, T: Stored> Run<'a, T> {
 
     fn train(&mut self, stop: &AtomicBool, progress: &Progress) -> Result<End, StoreError> {
         let spec = &self.experiment.spec;
-        let sentences = self.training_set.sentences.len();
-        let size = self.experiment.batch_size(sentences);
-        let batches = sentences.div_ceil(size) as u64;
-        progress.start(spec.train.epochs * batches, self.step());
+        let Steps { batch_size, per_epoch, total } = self.experiment.steps(&self.training_set);
+        progress.start(total, self.step());
         if self.step() == 0 && spec.checkpoint.at.first() == Some(&0) {
-            // Asked for by the spec: the model as it was drawn.
+            // The model as it was drawn.
             self.checkpoint()?;
         }
         while self.epoch < spec.train.epochs {
             let order = self.order();
-            for batch in order.chunks(size).skip(self.batch as usize) {
+            for batch in order.chunks(batch_size).skip(self.batch as usize) {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(End::Interrupted);
                 }
@@ -237,11 +256,11 @@ impl<'a, T: Stored> Run<'a, T> {
                     return Ok(End::Diverged(message));
                 }
                 progress.advance(self.step());
-                if spec.checkpoint.at.contains(&self.step()) && self.batch < batches {
+                if spec.checkpoint.at.contains(&self.step()) && self.batch < per_epoch {
                     self.checkpoint()?;
                 }
             }
-            self.end_epoch(batches);
+            self.end_epoch(per_epoch);
             progress.epoch(self.rows.last());
             let epoch = self.epoch;
             let done = |every: Option<u64>| every.is_some_and(|n| epoch.is_multiple_of(n));
@@ -310,7 +329,7 @@ impl<'a, T: Stored> Run<'a, T> {
         Ok(())
     }
 
-    /// What is asked of the trained model alone.
+    /// Measures the trained model.
     fn examine(&mut self) -> Result<(), StoreError> {
         if self.experiment.spec.probe.effective_weights {
             self.probe()?;
@@ -329,8 +348,8 @@ impl<'a, T: Stored> Run<'a, T> {
         self.seconds_before + self.begun.elapsed().as_secs_f64()
     }
 
-    /// Writes where training stands. The metrics come first: a run that goes on from the checkpoint
-    /// finds every row before it.
+    /// Writes the state of training. The metrics come first: a run that resumes from the checkpoint
+    /// needs every row before it.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         self.folder.write_metrics(&self.rows)?;
         let state = State {

@@ -28,6 +28,14 @@ pub struct Job<'a> {
     pub progress: Progress,
 }
 
+impl<'a> Job<'a> {
+    /// A job for each seed of `experiment`.
+    pub fn of(experiment: &'a Experiment) -> impl Iterator<Item = Job<'a>> {
+        let seeds = experiment.spec.seeds.iter();
+        seeds.map(move |&seed| Job { experiment, seed, progress: Progress::default() })
+    }
+}
+
 /// How many threads to use, and how many runs to make at once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Resources {

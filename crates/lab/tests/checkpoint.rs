@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use retrodict_lab::spec::Precision;
 use retrodict_lab::store::{
     State, StoreError, Tensor, Values, checkpoint_steps, newest_whole, read_tensors,
-    write_checkpoint, write_tensors,
+    set_damaged_aside, write_checkpoint, write_tensors,
 };
-use retrodict_models::{Decoder, DecoderSettings, Design, PositionEncoding};
+use retrodict_models::{Decoder, DecoderSettings, Design, Mixer, Nonlinearity, Norm, NormPlace, PositionEncoding};
 
 fn config() -> Decoder {
     Decoder { vocab: 5, positions: 3, settings: DecoderSettings { layers: 1, heads: 2, dim: 4, position: PositionEncoding::Absolute, tie_head: false, dropout: 0.1, freeze_embeddings: false, design: Design::default() } }
@@ -229,7 +229,7 @@ fn a_tied_head_is_not_stored_twice_and_gpt2_is_claimed_only_where_it_is_one() {
         (PositionEncoding::Absolute, true, "GPT2LMHeadModel"),
         (PositionEncoding::Absolute, false, "GPT2LMHeadModel"),
         (PositionEncoding::rotary(0.5), true, "RetrodictDecoder"),
-        (PositionEncoding::None, false, "RetrodictDecoder"),
+        (PositionEncoding::None, false, "GPT2LMHeadModel"),
     ] {
         let config = config().adjusted(|d| { d.position = position; d.tie_head = tie_head });
         write_checkpoint(out.path(), &config.into(), Precision::F32, &model, &[], &state(1))
@@ -238,5 +238,57 @@ fn a_tied_head_is_not_stored_twice_and_gpt2_is_claimed_only_where_it_is_one() {
         assert_eq!(read.config["architectures"][0], architecture);
         assert_eq!(read.config["tie_word_embeddings"], tie_head);
         assert_eq!(read.model.get("lm_head.weight", &[1, 1]).is_err(), tie_head);
+        // GPT-2 adds a table of positions, always.
+        let zeros = read.model.get("transformer.wpe.weight", &[3, 4]);
+        assert_eq!(zeros.is_ok(), position == PositionEncoding::None);
+        if let Ok(zeros) = zeros {
+            assert_eq!(zeros.values.as_f32(), Some(&[0.0; 12][..]));
+        }
     }
+    let gpt2 = Design::default();
+    for (design, architecture, activation) in [
+        (Design { nonlinearity: Nonlinearity::Relu, ..gpt2 }, "GPT2LMHeadModel", Some("relu")),
+        (Design { nonlinearity: Nonlinearity::Silu, ..gpt2 }, "GPT2LMHeadModel", Some("silu")),
+        (Design { nonlinearity: Nonlinearity::Gated, ..gpt2 }, "RetrodictDecoder", None),
+        (Design { norm: Norm::Rms, ..gpt2 }, "RetrodictDecoder", Some("gelu_new")),
+        (Design { norm_place: NormPlace::Post, ..gpt2 }, "RetrodictDecoder", Some("gelu_new")),
+        (Design { mixer: Mixer::Lstm, ..gpt2 }, "RetrodictDecoder", Some("gelu_new")),
+        (Design { residual: false, ..gpt2 }, "RetrodictDecoder", Some("gelu_new")),
+    ] {
+        let decoder = Decoder { design, ..config() };
+        write_checkpoint(out.path(), &decoder.into(), Precision::F32, &model, &[], &state(1))
+            .unwrap();
+        let read = newest_whole(out.path()).unwrap().unwrap();
+        assert_eq!(read.config["architectures"][0], architecture, "{design:?}");
+        assert_eq!(read.config["activation_function"].as_str(), activation, "{design:?}");
+    }
+}
+
+#[test]
+fn damaged_checkpoints_are_moved_aside_and_the_one_before_is_read() {
+    let out = tempfile::tempdir().unwrap();
+    for step in [50, 100, 150] {
+        write(out.path(), step);
+    }
+    let (newest, damages) = set_damaged_aside(out.path()).unwrap();
+    assert_eq!((newest.unwrap().state.step, damages.len()), (150, 0));
+    for step in [100, 150] {
+        fs::write(out.path().join(format!("step-{step}/model.safetensors")), "junk").unwrap();
+    }
+    let (newest, damages) = set_damaged_aside(out.path()).unwrap();
+    assert_eq!(newest.unwrap().state.step, 50);
+    assert_eq!(damages.len(), 2);
+    assert!(damages[0].contains("step-150/model.safetensors is damaged: "), "{damages:?}");
+    assert_eq!(checkpoint_steps(out.path()).unwrap(), [50]);
+    let junk = fs::read(out.path().join("step-150.damaged/model.safetensors")).unwrap();
+    assert_eq!(junk, b"junk");
+    // A second one of the same step takes its place.
+    write(out.path(), 150);
+    fs::remove_file(out.path().join("step-150/config.json")).unwrap();
+    let (newest, damages) = set_damaged_aside(out.path()).unwrap();
+    assert_eq!((newest.unwrap().state.step, damages.len()), (50, 1));
+    assert!(!out.path().join("step-150.damaged/config.json").exists());
+    fs::remove_file(out.path().join("step-50/state.json")).unwrap();
+    let (newest, damages) = set_damaged_aside(out.path()).unwrap();
+    assert!(newest.is_none() && damages[0].contains("state.json is damaged: it is missing"));
 }

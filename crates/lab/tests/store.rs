@@ -19,6 +19,7 @@ fn manifest() -> Manifest {
         commit: None,
         experiment: "reversal".to_owned(),
         spec_hash: HASH.to_string(),
+        continued_from: None,
         seeds: RunSeeds { run: 3, data: 3, init: 4, order: 3 },
         machine: Machine::here(),
         start: utc_now(),
@@ -130,6 +131,21 @@ fn an_output_folder_that_cannot_be_one_is_refused() {
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("runs"), "precious").unwrap();
     assert!(matches!(Store::open(&taken), Err(StoreError::Io { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("out");
+    std::os::unix::fs::symlink("gone", &link).unwrap();
+    for out in [link.clone(), link.join("below")] {
+        let message = Store::open(&out).unwrap_err().to_string();
+        let right = "is a link to gone, which does not exist; make that folder, or name another";
+        assert_eq!(message, format!("{} {right}", link.display()));
+    }
+    fs::create_dir(folder.path().join("gone")).unwrap();
+    assert!(Store::open(&link).is_ok());
 }
 
 #[cfg(target_os = "linux")]

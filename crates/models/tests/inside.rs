@@ -4,8 +4,8 @@
 
 use retrodict_engine::{Adam, Rule, Sgd};
 use retrodict_models::{
-    Attended, Decoder, DecoderSettings, Design, LossOn, LrSchedule, Mixer, NoParts, Norm,
-    NormPlace, NotADecoder, Objective, OneLayerNetwork, Part, Patch, PositionEncoding, Reading,
+    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Mixer, NoParts, Norm,
+    NormPlace, NotADecoder, Objective, OneLayerNetwork, OneLayerSettings, Part, Patch, PositionEncoding, Reading,
     Site, Trainer, TrainerOptions, ValueOutput,
 };
 
@@ -167,7 +167,10 @@ fn parts_add_up_to_the_stream() {
 
 #[test]
 fn models_without_a_stream_are_refused() {
-    let network = OneLayerNetwork { vocab: 9, sees: Attended::All, factors: None };
+    let network = OneLayerNetwork {
+        vocab: 9,
+        settings: OneLayerSettings { value_output: ValueOutput::Merged, ..Default::default() },
+    };
     let objective = Objective::next_token(3, 1, LossOn::LastEntity);
     let options = TrainerOptions {
         rule: Rule::Sgd(Sgd { momentum: 0.0 }),

@@ -80,9 +80,7 @@ fn all_at_quick_scale_is_the_work_of_ten_minutes() {
     let mut flops = HashMap::new();
     for figure in all() {
         for (_, experiment) in experiments(figure, Scale::Quick, 10).unwrap() {
-            let sentences = experiment.dataset(0).unwrap().train.len();
-            let steps = sentences.div_ceil(experiment.batch_size(sentences)) as u64
-                * experiment.spec.train.epochs;
+            let steps = experiment.steps_of(0).unwrap().total;
             let seeds = experiment.spec.seeds.len() as u64;
             flops.insert(experiment.hash.to_string(), steps * seeds * experiment.step_flops());
         }

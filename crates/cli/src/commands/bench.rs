@@ -1,18 +1,15 @@
 //! `retrodict bench`.
 
-use retrodict_lab::spec::Spec;
 use retrodict_lab::{BenchOptions, Experiment, StepProfile};
 
-use super::{Failure, overrides, print, ready_spec};
+use super::{Failure, load_spec, print};
 use crate::allocations;
 use crate::args::BenchArgs;
+use crate::table::{table, wrap};
 
 pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
-    let set = overrides(&args.set)?;
-    let (spec, origin) = match &args.spec {
-        Some(path) => (Spec::load(path, &set).map_err(Failure::usage)?, path.display().to_string()),
-        None => (ready_spec("reversal-quick", &set)?, "reversal-quick".to_owned()),
-    };
+    let spec = load_spec(&args.spec, &args.set)?;
+    let origin = args.spec.display().to_string();
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
     let options = BenchOptions {
         seeds: args.seeds.get(),
@@ -28,7 +25,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
         return print(&format!("{text}\n"));
     }
     let peak = found.peak_rss_mib.map_or_else(|| "unknown".to_owned(), |m| format!("{m:.0} MiB"));
-    print(&format!(
+    print(&wrap(&format!(
         "{:.4} ms a step in its run, {:.4} ms a seed-step\n\
          {} seeds × {} steps, {} at a time on {} threads each\n\
          {:.1} GFLOP/s\n\
@@ -43,35 +40,29 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
         found.gflops,
         found.predicted_mib,
         found.bytes_allocated_per_step,
-    ))?;
-    found.profile.as_ref().map_or(Ok(()), |profile| print(&table(profile)))
+    )))?;
+    found.profile.as_ref().map_or(Ok(()), |profile| print(&profile_table(profile)))
 }
 
-/// The profile for people to read.
-fn table(profile: &StepProfile) -> String {
-    let mut text = format!(
-        "\nAt best {:.0} GFLOP/s, and {:.1} GB/s over {:.1} MiB\n\n\
-         {:<28} {:>5} {:>10} {:>6} {:>10} {:>6}\n",
-        profile.peak_gflops,
-        profile.peak_gigabytes,
-        profile.working_set_mib,
-        "a lone run's step",
-        "count",
-        "ms",
-        "share",
-        "floor, ms",
-        "×",
-    );
+/// The profile as text.
+fn profile_table(profile: &StepProfile) -> String {
+    let heading = ["a single run's step", "count", "ms", "share", "limit, ms", "×"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
     let total: f64 = profile.passes.iter().map(|pass| pass.ms).sum();
     let floor: f64 = profile.passes.iter().map(|pass| pass.floor_ms).sum();
-    let mut line = |name: &str, count: &str, ms: f64, floor: f64| {
-        let (share, times) = (100.0 * ms / total, ms / floor);
-        text +=
-            &format!("{name:<28} {count:>5} {ms:>10.4} {share:>5.1}% {floor:>10.4} {times:>6.1}\n");
+    let mut row = |name: &str, count: String, ms: f64, floor: f64| {
+        let share = format!("{:.1}%", 100.0 * ms / total);
+        let times =
+            [format!("{ms:.4}"), share, format!("{floor:.4}"), format!("{:.1}", ms / floor)];
+        rows.push([name.to_owned(), count].into_iter().chain(times).collect());
     };
     for pass in &profile.passes {
-        line(&pass.pass, &pass.count.to_string(), pass.ms, pass.floor_ms);
+        row(&pass.pass, pass.count.to_string(), pass.ms, pass.floor_ms);
     }
-    line("all", "", total, floor);
-    text
+    row("all", String::new(), total, floor);
+    let peaks = format!(
+        "\nRoofline: {:.0} GFLOP/s, and {:.1} GB/s over {:.1} MiB\n\n",
+        profile.peak_gflops, profile.peak_gigabytes, profile.working_set_mib
+    );
+    wrap(&peaks) + &table(&rows, 1, &[0])
 }

@@ -1,10 +1,10 @@
-//! `retrodict compare`: interventions, held against each other.
+//! `retrodict compare`: interventions, each against the baseline.
 
 use std::fmt::Write as _;
 
 use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Job, Progress, Resources, run_all};
+use retrodict_lab::{Job, Resources, run_all};
 use retrodict_report::compare::{
     Comparison, ComparisonResult, Measured, Planned, Row, Selected, TaskResult, json, keep, plan,
     select,
@@ -16,6 +16,7 @@ use super::report::draw_beside;
 use super::{Failure, complaints, print, stop_on_interrupt};
 use crate::args::CompareArgs;
 use crate::progress::show_progress;
+use crate::table::{table, wrap};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let selected = select(&args.what).map_err(Failure::usage)?;
@@ -24,7 +25,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let seeds_of = |comparison: &Comparison| {
         asked.clone().unwrap_or_else(|| (0..comparison.seeds as u64).collect())
     };
-    // Everything that could be refused is, before anything is trained.
+    // Every refusal comes before the first training step.
     let mut tasks = Vec::new();
     for Selected { comparison, tasks: wanted } in &selected {
         for task in comparison.tasks.iter().filter(|task| wanted.contains(&task.id)) {
@@ -41,13 +42,11 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let (mut bad, mut all, mut left) = (Vec::new(), 0, 0);
     for (comparison, task, seeds, planned) in &tasks {
         keep(&args.out, comparison, seeds, task).map_err(Failure::failed)?;
-        let jobs: Vec<Job<'_>> = planned
-            .iter()
-            .flat_map(|planned| seeds.iter().map(move |&seed| (&planned.experiment, seed)))
-            .map(|(experiment, seed)| Job { experiment, seed, progress: Progress::default() })
-            .collect();
-        let outcomes =
-            show_progress(&jobs, || run_all(&jobs, &store, args.resources.resources(), &stop));
+        let jobs: Vec<Job<'_>> =
+            planned.iter().flat_map(|planned| Job::of(&planned.experiment)).collect();
+        let name = format!("{} {task}", comparison.name);
+        let resources = args.resources.resources();
+        let outcomes = show_progress(&name, &jobs, || run_all(&jobs, &store, resources, &stop));
         all += outcomes.len();
         left += outcomes.iter().filter(|outcome| outcome.status == Status::Interrupted).count();
         bad.extend(complaints(&jobs, &outcomes));
@@ -57,11 +56,11 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
             break;
         }
     }
-    told(args, &selected)?;
+    conclude(args, &selected)?;
     if left > 0 {
         return Err(Failure::Interrupted(format!(
-            "{left} of {all} runs so far are unfinished; the same command goes on where they \
-             stopped ({})",
+            "{left} of {all} runs so far are unfinished; the same command resumes them \
+             ({})",
             args.out.display()
         )));
     }
@@ -72,8 +71,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     Err(Failure::Failed(format!("{count} of {all} runs did not complete\n  {bad}")))
 }
 
-/// Prints what came of what was asked for, and lets the report of the folder point to it.
-fn told(args: &CompareArgs, selected: &[Selected]) -> Result<(), Failure> {
+/// Prints the selected results, and links them from the folder's report.
+fn conclude(args: &CompareArgs, selected: &[Selected]) -> Result<(), Failure> {
     draw_beside(&args.out)?;
     let compared = write_comparisons(&args.out, &args.out).map_err(Failure::failed)?;
     let results = compared.as_ref().map_or(&[][..], |compared| &compared.results);
@@ -92,7 +91,7 @@ fn told(args: &CompareArgs, selected: &[Selected]) -> Result<(), Failure> {
     }
     let mut text = String::new();
     for task in asked.iter().flat_map(|result| &result.tasks) {
-        text.push_str(&table(task));
+        text.push_str(&task_table(task));
     }
     let (held, of) = asked.iter().map(|result| result.reproduced()).fold((0, 0), add);
     if of > 0 {
@@ -109,30 +108,14 @@ fn add(a: (usize, usize), b: (usize, usize)) -> (usize, usize) {
 }
 
 /// The rows of a task, the best first.
-fn table(task: &TaskResult) -> String {
+fn task_table(task: &TaskResult) -> String {
     let mut rows = vec![
         ["#", "intervention", "reverse", "95 %", "NLL", "forward", "seeds", "verdict"]
-            .map(str::to_owned),
+            .map(str::to_owned)
+            .to_vec(),
     ];
-    rows.extend(task.rows.iter().map(cells));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..rows[0].len()).map(|c| width(c).unwrap_or(0)).collect();
-    let mut text = format!("{}\n", task.title);
-    for row in &rows {
-        let cell = |(column, cell): (usize, &String)| {
-            let width = widths[column];
-            // Words to the left, numbers to the right.
-            if matches!(column, 1 | 7) {
-                format!("{cell:<width$}")
-            } else {
-                format!("{cell:>width$}")
-            }
-        };
-        let line: Vec<String> = row.iter().enumerate().map(cell).collect();
-        let _ = writeln!(text, "{}", line.join("  ").trim_end());
-    }
-    text.push('\n');
-    text
+    rows.extend(task.rows.iter().map(|row| cells(row).to_vec()));
+    format!("{}\n{}\n", wrap(&task.title), table(&rows, 2, &[1, 7]))
 }
 
 fn cells(row: &Row) -> [String; 8] {
@@ -164,8 +147,8 @@ fn list(selected: &[Selected], tasks: &Tasks<'_>, resources: Resources) -> Resul
     let mut estimates = Estimates::new(resources);
     for Selected { comparison, .. } in selected {
         print(&format!("{}  {}\n", comparison.name, comparison.title))?;
-        for (_, id, seeds, planned) in tasks.iter().filter(|(of, ..)| of.name == comparison.name) {
-            let runs: Vec<_> = planned.iter().map(|of| (&of.experiment, seeds.len())).collect();
+        for (_, id, _, planned) in tasks.iter().filter(|(of, ..)| of.name == comparison.name) {
+            let runs: Vec<_> = planned.iter().map(|planned| &planned.experiment).collect();
             let mut text = format!("  {id}  {}\n", estimates.of(&runs)?);
             for planned in planned.iter().filter_map(|planned| planned.intervention) {
                 let family = planned.family.word();

@@ -1,14 +1,14 @@
-//! How long runs would take here: some steps of every size of model among them are timed.
+//! How long runs would take on this machine: a few steps of each size of model are timed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use retrodict_lab::{BenchOptions, Experiment, Resources};
+use retrodict_lab::{BenchOptions, Experiment, Resources, Steps};
 
 use super::Failure;
 use crate::progress::duration;
 
-/// FLOPs that a size of model is timed for: not longer than it takes to see, a list is waited for.
+/// FLOPs for which a size of model is timed: few, since the reader of a list is waiting.
 const TIMED: u64 = 2_000_000_000;
 
 /// Times of groups of experiments, such as the runs of a figure.
@@ -27,22 +27,27 @@ impl Estimates {
         Estimates { resources, timed: HashMap::new(), counted: HashSet::new(), total: 0.0 }
     }
 
-    /// Runs, steps and time of experiments, each with its number of seeds, in words. What an earlier
-    /// group has is told, and not added to the total again.
-    pub(super) fn of(&mut self, experiments: &[(&Experiment, usize)]) -> Result<String, Failure> {
+    /// Runs, steps and time of all seeds of `experiments`, in words. Runs that an earlier group has
+    /// are named, and not added to the total again.
+    pub(super) fn of(&mut self, experiments: &[&Experiment]) -> Result<String, Failure> {
         let (mut runs, mut steps, mut seconds, mut shared) = (0, 0, 0.0, 0);
-        for &(experiment, seeds) in experiments {
-            let sentences = experiment.dataset(0).map_err(Failure::failed)?.train.len();
-            let of_one = experiment.steps(sentences);
-            let ms = self.ms(experiment, seeds, experiment.batch_size(sentences))?;
-            let time = 1e-3 * ms * of_one as f64 * seeds as f64;
-            runs += seeds;
-            steps += of_one * seeds as u64;
+        for experiment in experiments {
+            let seeds = &experiment.spec.seeds;
+            let of_each: Vec<Steps> = seeds
+                .iter()
+                .map(|&seed| experiment.steps_of(seed))
+                .collect::<Result<_, _>>()
+                .map_err(Failure::failed)?;
+            let of_all: u64 = of_each.iter().map(|steps| steps.total).sum();
+            let ms = self.ms(experiment, of_each[0].batch_size)?;
+            let time = 1e-3 * ms * of_all as f64;
+            runs += seeds.len();
+            steps += of_all;
             seconds += time;
             if self.counted.insert(experiment.hash.to_string()) {
                 self.total += time;
             } else {
-                shared += seeds;
+                shared += seeds.len();
             }
         }
         let shared = match shared {
@@ -68,7 +73,7 @@ impl Estimates {
     }
 
     /// Milliseconds a seed-step.
-    fn ms(&mut self, experiment: &Experiment, seeds: usize, batch: usize) -> Result<f64, Failure> {
+    fn ms(&mut self, experiment: &Experiment, batch: usize) -> Result<f64, Failure> {
         let (spec, objective) = (&experiment.spec, &experiment.objective);
         let key = format!(
             "{:?} {objective:?} {} {:?} {batch} {:?}",
@@ -80,7 +85,7 @@ impl Estimates {
         if let Some(ms) = self.timed.get(&key) {
             return Ok(*ms);
         }
-        let (at_once, _) = self.resources.divide(experiment.step_flops(), seeds);
+        let (at_once, _) = self.resources.divide(experiment.step_flops(), spec.seeds.len());
         let steps = (TIMED / experiment.step_flops().max(1)).clamp(2, 200);
         let options = BenchOptions {
             seeds: at_once,

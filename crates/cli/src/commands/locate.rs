@@ -1,23 +1,19 @@
 //! `retrodict locate`.
 
-use std::fmt::Write as _;
-
 use retrodict_lab::locate::{self as lab, LocateError, LocateResult};
 use retrodict_lab::spec::Spec;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Job, Progress, run_all};
+use retrodict_lab::{Experiment, Job, run_all};
 use retrodict_report::write_locate;
 
-use super::{Failure, overrides, print, ready_spec, stop_on_interrupt};
+use super::{Failure, load_spec, print, stop_on_interrupt};
 use crate::args::LocateArgs;
 use crate::progress::show_progress;
+use crate::table::{table, wrap};
 
 pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
-    let set = overrides(&args.set)?;
-    let (spec, origin) = match &args.spec {
-        Some(path) => (Spec::load(path, &set).map_err(Failure::usage)?, path.display().to_string()),
-        None => (ready_spec("reversal-quick", &set)?, "reversal-quick".to_owned()),
-    };
+    let spec = load_spec(&args.spec, &args.set)?;
+    let origin = args.spec.display().to_string();
     let seed = u64::from(args.seed);
     let experiment =
         Experiment::new(Spec { seeds: vec![seed], ..spec }, &origin).map_err(Failure::usage)?;
@@ -28,14 +24,15 @@ pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
     lab::check(&experiment, seed).map_err(refused)?;
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt()?;
-    let jobs = [Job { experiment: &experiment, seed, progress: Progress::default() }];
+    let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
     let resources = args.resources.resources();
-    let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
+    let outcomes =
+        show_progress(&experiment.spec.name, &jobs, || run_all(&jobs, &store, resources, &stop));
     for outcome in outcomes {
         match outcome.status {
             Status::Complete => {}
             Status::Interrupted => {
-                let message = "the run is unfinished; the same command goes on where it stopped";
+                let message = "the run is unfinished; the same command resumes it";
                 return Err(Failure::Interrupted(message.to_owned()));
             }
             _ => {
@@ -54,52 +51,50 @@ pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
         let text = serde_json::to_string(&result).map_err(Failure::failed)?;
         return print(&format!("{text}\n"));
     }
-    print(&format!("{}\nfigures in {}\n", table(&result), folder.display()))
+    print(&format!("{}\nfigures in {}\n", text(&result), folder.display()))
 }
 
-fn table(result: &LocateResult) -> String {
-    let mut text = format!(
-        "{} ({}), seed {}, after {} steps\n\nlogit lens: NLL / rank among candidates\n{:>28} {:>10}",
-        result.experiment, result.hash, result.seed, result.step, "", "candidates"
-    );
-    for place in &result.places {
-        let _ = write!(text, " {place:>16}");
-    }
-    text.push('\n');
-    for group in &result.lens {
-        let _ = write!(text, "{:>28} {:>10.1}", group.name, group.candidates);
-        for point in &group.places {
-            let _ = write!(text, " {:>16}", format!("{:.2} / {:.1}", point.nll, point.rank));
-        }
-        text.push('\n');
-    }
+fn text(result: &LocateResult) -> String {
+    let mut text = wrap(&format!(
+        "{} ({}), seed {}, after {} steps\n\nlogit lens: NLL / rank among candidates\n",
+        result.experiment, result.hash, result.seed, result.step
+    ));
+    let head = [String::new(), "candidates".to_owned()];
+    let mut rows = vec![head.into_iter().chain(result.places.iter().cloned()).collect()];
+    rows.extend(result.lens.iter().map(|group| {
+        let places = group.places.iter().map(|at| format!("{:.2} / {:.1}", at.nll, at.rank));
+        let head = [group.name.clone(), format!("{:.1}", group.candidates)];
+        head.into_iter().chain(places).collect::<Vec<String>>()
+    }));
+    text += &table(&rows, 1, &[]);
     for patching in &result.patching {
-        let _ = write!(
-            text,
-            "\npatching, {} ({} pairs): margin {:.2} clean, {:.2} corrupted; recovered\n{:>28}",
-            patching.title, patching.pairs, patching.clean_margin, patching.corrupted_margin, ""
-        );
-        for position in &patching.positions {
-            let _ = write!(text, " {position:>10}");
-        }
-        text.push('\n');
-        for (place, shares) in result.places.iter().zip(&patching.recovered) {
-            let _ = write!(text, "{place:>28}");
-            for share in shares {
-                let share = share.map_or("–".to_owned(), |share| format!("{:.3}", share + 0.0));
-                let _ = write!(text, " {share:>10}");
-            }
-            text.push('\n');
-        }
+        text += &wrap(&format!(
+            "\npatching, {} ({} pairs): margin {:.2} clean, {:.2} corrupted; recovered\n",
+            patching.title, patching.pairs, patching.clean_margin, patching.corrupted_margin
+        ));
+        let positions = patching.positions.iter().map(ToString::to_string);
+        let mut rows = vec![[String::new()].into_iter().chain(positions).collect()];
+        rows.extend(result.places.iter().zip(&patching.recovered).map(|(place, shares)| {
+            let share = |share: &Option<f64>| match share {
+                Some(share) => format!("{:.3}", share + 0.0),
+                None => "–".to_owned(),
+            };
+            [place.clone()].into_iter().chain(shares.iter().map(share)).collect::<Vec<String>>()
+        }));
+        text += &table(&rows, 1, &[]);
     }
     if !result.attribution.is_empty() {
-        text += "\nwhat each part adds to the margin\n";
-    }
-    for group in &result.attribution {
-        let _ = writeln!(text, "{:>28}: margin {:.2}", group.name, group.margin);
-        for (part, value) in result.parts.iter().zip(&group.parts) {
-            let _ = writeln!(text, "{part:>28}  {:>8.3}", value + 0.0);
+        let heads = result.attribution.iter().map(|group| group.name.clone());
+        let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<String>>()];
+        let mut row = |name: &str, values: Vec<f64>| {
+            let values = values.into_iter().map(|value| format!("{:.3}", value + 0.0));
+            rows.push([name.to_owned()].into_iter().chain(values).collect());
+        };
+        row("margin", result.attribution.iter().map(|group| group.margin).collect());
+        for (at, part) in result.parts.iter().enumerate() {
+            row(part, result.attribution.iter().map(|group| group.parts[at]).collect());
         }
+        text += &format!("\nwhat each part adds to the margin\n{}", table(&rows, 1, &[]));
     }
     text
 }

@@ -11,11 +11,13 @@ mod run;
 mod spec;
 mod theory;
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use retrodict_lab::spec::Spec;
+use retrodict_lab::spec::{Spec, ready};
 use retrodict_lab::store::Status;
 use retrodict_lab::{Job, Outcome};
 
@@ -29,14 +31,14 @@ pub(crate) use run::run;
 pub(crate) use spec::spec;
 pub(crate) use theory::{TheoryArgs, theory};
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// What was typed cannot be done.
+    /// The command line cannot be carried out as written.
     Usage(String),
-    /// It was tried, and failed.
+    /// The work failed.
     Failed(String),
-    /// Ctrl-C; the message says how to go on.
+    /// Ctrl-C; the message says how to resume.
     Interrupted(String),
     /// Standard output was closed.
     ClosedPipe,
@@ -69,7 +71,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// The `key=value` overrides of `--set`.
-pub(crate) fn overrides(set: &[String]) -> Result<Vec<(&str, &str)>, Failure> {
+fn overrides(set: &[String]) -> Result<Vec<(&str, &str)>, Failure> {
     set.iter()
         .map(|text| {
             text.split_once('=').ok_or_else(|| {
@@ -79,10 +81,22 @@ pub(crate) fn overrides(set: &[String]) -> Result<Vec<(&str, &str)>, Failure> {
         .collect()
 }
 
-/// The spec in a file, or the ready one of that name, with overrides.
-pub(crate) fn ready_spec(name: &str, overrides: &[(&str, &str)]) -> Result<Spec, Failure> {
-    let text = retrodict_lab::spec::ready(name).map_err(Failure::usage)?;
-    Spec::parse_with(text, name, overrides).map_err(Failure::usage)
+/// The spec in the file `named`, or else the ready spec of that name, with the overrides of `set`.
+pub(crate) fn load_spec(named: &Path, set: &[String]) -> Result<Spec, Failure> {
+    let (set, name) = (overrides(set)?, named.display().to_string());
+    let missing =
+        || fs::metadata(named).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    match ready(&name) {
+        Ok(text) if !named.is_file() => Spec::parse_with(text, &name, &set),
+        Err(unknown) if missing() => {
+            return Err(Failure::Usage(format!(
+                "there is no file `{name}`, and no ready spec of that name; {}",
+                unknown.hint
+            )));
+        }
+        _ => Spec::load(named, &set),
+    }
+    .map_err(Failure::usage)
 }
 
 /// A flag that Ctrl-C (or a request to terminate) sets; a second Ctrl-C ends the process at once.
@@ -99,7 +113,7 @@ pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-/// Runs that diverged or failed are named; the report was made of the others.
+/// One line for each run that did not complete.
 pub(crate) fn complaints(jobs: &[Job<'_>], outcomes: &[Outcome]) -> Vec<String> {
     jobs.iter()
         .zip(outcomes)

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Job, Progress, Resources, run_all};
+use retrodict_lab::{Experiment, Job, Resources, run_all};
 use retrodict_report::{
     PaperFigure, Reproduction, Scale, TheoryFigure, Variant, Wanted, experiments, figures,
 };
@@ -41,7 +41,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         );
         let mut estimates = Estimates::new(resources);
         for (figure, experiments) in &wanted {
-            eprintln!("  {}: {}", figure.name, estimates.of(&sized(experiments))?);
+            eprintln!("  {}: {}", figure.name, estimates.of(&alone(experiments))?);
         }
     }
     let begun = Instant::now();
@@ -60,15 +60,11 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     let mut bad = Vec::new();
     let (mut drawn, mut complete, mut all) = (None, 0, 0);
     for (figure, experiments) in &wanted {
-        let new = experiments.iter().map(|(_, experiment)| experiment);
-        let new: Vec<&Experiment> =
-            new.filter(|e| seen.insert((e.spec.name.clone(), e.hash))).collect();
-        let jobs: Vec<Job<'_>> = new
-            .iter()
-            .flat_map(|experiment| experiment.spec.seeds.iter().map(move |&s| (*experiment, s)))
-            .map(|(experiment, seed)| Job { experiment, seed, progress: Progress::default() })
-            .collect();
-        let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
+        let new = alone(experiments).into_iter();
+        let new = new.filter(|e| seen.insert((e.spec.name.clone(), e.hash)));
+        let jobs: Vec<Job<'_>> = new.flat_map(Job::of).collect();
+        let outcomes =
+            show_progress(&figure.name, &jobs, || run_all(&jobs, &store, resources, &stop));
         let done = outcomes.iter().filter(|o| o.status == Status::Complete).count();
         (complete, all) = (complete + done, all + outcomes.len());
         if !kept.figures.contains(&figure.name) {
@@ -144,7 +140,7 @@ fn simulate(figure: &TheoryFigure, scale: Scale, args: &ReproduceArgs) -> Result
 fn list(wanted: &[Trained], theory: &[&TheoryFigure], resources: Resources) -> Result<(), Failure> {
     let mut estimates = Estimates::new(resources);
     for (figure, experiments) in wanted {
-        let time = estimates.of(&sized(experiments))?;
+        let time = estimates.of(&alone(experiments))?;
         print(&format!("{}  {}: {}\n  {time}\n", figure.name, figure.title, figure.claim))?;
     }
     for figure in theory {
@@ -156,7 +152,6 @@ fn list(wanted: &[Trained], theory: &[&TheoryFigure], resources: Resources) -> R
     print(&format!("all of these together, shared runs once: about {} here\n", estimates.total()))
 }
 
-/// Experiments with how many seeds each has.
-fn sized<'e>(experiments: &'e [(&'static Variant, Experiment)]) -> Vec<(&'e Experiment, usize)> {
-    experiments.iter().map(|(_, of)| (of, of.spec.seeds.len())).collect()
+fn alone<'e>(experiments: &'e [(&'static Variant, Experiment)]) -> Vec<&'e Experiment> {
+    experiments.iter().map(|(_, experiment)| experiment).collect()
 }

@@ -1,19 +1,17 @@
-//! `retrodict run SPEC.toml`.
+//! `retrodict run NAME|SPEC.toml`.
 
-use std::fmt::Write as _;
-
-use retrodict_lab::spec::{Spec, parse_seeds};
+use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Job, MEASURES, Measure, Progress, RunResult, run_all, stats};
+use retrodict_lab::{Experiment, Job, MEASURES, Measure, RunResult, run_all, stats};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, overrides, print, stop_on_interrupt};
+use super::{Failure, load_spec, print, stop_on_interrupt};
 use crate::args::RunArgs;
 use crate::progress::show_progress;
+use crate::table::{table, wrap};
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let set = overrides(&args.set)?;
-    let mut spec = Spec::load(&args.spec, &set).map_err(Failure::usage)?;
+    let mut spec = load_spec(&args.spec, &args.set)?;
     if let Some(seeds) = &args.seeds {
         spec.seeds = parse_seeds(seeds).map_err(|e| Failure::Usage(format!("--seeds: {e}")))?;
     }
@@ -24,31 +22,35 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt()?;
-    let jobs: Vec<Job<'_>> = experiment
-        .spec
-        .seeds
-        .iter()
-        .map(|&seed| Job { experiment: &experiment, seed, progress: Progress::default() })
-        .collect();
+    let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
     let resources = args.resources.resources();
-    let outcomes = show_progress(&jobs, || run_all(&jobs, &store, resources, &stop));
+    let outcomes =
+        show_progress(&experiment.spec.name, &jobs, || run_all(&jobs, &store, resources, &stop));
     let results = jobs
         .iter()
         .zip(outcomes)
         .map(|(job, outcome)| RunResult::collect(&experiment, &store, job.seed, outcome))
         .collect::<Result<Vec<_>, _>>()
         .map_err(Failure::failed)?;
-    print(&if args.json { json(&experiment, &results) } else { table(&experiment, &results) })?;
+    if args.json {
+        print(&json(&experiment, &results))?;
+    } else {
+        print(&summary(&experiment, &results))?;
+        if let Some(runs) = results.first().and_then(|result| result.folder.parent()) {
+            let (runs, out) = (runs.display(), args.out.display());
+            print(&wrap(&format!("runs in {runs}\ndraw them with: retrodict report {out}\n")))?;
+        }
+    }
     verdict(&results, &args.out.display().to_string())
 }
 
-/// The exit status that the runs deserve.
+/// An error where a run is not complete.
 fn verdict(results: &[RunResult], out: &str) -> Result<(), Failure> {
     let count = |status| results.iter().filter(|r| r.status == status).count();
     let (all, left) = (results.len(), count(Status::Interrupted));
     if left > 0 {
         return Err(Failure::Interrupted(format!(
-            "{left} of {all} runs are unfinished; the same command goes on where they stopped ({out})"
+            "{left} of {all} runs are unfinished; the same command resumes them ({out})"
         )));
     }
     let bad: Vec<String> = results
@@ -101,22 +103,28 @@ fn json(experiment: &Experiment, results: &[RunResult]) -> String {
         "experiment": experiment.spec.name,
         "hash": experiment.hash.to_string(),
         "runs": runs,
+        "complete": complete(results).count(),
         "mean": over_seeds(stats::mean),
         "std": over_seeds(stats::std),
     });
     format!("{result}\n")
 }
 
-/// The measure in every run that has it.
-fn values(experiment: &Experiment, results: &[RunResult], measure: &Measure) -> Vec<f64> {
-    results.iter().filter_map(|result| measure.of(experiment, result)).collect()
+/// The runs that count in means: the numbers of others are of an earlier epoch.
+fn complete(results: &[RunResult]) -> impl Iterator<Item = &RunResult> {
+    results.iter().filter(|result| result.status == Status::Complete)
 }
 
-fn table(experiment: &Experiment, results: &[RunResult]) -> String {
+/// The measure in every complete run that has it.
+fn values(experiment: &Experiment, results: &[RunResult], measure: &Measure) -> Vec<f64> {
+    complete(results).filter_map(|result| measure.of(experiment, result)).collect()
+}
+
+fn summary(experiment: &Experiment, results: &[RunResult]) -> String {
     let shown: Vec<(&Measure, &str)> = MEASURES
         .iter()
         .filter_map(|measure| Some((measure, measure.brief?)))
-        .filter(|(measure, _)| !values(experiment, results, measure).is_empty())
+        .filter(|(measure, _)| results.iter().any(|run| measure.of(experiment, run).is_some()))
         .collect();
     let mut rows = vec![vec!["seed".to_owned()]];
     rows[0].extend(shown.iter().map(|(_, heading)| (*heading).to_owned()));
@@ -131,11 +139,11 @@ fn table(experiment: &Experiment, results: &[RunResult]) -> String {
         for (name, of) in [("mean", stats::mean as fn(&[f64]) -> _), ("std", stats::std)] {
             let mut row = vec![name.to_owned()];
             row.extend(shown.iter().map(|(m, _)| m.format(of(&values(experiment, results, m)))));
-            row.push(String::new());
+            row.push(format!("{} complete", complete(results).count()));
             rows.push(row);
         }
     }
-    let mut text = format!(
+    let text = wrap(&format!(
         "{} ({}): {} parameters, vocabulary {}, NLL in nats of the last \
          entity (guessing: {} = {:.2})\n",
         experiment.spec.name,
@@ -144,13 +152,6 @@ fn table(experiment: &Experiment, results: &[RunResult]) -> String {
         experiment.network.vocab(),
         experiment.guessing_label(),
         experiment.guessing_nll(),
-    );
-    let widths: Vec<usize> = (0..rows[0].len())
-        .map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0))
-        .collect();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));
-        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    text
+    ));
+    text + &table(&rows, 1, &[])
 }

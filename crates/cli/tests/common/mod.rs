@@ -89,6 +89,7 @@ impl Folder {
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_retrodict"));
         command.args(arguments.split_whitespace()).current_dir(self.path()).stdin(Stdio::null());
+        command.env_remove("COLUMNS");
         command
     }
 

@@ -153,9 +153,14 @@ fn convert(value: DeValue<'_>) -> Value {
                 Err(_) => Value::Other("a number of more than 38 digits".to_owned()),
             }
         }
-        DeValue::Float(float) => match float.as_str().parse() {
-            Ok(float) => Value::Float(float),
-            Err(_) => Value::Other(float.to_string()),
+        DeValue::Float(float) => match float.as_str().parse::<f64>() {
+            // Too large for any number, unless infinity was written.
+            Ok(number)
+                if number.is_finite() || !float.as_str().contains(|c: char| c.is_ascii_digit()) =>
+            {
+                Value::Float(number)
+            }
+            _ => Value::Other(float.to_string()),
         },
         DeValue::Boolean(boolean) => Value::Boolean(boolean),
         DeValue::Datetime(_) => Value::Other("a date or time".to_owned()),

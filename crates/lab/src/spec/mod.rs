@@ -373,7 +373,7 @@ impl Spec {
     }
 
     /// Everything that decides the numbers, as one short name: `[data]`,
-    /// `[model]`, `[train]`, `[probe]` and the precision, all defaults filled in.
+    /// `[model]`, `[train]`, `[objective]`, `[probe]` and the precision, all defaults filled in.
     /// The name, the seeds and `[checkpoint]` do not count, nor does how the
     /// spec is written.
     pub fn hash(&self) -> SpecHash {

@@ -1,17 +1,16 @@
-//! Checkpoints: a folder that `transformers` opens, and that training goes on from.
+//! Checkpoints: folders that `transformers` opens and from which training resumes.
 
-use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use retrodict_models::{Decoder, Network};
+use retrodict_models::{Decoder, Network, PositionEncoding};
 
 use super::atomic;
-use super::config::config;
+use super::config::{config, is_gpt2};
 use super::error::StoreError;
 use super::state::{self, State, digest};
-use super::tensors::{self, Tensor, Tensors};
+use super::tensors::{self, Tensor, Tensors, Values};
 use crate::spec::Precision;
 
 const CONFIG: &str = "config.json";
@@ -21,6 +20,7 @@ const STATE: &str = "state.json";
 
 /// The head that GPT-2 files leave out when it is the token embedding.
 const HEAD: &str = "lm_head.weight";
+const POSITIONS: &str = "transformer.wpe.weight";
 
 /// A checkpoint that was read whole.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ pub struct Checkpoint {
 
 /// Writes the checkpoint of `state.step` into `checkpoints`, whole or not at
 /// all, and returns its folder. The `model` tensors have Hugging Face's names
-/// and shapes; `lm_head.weight` is left out where the head is tied.
+/// and shapes; `lm_head.weight` is left out where the head is tied, and zeros stand for the table
+/// of positions where GPT-2 has one and the model has none.
 pub fn write_checkpoint(
     checkpoints: &Path,
     network: &Network,
@@ -49,12 +50,14 @@ pub fn write_checkpoint(
     state: &State,
 ) -> Result<PathBuf, StoreError> {
     let folder = checkpoints.join(folder_name(state.step));
-    let stored: Cow<'_, [Tensor<'_>]> = match network {
-        Network::Decoder(.adjusted(|d| d.tie_head = true)) => {
-            model.iter().filter(|t| t.name != HEAD).cloned().collect()
+    let mut stored = model.to_vec();
+    if let Network::Decoder(decoder) = network {
+        stored.retain(|tensor| !decoder.tie_head || tensor.name != HEAD);
+        let stored_already = stored.iter().any(|tensor| tensor.name == POSITIONS);
+        if is_gpt2(decoder) && decoder.position == PositionEncoding::None && !stored_already {
+            stored.push(no_positions(decoder, precision));
         }
-        _ => Cow::Borrowed(model),
-    };
+    }
     let config = format!("{:#}\n", config(network, precision));
     let model = tensors::encode(&folder.join(MODEL), &stored)?;
     let optimizer = tensors::encode(&folder.join(OPTIMIZER), optimizer)?;
@@ -68,6 +71,19 @@ pub fn write_checkpoint(
         atomic::write_synced(&inside.join(STATE), &state)
     })?;
     Ok(folder)
+}
+
+/// GPT-2 always has a table of positions: where the model has none, it is zero.
+fn no_positions(decoder: &Decoder, precision: Precision) -> Tensor<'static> {
+    let numbers = decoder.positions * decoder.dim;
+    Tensor {
+        name: POSITIONS.into(),
+        shape: vec![decoder.positions, decoder.dim].into(),
+        values: match precision {
+            Precision::F32 | Precision::Bf16 => Values::F32(vec![0.0; numbers].into()),
+            Precision::F64 => Values::F64(vec![0.0; numbers].into()),
+        },
+    }
 }
 
 /// The checkpoint in `folder`, if every file in it is what was written.
@@ -122,8 +138,37 @@ pub fn checkpoint_steps(checkpoints: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(steps)
 }
 
-/// The newest checkpoint in `checkpoints`, or `None` if there is none yet. One
-/// that is damaged is not passed over in silence: the error says what to delete.
+/// The newest whole checkpoint in `checkpoints`, or `None` if there is none, and what is wrong with
+/// each newer one. Those are moved aside, as `step-<n>.damaged`: the caller holds the run's lock.
+///
+/// # Errors
+/// [`StoreError::Io`] if a file cannot be read or a folder cannot be moved.
+pub fn set_damaged_aside(
+    checkpoints: &Path,
+) -> Result<(Option<Checkpoint>, Vec<String>), StoreError> {
+    let mut damages = Vec::new();
+    for &step in checkpoint_steps(checkpoints)?.iter().rev() {
+        let folder = checkpoints.join(folder_name(step));
+        match read_checkpoint(&folder) {
+            Ok(checkpoint) => return Ok((Some(checkpoint), damages)),
+            Err(StoreError::Damaged { path, what }) => {
+                let aside = checkpoints.join(format!("{}.damaged", folder_name(step)));
+                if aside.exists() {
+                    fs::remove_dir_all(&aside).map_err(StoreError::io("remove", &aside))?;
+                }
+                fs::rename(&folder, &aside).map_err(StoreError::io("move", &folder))?;
+                damages.push(format!("{} is damaged: {what}", path.display()));
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok((None, damages))
+}
+
+/// The newest checkpoint in `checkpoints`, or `None` if there is none yet.
+///
+/// # Errors
+/// [`StoreError::DamagedCheckpoint`] if it is damaged; the message says what to delete.
 pub fn newest_whole(checkpoints: &Path) -> Result<Option<Checkpoint>, StoreError> {
     let steps = checkpoint_steps(checkpoints)?;
     let Some((newest, before)) = steps.split_last() else {
@@ -142,7 +187,7 @@ pub fn newest_whole(checkpoints: &Path) -> Result<Option<Checkpoint>, StoreError
     }
 }
 
-fn folder_name(step: u64) -> String {
+pub(super) fn folder_name(step: u64) -> String {
     format!("step-{step}")
 }
 

@@ -1,12 +1,30 @@
 //! `config.json` of a checkpoint, as Hugging Face `transformers` reads it.
 
-use retrodict_models::{Attended, Decoder, Design, Network, PositionEncoding};
+use retrodict_models::{Decoder, Design, Network, Nonlinearity, PositionEncoding};
 use serde_json::{Map, Value, json};
 
 use crate::spec::{Keyword as _, Precision};
 
-/// The text of `config.json`. Learned absolute positions are GPT-2's, and `GPT2LMHeadModel` opens
-/// the checkpoint; anything else says in `architectures` that it is not.
+/// Whether `GPT2LMHeadModel` computes the same as this decoder: it has GPT-2's learned positions,
+/// or none, which are positions of zero, and no design but an activation that `transformers` has.
+pub(crate) fn is_gpt2(decoder: &Decoder) -> bool {
+    let nonlinearity = Nonlinearity::Gelu;
+    !matches!(decoder.position, PositionEncoding::Rotary(_))
+        && activation(decoder.design.nonlinearity).is_some()
+        && Design { nonlinearity, ..decoder.design } == Design::default()
+}
+
+/// The name of a nonlinearity in `transformers`.
+fn activation(nonlinearity: Nonlinearity) -> Option<&'static str> {
+    match nonlinearity {
+        Nonlinearity::Gelu => Some("gelu_new"),
+        Nonlinearity::Relu => Some("relu"),
+        Nonlinearity::Silu => Some("silu"),
+        Nonlinearity::Gated => None,
+    }
+}
+
+/// The text of `config.json`. A model that GPT-2 cannot express has an architecture of our own.
 pub(crate) fn config(network: &Network, precision: Precision) -> Value {
     let mut config = match network {
         Network::Decoder(decoder) => decoder_config(decoder),
@@ -14,17 +32,14 @@ pub(crate) fn config(network: &Network, precision: Precision) -> Value {
             "architectures": ["RetrodictBilinear"],
             "model_type": "retrodict-bilinear",
             "vocab_size": model.vocab,
-            "n_embd": model.dim,
+            "n_embd": model.settings.dim,
         }),
         Network::OneLayer(model) => json!({
             "architectures": ["RetrodictOneLayer"],
             "model_type": "retrodict-one-layer",
             "vocab_size": model.vocab,
             "n_embd": model.factors,
-            "context": match model.sees {
-                Attended::Contextual => "contextual",
-                Attended::All => "all",
-            },
+            "context": model.settings.context.word(),
         }),
     };
     let dtype = match precision {
@@ -39,18 +54,18 @@ fn decoder_config(decoder: &Decoder) -> Value {
     let mut config = Map::new();
     let mut put = |key: &str, value: Value| config.insert(key.to_owned(), value);
     let design = decoder.design;
-    if decoder.position == PositionEncoding::Absolute && design == Design::default() {
+    if is_gpt2(decoder) {
         put("architectures", json!(["GPT2LMHeadModel"]));
         put("model_type", json!("gpt2"));
     } else {
         put("architectures", json!(["RetrodictDecoder"]));
         put("model_type", json!("retrodict-decoder"));
     }
-    match decoder.position {
+    match &decoder.position {
         PositionEncoding::Absolute => None,
         PositionEncoding::None => put("position_encoding", json!("none")),
-        PositionEncoding::Rotary(Rotary { rotary_fraction: fraction }) => {
-            put("rotary_fraction", json!(fraction));
+        PositionEncoding::Rotary(rotary) => {
+            put("rotary_fraction", json!(rotary.rotary_fraction));
             put("position_encoding", json!("rotary"))
         }
     };
@@ -68,7 +83,7 @@ fn decoder_config(decoder: &Decoder) -> Value {
     put("n_head", json!(decoder.heads));
     put("n_embd", json!(decoder.dim));
     put("n_inner", Value::Null);
-    put("activation_function", json!("gelu_new"));
+    put("activation_function", json!(activation(design.nonlinearity)));
     put("layer_norm_epsilon", json!(1e-5));
     put("initializer_range", json!(0.02));
     put("scale_attn_weights", json!(true));

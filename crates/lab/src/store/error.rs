@@ -27,6 +27,17 @@ pub enum StoreError {
         /// The output folder, as the user named it.
         path: PathBuf,
     },
+    /// The output folder, or one above it, is a symbolic link to nothing.
+    #[error(
+        "{} is a link to {}, which does not exist; make that folder, or name another",
+        path.display(), target.display()
+    )]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+        /// Where it points.
+        target: PathBuf,
+    },
     /// There is no store to read.
     #[error("{} holds no runs: there is no folder `runs` in it", path.display())]
     NoStore {

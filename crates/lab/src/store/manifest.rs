@@ -1,4 +1,4 @@
-//! `manifest.json`: which program ran where, when, and how it ended.
+//! `manifest.json`: program, machine and times of a run, and how it ended.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{atomic, error::StoreError};
 
-/// How a run stands.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It has begun. A killed run says this for ever: the lock tells them apart.
+    /// It has begun. A killed run keeps this status; the lock tells the two apart.
     Running,
     /// It ran to its last epoch.
     Complete,
@@ -22,7 +22,7 @@ pub enum Status {
     Diverged,
     /// Something else ended it.
     Failed,
-    /// The user ended it; it can go on.
+    /// The user ended it; it can be resumed.
     Interrupted,
 }
 
@@ -75,6 +75,9 @@ pub struct Manifest {
     pub experiment: String,
     /// The spec's hash, 16 hexadecimal digits.
     pub spec_hash: String,
+    /// Hash of the shorter run that this one extends, 16 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_from: Option<String>,
     /// The run's seeds.
     pub seeds: RunSeeds,
     /// The machine.
@@ -87,11 +90,11 @@ pub struct Manifest {
     pub wall_seconds: f64,
     /// Milliseconds a step took on average, evaluation and writing left out.
     pub ms_per_step: Option<f64>,
-    /// How it stands.
+    /// Its state.
     pub status: Status,
     /// Steps taken.
     pub last_step: u64,
-    /// Why it did not end as it should.
+    /// Why it did not complete.
     pub message: Option<String>,
 }
 

@@ -27,7 +27,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use checkpoint::{
-    Checkpoint, checkpoint_steps, newest_whole, read_checkpoint, write_checkpoint,
+    Checkpoint, checkpoint_steps, newest_whole, read_checkpoint, set_damaged_aside,
+    write_checkpoint,
 };
 pub use dictionary::dictionary;
 pub use error::StoreError;
@@ -85,6 +86,15 @@ impl Store {
         })
     }
 
+    /// The runs of `experiment` with this seed, one for each hash.
+    pub fn runs_with_seed(&self, experiment: &str, seed: u64) -> Result<Vec<RunDir>, StoreError> {
+        check_name(experiment)?;
+        let hashes = folders(&self.runs.join(experiment))?;
+        let hashes = hashes.iter().filter_map(|name| name.parse().ok());
+        let runs = hashes.map(|hash| self.run_dir(experiment, hash, seed));
+        Ok(runs.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|r| r.path.is_dir()).collect())
+    }
+
     /// Every run, by experiment, hash and seed. Files and folders that are no
     /// run's are passed over.
     pub fn runs(&self) -> Result<Vec<RunDir>, StoreError> {
@@ -109,11 +119,16 @@ impl Store {
 }
 
 fn refuse_file(out: &Path) -> Result<(), StoreError> {
-    if out.exists() && !out.is_dir() {
-        let path = out.to_owned();
-        return Err(StoreError::NotAFolder { path });
+    let path = || out.to_owned();
+    if out.exists() {
+        return if out.is_dir() { Ok(()) } else { Err(StoreError::NotAFolder { path: path() }) };
     }
-    Ok(())
+    match out.ancestors().find_map(|link| Some((link, fs::read_link(link).ok()?))) {
+        Some((link, target)) if !link.exists() => {
+            Err(StoreError::DanglingLink { path: link.to_owned(), target })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Names of the folders in `path`.

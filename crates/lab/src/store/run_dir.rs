@@ -9,7 +9,10 @@ use retrodict_dynamics::Answers;
 use retrodict_models::Network;
 
 use super::atomic;
-use super::checkpoint::{Checkpoint, newest_whole, write_checkpoint};
+use super::checkpoint::{
+    Checkpoint, checkpoint_steps, folder_name, newest_whole, read_checkpoint, set_damaged_aside,
+    write_checkpoint,
+};
 use super::error::StoreError;
 use super::manifest::Manifest;
 use super::metrics::{MetricsRow, read_metrics, write_metrics};
@@ -94,6 +97,16 @@ impl RunDir {
     /// All rows of metrics.
     pub fn read_metrics(&self) -> Result<Vec<MetricsRow>, StoreError> {
         read_metrics(&self.metrics_path())
+    }
+
+    /// The steps that have a checkpoint, rising.
+    pub fn checkpoint_steps(&self) -> Result<Vec<u64>, StoreError> {
+        checkpoint_steps(&self.checkpoints())
+    }
+
+    /// The checkpoint of `step`, if it is whole.
+    pub fn read_checkpoint(&self, step: u64) -> Result<Checkpoint, StoreError> {
+        read_checkpoint(&self.checkpoints().join(folder_name(step)))
     }
 
     /// The newest checkpoint; see [`newest_whole`].
@@ -194,6 +207,29 @@ impl RunWriter {
         Ok(path)
     }
 
+    /// Writes the probe that `path` of another run holds.
+    pub fn copy_probe(&self, name: &str, epoch: u64, path: &Path) -> Result<(), StoreError> {
+        let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
+        let to = self.probe_path(name, epoch);
+        let folder = to.with_file_name("");
+        fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+        atomic::write(&to, &bytes)
+    }
+
+    /// Writes a checkpoint of another run as this run's own.
+    pub fn copy_checkpoint(
+        &self,
+        network: &Network,
+        precision: Precision,
+        checkpoint: Checkpoint,
+    ) -> Result<(), StoreError> {
+        let [model, optimizer] = [&checkpoint.model, &checkpoint.optimizer]
+            .map(|tensors| tensors.iter().cloned().collect::<Vec<_>>());
+        let state = State { spec_hash: self.hash.to_string(), ..checkpoint.state };
+        self.write_checkpoint(network, precision, &model, &optimizer, &state)?;
+        Ok(())
+    }
+
     /// Writes what the trained model answered.
     pub fn write_answers(&self, answers: &Answers) -> Result<(), StoreError> {
         let path = self.answers_path();
@@ -201,6 +237,11 @@ impl RunWriter {
             .map_err(|error| StoreError::unwritable(&path, error))?;
         text.push(b'\n');
         atomic::write(&path, &text)
+    }
+
+    /// The newest whole checkpoint, and what was wrong with newer ones; see [`set_damaged_aside`].
+    pub fn resume_from(&self) -> Result<(Option<Checkpoint>, Vec<String>), StoreError> {
+        set_damaged_aside(&self.checkpoints())
     }
 
     /// Writes a checkpoint; see [`write_checkpoint`].

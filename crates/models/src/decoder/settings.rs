@@ -19,9 +19,11 @@ settings! {
         pub layers: usize = 2, LAYERS;
         /// Features of the residual stream, the embedding dimension.
         pub dim: usize = 64, DIM;
+        /// The exchangeable parts.
         pub design: Design;
         /// Attention heads; they divide the dimension.
         pub heads: usize = 4, DIM, when(HAS_HEADS), hashed;
+        /// How positions are encoded.
         pub position: PositionEncoding;
         /// Dropout of embeddings, attention probabilities and branches, in training.
         pub dropout: f64 = 0.1, BELOW_ONE;

@@ -57,7 +57,7 @@ impl OneLayerNetwork {
     }
 
     /// The inner dimension of `W = W_O W_V`; `None` where value and output are one matrix.
-    fn factors(&self) -> Option<usize> {
+    pub fn factors(&self) -> Option<usize> {
         let factorised = self.settings.value_output == ValueOutput::Factorised;
         factorised.then_some(self.settings.dim)
     }

@@ -26,6 +26,7 @@ settings! {
         /// How sentences are read: from left to right, with masked tokens (and the bidirectional
         /// mixer), or in random orders.
         pub reading: ReadingName = ReadingName::NextToken, (), later;
+        /// The loss of one prediction.
         pub loss: LossFunction;
         /// Strength of predicting the token after the next, with a head of its own.
         pub ahead: f64 = 0.0, NOT_NEGATIVE, later;
@@ -41,6 +42,7 @@ settings! {
         /// entity alone.
         pub symmetry_in_context: bool = true, (),
             when(Condition::positive("objective.symmetry"));
+        /// Penalties on parameters.
         pub penalties: Penalties;
     }
 }

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use retrodict_lab::Experiment;
-use retrodict_lab::spec::Spec;
 use retrodict_lab::theory::transfer::{self as lab, Point, TransferConfig, TransferResult, Window};
 
 use super::table::{failure, sample};
-use crate::commands::{Failure, overrides, print, ready_spec};
+use crate::commands::{Failure, load_spec, print};
 
 pub(super) const EXAMPLES: &str = "Examples:
   retrodict theory transfer --set model.tie_head=true
@@ -19,9 +18,9 @@ pub(super) const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct TransferArgs {
-    /// The spec, in TOML [default: reversal-quick]
-    #[arg(value_name = "SPEC.toml")]
-    spec: Option<PathBuf>,
+    /// A ready spec or a file
+    #[arg(value_name = "NAME|SPEC.toml", default_value = "reversal-quick")]
+    spec: PathBuf,
     /// Override a key, such as model.layers=1
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -46,11 +45,8 @@ pub(crate) struct TransferArgs {
 }
 
 pub(super) fn transfer(args: &TransferArgs) -> Result<(), Failure> {
-    let set = overrides(&args.set)?;
-    let (spec, origin) = match &args.spec {
-        Some(path) => (Spec::load(path, &set).map_err(Failure::usage)?, path.display().to_string()),
-        None => (ready_spec("reversal-quick", &set)?, "reversal-quick".to_owned()),
-    };
+    let spec = load_spec(&args.spec, &args.set)?;
+    let origin = args.spec.display().to_string();
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
     let config = TransferConfig {
         seed: u64::from(args.seed),
