@@ -19,11 +19,10 @@ pub mod spec;
 pub mod stats;
 pub mod store;
 pub mod suggest;
-pub mod theory;
 
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
-pub use experiment::{Experiment, ExperimentError};
+pub use experiment::{Experiment, ExperimentError, example};
 pub use progress::{Progress, Snapshot};
 pub use result::{
     RunResult, effective_weight_epochs, effective_weights_at, last_effective_weights,

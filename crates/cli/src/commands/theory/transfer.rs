@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use retrodict_lab::Experiment;
+use retrodict_theory::Experiment;
 use retrodict_lab::spec::Spec;
-use retrodict_lab::theory::transfer::{self as lab, Point, TransferConfig, TransferResult, Window};
+use retrodict_theory::transfer::{self as theory, Point, TransferConfig, TransferResult, Window};
 
-use super::table::{failure, sample};
-use crate::commands::{Failure, overrides, print, ready_spec};
+use super::table::{failure, sample, show};
+use crate::commands::{Failure, overrides, ready_spec};
 
 pub(super) const EXAMPLES: &str = "Examples:
   retrodict theory transfer --set model.tie_head=true
@@ -25,21 +25,8 @@ pub(crate) struct TransferArgs {
     /// Override a key, such as model.layers=1
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Seed of the run
-    #[arg(long, default_value = "0")]
-    seed: u32,
-    /// Epochs after which to measure [default: 0,1,2,5,10,20,50 … and the last]
-    #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
-    at: Option<Vec<u64>>,
-    /// Held-out sentences asked, at most
-    #[arg(long, value_name = "N", default_value = "24")]
-    sentences: usize,
-    /// Weigh gradients by what the optimiser divides by at that time
-    #[arg(long)]
-    preconditioned: bool,
-    /// Also foretell the held-out loss over so many steps from each measurement on
-    #[arg(long, value_name = "STEPS")]
-    window: Option<u64>,
+    #[command(flatten)]
+    config: TransferConfig,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -52,13 +39,6 @@ pub(super) fn transfer(args: &TransferArgs) -> Result<(), Failure> {
         None => (ready_spec("reversal-quick", &set)?, "reversal-quick".to_owned()),
     };
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
-    let config = TransferConfig {
-        seed: u64::from(args.seed),
-        at: args.at.clone(),
-        sentences: args.sentences,
-        preconditioned: args.preconditioned,
-        window: args.window,
-    };
     let epochs = experiment.spec.train.epochs;
     let mut told = Instant::now();
     let mut progress = |epoch: u64| {
@@ -67,16 +47,12 @@ pub(super) fn transfer(args: &TransferArgs) -> Result<(), Failure> {
             told = Instant::now();
         }
     };
-    let result = lab::simulate(&experiment, &config, &mut progress)
+    let result = theory::simulate(&experiment, &args.config, &mut progress)
         .map_err(|error| failure(error.to_string(), error.key(), error.is_refusal()))?;
     for warning in &result.warnings {
         eprintln!("retrodict: {warning}");
     }
-    if args.json {
-        let text = serde_json::to_string(&result).map_err(Failure::failed)?;
-        return print(&format!("{text}\n"));
-    }
-    print(&table(&result))
+    show(&result, args.json, table)
 }
 
 fn table(result: &TransferResult) -> String {
@@ -136,13 +112,13 @@ fn table(result: &TransferResult) -> String {
     }
     for point in &result.series {
         if let Some(window) = &point.window {
-            text += &foretold(point, window);
+            text += &prediction(point, window);
         }
     }
     text
 }
 
-fn foretold(point: &Point, window: &Window) -> String {
+fn prediction(point: &Point, window: &Window) -> String {
     let mut text = format!(
         "\nfrom epoch {}: the next step was to move the held-out NLL by {:.4e}, and moved it by \
          {:.4e};\nthe linearised model holds for {} of {} steps\n{:>6} {:>12} {:>12} {:>12} {:>12}\n",
