@@ -35,7 +35,8 @@ pub enum TheoryError {
 /// A configuration as the command line gives it where no option is typed.
 fn defaults<A: Args>() -> A {
     let parsed = A::augment_args(Command::new("defaults")).get_matches_from(["defaults"]);
-    A::from_arg_matches(&parsed).unwrap_or_else(|error| panic!("every option has a default: {error}"))
+    A::from_arg_matches(&parsed)
+        .unwrap_or_else(|error| panic!("every option has a default: {error}"))
 }
 
 /// A theorem's bound and the measured value.

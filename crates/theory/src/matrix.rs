@@ -5,7 +5,7 @@ use retrodict_engine::matmul;
 
 /// How many cores one simulation takes. The bits of its results are the same either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Threads {
+pub(crate) enum Threads {
     /// The calling thread alone: for small models, and where many are simulated at once.
     One,
     /// All there are.
@@ -14,7 +14,7 @@ pub enum Threads {
 
 impl Threads {
     /// All cores, where a model is large enough for them to pay.
-    pub fn for_entities(entities: usize) -> Threads {
+    pub(crate) fn for_entities(entities: usize) -> Threads {
         if entities >= 200 { Threads::All } else { Threads::One }
     }
 

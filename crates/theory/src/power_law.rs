@@ -2,7 +2,7 @@
 
 /// A fitted power law, y ∝ x^exponent.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PowerLaw {
+pub(super) struct PowerLaw {
     /// The slope of ln y against ln x, by least squares.
     pub exponent: f64,
     /// Its standard error.
@@ -11,7 +11,7 @@ pub struct PowerLaw {
 
 /// Fits a power law to the logarithms of (x, y). `None` of fewer than three points, or if all x are
 /// equal.
-pub fn fit_power_law(ln_points: &[(f64, f64)]) -> Option<PowerLaw> {
+pub(super) fn fit_power_law(ln_points: &[(f64, f64)]) -> Option<PowerLaw> {
     if ln_points.len() < 3 {
         return None;
     }

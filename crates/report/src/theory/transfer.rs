@@ -1,4 +1,4 @@
-//! Transfer between sentences while decoders learn, and what the linearised model foretells.
+//! Transfer between sentences while decoders learn, and the predictions of the linearised model.
 
 use std::path::Path;
 
@@ -60,7 +60,7 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
             ratios(figure.name, title, &pairs),
             parts(&pairs),
             ratios("theory-transfer-chains", title, &chains),
-            foretold(&windows),
+            predictions(&windows),
         ],
         claims: claims(&all),
         experiments: Vec::new(),
@@ -129,8 +129,8 @@ fn parts(cases: &[&Made]) -> Figure {
     lines("theory-transfer-parts", title, &axes, &panels)
 }
 
-/// The held-out loss, and what the linearised model foretells of it from several starts. One seed.
-fn foretold(cases: &[&Made]) -> Figure {
+/// The held-out loss, and the predictions of the linearised model from several starts. One seed.
+fn predictions(cases: &[&Made]) -> Figure {
     let axes = Axes {
         x: "full-batch AdamW steps".into(),
         y: "held-out NLL, nats".into(),
@@ -149,11 +149,11 @@ fn foretold(cases: &[&Made]) -> Figure {
                 kind,
             };
             series.push(curve("measured", SeriesKind::Line, |at| at.held_out_nll));
-            series.push(curve("foretold", SeriesKind::Dashed, |at| at.held_out_predicted));
+            series.push(curve("predicted", SeriesKind::Dashed, |at| at.held_out_predicted));
         }
         Panel { title: case.title.into(), series }
     };
-    let title = "Held-out loss over the next 64 steps, foretold by tangents that stand still";
+    let title = "Held-out loss over the next 64 steps, predicted with frozen tangents";
     let panels: Vec<Panel> = cases.iter().map(panel).collect();
     lines("theory-transfer-windows", title, &axes, &panels)
 }
@@ -177,7 +177,7 @@ fn finding(all: &[Made]) -> String {
             .collect();
         if !windows.is_empty() {
             text += &format!(
-                "{}: foretold within {:.0} % for {}. ",
+                "{}: predicted within {:.0} % for {}. ",
                 case.title,
                 100.0 * theory::WINDOW_HOLDS,
                 windows.join(", ")
@@ -253,7 +253,7 @@ fn claims(all: &[Made]) -> Vec<Claim> {
         let off = |window: &theory::Window| (window.slope / window.measured_slope - 1.0).abs();
         let text = format!(
             "depth {depth}, after 300 steps: relative error of the slope of the held-out NLL that \
-             the kernel foretells"
+             the kernel predicts"
         );
         add(&format!("slope_{depth}"), &text, last_window(&name, off), most, 0.05);
         let text =

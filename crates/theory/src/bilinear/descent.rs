@@ -14,7 +14,7 @@ use crate::matrix::{Threads, product};
 ///
 /// # Errors
 /// [`BilinearError::Diverged`] where the loss is no longer a number.
-pub fn gradient_descent(
+pub(super) fn gradient_descent(
     model: &Bilinear,
     rate: f64,
     threads: Threads,
@@ -52,7 +52,7 @@ pub fn gradient_descent(
 ///
 /// # Errors
 /// As [`gradient_descent`].
-pub fn stochastic_gradient_descent(
+pub(super) fn stochastic_gradient_descent(
     model: &Bilinear,
     rate: f64,
     seed: u64,

@@ -7,20 +7,20 @@ use super::BilinearError;
 /// "After `source` comes `target`": entities by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Direction {
-    /// What is given.
+    /// The given entity.
     pub source: usize,
-    /// What is asked for.
+    /// The entity to be predicted.
     pub target: usize,
 }
 
 impl Direction {
-    /// The same pair the other way round.
+    /// The same pair in the other direction.
     pub fn reversed(self) -> Direction {
         Direction { source: self.target, target: self.source }
     }
 }
 
-/// What is trained (D; a direction that stands twice counts twice) and what is only asked.
+/// The trained directions D (one that is listed twice counts twice) and the held-out ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directions {
     /// D, at least one.

@@ -30,7 +30,7 @@ const FIRST_TIME: f64 = 1e-2;
 ///
 /// # Errors
 /// [`BilinearError::Stiff`] where the tolerance cannot be kept with a sensible number of steps.
-pub fn gradient_flow(
+pub(super) fn gradient_flow(
     model: &Bilinear,
     tolerance: f64,
     threads: Threads,
@@ -47,7 +47,8 @@ pub fn gradient_flow(
         .atol(tolerance)
         .h0(clock.of(FIRST_TIME).min(end))
         .max_steps(MOST_STEPS);
-    let stiff = |s: f64, error| BilinearError::Stiff { time: clock.time(s), reason: reason(&error) };
+    let stiff =
+        |s: f64, error| BilinearError::Stiff { time: clock.time(s), reason: reason(&error) };
     solver.init(&system, 0.0, end, &start).map_err(|e| stiff(0.0, e))?;
     solver.set_status(Status::Solving);
     let mut times = request.times.iter().peekable();

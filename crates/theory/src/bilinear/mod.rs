@@ -106,7 +106,7 @@ fn simulate_on(
     let directions = Directions::of_pairs(config.entities, config.held_out, config.seed.into())?;
     let model = Bilinear::new(config, &directions)?;
     let mut recorder = Recorder::new(&model, &directions);
-    recorder.record(0.0, model.initial());
+    recorder.record(0.0, &model.initial);
     let times = config.times();
     let request = Request { times: &times, levels: &LEVELS };
     let mut sink = |t: f64, logits: &[f64]| {
@@ -172,9 +172,10 @@ impl<'a> Recorder<'a> {
         let Losses { train, reversal } = self.model.losses(logits);
         let [seen_margin, unseen_margin] =
             [0, 1].map(|side| self.margin(logits, &self.one_sided[side]));
-        let exponent = self.series.first().and_then(|first| {
-            exponent(train, first.train_loss, reversal?, first.reversal_loss?)
-        });
+        let exponent = self
+            .series
+            .first()
+            .and_then(|first| exponent(train, first.train_loss, reversal?, first.reversal_loss?));
         self.series.push(Point {
             t,
             train_loss: train,

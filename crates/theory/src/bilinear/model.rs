@@ -16,7 +16,8 @@ use crate::matrix::{Threads, for_each_row, product, product_into, times_transpos
 
 /// A bilinear model that is about to be trained.
 #[derive(Clone, Debug)]
-pub struct Bilinear {
+pub(super) struct Bilinear {
+    /// m.
     pub(super) entities: usize,
     /// The source of each row of logits; those with a trained direction come first.
     pub(super) sources: Vec<usize>,
@@ -25,6 +26,7 @@ pub struct Bilinear {
     pub(super) trained: Vec<Entry>,
     pub(super) held_out: Vec<Entry>,
     pub(super) gram: Gram,
+    /// The logits before training, `[row, entity]`.
     pub(super) initial: Vec<f64>,
 }
 
@@ -51,7 +53,7 @@ pub(super) enum Gram {
 
 /// Mean negative log probabilities, in nats.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Losses {
+pub(super) struct Losses {
     /// Over the trained directions: L.
     pub train: f64,
     /// Over the held-out ones: the reversal loss; `None` where none is held out.
@@ -60,7 +62,7 @@ pub struct Losses {
 
 /// A moment of training at which the training loss has come down to a level.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Crossing {
+pub(super) struct Crossing {
     /// The training loss.
     pub level: f64,
     /// When.
@@ -71,7 +73,7 @@ pub struct Crossing {
 
 /// The output of a simulation that is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub(super) struct Request<'a> {
     /// Times at which the logits are wanted: positive, ascending. The last is the end.
     pub times: &'a [f64],
     /// Training losses, descending, whose first crossing is wanted.
@@ -79,14 +81,17 @@ pub struct Request<'a> {
 }
 
 /// Receives a time and the logits then, `[row, entity]` as [`Bilinear::losses`] takes them.
-pub type Sink<'a> = dyn FnMut(f64, &[f64]) + 'a;
+pub(super) type Sink<'a> = dyn FnMut(f64, &[f64]) + 'a;
 
 impl Bilinear {
     /// Draws a model.
     ///
     /// # Errors
     /// [`BilinearError::Setting`] where a direction names an entity that is not there.
-    pub fn new(config: &BilinearConfig, directions: &Directions) -> Result<Self, BilinearError> {
+    pub(super) fn new(
+        config: &BilinearConfig,
+        directions: &Directions,
+    ) -> Result<Self, BilinearError> {
         let mut model = Self::untrained(config.entities, directions)?;
         let sources: Vec<usize> = model.sources.clone();
         match config.embeddings {
@@ -112,6 +117,7 @@ impl Bilinear {
     ///
     /// # Panics
     /// Unless the embeddings fill whole rows and the weights are square.
+    #[cfg(test)]
     pub fn with_embeddings(
         embeddings: &[f64],
         weights: &[f64],
@@ -160,23 +166,13 @@ impl Bilinear {
         self.gram = Gram::Dense { all, sources };
     }
 
-    /// The number of entities, m.
-    pub fn entities(&self) -> usize {
-        self.entities
-    }
-
     /// |D|, the number of trained directions.
-    pub fn trained_directions(&self) -> usize {
+    pub(super) fn trained_directions(&self) -> usize {
         self.trained.len()
     }
 
-    /// The logits before training, `[row, entity]`.
-    pub fn initial(&self) -> &[f64] {
-        &self.initial
-    }
-
     /// Both losses at some logits `[row, entity]`, accurate to the last digits however small.
-    pub fn losses(&self, logits: &[f64]) -> Losses {
+    pub(super) fn losses(&self, logits: &[f64]) -> Losses {
         let mean = |entries: &[Entry]| {
             let loss = |entry: &Entry| row_loss(self.row(logits, entry.row), entry.column);
             entries.iter().map(loss).sum::<f64>() / entries.len() as f64
@@ -188,7 +184,7 @@ impl Bilinear {
     /// The logits of each direction's target and of the others' targets, a row for each direction:
     /// the effective weights of these directions. `None` if one has a source whose logits are not
     /// kept.
-    pub fn effective_weights(&self, logits: &[f64], of: &[Direction]) -> Option<Vec<f64>> {
+    pub(super) fn effective_weights(&self, logits: &[f64], of: &[Direction]) -> Option<Vec<f64>> {
         let mut weights = Vec::with_capacity(of.len() * of.len());
         for direction in of {
             let row = self.sources.iter().position(|&source| source == direction.source)?;

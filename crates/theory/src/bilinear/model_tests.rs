@@ -133,10 +133,10 @@ fn the_velocity_is_minus_the_gradient_by_finite_differences() {
         }
         // What that does to the logits is the model's velocity.
         let model = oracle.model();
-        let mut velocity = vec![0.0; model.initial().len()];
-        let loss = model.velocity(model.initial(), Threads::One, &mut velocity);
+        let mut velocity = vec![0.0; model.initial.len()];
+        let loss = model.velocity(&model.initial, Threads::One, &mut velocity);
         assert!((loss - oracle.loss(&oracle.weights, &oracle.directions.trained)).abs() < 1e-13);
-        for (row, &source) in velocity.chunks(model.entities()).zip(&model.sources) {
+        for (row, &source) in velocity.chunks(model.entities).zip(&model.sources) {
             for (ours, theirs) in row.iter().zip(oracle.logits(&slope, source)) {
                 assert!((ours - theirs).abs() < 1e-13, "{seed}: {ours} {theirs}");
             }
@@ -149,7 +149,7 @@ fn the_flow_is_that_of_the_weights() {
     for seed in 0..4 {
         let oracle = Oracle::draw(seed);
         let model = oracle.model();
-                let mut seen = Vec::new();
+        let mut seen = Vec::new();
         let request = Request { times: &[0.5, 4.0, 20.0], levels: &[] };
         gradient_flow(&model, 1e-11, Threads::One, request, &mut |t, logits| {
             seen.push((t, model.losses(logits)));
@@ -213,15 +213,22 @@ fn stochastic_descent_is_that_of_the_weights() {
 fn drawn_models_are_the_stated_ones() {
     let directions = Directions::of_pairs(40, 0.3, 1).unwrap();
     for (embeddings, dim) in [(Embeddings::Gaussian, 4000), (Embeddings::Orthonormal, 60)] {
-        let config = BilinearConfig { entities: 40, dim, embeddings, init: 0.5, seed: 2, ..Default::default() };
+        let config = BilinearConfig {
+            entities: 40,
+            dim,
+            embeddings,
+            init: 0.5,
+            seed: 2,
+            ..Default::default()
+        };
         let model = Bilinear::new(&config, &directions).unwrap();
         // u_xᵀ Θ u_y with |u| = 1 has the standard deviation of Θ's entries.
-        let squares = model.initial().iter().map(|l| l * l).sum::<f64>();
-        let deviation = (squares / model.initial().len() as f64).sqrt();
+        let squares = model.initial.iter().map(|l| l * l).sum::<f64>();
+        let deviation = (squares / model.initial.len() as f64).sqrt();
         assert!((deviation - 0.5).abs() < 0.03, "{embeddings:?}: {deviation}");
         assert_ne!(
-            model.initial(),
-            Bilinear::new(&BilinearConfig { seed: 3, ..config }, &directions).unwrap().initial()
+            model.initial,
+            Bilinear::new(&BilinearConfig { seed: 3, ..config }, &directions).unwrap().initial
         );
     }
     let config = BilinearConfig {
@@ -253,7 +260,7 @@ fn a_level_is_met_where_the_loss_crosses_it() {
         ..Default::default()
     };
     let model = Bilinear::new(&config, &directions).unwrap();
-        let levels = [0.5, 0.1, 0.001];
+    let levels = [0.5, 0.1, 0.001];
     let request = Request { times: &[1e6], levels: &levels };
     let crossings = gradient_flow(&model, 1e-11, Threads::One, request, &mut |_, _| {}).unwrap();
     assert_eq!(crossings.iter().map(|c| c.level).collect::<Vec<_>>(), levels);
@@ -278,12 +285,12 @@ fn few_dimensions_are_followed_truly_or_refused() {
             embeddings: Embeddings::Gaussian,
             init: 0.0,
             seed: 4,
-        ..Default::default()
+            ..Default::default()
         };
         let model = Bilinear::new(&config, &directions).unwrap();
         let losses = |tolerance: f64| {
             let mut last = None;
-                let request = Request { times: &[1e3], levels: &[] };
+            let request = Request { times: &[1e3], levels: &[] };
             gradient_flow(&model, tolerance, Threads::One, request, &mut |_, logits| {
                 last = Some(model.losses(logits));
             })

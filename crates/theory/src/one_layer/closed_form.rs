@@ -11,7 +11,10 @@
 /// # Panics
 /// Unless 1 ≤ `targets` < `vocab` and `own_time` is a number from 0.
 pub fn flow_margin(vocab: usize, targets: usize, own_time: f64) -> f64 {
-    assert!((1..vocab).contains(&targets) && own_time >= 0.0, "1 ≤ targets < vocab and a time from 0");
+    assert!(
+        (1..vocab).contains(&targets) && own_time >= 0.0,
+        "1 ≤ targets < vocab and a time from 0"
+    );
     let (n, others) = (targets as f64, (vocab - targets) as f64);
     let right = vocab as f64 * own_time;
     // The left side is convex and rising: from above, Newton's method falls to the root. Each term

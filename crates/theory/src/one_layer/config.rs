@@ -108,8 +108,7 @@ impl OneLayerConfig {
 
     /// The data set.
     pub(super) fn facts(&self) -> DataConfig {
-        let (vocab_size, train_fraction, entity_length) =
-            (self.vocab_size, self.train_fraction, 1);
+        let (vocab_size, train_fraction, entity_length) = (self.vocab_size, self.train_fraction, 1);
         match self.data {
             Data::Reversal => {
                 DataConfig::Reversal(ReversalConfig { vocab_size, entity_length, train_fraction })

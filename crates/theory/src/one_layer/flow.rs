@@ -9,9 +9,9 @@ use differential_equations::status::Status;
 use differential_equations::traits::State;
 use retrodict_engine::Isa;
 
+use super::OneLayerError;
 use super::layout::Layout;
 use super::model::OneLayer;
-use super::OneLayerError;
 use crate::integrator::{Rows, reason};
 use crate::matrix::Threads;
 

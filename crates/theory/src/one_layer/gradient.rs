@@ -11,7 +11,7 @@ use retrodict_engine::{Isa, rows};
 use super::layout::Place;
 use super::model::Score;
 
-/// Stands for the logit of what is left out of a sum.
+/// The logit of a token that is left out of a sum.
 const OUT: f64 = -1e300;
 
 /// f: the weights of the source and of the relation token. The norm takes the sum of the attention

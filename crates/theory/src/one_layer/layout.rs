@@ -228,14 +228,14 @@ impl Layout {
 
 /// A row of Y.
 #[derive(Clone, Copy, Debug)]
-pub struct DecoderRow<'a> {
+pub(super) struct DecoderRow<'a> {
     columns: &'a Columns,
     values: &'a [f64],
 }
 
 /// Tokens to sum over.
 #[derive(Clone, Debug)]
-pub struct TokenSet {
+pub(super) struct TokenSet {
     tokens: BTreeSet<u32>,
     member: Vec<bool>,
 }
@@ -251,12 +251,12 @@ impl FromIterator<u32> for TokenSet {
 
 impl TokenSet {
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.tokens.len()
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
 
@@ -267,12 +267,12 @@ impl TokenSet {
 
 impl DecoderRow<'_> {
     /// Y[source, token].
-    pub fn weight(&self, token: u32) -> f64 {
+    pub(super) fn weight(&self, token: u32) -> f64 {
         self.values[self.columns.of(token)]
     }
 
     /// Σ of Y[source, token] over a set of tokens below M.
-    pub fn sum(&self, set: &TokenSet) -> f64 {
+    pub(super) fn sum(&self, set: &TokenSet) -> f64 {
         match self.columns {
             Columns::All(_) => set.tokens.iter().map(|&token| self.weight(token)).sum(),
             Columns::Shared(own, _) => {

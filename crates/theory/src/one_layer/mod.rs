@@ -22,12 +22,11 @@ use crate::Theorem;
 pub use closed_form::{flow_margin, ln_complement};
 pub use config::{Context, Data, Dynamics, OneLayerConfig};
 pub use error::OneLayerError;
-pub use model::Sentence;
 pub use series::Point;
 pub use study::{Case, cases, reproduce, stored};
 pub use verdict::{Assumption, Rate};
 
-use model::OneLayer;
+use model::{OneLayer, Sentence};
 
 /// Steps at which the series is taken, besides the start.
 const POINTS: u32 = 60;

@@ -16,7 +16,7 @@ use super::{Dynamics, OneLayerConfig, OneLayerError, error, gradient};
 
 /// A sentence x₁ r → target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sentence {
+pub(super) struct Sentence {
     /// x₁.
     pub source: u32,
     /// r, the last token of the prefix.
@@ -27,7 +27,7 @@ pub struct Sentence {
 
 /// How well a sentence is predicted, exact in the last digits at both ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Score {
+pub(super) struct Score {
     /// ln p.
     pub ln_probability: f64,
     /// ln (1 − p). What lies below e^−700 is not told apart.
@@ -36,7 +36,7 @@ pub struct Score {
 
 /// A one-layer transformer in training.
 #[derive(Clone, Debug)]
-pub struct OneLayer {
+pub(super) struct OneLayer {
     pub(super) config: OneLayerConfig,
     pub(super) layout: Layout,
     /// Rows of Y, then entries of Z, where `layout` says.
@@ -54,7 +54,7 @@ impl OneLayer {
     /// # Errors
     /// [`OneLayerError`] for sentences that make no sense, and weights that would take too much
     /// memory.
-    pub fn new(
+    pub(super) fn new(
         config: OneLayerConfig,
         vocab: usize,
         train: &[Sentence],
@@ -75,7 +75,7 @@ impl OneLayer {
     ///
     /// # Errors
     /// [`OneLayerError::Stiff`] where the flow cannot be followed.
-    pub fn train_to(&mut self, step: u64) -> Result<(), OneLayerError> {
+    pub(super) fn train_to(&mut self, step: u64) -> Result<(), OneLayerError> {
         match self.config.dynamics {
             Dynamics::Sgd => self.sgd_to(step),
             Dynamics::Gd => self.gd_to(step),
@@ -85,13 +85,13 @@ impl OneLayer {
     }
 
     /// Steps made so far.
-    pub fn step(&self) -> u64 {
+    pub(super) fn step(&self) -> u64 {
         self.step
     }
 
     /// How long each training sentence has been trained on: η_Y times the number of its own
     /// updates, for GD and flow η_Y · step / N.
-    pub fn own_times(&self) -> Vec<f64> {
+    pub(super) fn own_times(&self) -> Vec<f64> {
         let rate = self.config.lr_decoder;
         let all = rate * self.step as f64 / self.draws.len() as f64;
         let own = |&draws: &u64| match self.config.dynamics {
@@ -105,7 +105,7 @@ impl OneLayer {
     ///
     /// # Panics
     /// If the source of one is that of no sentence given to [`new`](Self::new).
-    pub fn scores(&self, sentences: &[Sentence]) -> Vec<Score> {
+    pub(super) fn scores(&self, sentences: &[Sentence]) -> Vec<Score> {
         let mut scratch = vec![0.0; self.layout.widest()];
         let score = |sentence| {
             let place = self.layout.place(sentence);
@@ -118,7 +118,7 @@ impl OneLayer {
     ///
     /// # Panics
     /// As [`scores`](Self::scores).
-    pub fn attention_on_source(&self, sentence: &Sentence) -> f64 {
+    pub(super) fn attention_on_source(&self, sentence: &Sentence) -> f64 {
         self.layout.place(sentence).attention.map_or(1.0, |[source, relation]| {
             1.0 / (1.0 + libm::exp(self.weights[relation] - self.weights[source]))
         })
@@ -128,14 +128,15 @@ impl OneLayer {
     ///
     /// # Panics
     /// As [`scores`](Self::scores).
-    pub fn decoder_row(&self, source: u32) -> DecoderRow<'_> {
+    pub(super) fn decoder_row(&self, source: u32) -> DecoderRow<'_> {
         self.layout.row(source, &self.weights)
     }
 }
 
 /// N(0, `init`²) for every entry of Y and Z that is kept; each is a function of its own place.
 fn draw_weights(config: &OneLayerConfig, vocab: usize, layout: &Layout, weights: &mut [f64]) {
-    let streams = [0, 1].map(|stream| Stream::new(config.seed.into(), Purpose::Initialisation, stream));
+    let streams =
+        [0, 1].map(|stream| Stream::new(config.seed.into(), Purpose::Initialisation, stream));
     let normal = |stream: &Stream, row: u32, column: u32| {
         let index = u64::from(row) * vocab as u64 + u64::from(column);
         config.init * stream.normals(index / 2)[(index % 2) as usize]

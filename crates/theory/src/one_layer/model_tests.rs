@@ -184,8 +184,7 @@ fn the_oracles_gradient_is_that_of_its_loss() {
         config.init = 0.7;
         let oracle = Oracle::new(&config, vocab);
         let gradient = oracle.gradient(&train[0]);
-        for (row, column) in (0..vocab).flat_map(|r| (0..vocab).map(move |c| (r, c)))
-        {
+        for (row, column) in (0..vocab).flat_map(|r| (0..vocab).map(move |c| (r, c))) {
             let difference = |of: fn(&mut Oracle) -> &mut Vec<Vec<f64>>| {
                 let moved = |by: f64| {
                     let mut moved = oracle.clone();

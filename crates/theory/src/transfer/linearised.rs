@@ -5,7 +5,7 @@
 /// The state of full-batch training, as the linearised model needs it. Logits are ln p: that is
 /// what they are up to a constant for each sentence, which no loss sees.
 #[derive(Clone, Debug)]
-pub struct Linearised {
+pub(super) struct Linearised {
     /// The size of the vocabulary.
     pub vocab: usize,
     /// ln p of each token after each sentence's prefix, `[sentences, vocab]`; the sentences that
@@ -27,7 +27,7 @@ pub struct Linearised {
 
 /// An optimiser whose preconditioner stands still.
 #[derive(Clone, Copy, Debug)]
-pub struct FrozenOptimizer {
+pub(super) struct FrozenOptimizer {
     /// The learning rate.
     pub rate: f64,
     /// Decoupled weight decay.
@@ -40,7 +40,7 @@ pub struct FrozenOptimizer {
 
 impl Linearised {
     /// One full-batch step.
-    pub fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         let residual = self.residual();
         let FrozenOptimizer { rate, weight_decay, momentum, steps } = self.optimizer;
         self.optimizer.steps += 1;
@@ -59,17 +59,17 @@ impl Linearised {
     }
 
     /// The mean NLL of the sentences that are not trained.
-    pub fn held_out_nll(&self) -> f64 {
+    pub(super) fn held_out_nll(&self) -> f64 {
         self.nll(self.trained..self.answers.len())
     }
 
     /// The mean NLL of those that are.
-    pub fn train_nll(&self) -> f64 {
+    pub(super) fn train_nll(&self) -> f64 {
         self.nll(0..self.trained)
     }
 
     /// How far the next step would move the held-out NLL, to first order in the step.
-    pub fn held_out_slope(&self) -> f64 {
+    pub(super) fn held_out_slope(&self) -> f64 {
         let mut next = self.clone();
         next.step();
         let held_out = self.trained..self.answers.len();

@@ -39,7 +39,7 @@ pub struct TransferConfig {
     /// Weigh gradients by what the optimiser divides by at that time
     #[arg(long)]
     pub preconditioned: bool,
-    /// Also foretell the held-out loss over so many steps from each measurement on
+    /// Also predict the held-out loss over so many steps from each measurement on
     #[arg(long, value_name = "STEPS")]
     pub window: Option<u64>,
 }
@@ -121,8 +121,7 @@ fn train<T: Scalar>(
         return Err(TransferError::Setting { key: "sentences", value, right });
     }
     let dataset = experiment.dataset(config.seed.into())?;
-    let pairs =
-        transfer_pairs(&dataset, config.sentences).ok_or(TransferError::NothingHeldOut)?;
+    let pairs = transfer_pairs(&dataset, config.sentences).ok_or(TransferError::NothingHeldOut)?;
     let parameters = experiment.network.parameter_count();
     let remedy = "ask for fewer sentences";
     check_memory(pairs.sentences.len(), "sentences", parameters, remedy)?;
@@ -132,8 +131,13 @@ fn train<T: Scalar>(
 
     let mut trainer = experiment.trainer::<T>(config.seed.into(), &dataset, 1);
     let training_set = &experiment.training_set(config.seed.into(), &dataset);
-    let mut run =
-        Training { experiment, dataset: &dataset, training_set, seed: config.seed.into(), epoch: 0 };
+    let mut run = Training {
+        experiment,
+        dataset: &dataset,
+        training_set,
+        seed: config.seed.into(),
+        epoch: 0,
+    };
     let mut result = TransferResult {
         config: config.clone(),
         spec: spec.to_toml(),

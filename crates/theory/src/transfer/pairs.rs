@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Sentences, and the pairs of them whose transfer is measured.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TransferPairs {
+pub(super) struct TransferPairs {
     /// The sentences, whole; the first [`targets`](TransferPairs::targets) are those that training
     /// is asked to have taught: held out, each the last of its group.
     pub sentences: Vec<Vec<Token>>,
@@ -18,7 +18,7 @@ pub struct TransferPairs {
 
 /// Pairs (trained sentence, held-out sentence) of one kind.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TransferKind {
+pub(super) struct TransferKind {
     /// A stable name: `self`, `reverse`, `unrelated`.
     pub id: &'static str,
     /// A name for people.
@@ -35,7 +35,7 @@ pub struct TransferKind {
 /// Of pairs: a held-out B ← A on itself, its reverse A → B (trained) on it, and the reverses of
 /// other held-out sentences with the same relation on it. Of chains: a held-out A ⇝ C on itself,
 /// its own links A → B and B → C on it, and the links of other chains.
-pub fn transfer_pairs(dataset: &Dataset, most: usize) -> Option<TransferPairs> {
+pub(super) fn transfer_pairs(dataset: &Dataset, most: usize) -> Option<TransferPairs> {
     let reversal = [("held_out_seen", "reverse", "its reverse")];
     let chain = [
         ("held_out_a_to_b", "first-link", "its A → B"),
@@ -119,7 +119,7 @@ pub struct Excess {
 /// Statistics of each kind. `kernel` is `[part][sentence × sentences + sentence]`: the inner
 /// products of all sentences' gradients, part by part of the model. Kinds without a pair are left
 /// out.
-pub fn transfer(pairs: &TransferPairs, kernel: &[Vec<f64>]) -> Vec<KindTransfer> {
+pub(super) fn transfer(pairs: &TransferPairs, kernel: &[Vec<f64>]) -> Vec<KindTransfer> {
     let count = pairs.sentences.len();
     let at = |from: usize, to: usize| from * count + to;
     let total = |from, to| kernel.iter().map(|part| part[at(from, to)]).sum::<f64>();

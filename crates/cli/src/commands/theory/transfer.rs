@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use retrodict_theory::Experiment;
 use retrodict_lab::spec::Spec;
+use retrodict_theory::Experiment;
 use retrodict_theory::transfer::{self as theory, Point, TransferConfig, TransferResult, Window};
 
 use super::table::{failure, sample, show};
@@ -129,9 +129,9 @@ fn prediction(point: &Point, window: &Window) -> String {
         window.steps.len() - 1,
         "step",
         "held-out",
-        "foretold",
+        "predicted",
         "train",
-        "foretold",
+        "predicted",
     );
     for at in sample(&window.steps) {
         let _ = writeln!(
