@@ -118,7 +118,7 @@ impl Bilinear {
     /// # Panics
     /// Unless the embeddings fill whole rows and the weights are square.
     #[cfg(test)]
-    pub fn with_embeddings(
+    pub(super) fn with_embeddings(
         embeddings: &[f64],
         weights: &[f64],
         directions: &Directions,

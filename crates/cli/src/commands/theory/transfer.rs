@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use retrodict_lab::Experiment;
 use retrodict_lab::spec::Spec;
-use retrodict_theory::Experiment;
 use retrodict_theory::transfer::{self as theory, Point, TransferConfig, TransferResult, Window};
 
 use super::table::{failure, sample, show};
