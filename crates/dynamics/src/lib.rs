@@ -10,8 +10,6 @@ mod cosines;
 mod effective_weights;
 mod intransitivity;
 pub mod locate;
-pub mod theory;
-mod transfer;
 mod weight_matrix;
 
 pub use answers::{Answers, answers};
@@ -19,5 +17,4 @@ pub use asymmetry::asymmetry;
 pub use cosines::{cosines, evenly_spread, mean_absolute_cosine};
 pub use effective_weights::{Context, measure};
 pub use intransitivity::intransitivity;
-pub use transfer::{Excess, KindTransfer, TransferKind, TransferPairs, transfer, transfer_pairs};
 pub use weight_matrix::{NotSquare, WeightMatrix};

@@ -45,6 +45,7 @@ mod graph;
 mod isa;
 mod kernels;
 mod lanes;
+mod matmul;
 mod matrix;
 mod operation;
 mod ops;
@@ -73,6 +74,7 @@ pub use ops::{
 };
 pub use optim::{Adam, AdamW, Lion, Muon, Optimizer, Rule, Sgd};
 pub use parameter::{Initial, Parameter, ParameterId, View};
+pub use matmul::matmul;
 pub use parameters::{Gradients, Parameters};
 pub use precision::ProductPrecision;
 pub use profile::{Pass, Profile};

@@ -236,7 +236,7 @@ impl Experiment {
 }
 
 /// A sentence of a training_set, as the trainer takes it.
-pub(crate) fn example(sentence: &retrodict_facts::Sentence) -> Example<'_> {
+pub fn example(sentence: &retrodict_facts::Sentence) -> Example<'_> {
     Example { tokens: &sentence.tokens, answer: Some(sentence.answer), weight: sentence.weight }
 }
 

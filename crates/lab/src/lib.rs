@@ -20,11 +20,10 @@ mod run_all;
 pub mod spec;
 pub mod stats;
 pub mod store;
-pub mod theory;
 
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
-pub use experiment::{Experiment, ExperimentError, Steps};
+pub use experiment::{Experiment, ExperimentError, Steps, example};
 pub use measures::{MEASURES, Measure};
 pub use progress::{Progress, Snapshot};
 pub use result::{

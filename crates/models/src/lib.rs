@@ -1,12 +1,9 @@
 //! The models, as compositions of the engine's operations, and how they are trained on sentences.
 
-pub mod bilinear;
 mod decoder;
 mod lr_schedule;
 mod network;
 mod objective;
-pub mod one_layer;
-mod product;
 mod trainer;
 
 pub use decoder::{

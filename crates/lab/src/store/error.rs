@@ -89,16 +89,18 @@ pub enum StoreError {
 
 impl StoreError {
     /// Turns an [`io::Error`] met while `doing` something to `path` into this one.
-    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
     }
 
-    pub(crate) fn damaged(path: &Path, what: impl ToString) -> Self {
+    /// A file that is not what was written.
+    pub fn damaged(path: &Path, what: impl ToString) -> Self {
         Self::Damaged { path: path.to_owned(), what: what.to_string() }
     }
 
-    pub(crate) fn unwritable(path: &Path, what: impl ToString) -> Self {
+    /// Values that the file cannot hold.
+    pub fn unwritable(path: &Path, what: impl ToString) -> Self {
         Self::Unwritable { path: path.to_owned(), what: what.to_string() }
     }
 }

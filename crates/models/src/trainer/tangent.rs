@@ -2,11 +2,10 @@
 //! their inner products, the empirical neural tangent kernel (Jacot et al., 2018). Definitions and
 //! derivations are in `docs/theory/transfer.md`.
 
-use retrodict_engine::{Gradients, Noise, Parameter, Parameters, Scalar, Team};
+use retrodict_engine::{Gradients, Noise, Parameter, Parameters, Scalar, Team, matmul};
 
 use super::{Compiled, Trainer};
 use crate::objective::{LossOn, Objective};
-use crate::product::{Threads, times_transposed};
 
 /// ∇ ln p of some sentences, in parts of the model. Under a preconditioner P every row is √P ∇ ln p,
 /// so that inner products of rows are ⟨∇, P ∇⟩.
@@ -79,9 +78,13 @@ impl Tangents {
     /// # Panics
     /// If there are fewer than `columns`.
     pub fn inner_products(&self, columns: usize) -> Vec<Vec<f64>> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let of = |part: &Part| {
             let first = &part.rows[..columns * part.size];
-            times_transposed(&part.rows, first, part.size, Threads::All)
+            let size = [part.rows.len() / part.size, part.size, columns];
+            let mut products = vec![0.0; size[0] * columns];
+            matmul(threads, size, &part.rows, first, [1, part.size], &mut products);
+            products
         };
         self.parts.iter().map(of).collect()
     }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use retrodict_lab::theory::ReproduceError;
-use retrodict_lab::theory::bilinear::{
-    self as lab, BilinearResult, Draw, Example, LEVELS, Point, Study, Sweep,
+use retrodict_theory::TheoryError;
+use retrodict_theory::bilinear::{
+    self as theory, BilinearResult, Draw, Example, LEVELS, Point, Study, Sweep,
 };
 
 use super::{TheoryFigure, claim};
@@ -19,12 +19,12 @@ pub(super) fn make(
     out: &Path,
     draws: u32,
     progress: &(dyn Fn() + Sync),
-) -> Result<(), ReproduceError> {
-    lab::reproduce(out, &lab::sweep_config(draws), progress).map(|_| ())
+) -> Result<(), TheoryError> {
+    theory::reproduce(out, &theory::sweep_config(draws), progress).map(|_| ())
 }
 
 pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Section>, ReportError> {
-    let Some(Study { sweep, examples }) = lab::stored(out)? else { return Ok(None) };
+    let Some(Study { sweep, examples }) = theory::stored(out)? else { return Ok(None) };
     Ok(Some(Section {
         name: figure.name.to_owned(),
         heading: figure.title.to_owned(),

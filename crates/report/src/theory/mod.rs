@@ -1,4 +1,4 @@
-//! Figures of the theory: simulations instead of training runs, kept below the output folder.
+//! Figures of the theory: simulations instead of training runs, stored below the output folder.
 
 mod bilinear;
 mod one_layer;
@@ -6,25 +6,25 @@ mod transfer;
 
 use std::path::Path;
 
-use retrodict_lab::theory::ReproduceError;
+use retrodict_theory::TheoryError;
 
 use crate::paper::Scale;
 use crate::summary::{Claim, Comparator};
 use crate::{ReportError, Section};
 
-/// Simulates what is missing below a folder, with so many draws, telling of each.
-type Make = fn(&Path, u32, &(dyn Fn() + Sync)) -> Result<(), ReproduceError>;
+/// Simulates what is missing below a folder, with so many draws; the function is called after each.
+type Make = fn(&Path, u32, &(dyn Fn() + Sync)) -> Result<(), TheoryError>;
 /// A section of what lies below a folder.
 type Draw = fn(&TheoryFigure, &Path) -> Result<Option<Section>, ReportError>;
 
 /// A figure of the theory.
 #[derive(Debug)]
 pub struct TheoryFigure {
-    /// What it is called on the command line and on disk.
+    /// Its name on the command line and on disk.
     pub name: &'static str,
     /// A short title.
     pub title: &'static str,
-    /// What it claims, in a sentence.
+    /// Its claim, in a sentence.
     pub claim: &'static str,
     /// Seconds that it takes at quick scale with ten seeds on two cores, measured.
     pub seconds: f64,
@@ -70,16 +70,16 @@ impl TheoryFigure {
         u32::try_from(seeds).unwrap_or(u32::MAX).saturating_mul(each)
     }
 
-    /// Simulates what is missing below `out`. `progress` is told after each simulation.
+    /// Simulates what is missing below `out`. `progress` is called after each simulation.
     ///
     /// # Errors
-    /// [`ReproduceError`] where something cannot be made or written.
+    /// [`TheoryError`] where something cannot be made or written.
     pub fn make(
         &self,
         out: &Path,
         draws: u32,
         progress: &(dyn Fn() + Sync),
-    ) -> Result<(), ReproduceError> {
+    ) -> Result<(), TheoryError> {
         (self.make)(out, draws, progress)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use retrodict_lab::theory::ReproduceError;
-use retrodict_lab::theory::one_layer::{self as lab, Case, Data, OneLayerResult, Point};
+use retrodict_theory::TheoryError;
+use retrodict_theory::one_layer::{self as theory, Case, Data, OneLayerResult, Point};
 
 use super::{TheoryFigure, claim};
 use crate::figure::Figure;
@@ -14,14 +14,14 @@ pub(super) fn make(
     out: &Path,
     _draws: u32,
     progress: &(dyn Fn() + Sync),
-) -> Result<(), ReproduceError> {
-    lab::reproduce(out)?;
+) -> Result<(), TheoryError> {
+    theory::reproduce(out)?;
     progress();
     Ok(())
 }
 
 pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Section>, ReportError> {
-    let all = lab::stored(out)?;
+    let all = theory::stored(out)?;
     if all.is_empty() {
         return Ok(None);
     }

@@ -1,10 +1,10 @@
-//! Transfer between sentences while decoders learn, and what the linearised model foretells.
+//! Transfer between sentences while decoders learn, and the predictions of the linearised model.
 
 use std::path::Path;
 
 use retrodict_lab::stats;
-use retrodict_lab::theory::ReproduceError;
-use retrodict_lab::theory::transfer::{self as lab, KindTransfer, Made, Point, TransferResult};
+use retrodict_theory::TheoryError;
+use retrodict_theory::transfer::{self as theory, KindTransfer, Made, Point, TransferResult};
 
 use super::{TheoryFigure, claim};
 use crate::figure::Figure;
@@ -26,13 +26,13 @@ pub(super) fn make(
     out: &Path,
     draws: u32,
     progress: &(dyn Fn() + Sync),
-) -> Result<(), ReproduceError> {
+) -> Result<(), TheoryError> {
     // As many seeds as the experiments have, at quick scale.
-    lab::reproduce(out, draws.div_ceil(2), progress).map(|_| ())
+    theory::reproduce(out, draws.div_ceil(2), progress).map(|_| ())
 }
 
 pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Section>, ReportError> {
-    let all = lab::stored(out)?;
+    let all = theory::stored(out)?;
     let of = |chosen: fn(&str) -> bool| -> Vec<&Made> {
         all.iter().filter(|(case, _)| chosen(case.name)).collect()
     };
@@ -60,7 +60,7 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
             ratios(figure.name, title, &pairs),
             parts(&pairs),
             ratios("theory-transfer-chains", title, &chains),
-            foretold(&windows),
+            predictions(&windows),
         ],
         claims: claims(&all),
         experiments: Vec::new(),
@@ -129,8 +129,8 @@ fn parts(cases: &[&Made]) -> Figure {
     lines("theory-transfer-parts", title, &axes, &panels)
 }
 
-/// The held-out loss, and what the linearised model foretells of it from several starts. One seed.
-fn foretold(cases: &[&Made]) -> Figure {
+/// The held-out loss, and the predictions of the linearised model from several starts. One seed.
+fn predictions(cases: &[&Made]) -> Figure {
     let axes = Axes {
         x: "full-batch AdamW steps".into(),
         y: "held-out NLL, nats".into(),
@@ -142,18 +142,18 @@ fn foretold(cases: &[&Made]) -> Figure {
         let windows = results.iter().take(1).flat_map(|result| &result.series);
         for (point, window) in windows.filter_map(|point| Some((point, point.window.as_ref()?))) {
             let start = point.step;
-            let curve = |label: &str, kind, of: fn(&lab::WindowStep) -> f64| Series {
+            let curve = |label: &str, kind, of: fn(&theory::WindowStep) -> f64| Series {
                 label: label.into(),
                 points: window.steps.iter().map(|at| ((start + at.step) as f64, of(at))).collect(),
                 spread: Vec::new(),
                 kind,
             };
             series.push(curve("measured", SeriesKind::Line, |at| at.held_out_nll));
-            series.push(curve("foretold", SeriesKind::Dashed, |at| at.held_out_predicted));
+            series.push(curve("predicted", SeriesKind::Dashed, |at| at.held_out_predicted));
         }
         Panel { title: case.title.into(), series }
     };
-    let title = "Held-out loss over the next 64 steps, foretold by tangents that stand still";
+    let title = "Held-out loss over the next 64 steps, predicted with frozen tangents";
     let panels: Vec<Panel> = cases.iter().map(panel).collect();
     lines("theory-transfer-windows", title, &axes, &panels)
 }
@@ -177,9 +177,9 @@ fn finding(all: &[Made]) -> String {
             .collect();
         if !windows.is_empty() {
             text += &format!(
-                "{}: foretold within {:.0} % for {}. ",
+                "{}: predicted within {:.0} % for {}. ",
                 case.title,
-                100.0 * lab::WINDOW_HOLDS,
+                100.0 * theory::WINDOW_HOLDS,
                 windows.join(", ")
             );
         }
@@ -192,7 +192,7 @@ fn claims(all: &[Made]) -> Vec<Claim> {
         all.iter().find(|(case, _)| case.name == name).map_or(&[][..], |(_, results)| results)
     };
     // The largest excess over training, after the start.
-    let largest = |name: &str, id: &str, of: fn(lab::Excess) -> f64| -> Vec<f64> {
+    let largest = |name: &str, id: &str, of: fn(theory::Excess) -> f64| -> Vec<f64> {
         let of_seed = |result: &TransferResult| {
             let points = result.series.iter().filter(|point| point.epoch > 0);
             let values = points.filter_map(|point| Some(of(point.kind(id)?.excess?)));
@@ -200,11 +200,11 @@ fn claims(all: &[Made]) -> Vec<Claim> {
         };
         results(name).iter().filter_map(of_seed).collect()
     };
-    let last = |name: &str, id: &str, of: fn(lab::Excess) -> f64| -> Vec<f64> {
+    let last = |name: &str, id: &str, of: fn(theory::Excess) -> f64| -> Vec<f64> {
         let of_seed = |result: &TransferResult| Some(of(result.series.last()?.kind(id)?.excess?));
         results(name).iter().filter_map(of_seed).collect()
     };
-    let last_window = |name: &str, of: fn(&lab::Window) -> f64| -> Vec<f64> {
+    let last_window = |name: &str, of: fn(&theory::Window) -> f64| -> Vec<f64> {
         let of_seed = |result: &TransferResult| Some(of(result.series.last()?.window.as_ref()?));
         results(name).iter().filter_map(of_seed).collect()
     };
@@ -222,7 +222,7 @@ fn claims(all: &[Made]) -> Vec<Claim> {
             ));
         }
     };
-    let difference = |excess: lab::Excess| excess.difference;
+    let difference = |excess: theory::Excess| excess.difference;
     for (name, what) in [("reversal", "1 layer"), ("reversal-4", "4 layers")] {
         let text = format!(
             "free head, {what}: the transfer ratio to the reverse, minus that to unrelated \
@@ -250,10 +250,10 @@ fn claims(all: &[Made]) -> Vec<Claim> {
     }
     for depth in ["1", "2", "4"] {
         let name = format!("window-{depth}");
-        let off = |window: &lab::Window| (window.slope / window.measured_slope - 1.0).abs();
+        let off = |window: &theory::Window| (window.slope / window.measured_slope - 1.0).abs();
         let text = format!(
             "depth {depth}, after 300 steps: relative error of the slope of the held-out NLL that \
-             the kernel foretells"
+             the kernel predicts"
         );
         add(&format!("slope_{depth}"), &text, last_window(&name, off), most, 0.05);
         let text =

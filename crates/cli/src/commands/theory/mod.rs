@@ -1,4 +1,4 @@
-//! `retrodict theory MODEL`: the paper's two models of theory, simulated and held against their
+//! `retrodict theory MODEL`: the paper's two models of theory, simulated and checked against their
 //! theorems, and transfer between sentences in a decoder.
 
 mod bilinear;

@@ -1,15 +1,16 @@
-//! What the tables of all models share.
+//! Output that all models share.
 
 use std::fmt::Write as _;
 
-use retrodict_lab::theory::Theorem;
+use retrodict_theory::Theorem;
+use serde::Serialize;
 
-use crate::commands::Failure;
+use crate::commands::{Failure, print};
 
 /// Lines of a table of points in time.
 const LINES: usize = 16;
 
-/// The library names keys; here they are options.
+/// An error of the library, with the key that it names written as an option.
 pub(super) fn failure(message: String, key: Option<&str>, is_refusal: bool) -> Failure {
     let message = match key {
         Some(key) => message.replacen(key, &format!("--{}", key.replace('_', "-")), 1),
@@ -18,7 +19,24 @@ pub(super) fn failure(message: String, key: Option<&str>, is_refusal: bool) -> F
     if is_refusal { Failure::Usage(message) } else { Failure::Failed(message) }
 }
 
-/// Each theorem's bound beside what was measured.
+/// Prints a result, as JSON or as a table.
+pub(super) fn show<R: Serialize>(
+    result: &R,
+    json: bool,
+    table: impl FnOnce(&R) -> String,
+) -> Result<(), Failure> {
+    match json {
+        true => print(&(serde_json::to_string(result).map_err(Failure::failed)? + "\n")),
+        false => print(&table(result)),
+    }
+}
+
+/// A number, or a dash where there is none.
+pub(super) fn or_dash(value: Option<f64>, written: impl Fn(f64) -> String) -> String {
+    value.map_or("–".to_owned(), written)
+}
+
+/// Each theorem's bound and the measured value.
 pub(super) fn verdicts(theorems: &[Theorem]) -> String {
     let mut text = String::new();
     for theorem in theorems {
@@ -28,8 +46,7 @@ pub(super) fn verdicts(theorems: &[Theorem]) -> String {
             None => "nothing to measure",
         };
         // Adding 0 takes the sign from −0.
-        let measured =
-            theorem.measured.map_or("–".to_owned(), |value| format!("{:.6e}", value + 0.0));
+        let measured = or_dash(theorem.measured, |value| format!("{:.6e}", value + 0.0));
         let _ = writeln!(
             text,
             "{}: {verdict}: {measured} {} {:.6e}\n    {}",

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use retrodict_lab::Experiment;
-use retrodict_lab::theory::transfer::{self as lab, Point, TransferConfig, TransferResult, Window};
+use retrodict_theory::transfer::{self as theory, Point, TransferConfig, TransferResult, Window};
 
-use super::table::{failure, sample};
-use crate::commands::{Failure, load_spec, print};
+use super::table::{failure, sample, show};
+use crate::commands::{Failure, load_spec};
 
 pub(super) const EXAMPLES: &str = "Examples:
   retrodict theory transfer --set model.tie_head=true
@@ -24,21 +24,8 @@ pub(crate) struct TransferArgs {
     /// Override a key, such as model.layers=1
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Seed of the run
-    #[arg(long, default_value = "0")]
-    seed: u32,
-    /// Epochs after which to measure [default: 0,1,2,5,10,20,50 … and the last]
-    #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
-    at: Option<Vec<u64>>,
-    /// Held-out sentences asked, at most
-    #[arg(long, value_name = "N", default_value = "24")]
-    sentences: usize,
-    /// Weigh gradients by what the optimiser divides by at that time
-    #[arg(long)]
-    preconditioned: bool,
-    /// Also foretell the held-out loss over so many steps from each measurement on
-    #[arg(long, value_name = "STEPS")]
-    window: Option<u64>,
+    #[command(flatten)]
+    config: TransferConfig,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -48,13 +35,6 @@ pub(super) fn transfer(args: &TransferArgs) -> Result<(), Failure> {
     let spec = load_spec(&args.spec, &args.set)?;
     let origin = args.spec.display().to_string();
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
-    let config = TransferConfig {
-        seed: u64::from(args.seed),
-        at: args.at.clone(),
-        sentences: args.sentences,
-        preconditioned: args.preconditioned,
-        window: args.window,
-    };
     let epochs = experiment.spec.train.epochs;
     let mut told = Instant::now();
     let mut progress = |epoch: u64| {
@@ -63,16 +43,12 @@ pub(super) fn transfer(args: &TransferArgs) -> Result<(), Failure> {
             told = Instant::now();
         }
     };
-    let result = lab::simulate(&experiment, &config, &mut progress)
+    let result = theory::simulate(&experiment, &args.config, &mut progress)
         .map_err(|error| failure(error.to_string(), error.key(), error.is_refusal()))?;
     for warning in &result.warnings {
         eprintln!("retrodict: {warning}");
     }
-    if args.json {
-        let text = serde_json::to_string(&result).map_err(Failure::failed)?;
-        return print(&format!("{text}\n"));
-    }
-    print(&table(&result))
+    show(&result, args.json, table)
 }
 
 fn table(result: &TransferResult) -> String {
@@ -132,13 +108,13 @@ fn table(result: &TransferResult) -> String {
     }
     for point in &result.series {
         if let Some(window) = &point.window {
-            text += &foretold(point, window);
+            text += &prediction(point, window);
         }
     }
     text
 }
 
-fn foretold(point: &Point, window: &Window) -> String {
+fn prediction(point: &Point, window: &Window) -> String {
     let mut text = format!(
         "\nfrom epoch {}: the next step was to move the held-out NLL by {:.4e}, and moved it by \
          {:.4e};\nthe linearised model holds for {} of {} steps\n{:>6} {:>12} {:>12} {:>12} {:>12}\n",
@@ -149,9 +125,9 @@ fn foretold(point: &Point, window: &Window) -> String {
         window.steps.len() - 1,
         "step",
         "held-out",
-        "foretold",
+        "predicted",
         "train",
-        "foretold",
+        "predicted",
     );
     for at in sample(&window.steps) {
         let _ = writeln!(
