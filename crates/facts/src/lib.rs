@@ -43,7 +43,7 @@ pub use hops::HopsConfig;
 pub use icl::{HoldOut, IclConfig};
 pub use kind::{DataKind, Structure};
 pub use one_to_many::OneToManyConfig;
-pub use recipe::{BridgeForm, Recipe, RecipeError, Sentence, TrainingSet, TrainingSetSize};
+pub use recipe::{Recipe, RecipeError, Recipes, Sentence, TrainingSet, TrainingSetSize};
 pub use related::RelatedConfig;
 pub use relations::RelationsConfig;
 pub use reversal::ReversalConfig;

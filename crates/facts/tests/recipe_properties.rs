@@ -3,12 +3,14 @@
 mod common;
 
 use std::collections::HashSet;
+use std::slice;
 
 use retrodict_facts::recipe::{apply, training_set_size};
 use retrodict_facts::{
-    BridgeForm, ChainConfig, DataConfig, DataKind as _, Dataset, HoldOut, HopsConfig, IclConfig,
-    Query, Recipe, RecipeError, RelatedConfig, ReversalConfig, Token, TrainingSet,
+    ChainConfig, DataConfig, DataKind as _, Dataset, HoldOut, HopsConfig, IclConfig, Query, Recipe,
+    RecipeError, Recipes, RelatedConfig, ReversalConfig, Token, TrainingSet,
 };
+use retrodict_settings::{Refused, Setting as _, Value};
 
 /// Small data sets of every kind, odd and even, with what is held out and without.
 fn every_kind() -> Vec<DataConfig> {
@@ -36,13 +38,15 @@ fn every_kind() -> Vec<DataConfig> {
     configs
 }
 
-/// All recipes that change something in such data.
+/// All recipes that such data suits.
 fn suited(config: &DataConfig) -> Vec<Recipe> {
-    Recipe::ALL.into_iter().filter(|recipe| training_set_size(&[*recipe], config).is_ok()).collect()
+    Recipe::all()
+        .filter(|recipe| training_set_size(slice::from_ref(recipe), config).is_ok())
+        .collect()
 }
 
-/// Every sentence that is not to be learned.
-fn secret(dataset: &Dataset) -> HashSet<Vec<Token>> {
+/// Every sentence that must stay untrained.
+fn untrained(dataset: &Dataset) -> HashSet<Vec<Token>> {
     let trained: HashSet<_> = dataset.train.iter().collect();
     let asked = dataset.groups.iter().flat_map(|group| &group.queries).map(Query::sentence);
     let all = asked.chain(dataset.held_out.iter().cloned());
@@ -50,26 +54,26 @@ fn secret(dataset: &Dataset) -> HashSet<Vec<Token>> {
 }
 
 /// No sentence is a held-out one, or has one inside.
-fn keeps_the_secret(training_set: &TrainingSet, secret: &HashSet<Vec<Token>>, about: &str) {
-    let lengths: HashSet<usize> = secret.iter().map(Vec::len).collect();
+fn assert_untrained(training_set: &TrainingSet, untrained: &HashSet<Vec<Token>>, about: &str) {
+    let lengths: HashSet<usize> = untrained.iter().map(Vec::len).collect();
     for sentence in &training_set.sentences {
         for &length in &lengths {
             for window in sentence.tokens.windows(length) {
-                assert!(!secret.contains(window), "{about}: {sentence:?} says {window:?}");
+                assert!(!untrained.contains(window), "{about}: {sentence:?} says {window:?}");
             }
         }
     }
 }
 
 #[test]
-fn no_recipe_tells_what_is_held_out() {
+fn no_recipe_adds_a_held_out_sentence() {
     for config in every_kind() {
         for seed in [0, 3] {
             let dataset = config.generate(seed).unwrap();
-            let secret = secret(&dataset);
+            let untrained = untrained(&dataset);
             for recipe in suited(&config) {
-                let training_set = apply(&[recipe], &dataset, seed);
-                keeps_the_secret(&training_set, &secret, &format!("{config:?} {recipe}"));
+                let training_set = apply(slice::from_ref(&recipe), &dataset, seed);
+                assert_untrained(&training_set, &untrained, &format!("{config:?} {recipe}"));
             }
         }
     }
@@ -82,14 +86,14 @@ fn nor_do_two_recipes_together() {
     let configs = every_kind().into_iter().filter(|config| kinds.insert(config.word()));
     for config in configs {
         let dataset = config.generate(1).unwrap();
-        let secret = secret(&dataset);
-        assert!(!secret.is_empty(), "{config:?}");
+        let untrained = untrained(&dataset);
+        assert!(!untrained.is_empty(), "{config:?}");
         let recipes = suited(&config);
-        for (first, second) in recipes.iter().flat_map(|a| recipes.iter().map(move |b| (*a, *b))) {
-            let training_set = apply(&[first, second], &dataset, 1);
+        for (first, second) in recipes.iter().flat_map(|a| recipes.iter().map(move |b| (a, b))) {
+            let training_set = apply(&[first.clone(), second.clone()], &dataset, 1);
             let about = format!("{config:?} {first} {second}");
-            keeps_the_secret(&training_set, &secret, &about);
-            let size = training_set_size(&[first, second], &config).unwrap();
+            assert_untrained(&training_set, &untrained, &about);
+            let size = training_set_size(&[first.clone(), second.clone()], &config).unwrap();
             assert_eq!(training_set.vocab, size.vocab, "{about}");
             assert!(training_set.longest() <= size.longest, "{about}");
             assert!(training_set.longest_answer() <= size.longest_answer, "{about}");
@@ -104,13 +108,13 @@ fn sizes_are_known_before_anything_is_drawn() {
         let plain = TrainingSet::plain(&dataset);
         for recipe in suited(&config) {
             let about = format!("{config:?} {recipe}");
-            let size = training_set_size(&[recipe], &config).unwrap();
-            let training_set = apply(&[recipe], &dataset, 2);
+            let size = training_set_size(slice::from_ref(&recipe), &config).unwrap();
+            let training_set = apply(slice::from_ref(&recipe), &dataset, 2);
             assert_eq!(training_set.vocab, size.vocab, "{about}");
             assert_eq!(size.vocab, config.vocab() + recipe.new_tokens());
             assert!(training_set.longest_answer() <= size.longest_answer, "{about}");
             assert!(training_set.longest() <= size.longest, "{about}");
-            if training_set.tokens() > plain.tokens() && recipe != Recipe::ChainOfThought {
+            if training_set.tokens() > plain.tokens() && recipe.name() != "chain-of-thought" {
                 assert_eq!(
                     training_set.longest(),
                     size.longest,
@@ -133,8 +137,9 @@ fn sizes_are_known_before_anything_is_drawn() {
 fn chains_of_thought_are_as_long_as_the_chain() {
     let config = HopsConfig { chains: 9, hops: 5, ..HopsConfig::default() };
     let dataset = config.generate(0).unwrap();
-    let size = training_set_size(&[Recipe::ChainOfThought], &DataConfig::Hops(config)).unwrap();
-    let training_set = apply(&[Recipe::ChainOfThought], &dataset, 0);
+    let recipes = ["chain-of-thought".parse().unwrap()];
+    let size = training_set_size(&recipes, &DataConfig::Hops(config)).unwrap();
+    let training_set = apply(&recipes, &dataset, 0);
     assert_eq!((size.longest, training_set.longest()), (11, 11));
     // Six chains whole: questions of 2 to 5 steps are 4 + 3 + 2 + 1; three without the last.
     assert_eq!(training_set.sentences.len() - dataset.train.len(), 6 * 10 + 3 * 9);
@@ -146,7 +151,8 @@ fn the_seed_decides_what_is_drawn_and_nothing_else() {
     let config = config.unwrap();
     let dataset = config.generate(4).unwrap();
     for recipe in suited(&config) {
-        let [one, again, other] = [1, 1, 2].map(|seed| apply(&[recipe], &dataset, seed));
+        let [one, again, other] =
+            [1, 1, 2].map(|seed| apply(slice::from_ref(&recipe), &dataset, seed));
         assert_eq!(one, again);
         // Permuting one-token entities draws from few orders, but from many sentences.
         let drawn = ["reverse-segments", "permute-chunks", "identities-random"];
@@ -157,25 +163,23 @@ fn the_seed_decides_what_is_drawn_and_nothing_else() {
 #[test]
 fn recipes_are_refused_where_they_would_change_nothing() {
     let mut suits = HashSet::new();
+    let reverse: Recipe = "reverse-tokens".parse().unwrap();
     for config in every_kind() {
         let dataset = config.generate(0).unwrap();
-        for recipe in Recipe::ALL {
-            let grown = apply(&[recipe], &dataset, 0)
+        for recipe in Recipe::all() {
+            let grown = apply(slice::from_ref(&recipe), &dataset, 0)
                 != TrainingSet {
                     vocab: config.vocab() + recipe.new_tokens(),
                     ..TrainingSet::plain(&dataset)
                 };
-            match training_set_size(&[Recipe::ReverseTokens, recipe], &config) {
+            match training_set_size(&[reverse.clone(), recipe.clone()], &config) {
                 Ok(_) if grown => drop(suits.insert((recipe.name(), config.word()))),
                 // Where, say, no pair is trained in both directions.
                 Ok(_) => {}
                 Err(RecipeError::Unsuited { recipe: name, kind, .. }) => {
                     assert_eq!((name, kind), (recipe.name(), config.word()));
-                    let third = recipe == Recipe::ThirdRelation;
-                    assert!(
-                        !grown || third || matches!(recipe, Recipe::Bridge { .. }),
-                        "{name} {kind}"
-                    );
+                    let third = name == "third-relation";
+                    assert!(!grown || third || name.starts_with("bridge-"), "{name} {kind}");
                 }
                 Err(other) => panic!("{other}"),
             }
@@ -183,9 +187,9 @@ fn recipes_are_refused_where_they_would_change_nothing() {
     }
     // All that is accepted somewhere does something there.
     for (config, recipe) in
-        every_kind().into_iter().flat_map(|c| Recipe::ALL.map(|recipe| (c, recipe)))
+        every_kind().into_iter().flat_map(|c| Recipe::all().map(move |recipe| (c, recipe)))
     {
-        let accepted = training_set_size(&[recipe], &config).is_ok();
+        let accepted = training_set_size(slice::from_ref(&recipe), &config).is_ok();
         assert_eq!(
             accepted,
             suits.contains(&(recipe.name(), config.word())),
@@ -196,17 +200,21 @@ fn recipes_are_refused_where_they_would_change_nothing() {
 
 #[test]
 fn names_are_read_as_they_are_written() {
-    for recipe in Recipe::ALL {
-        assert_eq!(recipe.to_string().parse(), Ok(recipe));
+    for recipe in Recipe::all() {
+        assert_eq!(recipe.to_string().parse(), Ok(recipe.clone()));
         assert_eq!(recipe.name().parse(), Ok(recipe), "the argument has a default");
     }
-    let names: HashSet<_> = Recipe::ALL.iter().map(Recipe::name).collect();
-    assert_eq!(names.len(), Recipe::ALL.len());
-    let bridge = Recipe::Bridge { form: BridgeForm::WithoutSelf, fact_weight: 2.5 };
+    let names: HashSet<_> = Recipe::all().map(|recipe| recipe.name()).collect();
+    assert_eq!(names.len(), Recipe::all().count());
+    let bridge: Recipe = "bridge-without-self(2.5)".parse().unwrap();
     assert_eq!(bridge.to_string(), "bridge-without-self(2.5)");
-    assert_eq!(" bridge-without-self ( 2.5 ) ".parse(), Ok(bridge));
-    assert_eq!("reverse-segments(4)".parse(), Ok(Recipe::ReverseSegments { longest: 4 }));
-    assert_eq!(Recipe::ReverseSegments { longest: 4 }.to_string(), "reverse-segments(4)");
+    assert_eq!(" bridge-without-self ( 2.5 ) ".parse(), Ok(bridge.clone()));
+    let segments: Recipe = "reverse-segments( 18446744073709551615)".parse().unwrap();
+    assert_eq!(segments.to_string(), "reverse-segments(18446744073709551615)");
+    // A recipe is its name and its argument.
+    assert_eq!("bridge-plain(6)".parse(), "bridge-plain".parse::<Recipe>());
+    assert_ne!(segments, "reverse-segments".parse().unwrap());
+    assert_ne!(bridge, "bridge-out-of-context(2.5)".parse().unwrap());
 }
 
 #[test]
@@ -233,5 +241,24 @@ fn bad_names_and_arguments_are_refused_with_what_is_right() {
         assert!(message.starts_with(says), "{text}: {message}");
     }
     let unknown = "reverse".parse::<Recipe>().unwrap_err().to_string();
-    assert!(Recipe::ALL.iter().all(|recipe| unknown.contains(recipe.name())), "{unknown}");
+    assert!(Recipe::all().all(|recipe| unknown.contains(recipe.name())), "{unknown}");
+}
+
+#[test]
+fn a_spec_lists_recipes_in_quotes() {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let read = |values: &[Value]| Recipes::parse(&Value::Array(values.to_vec()), &());
+    let both = read(&[text("identities"), text("bridge-plain(2)")]).unwrap();
+    assert_eq!(both.len(), 2);
+    assert_eq!(both.text().unwrap(), r#"["identities", "bridge-plain(2)"]"#);
+    assert_eq!(read(&[]), Ok(Recipes::default()));
+    assert_eq!(Recipes::default().text().unwrap(), "[]");
+
+    let list = "a list of recipes, such as [\"reverse-tokens\"]";
+    assert_eq!(Recipes::parse(&text("identities"), &()), Err(Refused::Right(list.to_owned())));
+    let quotes = "a list of recipes, each a text in quotes";
+    let wrong = [text("identities"), Value::Integer(3)];
+    assert_eq!(read(&wrong), Err(Refused::Right(quotes.to_owned())));
+    let error = "reverse".parse::<Recipe>().unwrap_err().to_string();
+    assert_eq!(read(&[text("reverse")]), Err(Refused::Because(error)));
 }

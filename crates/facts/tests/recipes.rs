@@ -75,8 +75,8 @@ fn chains() -> Dataset {
     }
 }
 
-/// What recipes make of a data set, and what stands after its own sentences.
-fn cooked(recipes: &str, dataset: &Dataset) -> (TrainingSet, Vec<Sentence>) {
+/// The training set after recipes, and the sentences that they added.
+fn applied(recipes: &str, dataset: &Dataset) -> (TrainingSet, Vec<Sentence>) {
     let recipes: Vec<Recipe> = recipes.split(' ').map(|name| name.parse().unwrap()).collect();
     let training_set = apply(&recipes, dataset, 7);
     let (own, added) = training_set.sentences.split_at(dataset.train.len());
@@ -88,7 +88,7 @@ fn cooked(recipes: &str, dataset: &Dataset) -> (TrainingSet, Vec<Sentence>) {
 /// The tokens that a recipe adds; each sentence has weight 1 and an answer of
 /// the data set's length, and so many tokens are new.
 fn added(recipes: &str, dataset: &Dataset, new_tokens: usize) -> Vec<Vec<Token>> {
-    let (training_set, added) = cooked(recipes, dataset);
+    let (training_set, added) = applied(recipes, dataset);
     assert_eq!(training_set.vocab, dataset.vocab + new_tokens, "{recipes}");
     for sentence in &added {
         assert_eq!((sentence.weight, sentence.answer), (1.0, dataset.entity_length), "{recipes}");
@@ -112,7 +112,7 @@ fn reversed_tokens() {
     assert_eq!(added("reverse-tokens", &long_pair(), 0), [[5, 4, 0, 3, 2]]);
     let marked = [[6, 4, 0, 2], [6, 2, 1, 4], [6, 5, 0, 3]];
     assert_eq!(added("reverse-tokens-marked", &pairs(), 1), marked);
-    let (training_set, _) = cooked("reverse-tokens-marked", &pairs());
+    let (training_set, _) = applied("reverse-tokens-marked", &pairs());
     assert_eq!((training_set.tokens(), training_set.longest()), (9 + 12, 4));
 }
 
@@ -130,7 +130,7 @@ fn reversed_segments_are_cut_by_the_seed() {
     let train: Vec<Vec<Token>> = (0..200).map(|_| vec![2, 3, 0, 4, 5]).collect();
     let dataset = Dataset { train, ..long_pair() };
     let cut = |longest: usize, seed| {
-        let recipe = Recipe::ReverseSegments { longest };
+        let recipe = format!("reverse-segments({longest})").parse().unwrap();
         apply(&[recipe], &dataset, seed).sentences.split_off(200)
     };
     // Segments of one token are the literal reversal.
@@ -159,7 +159,7 @@ fn reversed_segments_are_cut_by_the_seed() {
 fn permuted_chunks_are_a_reversal_and_a_random_order() {
     let train: Vec<Vec<Token>> = (0..200).map(|_| vec![2, 3, 0, 4, 5]).collect();
     let dataset = Dataset { train, ..long_pair() };
-    let (_, added) = cooked("permute-chunks", &dataset);
+    let (_, added) = applied("permute-chunks", &dataset);
     let reversed = Sentence { tokens: vec![4, 5, 0, 2, 3], answer: 2, weight: 1.0 };
     assert_eq!(added.iter().filter(|sentence| **sentence == reversed).count(), 200);
     // Entities stay whole, and an order may end in the relation, which then is the answer.
@@ -179,7 +179,7 @@ fn permuted_chunks_are_a_reversal_and_a_random_order() {
 #[test]
 fn draws_of_a_seed_stay_what_they_were() {
     let drawn = |recipe: &str| -> Vec<Vec<Token>> {
-        cooked(recipe, &chains()).1.into_iter().map(|sentence| sentence.tokens).collect()
+        applied(recipe, &chains()).1.into_iter().map(|sentence| sentence.tokens).collect()
     };
     assert_eq!(
         drawn("reverse-segments(2)"),
@@ -248,7 +248,7 @@ fn conflicting_identities_take_every_relation() {
 #[test]
 fn bridges_weigh_facts_more() {
     let weighed = |recipes: &str| {
-        let (training_set, added) = cooked(recipes, &pairs());
+        let (training_set, added) = applied(recipes, &pairs());
         assert!(training_set.sentences[..3].iter().all(|sentence| sentence.weight == 6.0));
         assert!(added.iter().all(|sentence| (sentence.weight, sentence.answer) == (1.0, 1)));
         (training_set.vocab, added.into_iter().map(|s| s.tokens).collect::<Vec<_>>())
@@ -267,10 +267,10 @@ fn bridges_weigh_facts_more() {
     let plain = [[2, 6, 2], [4, 6, 4], [3, 6, 3], [5, 6, 5]].map(Vec::from);
     assert_eq!(weighed("bridge-plain"), (7, plain.to_vec()));
 
-    let (training_set, _) = cooked("bridge-plain(0.5)", &pairs());
+    let (training_set, _) = applied("bridge-plain(0.5)", &pairs());
     assert_eq!(training_set.sentences[0].weight, 0.5);
-    // What comes before the bridge is a fact to it; what comes after is not.
-    let (training_set, _) = cooked("reverse-tokens bridge-plain reverse-tokens", &pairs());
+    // The bridge weighs the sentences before it, and none after it.
+    let (training_set, _) = applied("reverse-tokens bridge-plain reverse-tokens", &pairs());
     let weights: Vec<_> = training_set.sentences.iter().map(|sentence| sentence.weight).collect();
     assert_eq!(weights[..10], [[6.0; 6].as_slice(), &[1.0; 4]].concat());
     assert_eq!(weights[10..], [6.0; 6], "identities read the same both ways");
@@ -286,7 +286,7 @@ fn in_context_inferences_of_pairs_known_in_both_directions() {
 }
 
 #[test]
-fn chains_are_said_step_by_step_where_they_are_trained_whole() {
+fn chains_trained_whole_are_added_step_by_step() {
     assert_eq!(added("chain-of-thought", &chains(), 0), [[2, 0, 3, 0, 4]]);
     // An indirect fact that the direct ones do not lead to, a circle of them,
     // and one that is direct too.
@@ -307,7 +307,7 @@ fn recipes_apply_in_order() {
 }
 
 #[test]
-fn what_is_held_out_is_never_said() {
+fn held_out_sentences_are_never_added() {
     // A symmetric relation, of which literal reversal is the held-out sentence.
     let dataset = Dataset {
         train: vec![vec![2, 0, 4], vec![3, 0, 5], vec![5, 0, 3]],
@@ -317,7 +317,7 @@ fn what_is_held_out_is_never_said() {
         ..pairs()
     };
     for recipe in ["reverse-tokens", "reverse-entities", "permute-chunks", "all-orders"] {
-        let (_, added) = cooked(recipe, &dataset);
+        let (_, added) = applied(recipe, &dataset);
         assert!(!added.is_empty());
         assert!(added.iter().all(|sentence| sentence.tokens != [4, 0, 2]), "{recipe}");
     }

@@ -195,7 +195,7 @@ fn other_data_sets_of_impossible_size() {
         assert_eq!(refused(config.generate(0)), expected, "{kind}");
         // Sizes are told of any setting, refused or not.
         assert!(config.vocab() >= vocab_size);
-        for recipe in Recipe::ALL {
+        for recipe in Recipe::all() {
             let sized = training_set_size(&[recipe], &config);
             assert!(sized.is_err() || sized.unwrap().longest >= config.sentence_length());
         }

@@ -1,18 +1,36 @@
-//! Every order of a fact that ends in an entity: the relation tells nothing of
-//! which entity is asked for, so both directions are learned from one fact.
-//! The least that masking at a uniform rate (Kitouni et al., arXiv 2406.05183)
-//! leaves to predict when relations are given.
+//! Every order of a fact that ends in an entity. The position of the relation then does not say
+//! which entity is the answer, so both directions are learned from one fact. This is the part of
+//! masking at a uniform rate (Kitouni et al., arXiv 2406.05183) that remains when relations are
+//! given.
 
-use super::Kitchen;
-use super::reverse::spoken;
+use super::SetBuilder;
+use super::method::{Method, Need};
+use super::reverse::joined;
+use super::size::SizeBefore;
 
-/// Adds to every fact `x 0 y` the orders `0 x y`, `y 0 x` and `0 y x`.
-pub(super) fn cook(kitchen: &mut Kitchen) {
-    kitchen.rewrite(|kitchen, sentence| {
-        let Some(fact) = kitchen.layout.fact(&sentence.tokens) else { return Vec::new() };
-        let (source, relation, answer) = (fact.source, &[fact.relation][..], fact.answer);
-        [[relation, source, answer], [answer, relation, source], [relation, answer, source]]
-            .map(|order| spoken(&order, sentence.weight))
-            .to_vec()
-    });
+/// `all-orders`: adds to every fact `x 0 y` the orders `0 x y`, `y 0 x` and `0 y x`.
+pub(super) struct AllOrders;
+
+impl Method for AllOrders {
+    fn name(&self) -> &'static str {
+        "all-orders"
+    }
+
+    fn needs(&self) -> Need {
+        Need::Triples
+    }
+
+    fn longest(&self, before: &SizeBefore) -> (usize, usize) {
+        (before.longest, before.entity)
+    }
+
+    fn apply(&self, set: &mut SetBuilder) {
+        set.rewrite(|set, sentence| {
+            let Some(fact) = set.layout.fact(&sentence.tokens) else { return Vec::new() };
+            let (source, relation, answer) = (fact.source, &[fact.relation][..], fact.answer);
+            [[relation, source, answer], [answer, relation, source], [relation, answer, source]]
+                .map(|order| joined(&order, sentence.weight))
+                .to_vec()
+        });
+    }
 }

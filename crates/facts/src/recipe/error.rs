@@ -1,8 +1,8 @@
-//! Why a recipe is refused.
+//! Errors of recipes.
 
 use thiserror::Error;
 
-/// A recipe that does not exist, or not like this.
+/// A recipe that does not exist, has a wrong argument or does not suit the data.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RecipeError {
     /// No recipe has this name.
@@ -18,19 +18,19 @@ pub enum RecipeError {
     Argument {
         /// The recipe's name.
         recipe: &'static str,
-        /// What stands in the brackets, or the text after the name.
+        /// The text in the brackets, or all of it after an open one.
         found: String,
-        /// What would be right.
+        /// The arguments that would be right.
         right: &'static str,
     },
-    /// The recipe has nothing to work on in data of this kind.
+    /// The recipe would change nothing in data of this kind.
     #[error("{recipe} does nothing to {kind} data: it {needs}")]
     Unsuited {
         /// The recipe's name.
         recipe: &'static str,
         /// The kind of the data.
         kind: &'static str,
-        /// What it needs.
+        /// The structure that it needs, with the verb.
         needs: &'static str,
     },
 }

@@ -1,75 +1,143 @@
-//! Sentences that answer with what they ask about.
+//! Sentences whose answer is the entity in their question.
 //!
-//! They teach that an entity as an input and the same entity as an output are
-//! one thing, which a free head does not know. The forms below were compared
-//! on the reversal data set before they were written here; the identity bridge
-//! ([`bridge`](super::bridge)) is the published one.
+//! They tie an entity as an input to the same entity as an output, which an untied head does not.
+//! The published form is the identity [`bridge`](super::bridge).
 
 use std::collections::{HashMap, HashSet};
 
 use super::layout::{entities, facts};
-use super::{Kitchen, Sentence};
+use super::method::{Method, Need};
+use super::{Sentence, SetBuilder};
 use crate::dataset::EntityType;
 use crate::tuples::sentence;
 use crate::{Dataset, Token};
 
-/// `[e, id, e]` of every entity, `id` a new token. Mends the reversal curse
-/// where most pairs are trained in both directions, and less and less where
-/// fewer are.
-pub(super) fn untyped(kitchen: &mut Kitchen) {
-    let id = kitchen.new_token();
-    for (entity, _) in entities(kitchen.dataset) {
-        kitchen.add(identity(entity, id, entity));
-    }
-}
+/// `identities`: `[e, id, e]` of every entity, `id` a new token. It breaks the reversal curse where
+/// most pairs are trained in both directions, and less where fewer are.
+pub(super) struct Identities;
 
-/// `[x, 1, x]` and `[y, 0, y]`: every entity with the relations that answer
-/// with its type. Not with those that are also asked of its type, where an
-/// identity would contradict a fact.
-pub(super) fn typed(kitchen: &mut Kitchen) {
-    let relations = relations(kitchen.dataset);
-    for (entity, kind) in entities(kitchen.dataset) {
-        for &relation in relations.get(&kind).into_iter().flatten() {
-            kitchen.add(identity(entity, relation, entity));
+impl Method for Identities {
+    fn name(&self) -> &'static str {
+        "identities"
+    }
+
+    fn new_tokens(&self) -> usize {
+        1
+    }
+
+    fn apply(&self, set: &mut SetBuilder) {
+        let id = set.new_token();
+        for (entity, _) in entities(set.dataset) {
+            set.add(identity(entity, id, entity));
         }
     }
 }
 
-/// The control of [`typed`]: as many sentences of the same look, but each type's
-/// entities answer in a random cycle, so none with itself (unless it is alone).
-pub(super) fn random(kitchen: &mut Kitchen) {
-    let relations = relations(kitchen.dataset);
-    let entities = entities(kitchen.dataset);
-    let mut targets = HashMap::new();
-    for of_type in [EntityType::X, EntityType::Y, EntityType::Z] {
-        let of_type = entities.iter().filter(|(_, kind)| *kind == of_type);
-        let mut cycle: Vec<_> = of_type.map(|&(entity, _)| entity).collect();
-        kitchen.random.shuffle(&mut cycle);
-        let next = cycle.iter().cycle().skip(1);
-        targets.extend(cycle.iter().copied().zip(next.copied()));
+/// `third-relation`: [`Identities`] on chains.
+pub(super) struct ThirdRelation;
+
+impl Method for ThirdRelation {
+    fn name(&self) -> &'static str {
+        "third-relation"
     }
-    for (entity, kind) in entities {
-        for &relation in relations.get(&kind).into_iter().flatten() {
-            kitchen.add(identity(entity, relation, targets[entity]));
+
+    fn needs(&self) -> Need {
+        Need::Chains
+    }
+
+    fn new_tokens(&self) -> usize {
+        Identities.new_tokens()
+    }
+
+    fn apply(&self, set: &mut SetBuilder) {
+        Identities.apply(set);
+    }
+}
+
+/// `identities-typed`: `[x, 1, x]` and `[y, 0, y]`, every entity with the relations whose answers
+/// have its type. Relations that also follow its type are left out: there an identity would
+/// contradict a fact.
+pub(super) struct Typed;
+
+impl Method for Typed {
+    fn name(&self) -> &'static str {
+        "identities-typed"
+    }
+
+    fn needs(&self) -> Need {
+        Need::Triples
+    }
+
+    fn apply(&self, set: &mut SetBuilder) {
+        let relations = relations(set.dataset);
+        for (entity, kind) in entities(set.dataset) {
+            for &relation in relations.get(&kind).into_iter().flatten() {
+                set.add(identity(entity, relation, entity));
+            }
         }
     }
 }
 
-/// A control that fails: `[e, r, e]` of every entity with every relation, also
-/// where a fact gives another answer.
-pub(super) fn conflicting(kitchen: &mut Kitchen) {
-    let mut relations: Vec<_> = facts(kitchen.dataset).iter().map(|fact| fact.relation).collect();
-    relations.sort_unstable();
-    relations.dedup();
-    for (entity, _) in entities(kitchen.dataset) {
-        for &relation in &relations {
-            kitchen.add(identity(entity, relation, entity));
+/// `identities-random`: the control of [`Typed`]. It adds as many sentences of the same form, but
+/// the answers are a random cycle through the entities of each type, so that no entity is its own
+/// answer unless it is alone.
+pub(super) struct Random;
+
+impl Method for Random {
+    fn name(&self) -> &'static str {
+        "identities-random"
+    }
+
+    fn needs(&self) -> Need {
+        Need::Triples
+    }
+
+    fn apply(&self, set: &mut SetBuilder) {
+        let relations = relations(set.dataset);
+        let entities = entities(set.dataset);
+        let mut targets = HashMap::new();
+        for of_type in [EntityType::X, EntityType::Y, EntityType::Z] {
+            let of_type = entities.iter().filter(|(_, kind)| *kind == of_type);
+            let mut cycle: Vec<_> = of_type.map(|&(entity, _)| entity).collect();
+            set.random.shuffle(&mut cycle);
+            let next = cycle.iter().cycle().skip(1);
+            targets.extend(cycle.iter().copied().zip(next.copied()));
+        }
+        for (entity, kind) in entities {
+            for &relation in relations.get(&kind).into_iter().flatten() {
+                set.add(identity(entity, relation, targets[entity]));
+            }
         }
     }
 }
 
-/// For each type the relations, in order, that answer with it in a training
-/// sentence and are asked of it in none.
+/// `identities-conflicting`: a control that fails, `[e, r, e]` of every entity with every relation,
+/// also where a fact has another answer.
+pub(super) struct Conflicting;
+
+impl Method for Conflicting {
+    fn name(&self) -> &'static str {
+        "identities-conflicting"
+    }
+
+    fn needs(&self) -> Need {
+        Need::Triples
+    }
+
+    fn apply(&self, set: &mut SetBuilder) {
+        let mut relations: Vec<_> = facts(set.dataset).iter().map(|fact| fact.relation).collect();
+        relations.sort_unstable();
+        relations.dedup();
+        for (entity, _) in entities(set.dataset) {
+            for &relation in &relations {
+                set.add(identity(entity, relation, entity));
+            }
+        }
+    }
+}
+
+/// For each type the relations, in order, that have an answer of it in a training sentence and
+/// follow it in none.
 fn relations(dataset: &Dataset) -> HashMap<EntityType, Vec<Token>> {
     let types: HashMap<_, _> = entities(dataset).into_iter().collect();
     let (mut asked, mut answered) = (HashSet::new(), HashSet::new());
@@ -85,7 +153,7 @@ fn relations(dataset: &Dataset) -> HashMap<EntityType, Vec<Token>> {
     relations
 }
 
-/// `source relation target`, as a sentence of its own.
+/// `source relation target`, as a sentence of weight 1.
 pub(super) fn identity(source: &[Token], relation: Token, target: &[Token]) -> Sentence {
     Sentence { tokens: sentence(source, relation, target), answer: target.len(), weight: 1.0 }
 }

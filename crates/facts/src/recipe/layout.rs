@@ -1,11 +1,11 @@
-//! Where entities and relations stand in a sentence.
+//! The positions of entities and relations in a sentence.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::dataset::EntityType;
 use crate::{Dataset, Token};
 
-/// What tells the entities of a data set from its relations.
+/// The token ranges of entities and relations.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     reserved: usize,
@@ -27,7 +27,7 @@ impl Layout {
         Self { reserved, vocab, entity_length }
     }
 
-    /// Entities lie between the relations of the data set and what recipes added.
+    /// Entities lie between the relations of the data set and the tokens that recipes added.
     pub(super) fn in_entity(self, token: Token) -> bool {
         (self.reserved..self.vocab).contains(&(token as usize))
     }
@@ -60,8 +60,8 @@ pub(super) fn facts(dataset: &Dataset) -> Vec<Fact<'_>> {
     dataset.train.iter().filter_map(|sentence| layout.fact(sentence)).collect()
 }
 
-/// The entities of the training sentences with their types, in the order in
-/// which they first stand there. Those that no group answers with have type X.
+/// The entities of the training sentences with their types, in the order of their first occurrence.
+/// Those that are no answer in any group have type X.
 pub(super) fn entities(dataset: &Dataset) -> Vec<(&[Token], EntityType)> {
     let layout = Layout::of(dataset);
     let queries = dataset.groups.iter().flat_map(|group| &group.queries);

@@ -1,22 +1,36 @@
-//! Semantic chunks permuted (Guo et al., *Mitigating Reversal Curse in Large
-//! Language Models via Semantic-aware Permutation Training*, arXiv 2403.00758):
-//! every sentence is read in its own order, in reverse and in a random order.
-//! A chunk is an entity or a relation; the last one is the answer, be it the
-//! relation.
+//! Permuted semantic chunks (Guo et al., *Mitigating Reversal Curse in Large Language Models via
+//! Semantic-aware Permutation Training*, arXiv 2403.00758): every sentence is read in its own
+//! order, in reverse and in a random order. A chunk is an entity or a relation; the last one is the
+//! answer, also where it is the relation.
 
-use super::reverse::spoken;
-use super::{Kitchen, Sentence};
+use super::SetBuilder;
+use super::method::Method;
+use super::reverse::joined;
+use super::size::SizeBefore;
 
-/// Adds to every sentence its chunks in reverse and, where that is yet another
-/// order, in a random one.
-pub(super) fn cook(kitchen: &mut Kitchen) {
-    kitchen.rewrite(|kitchen, sentence| {
-        let mut chunks = kitchen.layout.chunks(&sentence.tokens);
-        chunks.reverse();
-        let reversed = spoken(&chunks, sentence.weight);
-        chunks.reverse();
-        kitchen.random.shuffle(&mut chunks);
-        let permuted: Sentence = spoken(&chunks, sentence.weight);
-        if permuted.tokens == reversed.tokens { vec![reversed] } else { vec![reversed, permuted] }
-    });
+/// `permute-chunks`: adds to every sentence its chunks in reverse and, where that is a third order,
+/// in a random one.
+pub(super) struct PermuteChunks;
+
+impl Method for PermuteChunks {
+    fn name(&self) -> &'static str {
+        "permute-chunks"
+    }
+
+    fn longest(&self, before: &SizeBefore) -> (usize, usize) {
+        (before.longest, before.entity)
+    }
+
+    fn apply(&self, set: &mut SetBuilder) {
+        set.rewrite(|set, sentence| {
+            let mut chunks = set.layout.chunks(&sentence.tokens);
+            chunks.reverse();
+            let reversed = joined(&chunks, sentence.weight);
+            chunks.reverse();
+            set.random.shuffle(&mut chunks);
+            let permuted = joined(&chunks, sentence.weight);
+            let same = permuted.tokens == reversed.tokens;
+            if same { vec![reversed] } else { vec![reversed, permuted] }
+        });
+    }
 }

@@ -1,9 +1,9 @@
-//! How large a training_set becomes, told without drawing it.
+//! The size of a training set, computed before it is drawn.
 
-use super::{BridgeForm, Recipe, RecipeError};
-use crate::{DataConfig, Structure};
+use super::{Recipe, RecipeError};
+use crate::DataConfig;
 
-/// Bounds of a training_set that the recipes and the configuration alone decide.
+/// Bounds of a training set, computed from the recipes and the configuration alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrainingSetSize {
     /// The whole vocabulary: that of the data, then the tokens that recipes add.
@@ -14,11 +14,30 @@ pub struct TrainingSetSize {
     pub longest_answer: usize,
 }
 
-/// The size of what [`apply`](super::apply) makes of a data set of this
+/// The sizes from which a recipe computes the length of its sentences.
+pub(super) struct SizeBefore {
+    /// Tokens of the longest sentence that it may rewrite.
+    pub(super) longest: usize,
+    /// Tokens of an entity.
+    pub(super) entity: usize,
+    /// Steps of the longest chain.
+    pub(super) steps: usize,
+}
+
+impl SizeBefore {
+    /// The longest sentence and answer of a recipe that adds sentences of `count` entities and
+    /// `between` other tokens.
+    pub(super) fn entities(&self, count: usize, between: usize) -> (usize, usize) {
+        // Saturating: a configuration that is refused elsewhere still has a size.
+        (self.entity.saturating_mul(count).saturating_add(between), self.entity)
+    }
+}
+
+/// The size of the training set that [`apply`](super::apply) builds from a data set of this
 /// configuration.
 ///
 /// # Errors
-/// [`RecipeError::Unsuited`] where a recipe could change nothing.
+/// [`RecipeError::Unsuited`] if a recipe would change nothing.
 pub fn training_set_size(
     recipes: &[Recipe],
     config: &DataConfig,
@@ -28,75 +47,21 @@ pub fn training_set_size(
         longest: config.sentence_length(),
         longest_answer: config.entity_length(),
     };
-    for recipe in recipes {
-        recipe.suits(config)?;
-        size.vocab = size.vocab.saturating_add(recipe.new_tokens());
-        let (longest, answer) = recipe.longest(&size, config);
+    let structure = config.structure();
+    for Recipe(method) in recipes {
+        let needs = method.needs();
+        if !needs.met_by(structure) {
+            let (recipe, kind, needs) = (method.name(), config.word(), needs.words());
+            return Err(RecipeError::Unsuited { recipe, kind, needs });
+        }
+        size.vocab = size.vocab.saturating_add(method.new_tokens());
+        let (longest, answer) = method.longest(&SizeBefore {
+            longest: size.longest,
+            entity: config.entity_length(),
+            steps: structure.steps,
+        });
         size.longest = size.longest.max(longest);
         size.longest_answer = size.longest_answer.max(answer);
     }
     Ok(size)
-}
-
-impl Recipe {
-    /// How many tokens it adds to the vocabulary.
-    pub fn new_tokens(&self) -> usize {
-        match self {
-            Self::ReverseTokensMarked
-            | Self::Identities
-            | Self::ThirdRelation
-            | Self::InContext => 1,
-            Self::Bridge { form, .. } => usize::from(*form != BridgeForm::WithoutSelf),
-            _ => 0,
-        }
-    }
-
-    /// The longest sentence and the longest answer that it adds.
-    fn longest(&self, before: &TrainingSetSize, config: &DataConfig) -> (usize, usize) {
-        let entity = config.entity_length();
-        // A configuration that is refused elsewhere is still sized.
-        let entities =
-            |n: usize, between: usize| (entity.saturating_mul(n).saturating_add(between), entity);
-        match *self {
-            Self::ReverseTokens | Self::ReverseEntities | Self::PermuteChunks | Self::AllOrders => {
-                (before.longest, entity)
-            }
-            Self::ReverseTokensMarked => (before.longest.saturating_add(1), entity),
-            // What is one segment is not said again.
-            Self::ReverseSegments { longest } => {
-                (before.longest, longest.min(before.longest.saturating_sub(1)))
-            }
-            Self::Bridge { form: BridgeForm::OutOfContext | BridgeForm::WithoutSelf, .. } => {
-                entities(2, 2)
-            }
-            Self::InContext => entities(4, 3),
-            Self::ChainOfThought => {
-                let steps = config.structure().steps;
-                entities(steps.saturating_add(1), steps)
-            }
-            _ => entities(2, 1),
-        }
-    }
-
-    /// Refuses data that the recipe finds nothing in.
-    fn suits(&self, config: &DataConfig) -> Result<(), RecipeError> {
-        let Structure { triples: facts, inverses, chains, .. } = config.structure();
-        let (suits, needs) = match self {
-            Self::ThirdRelation | Self::ChainOfThought => (chains, "needs chains"),
-            Self::InContext
-            | Self::Bridge { form: BridgeForm::OutOfContext | BridgeForm::WithoutSelf, .. } => {
-                (inverses, "needs relations that are each other's inverse")
-            }
-            Self::Bridge { form: BridgeForm::Plain, .. }
-            | Self::AllOrders
-            | Self::IdentitiesTyped
-            | Self::IdentitiesRandom
-            | Self::IdentitiesConflicting => (facts, "needs sentences of two entities"),
-            _ => (true, ""),
-        };
-        if suits {
-            return Ok(());
-        }
-        Err(RecipeError::Unsuited { recipe: self.name(), kind: config.word(), needs })
-    }
 }

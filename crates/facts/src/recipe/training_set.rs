@@ -1,30 +1,30 @@
-//! What is trained on: sentences that may differ in length and in weight.
+//! The training sentences, which may differ in length and in weight.
 
 use crate::{Dataset, Token};
 
-/// A sentence to train on.
+/// A training sentence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sentence {
     /// Its tokens, at least two.
     pub tokens: Vec<Token>,
-    /// How many of the last tokens are its answer, which the loss is on where
-    /// it is on the last entity: at least one, fewer than all.
+    /// The number of last tokens that are its answer, at least one and fewer than all. A loss on
+    /// the last entity is over these.
     pub answer: usize,
-    /// How much it counts in the loss; 1 for a sentence of a data set.
+    /// Its weight in the loss; 1 for a sentence of a data set.
     pub weight: f64,
 }
 
-/// The sentences to train on, in order, and their vocabulary.
+/// The training sentences, in order, and their vocabulary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingSet {
     /// The sentences of the data set come first.
     pub sentences: Vec<Sentence>,
-    /// The size of the vocabulary: the data set's, then what recipes added.
+    /// The size of the vocabulary: that of the data set, then the tokens that recipes added.
     pub vocab: usize,
 }
 
 impl TrainingSet {
-    /// The training sentences of a data set as they are.
+    /// The training sentences of a data set, unchanged.
     pub fn plain(dataset: &Dataset) -> Self {
         let sentence = |tokens: &Vec<Token>| Sentence {
             tokens: tokens.clone(),
@@ -34,8 +34,8 @@ impl TrainingSet {
         Self { sentences: dataset.train.iter().map(sentence).collect(), vocab: dataset.vocab }
     }
 
-    /// The tokens of all sentences together. What recipes cost is the
-    /// difference to the [`plain`](Self::plain) training_set.
+    /// The tokens of all sentences together. The cost of recipes is the difference from the
+    /// [`plain`](Self::plain) training set.
     pub fn tokens(&self) -> usize {
         self.sentences.iter().map(|sentence| sentence.tokens.len()).sum()
     }

@@ -1,0 +1,83 @@
+//! The training set while recipes are applied.
+
+use std::collections::HashSet;
+
+use super::layout::Layout;
+use super::{Sentence, TrainingSet};
+use crate::dataset::Query;
+use crate::numpy::RandomState;
+use crate::{Dataset, Token};
+
+/// Keeps the draws of recipes apart from those of the data set of the same seed.
+const SEED_OF_RECIPES: u32 = 0x5EC1_9E55;
+
+/// A training set to which recipes add sentences.
+pub(super) struct SetBuilder<'a> {
+    pub(super) dataset: &'a Dataset,
+    pub(super) layout: Layout,
+    /// Draws of the recipe that is applied.
+    pub(super) random: RandomState,
+    pub(super) training_set: TrainingSet,
+    untrained: HashSet<Vec<Token>>,
+    seed: u32,
+}
+
+impl<'a> SetBuilder<'a> {
+    /// The training set of a data set without recipes.
+    pub(super) fn new(dataset: &'a Dataset, seed: u32) -> Self {
+        let seed = seed ^ SEED_OF_RECIPES;
+        Self {
+            dataset,
+            layout: Layout::of(dataset),
+            random: RandomState::new(seed),
+            training_set: TrainingSet::plain(dataset),
+            untrained: untrained(dataset),
+            seed,
+        }
+    }
+
+    /// Every recipe draws from the beginning of the seed's stream.
+    pub(super) fn restart_random(&mut self) {
+        self.random = RandomState::new(self.seed);
+    }
+
+    /// A new token, at the end of the vocabulary.
+    pub(super) fn new_token(&mut self) -> Token {
+        self.training_set.vocab += 1;
+        (self.training_set.vocab - 1) as Token
+    }
+
+    /// Adds a sentence, unless it must stay untrained.
+    pub(super) fn add(&mut self, sentence: Sentence) {
+        if !self.untrained.contains(&sentence.tokens) {
+            self.training_set.sentences.push(sentence);
+        }
+    }
+
+    /// Adds the sentences that `rewrite` returns for each sentence so far.
+    pub(super) fn rewrite(
+        &mut self,
+        mut rewrite: impl FnMut(&mut Self, &Sentence) -> Vec<Sentence>,
+    ) {
+        let before = self.training_set.sentences.clone();
+        for sentence in &before {
+            for rewritten in rewrite(self, sentence) {
+                // A palindrome is not added again.
+                if rewritten.tokens != sentence.tokens {
+                    self.add(rewritten);
+                }
+            }
+        }
+    }
+}
+
+/// The sentences that no recipe may add: the held-out sentences, and the questions of every group,
+/// with their answers, that are not trained.
+fn untrained(dataset: &Dataset) -> HashSet<Vec<Token>> {
+    let questions = dataset.groups.iter().flat_map(|group| &group.queries).map(Query::sentence);
+    let mut untrained: HashSet<_> = questions.chain(dataset.held_out.iter().cloned()).collect();
+    for sentence in &dataset.train {
+        untrained.remove(sentence);
+    }
+    untrained
+}
