@@ -69,12 +69,12 @@ mod wide;
 pub use exponential::Constants;
 pub use graph::{Graph, Indices, Value, Weights};
 pub use isa::{Isa, IsaError};
+pub use matmul::matmul;
 pub use ops::{
     Activation, Decay, Focal, LabelSmoothing, LossFunction, Margin, Orientation, Penalty, Sees,
 };
 pub use optim::{Adam, AdamW, Lion, Muon, Optimizer, Rule, Sgd};
 pub use parameter::{Initial, Parameter, ParameterId, View};
-pub use matmul::matmul;
 pub use parameters::{Gradients, Parameters};
 pub use precision::ProductPrecision;
 pub use profile::{Pass, Profile};

@@ -3,21 +3,15 @@
 
 mod objective;
 
-use retrodict_engine::{Adam, AdamW, Lion, Muon, ProductPrecision, Rule, Sgd};
-use retrodict_facts::{
-    DataConfig, Dataset, FactsError, RecipeError, TrainingSet, TrainingSetSize, recipe,
-};
+use retrodict_engine::ProductPrecision;
+use retrodict_facts::{DataConfig, Dataset, FactsError, RecipeError, TrainingSet, recipe};
 use retrodict_models::{
-    BilinearNetwork, Decoder, Example, LrSchedule, ModelError, Network, Objective, OneLayerNetwork,
-    PositionEncoding, Trainer, TrainerOptions, ValueOutput,
+    Example, LrSchedule, ModelError, Network, Objective, Trainer, TrainerOptions,
 };
 use thiserror::Error;
 
-use crate::spec::{BatchSize, ModelKind, Optimizer, Position, Precision, Spec, SpecHash};
+use crate::spec::{BatchSize, Precision, Spec, SpecHash};
 use crate::store::RunSeeds;
-
-/// AdamW's and Adam's ε, PyTorch's default.
-const OPTIMIZER_EPSILON: f64 = 1e-8;
 
 /// A spec that reads well but cannot be run.
 #[derive(Debug, Error)]
@@ -104,7 +98,7 @@ impl Experiment {
         let clash = |problem| ExperimentError::Clash { origin: origin(), problem };
         objective::check(&spec, &data).map_err(clash)?;
         let objective = objective::objective(&spec, &data, size);
-        let network = network(&spec, size, &objective);
+        let network = spec.model.network(objective.vocab(size.vocab), objective.sentence_length);
         network.validate().map_err(|source| ExperimentError::Model { origin: origin(), source })?;
         for &seed in &spec.seeds {
             let seed = spec.data.seed.unwrap_or(seed);
@@ -112,7 +106,34 @@ impl Experiment {
                 return Err(ExperimentError::Seed { origin: origin(), seed });
             }
         }
-        Ok(Experiment { hash: spec.hash(), spec, data, network, objective })
+        let experiment = Experiment { hash: spec.hash(), spec, data, network, objective };
+        experiment.check_steps().map_err(clash)?;
+        Ok(experiment)
+    }
+
+    /// Refuses a warm-up or checkpoints beyond the last step, where they would have no effect.
+    fn check_steps(&self) -> Result<(), String> {
+        let (train, at) = (&self.spec.train, &self.spec.checkpoint.at);
+        let (Some(seed), last) = (self.spec.seeds.first(), at.last().copied().unwrap_or(0)) else {
+            return Ok(());
+        };
+        if train.warmup == 0 && last == 0 {
+            return Ok(());
+        }
+        let Ok(steps) = self.steps_of(*seed) else { return Ok(()) };
+        let total = steps.total;
+        if train.warmup >= total {
+            let warmup = train.warmup;
+            return Err(format!(
+                "`train.warmup` = {warmup} must be below the number of steps, {total}"
+            ));
+        }
+        if last > total {
+            return Err(format!(
+                "`checkpoint.at` has step {last}, which is beyond the last step, {total}"
+            ));
+        }
+        Ok(())
     }
 
     /// All seeds of the run with this seed.
@@ -157,15 +178,8 @@ impl Experiment {
     ) -> Trainer<T> {
         let (train, seeds) = (&self.spec.train, self.seeds(run));
         let training_set = self.training_set(run, dataset);
-        let (betas, epsilon) = (train.betas, OPTIMIZER_EPSILON);
         let options = TrainerOptions {
-            rule: match train.optimizer {
-                Optimizer::AdamW => Rule::AdamW(AdamW { betas, epsilon }),
-                Optimizer::Adam => Rule::Adam(Adam { betas, epsilon }),
-                Optimizer::Sgd => Rule::Sgd(Sgd { momentum: train.momentum }),
-                Optimizer::Lion => Rule::Lion(Lion { betas }),
-                Optimizer::Muon => Rule::Muon(Muon { momentum: train.momentum, betas, epsilon }),
-            },
+            rule: train.optimizer,
             rate: train.lr,
             weight_decay: train.weight_decay,
             init_seed: seeds.init,
@@ -226,36 +240,11 @@ impl Experiment {
             Precision::F32 | Precision::Bf16 => 4,
             Precision::F64 => 8,
         };
-        let moments = match self.spec.train.optimizer {
-            Optimizer::AdamW | Optimizer::Adam | Optimizer::Muon => 2,
-            Optimizer::Lion => 1,
-            Optimizer::Sgd => usize::from(self.spec.train.momentum > 0.0),
-        };
-        self.network.parameter_count() * number * (2 + moments)
+        self.network.parameter_count() * number * (2 + self.spec.train.optimizer.moments())
     }
 }
 
 /// A sentence of a training_set, as the trainer takes it.
 pub fn example(sentence: &retrodict_facts::Sentence) -> Example<'_> {
     Example { tokens: &sentence.tokens, answer: Some(sentence.answer), weight: sentence.weight }
-}
-
-fn network(spec: &Spec, size: TrainingSetSize, objective: &Objective) -> Network {
-    let (model, vocab) = (&spec.model, objective.vocab(size.vocab));
-    match model.kind {
-        ModelKind::Decoder => Network::Decoder(Decoder { vocab, positions: objective.sentence_length, settings: DecoderSettings { layers: model.layers, heads: model.heads, dim: model.dim, position: match model.position {
-                Position::None => PositionEncoding::None,
-                Position::Absolute => PositionEncoding::Absolute,
-                Position::Rotary => PositionEncoding::Rotary { fraction: model.rotary_fraction },
-            }, dropout: model.dropout, tie_head: model.tie_head, freeze_embeddings: model.freeze_embeddings, design: model.design } }),
-        ModelKind::Bilinear => Network::Bilinear(BilinearNetwork { vocab, dim: model.dim }),
-        ModelKind::OneLayer => Network::OneLayer(OneLayerNetwork {
-            vocab,
-            sees: model.context,
-            factors: match model.design.value_output {
-                ValueOutput::Factorised => Some(model.dim),
-                ValueOutput::Merged => None,
-            },
-        }),
-    }
 }

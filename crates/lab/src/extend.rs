@@ -69,7 +69,7 @@ fn copy(
 ) -> Result<bool, StoreError> {
     let spec = &experiment.spec;
     let last = epochs * steps.per_epoch;
-    let mut wanted: Vec<u64> = spec.checkpoint.at.clone();
+    let mut wanted: Vec<u64> = spec.checkpoint.at.to_vec();
     if let Some(every) = spec.checkpoint.every {
         wanted.extend((1..=epochs / every).map(|n| n * every * steps.per_epoch));
     }

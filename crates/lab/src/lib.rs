@@ -31,7 +31,7 @@ pub use result::{
 };
 pub use retrodict_dynamics::Answers;
 pub use retrodict_engine::{Isa, IsaError};
-pub use retrodict_settings::nearest;
+pub use retrodict_settings::{self as settings, nearest};
 pub use run::{Outcome, run};
 pub use run_all::{Job, Resources, run_all};
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::experiment::Experiment;
 use crate::result::RunResult;
 use crate::store::MetricsRow;
-use crate::suggest::nearest;
+use retrodict_settings::nearest;
 
 /// A number that describes a run.
 #[derive(Debug)]

@@ -12,10 +12,25 @@ use retrodict_lab::store::{
     State, StoreError, Tensor, Values, checkpoint_steps, newest_whole, read_tensors,
     set_damaged_aside, write_checkpoint, write_tensors,
 };
-use retrodict_models::{Decoder, DecoderSettings, Design, Mixer, Nonlinearity, Norm, NormPlace, PositionEncoding};
+use retrodict_models::{
+    Decoder, DecoderSettings, Design, Mixer, Nonlinearity, Norm, NormPlace, PositionEncoding,
+};
 
 fn config() -> Decoder {
-    Decoder { vocab: 5, positions: 3, settings: DecoderSettings { layers: 1, heads: 2, dim: 4, position: PositionEncoding::Absolute, tie_head: false, dropout: 0.1, freeze_embeddings: false, design: Design::default() } }
+    Decoder {
+        vocab: 5,
+        positions: 3,
+        settings: DecoderSettings {
+            layers: 1,
+            heads: 2,
+            dim: 4,
+            position: PositionEncoding::Absolute,
+            tie_head: false,
+            dropout: 0.1,
+            freeze_embeddings: false,
+            design: Design::default(),
+        },
+    }
 }
 
 fn f32s<'a>(name: &'a str, shape: &'a [usize], values: &'a [f32]) -> Tensor<'a> {
@@ -231,7 +246,10 @@ fn a_tied_head_is_not_stored_twice_and_gpt2_is_claimed_only_where_it_is_one() {
         (PositionEncoding::rotary(0.5), true, "RetrodictDecoder"),
         (PositionEncoding::None, false, "GPT2LMHeadModel"),
     ] {
-        let config = config().adjusted(|d| { d.position = position; d.tie_head = tie_head });
+        let config = config().adjusted(|d| {
+            d.position = position;
+            d.tie_head = tie_head
+        });
         write_checkpoint(out.path(), &config.into(), Precision::F32, &model, &[], &state(1))
             .unwrap();
         let read = newest_whole(out.path()).unwrap().unwrap();

@@ -70,7 +70,7 @@ fn overrides_are_toml_or_else_bare_words() {
     assert_eq!(spec.train.optimizer, Optimizer::Sgd);
     assert_eq!(spec.train.batch_size, BatchSize::Full);
     assert_eq!(spec.train.lr, 1.0);
-    assert_eq!(spec.data.kind.kind(), "chain");
+    assert_eq!(spec.data.kind.word(), "chain");
     assert_eq!(spec.probe.every, None);
     assert_eq!(spec.seeds, [5, 6, 7]);
     assert_eq!(spec.precision, Precision::F64);

@@ -4,9 +4,9 @@
 
 use retrodict_engine::{Adam, Rule, Sgd};
 use retrodict_models::{
-    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Mixer, NoParts, Norm,
-    NormPlace, NotADecoder, Objective, OneLayerNetwork, OneLayerSettings, Part, Patch, PositionEncoding, Reading,
-    Site, Trainer, TrainerOptions, ValueOutput,
+    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Mixer, NoParts, Norm, NormPlace,
+    NotADecoder, Objective, OneLayerNetwork, OneLayerSettings, Part, Patch, PositionEncoding,
+    Reading, Site, Trainer, TrainerOptions, ValueOutput,
 };
 
 const DIM: usize = 12;

@@ -72,7 +72,7 @@ fn a_baseline_can_be_written_out_in_sections() {
     let comparison = Comparison::parse(&written, "mine.toml").unwrap();
     let planned = plan(&comparison, &comparison.tasks[0], &[0]).unwrap();
     let spec = &planned[0].experiment.spec;
-    assert_eq!(spec.data.kind.kind(), "chain");
+    assert_eq!(spec.data.kind.word(), "chain");
     assert_eq!((spec.train.epochs, spec.train.betas), (7, [0.5, 0.9]));
     assert!(planned[1].experiment.spec.model.tie_head);
 }

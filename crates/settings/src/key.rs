@@ -40,6 +40,6 @@ pub fn keys_of<S: Settings>() -> Vec<Key> {
 }
 
 /// A doc comment as one line: the compiler hands over each line with a leading space.
-pub(crate) fn one_line(doc: &str) -> String {
+pub fn one_line(doc: &str) -> String {
     doc.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -58,7 +58,7 @@ mod writer;
 
 pub use condition::Condition;
 pub use error::{Located, Location, Problem, SpecError};
-pub use key::{Key, keys_of, path};
+pub use key::{Key, keys_of, one_line, path};
 pub use keyword::Keyword;
 pub use nearest::{join, nearest};
 pub use reader::{Entry, Place, Reader, is_section, section_hint};

@@ -157,6 +157,15 @@ macro_rules! choice {
                 match self { $(Self::$variant { .. } => $word,)+ }
             }
 
+            /// The documentation of the variant of that word, on one line.
+            pub fn about(word: &str) -> String {
+                let doc = match word {
+                    $($word => concat!($($doc),*),)+
+                    _ => "",
+                };
+                $crate::one_line(doc)
+            }
+
             /// The variant of that word, its settings at their defaults.
             pub fn from_word(word: &str) -> Option<Self> {
                 match word {

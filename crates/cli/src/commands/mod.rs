@@ -23,7 +23,7 @@ use retrodict_lab::{Job, Outcome};
 
 pub(crate) use bench::bench;
 pub(crate) use compare::compare;
-pub(crate) use data::data;
+pub(crate) use data::{DataArgs, data};
 pub(crate) use locate::locate;
 pub(crate) use report::report;
 pub(crate) use reproduce::reproduce;

@@ -1,20 +1,17 @@
 //! The objective that a spec asks for.
 
-use retrodict_engine::{Focal, LabelSmoothing, Margin};
 use retrodict_facts::{DataConfig, Dataset, EntityType, TrainingSet, TrainingSetSize};
-use retrodict_models::{LossFunction, LossOn, Objective, Pairs, PenaltyOn, Reading, Term};
+use retrodict_models::{Objective, Pairs, ReadingName, Term};
 
-use crate::spec::{self, LossName, ModelKind, ObjectiveSpec, ReadingName, Spec};
-
-/// The token after the next: what `objective.ahead` asks for.
-const AHEAD: usize = 2;
+use crate::spec::Spec;
 
 /// Refuses settings that exclude each other.
 ///
 /// # Errors
 /// The keys, what they are and what would be right.
 pub(super) fn check(spec: &Spec, data: &DataConfig) -> Result<(), String> {
-    let (asked, model) = (&spec.objective, &spec.model);
+    let asked = &spec.objective;
+    let sees_all = spec.model.decoder().map(|decoder| decoder.design.mixer.sees_all());
     let one_length = spec.data.recipes.is_empty();
     if asked.ahead > 0.0 && asked.reading != ReadingName::NextToken {
         return Err(format!(
@@ -29,31 +26,28 @@ pub(super) fn check(spec: &Spec, data: &DataConfig) -> Result<(), String> {
             asked.contrastive
         ));
     }
-    if asked.symmetry > 0.0 && !(data.kind() == "reversal" && data.entity_length() == 1) {
+    if asked.symmetry > 0.0 && !(data.word() == "reversal" && data.entity_length() == 1) {
         return Err(format!(
             "`objective.symmetry` = {} needs `data.kind` = \"reversal\" with entities of one token",
             asked.symmetry
         ));
     }
-    if asked.reading == ReadingName::Masked
-        && model.kind == ModelKind::Decoder
-        && !model.design.mixer.sees_all()
-    {
+    if asked.reading == ReadingName::Masked && sees_all == Some(false) {
         return Err("`objective.reading` = \"masked\" needs `model.mixer` = \"bidirectional\": a \
                     causal model does not see what stands behind the mask"
             .to_owned());
     }
-    if asked.reading != ReadingName::Masked && model.design.mixer.sees_all() {
+    if asked.reading != ReadingName::Masked && sees_all == Some(true) {
         return Err(
             "`model.mixer` = \"bidirectional\" needs `objective.reading` = \"masked\": it \
                     would see the token that it is asked for"
                 .to_owned(),
         );
     }
-    if model.kind != ModelKind::Decoder && data.entity_length() > 1 {
+    if sees_all.is_none() && data.entity_length() > 1 {
         return Err(format!(
             "`model.kind` = \"{}\" reads entities of one token, and `data.entity_length` is {}",
-            spec::Keyword::word(model.kind),
+            spec.model.word(),
             data.entity_length()
         ));
     }
@@ -68,41 +62,11 @@ pub(super) fn objective(spec: &Spec, data: &DataConfig, size: TrainingSetSize) -
         sentence_length: size.longest,
         entity_length,
         shortest_context: size.longest - entity_length,
-        loss_on: match spec.train.loss_on {
-            spec::LossOn::LastEntity => LossOn::LastEntity,
-            spec::LossOn::Sequence => LossOn::Sequence,
-        },
-        reading: match asked.reading {
-            ReadingName::NextToken => Reading::NextToken,
-            ReadingName::Masked => Reading::Masked { mask: size.vocab as u32 },
-            ReadingName::Permuted => Reading::Permuted,
-        },
-        function: match asked.loss {
-            LossName::CrossEntropy => LossFunction::CrossEntropy,
-            LossName::LabelSmoothing => {
-                LossFunction::LabelSmoothing(LabelSmoothing { loss_parameter: asked.loss_parameter })
-            }
-            LossName::Focal => LossFunction::Focal(Focal { loss_parameter: asked.loss_parameter }),
-            LossName::Margin => LossFunction::Margin(Margin { loss_parameter: asked.loss_parameter }),
-        },
-        terms: terms(asked),
+        loss_on: spec.train.loss_on,
+        reading: asked.reading(size.vocab),
+        function: asked.loss,
+        terms: asked.terms(),
     }
-}
-
-fn terms(asked: &ObjectiveSpec) -> Vec<Term> {
-    let penalties = [
-        (asked.squares, PenaltyOn::Squares),
-        (asked.soft_tie, PenaltyOn::HeadFromEmbeddings),
-        (asked.antisymmetry, PenaltyOn::Asymmetry),
-        (asked.nuclear_norm, PenaltyOn::NuclearNorm),
-        (asked.spectral_norm, PenaltyOn::SpectralNorm),
-    ];
-    let on_parameters = penalties.map(|(strength, on)| Term::Penalty { strength, on });
-    let ahead = Term::Ahead { distance: AHEAD, strength: asked.ahead };
-    let (strength, temperature) = (asked.contrastive, asked.temperature);
-    let contrastive = Term::Contrastive { strength, temperature };
-    let all = [ahead, contrastive].into_iter().chain(on_parameters);
-    all.filter(|term| term.strength() > 0.0).collect()
 }
 
 /// What the data set adds: the shortest context, and entities whose logits should agree.

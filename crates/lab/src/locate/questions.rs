@@ -186,7 +186,7 @@ mod tests {
             OneToMany(Default::default()),
         ];
         for config in kinds {
-            let (dataset, kind) = (config.generate(0).unwrap(), config.kind());
+            let (dataset, kind) = (config.generate(0).unwrap(), config.word());
             assert!(!pairs(&dataset).is_empty(), "{kind}");
             for group in &dataset.groups {
                 let all = asked(group);

@@ -1,76 +1,19 @@
 //! A spec's text as a flat list of entries: section, key, value and where each
 //! stands; overrides are laid over it.
 
-use std::fmt;
-
+use retrodict_settings::{
+    Entry, Key, Located, Location, Place, Problem, SpecError, Value, is_section, section_hint,
+};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
-
-use super::error::{Location, Problem, SpecError};
-use super::keys;
-
-/// A value as it was written.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
-    Text(String),
-    Integer(i128),
-    Float(f64),
-    Boolean(bool),
-    Array(Vec<Value>),
-    /// What no key takes: dates, tables, numbers past any machine's.
-    Other(String),
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "{text:?}"),
-            Self::Integer(integer) => write!(f, "{integer}"),
-            Self::Float(float) => write!(f, "{float:?}"),
-            Self::Boolean(boolean) => write!(f, "{boolean}"),
-            Self::Array(values) => {
-                write!(f, "[")?;
-                for (i, value) in values.iter().enumerate() {
-                    write!(f, "{}{value}", if i == 0 { "" } else { ", " })?;
-                }
-                write!(f, "]")
-            }
-            Self::Other(what) => write!(f, "{what}"),
-        }
-    }
-}
-
-/// A problem at a position; the first of several is the one reported.
-pub(crate) struct Found {
-    pub(crate) position: usize,
-    pub(crate) error: SpecError,
-}
-
-/// One `key = value` of a spec.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    /// Empty for the keys above the first section.
-    pub(crate) section: String,
-    pub(crate) key: String,
-    pub(crate) value: Value,
-    pub(crate) at: Location,
-    /// Byte in the text; overrides come after it.
-    pub(crate) position: usize,
-}
-
-impl Entry {
-    /// `section.key`, or the key alone above the first section.
-    pub(crate) fn path(&self) -> String {
-        keys::path(&self.section, &self.key)
-    }
-}
 
 /// Entries of `text` with `overrides` laid over them, and the problems met.
 pub(crate) fn read(
     text: &str,
     origin: &str,
     overrides: &[(&str, &str)],
-) -> Result<(Vec<Entry>, Vec<Found>), SpecError> {
+    keys: &[Key],
+) -> Result<(Vec<Entry>, Vec<Located>), SpecError> {
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or_else(
             || Location::Spec { origin: origin.to_owned() },
@@ -85,45 +28,50 @@ pub(crate) fn read(
         let at = line_of(text, origin, position);
         let key = key.into_inner().into_owned();
         match value.into_inner() {
-            DeValue::Table(inner) if keys::is_section(&key) => {
+            DeValue::Table(inner) if is_section(keys, &key) => {
                 for (inner_key, inner_value) in inner {
                     let position = inner_key.span().start;
                     entries.push(Entry {
                         section: key.clone(),
                         key: inner_key.into_inner().into_owned(),
                         value: convert(inner_value.into_inner()),
-                        at: line_of(text, origin, position),
-                        position,
+                        place: Place { at: line_of(text, origin, position), position },
                     });
                 }
             }
-            DeValue::Table(_) if !keys::is_key("", &key) => {
-                let hint = keys::section_hint(&key);
+            DeValue::Table(_)
+                if !keys.iter().any(|known| known.section.is_empty() && known.name == key) =>
+            {
+                let hint = section_hint(keys, &key);
                 let problem = Problem::UnknownSection { section: key, hint };
                 let error = SpecError::new(at, problem);
-                found.push(Found { position, error });
+                found.push(Located { position, error });
             }
             value => entries.push(Entry {
                 section: String::new(),
                 key,
                 value: convert(value),
-                at,
-                position,
+                place: Place { at, position },
             }),
         }
     }
     for (index, (path, value)) in overrides.iter().enumerate() {
-        let entry = read_override(path, value, text.len() + index)?;
+        let entry = read_override(path, value, text.len() + index, keys)?;
         entries.retain(|old| (&old.section, &old.key) != (&entry.section, &entry.key));
         entries.push(entry);
     }
-    entries.sort_by_key(|entry| entry.position);
+    entries.sort_by_key(|entry| entry.place.position);
     Ok((entries, found))
 }
 
 /// An override as an entry: its value as TOML reads it, or else a bare string,
 /// so that `model.position=rotary` needs no quotes in a shell.
-fn read_override(path: &str, value: &str, position: usize) -> Result<Entry, SpecError> {
+fn read_override(
+    path: &str,
+    value: &str,
+    position: usize,
+    keys: &[Key],
+) -> Result<Entry, SpecError> {
     let at = Location::Override { text: format!("{path}={value}") };
     let path = path.trim();
     let (section, key) = path.split_once('.').unwrap_or(("", path));
@@ -131,17 +79,22 @@ fn read_override(path: &str, value: &str, position: usize) -> Result<Entry, Spec
         let problem = Problem::Override;
         return Err(SpecError::new(at, problem));
     }
-    if !section.is_empty() && !keys::is_section(section) {
+    if !section.is_empty() && !is_section(keys, section) {
         let problem =
-            Problem::UnknownKey { key: path.to_owned(), hint: keys::section_hint(section) };
+            Problem::UnknownKey { key: path.to_owned(), hint: section_hint(keys, section) };
         return Err(SpecError::new(at, problem));
     }
     let value = value.trim();
     let value = match DeValue::parse(value) {
         Ok(parsed) => convert(parsed.into_inner()),
-        Err(_) => Value::Text(value.to_owned()),
+        // As people write numbers: `.001`, `1.`.
+        Err(_) => match value.parse::<f64>() {
+            Ok(number) if number.is_finite() => Value::Float(number),
+            _ => Value::Text(value.to_owned()),
+        },
     };
-    Ok(Entry { section: section.to_owned(), key: key.to_owned(), value, at, position })
+    let place = Place { at, position };
+    Ok(Entry { section: section.to_owned(), key: key.to_owned(), value, place })
 }
 
 fn convert(value: DeValue<'_>) -> Value {

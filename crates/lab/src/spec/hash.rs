@@ -5,26 +5,25 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use super::{Spec, write};
+use super::Spec;
 
 /// A spec's hash, shown and written as 16 hexadecimal digits.
 ///
-/// Keys of later versions keep the hash of older specs: where one has the value
-/// that was implied before (`write::Line::implied`), it is left out.
+/// Keys that came with later versions are left out at their defaults, so that older specs keep
+/// their hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpecHash(pub u64);
 
 impl SpecHash {
     pub(crate) fn of(spec: &Spec) -> Self {
-        let mut lines: Vec<_> = write::lines(spec)
-            .iter()
-            .filter(|line| !line.implied)
-            .filter(|line| {
-                matches!(line.section, "data" | "model" | "train" | "objective" | "probe")
-                    || line.key == "precision"
-            })
-            .map(write::Line::canonical)
-            .collect();
+        let hashed = |line: &&retrodict_settings::Line| {
+            line.hashed
+                && (matches!(line.section, "data" | "model" | "train" | "objective" | "probe")
+                    || line.key == "precision")
+        };
+        let writer = spec.write();
+        let lines = writer.lines.iter().filter(hashed);
+        let mut lines: Vec<_> = lines.map(retrodict_settings::Line::canonical).collect();
         // The order in which a spec happens to be written must not matter.
         lines.sort_unstable();
         let digest = Sha256::digest(lines.join("\n"));

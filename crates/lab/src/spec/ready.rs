@@ -1,20 +1,33 @@
-//! Specs that come with the program, a comment on every key.
+//! Specs that come with the program.
 
 use thiserror::Error;
 
 use retrodict_settings::nearest;
 
-/// Every ready spec: its name and its text.
-pub const READY: &[(&str, &str)] = &[
-    ("reversal-quick", include_str!("../../specs/reversal-quick.toml")),
-    ("reversal-paper", include_str!("../../specs/reversal-paper.toml")),
-    ("chain-quick", include_str!("../../specs/chain-quick.toml")),
-    ("chain-paper", include_str!("../../specs/chain-paper.toml")),
-    ("icl-quick", include_str!("../../specs/icl-quick.toml")),
-    ("icl-paper", include_str!("../../specs/icl-paper.toml")),
-    ("related-quick", include_str!("../../specs/related-quick.toml")),
-    ("related-paper", include_str!("../../specs/related-paper.toml")),
-];
+/// Writes the list of ready specs, each with its text.
+macro_rules! ready {
+    ($($name:literal)+) => {
+        /// Every ready spec: its name, and its text, which has the keys that differ from defaults.
+        pub const READY: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../specs/", $name, ".toml")))),+];
+    };
+}
+
+ready! {
+    "reversal-quick"
+    "reversal-paper"
+    "chain-quick"
+    "chain-paper"
+    "icl-quick"
+    "icl-paper"
+    "related-quick"
+    "related-paper"
+    "relations-quick"
+    "family-quick"
+    "hops-quick"
+    "biographies-quick"
+    "one-to-many-quick"
+}
 
 /// No ready spec has this name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -34,7 +47,7 @@ pub fn ready(name: &str) -> Result<&'static str, UnknownReady> {
     let names = || READY.iter().map(|(name, _)| *name);
     let hint = match nearest(name, names()) {
         Some(right) => format!("did you mean `{right}`?"),
-        None => format!("there are {}", super::keys::join(names(), "and")),
+        None => format!("there are {}", retrodict_settings::join(names(), "and")),
     };
     Err(UnknownReady { name: name.to_owned(), hint })
 }

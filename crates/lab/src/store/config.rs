@@ -38,7 +38,7 @@ pub(crate) fn config(network: &Network, precision: Precision) -> Value {
             "architectures": ["RetrodictOneLayer"],
             "model_type": "retrodict-one-layer",
             "vocab_size": model.vocab,
-            "n_embd": model.factors,
+            "n_embd": model.factors(),
             "context": model.settings.context.word(),
         }),
     };

@@ -87,7 +87,16 @@ impl<T: Scalar> Compiled<T> {
             Reading::NextToken => None,
             Reading::Masked { .. } | Reading::Permuted => Some(objective.entity_length),
         };
-        Compiled { program, thread_tuning, inputs, targets, terms, asked, counted: Vec::new(), scaled_to }
+        Compiled {
+            program,
+            thread_tuning,
+            inputs,
+            targets,
+            terms,
+            asked,
+            counted: Vec::new(),
+            scaled_to,
+        }
     }
 
     /// Writes a batch to learn from.

@@ -1,17 +1,13 @@
 //! From a task to the experiments that are run for it.
 
 use retrodict_lab::Experiment;
-use retrodict_lab::spec::{Spec, ready};
+use retrodict_lab::settings::Writer;
+use retrodict_lab::spec::{Line, Spec, ready};
 use toml::{Table, Value};
 
 use super::CompareError;
 use super::file::{BASELINE, Comparison, Intervention, Response, Task};
 use super::read::place_of;
-
-/// What is not wanted of hundreds of runs: models on the way and at the end, probes on the way.
-/// They are made again in seconds; a file may ask for them all the same.
-const LEAN: [(&str, &str); 3] =
-    [("checkpoint.every", "0"), ("checkpoint.last", "false"), ("probe.every", "0")];
 
 /// An experiment of a task.
 #[derive(Clone, Debug)]
@@ -78,15 +74,14 @@ fn experiment(
         }
         None => "",
     };
-    let mut set: Vec<(String, String)> =
-        LEAN.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    set.extend(written_out(&task.spec));
+    let mut set: Vec<(String, String)> = written_out(&task.spec);
     set.extend(task.set.iter().map(|(key, value)| (key.clone(), literal(value))));
     let own = intervention.into_iter().flat_map(|intervention| &intervention.set);
     set.extend(own.map(|(key, value)| (key.clone(), literal(value))));
     let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let mut spec = Spec::parse_with(text, place, &set)
         .map_err(|error| CompareError::Spec { place: place.to_owned(), problem: error.problem })?;
+    spec.keep_little(|key| set.iter().any(|(given, _)| *given == key));
     spec.name = experiment_name(task);
     spec.seeds = seeds.to_vec();
     Ok(Experiment::new(spec, place)?)
@@ -108,13 +103,7 @@ fn written_out(spec: &Table) -> Vec<(String, String)> {
 
 /// A number of a spec, by its key.
 fn number(experiment: &Experiment, key: &str) -> Option<f64> {
-    let spec: Table = experiment.spec.to_toml().parse().ok()?;
-    let (section, key) = key.split_once('.')?;
-    match spec.get(section)?.get(key)? {
-        Value::Float(number) => Some(*number),
-        Value::Integer(number) => Some(*number as f64),
-        _ => None,
-    }
+    experiment.spec.lines().iter().find(|line| line.path() == key)?.value.parse().ok()
 }
 
 /// A value as TOML writes it.
@@ -122,33 +111,13 @@ fn literal(value: &Value) -> String {
     value.to_string()
 }
 
-/// What `experiment`'s spec says otherwise than `baseline`'s, as TOML.
+/// The keys of `experiment`'s spec that differ from `baseline`'s, as TOML.
 pub(crate) fn difference(baseline: &Experiment, experiment: &Experiment) -> String {
-    let lines = |experiment: &Experiment| {
-        let mut section = String::new();
-        let mut lines = Vec::new();
-        for line in experiment.spec.to_toml().lines() {
-            if line.starts_with('[') {
-                line.clone_into(&mut section);
-            } else {
-                lines.push((section.clone(), line.to_owned()));
-            }
-        }
-        lines
+    let before = baseline.spec.lines();
+    let same = |line: &Line| {
+        before.iter().any(|other| (other.path(), &other.value) == (line.path(), &line.value))
     };
-    let before = lines(baseline);
-    let (mut text, mut open) = (String::new(), String::new());
-    for (section, line) in lines(experiment) {
-        if before.contains(&(section.clone(), line.clone())) {
-            continue;
-        }
-        if section != open {
-            text.push_str(&section);
-            text.push('\n');
-            open = section;
-        }
-        text.push_str(&line);
-        text.push('\n');
-    }
-    text
+    let mut writer = Writer::default();
+    writer.lines = experiment.spec.lines().into_iter().filter(|line| !same(line)).collect();
+    writer.toml()
 }

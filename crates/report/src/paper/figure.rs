@@ -158,15 +158,13 @@ impl Variant {
         };
         let mut set: Vec<(String, String)> =
             self.set.iter().chain(own).map(|(key, value)| (key.clone(), literal(value))).collect();
-        let kept = self.kept || self.set.is_empty();
-        if scale == Scale::Quick && !kept {
-            let keys =
-                [("checkpoint.every", "0"), ("checkpoint.last", "false"), ("probe.every", "0")];
-            set.extend(keys.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        }
         set.push(("seeds".to_owned(), seeds.min(most).to_string()));
         let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        Ok(Experiment::new(Spec::parse_with(ready(&name)?, &name, &set)?, &name)?)
+        let mut spec = Spec::parse_with(ready(&name)?, &name, &set)?;
+        if scale == Scale::Quick && !self.kept && !self.set.is_empty() {
+            spec.keep_little(|_| false);
+        }
+        Ok(Experiment::new(spec, &name)?)
     }
 }
 

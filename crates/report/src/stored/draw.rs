@@ -188,7 +188,7 @@ pub(super) fn finding(all: &[&Stored]) -> String {
         asymmetry: stored.values(Measure::named("asymmetry")),
     };
     let pair = all.len() <= 2 && all.iter().all(|s| s.free_headed() == first.free_headed());
-    let reversal = first.experiment.spec.data.kind.kind() == "reversal";
+    let reversal = first.experiment.spec.data.kind.word() == "reversal";
     if pair && reversal && !first.tied() {
         let tied = all.get(1).map(|stored| of_head(stored));
         let (level, label) = (first.experiment.guessing_nll(), first.experiment.guessing_label());

@@ -1,6 +1,6 @@
 //! Experiments with their complete runs, read from the store.
 
-use retrodict_lab::spec::Spec;
+use retrodict_lab::spec::{ModelSettings, Spec};
 use retrodict_lab::store::{Machine, MetricsRow, RunDir, Status, Store, StoreError};
 use retrodict_lab::{Experiment, Measure, Outcome, RunResult};
 
@@ -47,17 +47,19 @@ impl Stored {
     /// The hash of the experiment as it would be with a free head.
     pub(crate) fn free_headed(&self) -> String {
         let mut spec = self.experiment.spec.clone();
-        spec.model.tie_head = false;
+        if let ModelSettings::Decoder(decoder) = &mut spec.model {
+            decoder.tie_head = false;
+        }
         spec.hash().to_string()
     }
 
     pub(crate) fn tied(&self) -> bool {
-        self.experiment.spec.model.tie_head
+        self.experiment.spec.model.decoder().is_some_and(|decoder| decoder.tie_head)
     }
 }
 
-/// All experiments with at least one complete run among those that are `wanted`. What this program cannot read as a spec (of a
-/// later version, say) is an error: leaving it out in silence would falsify the report.
+/// All experiments with at least one complete run among those that are `wanted`. What this program
+/// cannot read as a spec (of a later version, say) is an error: leaving it out in silence would falsify the report.
 pub(crate) fn read(
     store: &Store,
     wanted: impl Fn(&RunDir) -> bool,
@@ -74,7 +76,7 @@ pub(crate) fn read(
             Some(at) => at,
             None => {
                 let origin = folder.spec_path().display().to_string();
-                let mut spec = Spec::parse(&folder.read_spec()?, &origin)?;
+                let mut spec = Spec::parse_stored(&folder.read_spec()?, &origin)?;
                 spec.name.clone_from(&folder.experiment);
                 let experiment = Experiment::new(spec, &origin)?;
                 if experiment.hash != folder.hash {

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 
 use retrodict_facts::Dataset;
 
-use retrodict_lab::spec::Keyword as _;
-
 use super::Stored;
 use crate::paper::{PaperFigure, Variant};
 use crate::tables::Table;
@@ -33,7 +31,7 @@ pub(super) fn tables(
 }
 
 fn kind(stored: &Stored) -> String {
-    stored.experiment.spec.data.kind.kind().to_owned()
+    stored.experiment.spec.data.kind.word().to_owned()
 }
 
 fn first_dataset(stored: &Stored) -> Result<(u64, Dataset), ReportError> {
@@ -104,17 +102,9 @@ fn sign(group: &str) -> &'static str {
 /// Table 2: every key of the specs, one column a kind of data.
 fn hyper_parameters(kinds: &[&Stored]) -> NamedTable {
     let keys_of = |stored: &Stored| -> Vec<(String, String)> {
-        let mut section = String::new();
-        let mut found = Vec::new();
-        for line in stored.experiment.spec.to_toml().lines() {
-            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                section = format!("{name}.");
-            } else if let Some((key, value)) = line.split_once(" = ") {
-                found.push((format!("{section}{key}"), value.trim_matches('"').to_owned()));
-            }
-        }
-        found.retain(|(key, _)| key != "name" && key != "seeds");
-        found
+        let lines = stored.experiment.spec.lines().into_iter();
+        let lines = lines.filter(|line| line.key != "name" && line.key != "seeds");
+        lines.map(|line| (line.path(), line.value.trim_matches('"').to_owned())).collect()
     };
     let columns: Vec<Vec<(String, String)>> = kinds.iter().map(|stored| keys_of(stored)).collect();
     let mut header = vec!["key".to_owned()];
@@ -164,26 +154,33 @@ fn configurations(all: &[(&PaperFigure, &Variant, &Stored)]) -> NamedTable {
         "spec_hash",
     ]);
     for (figure, variant, stored) in all {
-        let spec = &stored.experiment.spec;
-        let (model, train) = (&spec.model, &spec.train);
-        let word = |yes, a: &str, b: &str| if yes { a.to_owned() } else { b.to_owned() };
+        let lines = stored.experiment.spec.lines();
+        let value = |key: &str| {
+            let line = lines.iter().find(|line| line.path() == key);
+            line.map_or_else(String::new, |line| line.value.trim_matches('"').to_owned())
+        };
+        let word = |key: &str, yes: &str, no: &str| match value(key).as_str() {
+            "true" => yes.to_owned(),
+            "false" => no.to_owned(),
+            _ => String::new(),
+        };
         table.rows.push(vec![
             figure.name.clone(),
             variant.label.clone(),
             kind(stored),
             stored.experiment.network.vocab().to_string(),
             stored.experiment.objective.entity_length.to_string(),
-            model.layers.to_string(),
-            model.heads.to_string(),
-            model.dim.to_string(),
-            model.position.word().to_owned(),
-            word(model.freeze_embeddings, "frozen", "learned"),
-            word(model.tie_head, "tied", "free"),
-            train.loss_on.word().to_owned(),
-            train.weight_decay.to_string(),
-            model.dropout.to_string(),
-            train.lr.to_string(),
-            train.epochs.to_string(),
+            value("model.layers"),
+            value("model.heads"),
+            value("model.dim"),
+            value("model.position"),
+            word("model.freeze_embeddings", "frozen", "learned"),
+            word("model.tie_head", "tied", "free"),
+            value("train.loss_on"),
+            value("train.weight_decay"),
+            value("model.dropout"),
+            value("train.lr"),
+            value("train.epochs"),
             stored.runs.len().to_string(),
             stored.experiment.hash.to_string()[..8].to_owned(),
         ]);

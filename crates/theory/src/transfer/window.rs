@@ -3,8 +3,8 @@
 use retrodict_engine::{Rule, Scalar};
 use retrodict_facts::Dataset;
 use retrodict_lab::Experiment;
-use retrodict_lab::spec::{BatchSize, Keyword as _, LossOn, Optimizer};
-use retrodict_models::{LossFunction, LrDecay, Reading, Trainer};
+use retrodict_lab::spec::{BatchSize, Keyword as _};
+use retrodict_models::{LossFunction, LossOn, LrDecay, Reading, Trainer};
 use serde::{Deserialize, Serialize};
 
 use super::linearised::{FrozenOptimizer, Linearised};
@@ -62,8 +62,9 @@ pub(super) fn check(
         let BatchSize::Sentences(size) = spec.train.batch_size else { return Ok(()) };
         return refuse("train.batch_size", size.to_string(), "train.batch_size = \"full\"");
     }
-    if spec.model.dropout > 0.0 {
-        return refuse("model.dropout", spec.model.dropout.to_string(), "model.dropout = 0");
+    let dropout = spec.model.decoder().map_or(0.0, |decoder| decoder.dropout);
+    if dropout > 0.0 {
+        return refuse("model.dropout", dropout.to_string(), "model.dropout = 0");
     }
     if dataset.entity_length != 1 {
         let right = "data.entity_length = 1";
@@ -73,7 +74,7 @@ pub(super) fn check(
         let value = spec.train.loss_on.word().to_owned();
         return refuse("train.loss_on", value, "train.loss_on = \"last_entity\"");
     }
-    if spec.train.optimizer == Optimizer::Adam && spec.train.weight_decay > 0.0 {
+    if matches!(spec.train.optimizer, Rule::Adam(_)) && spec.train.weight_decay > 0.0 {
         let right = "a weight decay outside of what Adam divides: adamw, or train.weight_decay = 0";
         return refuse("train.optimizer", "adam".to_owned(), right);
     }
@@ -82,8 +83,11 @@ pub(super) fn check(
         let value = spec.train.schedule.word().to_owned();
         return refuse("train.schedule", value, "a constant rate without warm-up");
     }
-    let linear = spec.train.momentum == 0.0
-        && !matches!(spec.train.optimizer, Optimizer::Lion | Optimizer::Muon);
+    let linear = match spec.train.optimizer {
+        Rule::AdamW(_) | Rule::Adam(_) => true,
+        Rule::Sgd(sgd) => sgd.momentum == 0.0,
+        Rule::Lion(_) | Rule::Muon(_) => false,
+    };
     if !linear {
         let value = spec.train.optimizer.word().to_owned();
         return refuse("train.optimizer", value, "adamw, adam, or sgd without momentum");
