@@ -1,33 +1,32 @@
-//! Biographies: persons with several attributes in one sentence, and questions
-//! about them. A model learns to answer questions about most persons; of the
-//! others it has read the biographies alone. After Allen-Zhu and Li, *Physics of
-//! Language Models*, parts 3.1 and 3.2 (arXiv 2309.14316, 2309.14402): questions
-//! from the person to the attribute generalise, inverse search does not.
+//! Biographies: persons with several attributes in one sentence, and questions about them. A model
+//! learns to answer questions about most persons; of the others only the biographies are trained.
+//! After Allen-Zhu and Li, *Physics of Language Models*, parts 3.1 and 3.2 (arXiv 2309.14316,
+//! 2309.14402): questions from the person to the attribute generalise, inverse search does not.
 
 use retrodict_settings::{FRACTION, settings};
 
-use crate::dataset::{EntityType, Group, Query, Token};
+use crate::group::{Group, Role, sentences};
 use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
+use crate::query::{EntityType, Query, Token};
 use crate::tuples::{draw_tokens, trained_of};
 use crate::{Dataset, FactsError};
 
 settings! {
-    /// What decides a data set of biographies, but for the seed.
+    /// Settings of a data set of biographies.
     ///
-    /// With k attributes, token j names attribute j in a biography, token k + j asks
-    /// a person's attribute j, and token 2k + j asks for the person who has it.
+    /// With k attributes, token j is the relation of attribute j in a biography, token k + j that of
+    /// the question from the person to the attribute, and token 2k + j that of the inverse question.
     #[derive(Copy)]
     pub struct BiographiesConfig in "data" {
-        /// Tokens without those of relations.
+        /// Entity tokens to draw from, beside the relation tokens.
         pub vocab_size: usize = 800, SIZE;
-        /// How many persons there are. No two share the value of an attribute, so
-        /// that a value names its person.
+        /// Number of persons; no two share the value of an attribute.
         pub persons: usize = 50, SIZE;
-        /// How many attributes a person has.
+        /// Attributes per person.
         pub attributes: usize = 3, SIZE;
-        /// The fraction of persons about whom questions are trained, rounded half to even.
+        /// Fraction of persons about whom questions are trained, rounded half to even.
         pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
@@ -64,26 +63,28 @@ impl DataKind for BiographiesConfig {
         // The tokens stand in random order already.
         let (asked, rest) = persons.split_at(trained_of(train_fraction, persons.len()));
 
-        let group = |id, name, of: &[&[Token]], reverse| Group {
-            id,
-            name,
-            queries: of.iter().flat_map(|person| questions(person, reverse)).collect(),
+        let trained = Role::Trained { id: "train_questions", name: "train person → value" };
+        let trained_reverse =
+            Role::Trained { id: "train_reverse_questions", name: "train value → person" };
+        let untrained =
+            Role::Untrained { id: "held_out_questions", name: "held-out person → value" };
+        let held_out =
+            Role::HeldOut { id: "held_out_reverse_questions", name: "held-out value → person" };
+        let group = |role, of: &[&[Token]], reverse| {
+            Group::new(role, of.iter().flat_map(|person| questions(person, reverse)).collect())
         };
         let groups = vec![
-            group("train_questions", "train person → value", asked, false),
-            group("train_reverse_questions", "train value → person", asked, true),
-            group("held_out_questions", "held-out person → value", rest, false),
-            group("held_out_reverse_questions", "held-out value → person", rest, true),
+            group(trained, asked, false),
+            group(trained_reverse, asked, true),
+            group(untrained, rest, false),
+            group(held_out, rest, true),
         ];
-        let spoken = |groups: &[Group]| -> Vec<Vec<Token>> {
-            groups.iter().flat_map(|group| &group.queries).map(Query::sentence).collect()
-        };
         let mut train: Vec<_> = persons.iter().flat_map(|person| biographies(person)).collect();
-        train.extend(spoken(&groups[..2]));
+        train.extend(sentences(&groups, Role::is_trained));
         let asks = |j: usize| [attributes + j, 2 * attributes + j].map(|token| token as Token);
         Ok(Dataset {
             train,
-            held_out: spoken(&groups[3..]),
+            held_out: sentences(&groups, Role::is_held_out),
             vocab: self.vocab(),
             reserved: self.reserved(),
             entity_length: 1,
@@ -98,14 +99,14 @@ impl DataKind for BiographiesConfig {
 }
 
 impl BiographiesConfig {
-    /// How many tokens the relations take.
+    /// The number of relation tokens.
     fn reserved(&self) -> usize {
         self.attributes.saturating_mul(3)
     }
 }
 
-/// The biography of a person (the token, then the values) once for each
-/// attribute, which comes last: so a loss on the last entity learns all of them.
+/// The biography of a person (the token, then the values) once for each attribute, which comes last,
+/// so that a loss on the last entity covers all of them.
 fn biographies(person: &[Token]) -> Vec<Vec<Token>> {
     let (name, values) = (person[0], &person[1..]);
     let of_last = |last: usize| {
@@ -116,7 +117,7 @@ fn biographies(person: &[Token]) -> Vec<Vec<Token>> {
     (0..values.len()).map(of_last).collect()
 }
 
-/// What is asked about a person's attributes, or about their values.
+/// The questions about a person's attributes, or about their values.
 fn questions(person: &[Token], reverse: bool) -> Vec<Query> {
     let (name, values) = (person[0], &person[1..]);
     let question = |(j, &value): (usize, &Token)| {

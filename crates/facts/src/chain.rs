@@ -1,12 +1,12 @@
-//! The chain data set (paper, section 5): triples said as two direct
-//! implications, `A 0 B` and `B 0 C`, and an indirect one, `A 1 C`. Of some
-//! triples the indirect one is held out.
+//! The chain data set (paper, section 5): of each triple two direct implications, `A 0 B` and
+//! `B 0 C`, and an indirect one, `A 1 C`. Of some triples the indirect one is held out.
 
 use retrodict_settings::{FRACTION, settings};
 
-use crate::dataset::{Entity, EntityType, Group, Query, Token};
+use crate::group::{Group, Role, Step};
 use crate::kind::{DataKind, ENTITY_LENGTH, SIZE, Structure};
 use crate::numpy::RandomState;
+use crate::query::{Entity, EntityType, Query, Token};
 use crate::tuples::{self, RESERVED, Tuples, sentence};
 use crate::{Dataset, FactsError};
 
@@ -16,14 +16,14 @@ const DIRECT: Token = 0;
 const INDIRECT: Token = 1;
 
 settings! {
-    /// What decides a chain data set, but for the seed.
+    /// Settings of a chain data set.
     #[derive(Copy)]
     pub struct ChainConfig in "data" {
-        /// Tokens without the two relation tokens; A, B and C take a quarter each.
+        /// Entity tokens to draw from, beside the two relation tokens; A, B and C take a quarter each.
         pub vocab_size: usize = 800, SIZE;
-        /// Tokens of an entity.
+        /// Tokens per entity.
         pub entity_length: usize = 1, ENTITY_LENGTH;
-        /// The fraction of triples trained whole, rounded half to even.
+        /// Fraction of triples trained whole, rounded half to even.
         pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
@@ -77,33 +77,20 @@ pub(crate) fn dataset(triples: &Tuples<3>, vocab: usize, entity_length: usize) -
 
 /// The six panels of the paper's effective-weight figure.
 fn groups(triples: &Tuples<3>) -> Vec<Group> {
-    let a_to_b = |of: &[[Entity; 3]]| queries(of, 0, DIRECT, 1, EntityType::Y);
-    let b_to_c = |of: &[[Entity; 3]]| queries(of, 1, DIRECT, 2, EntityType::Z);
-    let a_to_c = |of: &[[Entity; 3]]| queries(of, 0, INDIRECT, 2, EntityType::Z);
-    let Tuples { whole, partial } = triples;
-    vec![
-        Group { id: "train_a_to_b", name: "train A → B", queries: a_to_b(whole) },
-        Group { id: "train_b_to_c", name: "train B → C", queries: b_to_c(whole) },
-        Group { id: "train_a_to_c", name: "train A ⇝ C", queries: a_to_c(whole) },
-        Group { id: "held_out_a_to_b", name: "held-out A → B", queries: a_to_b(partial) },
-        Group { id: "held_out_b_to_c", name: "held-out B → C", queries: b_to_c(partial) },
-        Group { id: "held_out_a_to_c", name: "held-out A ⇝ C", queries: a_to_c(partial) },
-    ]
-}
-
-/// One query of each triple, from its entity at `source` to the one at `answer`.
-fn queries(
-    triples: &[[Entity; 3]],
-    source: usize,
-    relation: Token,
-    answer: usize,
-    answer_type: EntityType,
-) -> Vec<Query> {
-    let query = |triple: &[Entity; 3]| Query {
-        source: triple[source].clone(),
-        relation,
-        answer: triple[answer].clone(),
-        answer_type,
+    let group = |whole, step| {
+        let (source, relation, answer, answer_type) = match step {
+            Step::First => (0, DIRECT, 1, EntityType::Y),
+            Step::Second => (1, DIRECT, 2, EntityType::Z),
+            Step::Indirect => (0, INDIRECT, 2, EntityType::Z),
+        };
+        let query = |triple: &[Entity; 3]| Query {
+            source: triple[source].clone(),
+            relation,
+            answer: triple[answer].clone(),
+            answer_type,
+        };
+        let triples = if whole { &triples.whole } else { &triples.partial };
+        Group::new(Role::Chain { whole, step }, triples.iter().map(query).collect())
     };
-    triples.iter().map(query).collect()
+    [true, false].into_iter().flat_map(|whole| Step::ALL.map(|step| group(whole, step))).collect()
 }

@@ -1,14 +1,14 @@
-//! Families: a relation and its inverse (parent, child), a symmetric one
-//! (sibling) and a composed one (grandparent), all of the same persons. With
-//! such a graph Kim et al. (arXiv 2509.21993) find that what a model learns of
-//! relations can be bilinear, and that inverses then follow.
+//! Families: a relation and its inverse (parent, child), a symmetric one (sibling) and a composed one
+//! (grandparent), all of the same persons. With such a graph Kim et al. (arXiv 2509.21993) find that
+//! learned relations can be bilinear, and that inverses then follow.
 
 use retrodict_settings::{FRACTION, settings};
 
-use crate::dataset::{EntityType, Group, Query, Token};
+use crate::group::{Group, Role, sentences};
 use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
+use crate::query::{EntityType, Query, Token};
 use crate::tuples::{draw_tokens, trained_of};
 use crate::{Dataset, FactsError};
 
@@ -26,27 +26,26 @@ const RESERVED: usize = 4;
 const PERSONS: usize = 5;
 
 settings! {
-    /// What decides a family data set, but for the seed.
+    /// Settings of a family data set.
     #[derive(Copy)]
     pub struct FamilyConfig in "data" {
-        /// Tokens without the four relation tokens.
+        /// Entity tokens to draw from, beside the four relation tokens.
         pub vocab_size: usize = 800, SIZE;
-        /// How many families there are, of five persons each.
+        /// Number of families, of five persons each.
         pub families: usize = 30, SIZE;
-        /// The fraction of children of whom the parent's *child* is trained, and,
-        /// drawn apart, the *grandparent*; rounded half to even.
+        /// Fraction of children with a trained parent-to-child sentence, and, drawn apart, with a
+        /// trained grandparent; rounded half to even.
         pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
 
-/// Three generations of which each is the only child of the one before, but
-/// for the eldest, who has two lines.
+/// Three generations, each the only child of the one before; the grandparent has two lines.
 #[derive(Debug, Clone, Copy)]
 struct Line {
     child: Token,
     parent: Token,
     grandparent: Token,
-    /// The parent's.
+    /// Of the parent.
     sibling: Token,
 }
 
@@ -106,7 +105,7 @@ impl DataKind for FamilyConfig {
         let persons = draw_tokens(&mut random, self.vocab_size, count, RESERVED);
         let mut lines: Vec<Line> = persons.chunks(PERSONS).flat_map(Line::both).collect();
         let trained = trained_of(self.train_fraction, lines.len());
-        // Always trained: what the rest can be inferred from.
+        // Always trained: the rest follows from these.
         let eldest = |line: &Line| query(line.parent, PARENT, line.grandparent, EntityType::Z);
         let children = |line: &Line| query(line.grandparent, CHILD, line.parent, EntityType::Y);
         let sibling = |line: &Line| query(line.parent, SIBLING, line.sibling, EntityType::Y);
@@ -123,23 +122,22 @@ impl DataKind for FamilyConfig {
         let parent = |of: &[Line]| of.iter().copied().map(Line::parent).collect::<Vec<_>>();
         let child = |of: &[Line]| of.iter().copied().map(Line::child).collect();
 
-        let group = |id, name, queries| Group { id, name, queries };
+        let trained = |id, name, queries| Group::new(Role::Trained { id, name }, queries);
+        let untrained =
+            Role::Untrained { id: "held_out_composed", name: "held-out child ⇝ grandparent" };
         let groups = vec![
-            group("train_parent", "train child → parent", [parent(whole), eldest].concat()),
-            group("train_child", "train parent → only child", child(whole)),
-            group("train_children", "train grandparent → either child", children),
-            group("train_sibling", "train sibling → sibling", siblings),
-            group("train_grandparent", "train child ⇝ grandparent", composed),
-            group("held_out_composed", "held-out child ⇝ grandparent", composed_unseen),
-            group("held_out_seen", "held-out, seen direction", parent(partial)),
-            group("held_out_unseen", "held-out, unseen direction", child(partial)),
+            trained("train_parent", "train child → parent", [parent(whole), eldest].concat()),
+            trained("train_child", "train parent → only child", child(whole)),
+            trained("train_children", "train grandparent → either child", children),
+            trained("train_sibling", "train sibling → sibling", siblings),
+            trained("train_grandparent", "train child ⇝ grandparent", composed),
+            Group::new(untrained, composed_unseen),
+            Group::new(Role::Seen, parent(partial)),
+            Group::new(Role::Unseen, child(partial)),
         ];
-        let spoken = |groups: &[Group]| -> Vec<Vec<Token>> {
-            groups.iter().flat_map(|group| &group.queries).map(Query::sentence).collect()
-        };
         Ok(Dataset {
-            train: [spoken(&groups[..5]), spoken(&groups[6..7])].concat(),
-            held_out: spoken(&groups[7..]),
+            train: sentences(&groups, Role::is_trained),
+            held_out: sentences(&groups, Role::is_held_out),
             vocab: self.vocab(),
             reserved: RESERVED,
             entity_length: 1,

@@ -1,29 +1,29 @@
-//! Chains of any length, e₀ → e₁ → … → e_k, and what lies several steps ahead.
-//! The question of all k steps is held out of some chains. With two hops these
-//! are the sentences of the chain data set.
+//! Chains of any length, e₀ → e₁ → … → e_k, and questions several steps ahead. Of some chains the
+//! question of all k steps is held out. With two hops the sentences are those of the chain data set.
 
 use retrodict_settings::{FRACTION, settings};
 
-use crate::dataset::{EntityType, Group, Query, Token};
+use crate::group::{Group, Role, sentences};
 use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
+use crate::query::{EntityType, Query, Token};
 use crate::tuples::{draw_tokens, trained_of};
 use crate::{Dataset, FactsError};
 
 settings! {
-    /// What decides a data set of longer chains, but for the seed.
+    /// Settings of a data set of longer chains.
     ///
     /// Token 0 is the relation of one step, token j − 1 that of j steps.
     #[derive(Copy)]
     pub struct HopsConfig in "data" {
-        /// Tokens without those of relations.
+        /// Entity tokens to draw from, beside the relation tokens.
         pub vocab_size: usize = 800, SIZE;
-        /// How many chains there are.
+        /// Number of chains.
         pub chains: usize = 60, SIZE;
-        /// k, the steps of a chain.
+        /// Steps per chain.
         pub hops: usize = 3, SIZE;
-        /// The fraction of chains trained whole, rounded half to even.
+        /// Fraction of chains trained whole, rounded half to even.
         pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
@@ -58,26 +58,24 @@ impl DataKind for HopsConfig {
         // The tokens stand in random order already.
         let (whole, partial) = chains.split_at(trained_of(self.train_fraction, chains.len()));
 
-        let group = |id, name, of: &[&[Token]], steps| Group {
-            id,
-            name,
-            queries: of.iter().flat_map(|chain| questions(chain, steps)).collect(),
+        let trained = |id, name| Role::Trained { id, name };
+        let in_part = |id, name| Role::TrainedInPart { id, name };
+        let held_out = Role::HeldOut { id: "held_out_whole", name: "held-out, all steps" };
+        let group = |role, of: &[&[Token]], steps| {
+            Group::new(role, of.iter().flat_map(|chain| questions(chain, steps)).collect())
         };
         let (direct, between, all) = ([1, 1], [2, hops - 1], [hops, hops]);
         let groups = vec![
-            group("train_direct", "train, one step", whole, direct),
-            group("train_between", "train, several steps", whole, between),
-            group("train_whole", "train, all steps", whole, all),
-            group("held_out_direct", "held-out, one step", partial, direct),
-            group("held_out_between", "held-out, several steps", partial, between),
-            group("held_out_whole", "held-out, all steps", partial, all),
+            group(trained("train_direct", "train, one step"), whole, direct),
+            group(trained("train_between", "train, several steps"), whole, between),
+            group(trained("train_whole", "train, all steps"), whole, all),
+            group(in_part("held_out_direct", "held-out, one step"), partial, direct),
+            group(in_part("held_out_between", "held-out, several steps"), partial, between),
+            group(held_out, partial, all),
         ];
-        let spoken = |groups: &[Group]| {
-            groups.iter().flat_map(|group| &group.queries).map(Query::sentence).collect()
-        };
         Ok(Dataset {
-            train: spoken(&groups[..5]),
-            held_out: spoken(&groups[5..]),
+            train: sentences(&groups, Role::is_trained),
+            held_out: sentences(&groups, Role::is_held_out),
             vocab: self.vocab(),
             reserved: hops,
             entity_length: 1,
@@ -91,9 +89,8 @@ impl DataKind for HopsConfig {
     }
 }
 
-/// The questions of a chain of which the answer is so many steps ahead, from
-/// the first number to the second, each in the order of the chain. Only its
-/// first entity has type X and only its last has type Z.
+/// The questions of a chain whose answers are from `least` to `most` steps ahead, each number in the
+/// order of the chain. Only its first entity has type X and only its last has type Z.
 fn questions(chain: &[Token], [least, most]: [usize; 2]) -> Vec<Query> {
     let question = |steps: usize, at: usize| Query {
         source: vec![chain[at]],
@@ -105,7 +102,7 @@ fn questions(chain: &[Token], [least, most]: [usize; 2]) -> Vec<Query> {
     (least..=most).flat_map(from_all).map(|(steps, at)| question(steps, at)).collect()
 }
 
-/// The most hops of which so many chains stay within [`MAX_SENTENCES`], at least two.
+/// The most hops with which so many chains stay within [`MAX_SENTENCES`], at least two.
 fn longest_chain(chains: usize) -> usize {
     let sentences = |hops: usize| chains * (hops * (hops + 1) / 2);
     (2..).take_while(|&hops| sentences(hops) <= MAX_SENTENCES).last().unwrap_or(2)

@@ -1,14 +1,13 @@
-//! In-context reversal (paper, appendix): `x 0 y 2 y 1 x`, a fact and its reverse
-//! in one sentence. Every x is paired with every y. In the paper's split the model
-//! sees every entity while training, but not every pair; in the other it is asked
-//! about entities that it has never seen.
+//! In-context reversal (paper, appendix): `x 0 y 2 y 1 x`, a fact and its reverse in one sentence.
+//! Every x is paired with every y. In the paper's split the model sees every entity in training, but
+//! not every pair; in the other split some entities are never trained.
 
 use retrodict_settings::{FRACTION, keywords, settings};
 
-use crate::dataset::Token;
 use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
+use crate::query::Token;
 use crate::tuples::draw_tokens;
 use crate::{Dataset, FactsError};
 
@@ -23,27 +22,26 @@ const SENTENCE_LENGTH: usize = 7;
 keywords! {
     /// The part of an in-context data set that is held out.
     pub enum HoldOut {
-    /// Some sentences of every x (the paper's): its held-out pairs are new, it is not.
+        /// Some sentences of every x, as in the paper: the pairs are new, x is not.
         Sentences = "sentences",
-    /// Every sentence of some x: the last ones drawn stand in no training sentence.
+        /// Every sentence of some x, the last ones drawn.
         Entities = "entities",
     }
 }
 
 settings! {
-    /// What decides an in-context data set, but for the seed.
+    /// Settings of an in-context data set.
     #[derive(Copy)]
     pub struct IclConfig in "data" {
-        /// Tokens without the three reserved ones.
+        /// Entity tokens to draw from, beside the three reserved tokens.
         pub vocab_size: usize = 400, SIZE;
-        /// How many x there are.
+        /// Number of x.
         pub entities: usize = 100, SIZE;
-        /// How many y there are, each said of every x.
+        /// Number of y; every x is paired with each.
         pub attributes: usize = 10, SIZE;
-        /// The fraction that is trained, rounded down: of each x's sentences, or of
-        /// the x where these are held out.
+        /// Fraction trained, rounded down: of the sentences of each x, or of the x.
         pub train_fraction: f64 = 0.7, FRACTION;
-        /// What is held out.
+        /// The part that is held out: sentences of every x, or all sentences of some x.
         pub hold_out: HoldOut = HoldOut::Sentences, (), later;
     }
 }
@@ -131,14 +129,14 @@ impl DataKind for IclConfig {
 }
 
 impl IclConfig {
-    /// How many are trained of so many.
+    /// The number trained of so many.
     fn trained(&self, of: usize) -> usize {
         (self.train_fraction * of as f64) as usize
     }
 }
 
-/// The smallest fraction of `n` that rounds down to one: 1/n, or the next number
-/// where the product of the rounded 1/n with n falls short of 1.
+/// The smallest fraction of `n` that rounds down to one: 1/n, or the next number where the rounded
+/// 1/n times n is below 1.
 fn least_fraction(n: usize) -> f64 {
     let n = n as f64;
     let fraction = 1.0 / n;

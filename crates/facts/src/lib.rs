@@ -1,10 +1,9 @@
-//! The facts there are to learn: vocabularies, sentences, splits.
+//! The data: vocabularies, sentences, splits.
 //!
-//! The four data sets of *Towards a Theoretical Understanding of the 'Reversal
-//! Curse' via Training Dynamics* (Zhu et al., NeurIPS 2024), drawn with NumPy's
-//! legacy generator so that every token equals the one the authors trained on;
-//! five more, harder or nearer to language; and [recipes](recipe) that change what
-//! is trained on.
+//! The four data sets of *Towards a Theoretical Understanding of the 'Reversal Curse' via Training
+//! Dynamics* (Zhu et al., NeurIPS 2024), drawn with NumPy's legacy generator so that every token
+//! equals the authors'; five more, harder or nearer to language; and [recipes](recipe) that change
+//! the training sentences.
 //!
 //! ```
 //! use retrodict_facts::{DataKind as _, ReversalConfig};
@@ -21,12 +20,14 @@ mod config;
 mod dataset;
 mod error;
 mod family;
+mod group;
 mod hops;
 mod icl;
 mod kind;
 mod limits;
 mod numpy;
 mod one_to_many;
+mod query;
 pub mod recipe;
 mod related;
 mod relations;
@@ -36,13 +37,15 @@ mod tuples;
 pub use biographies::BiographiesConfig;
 pub use chain::ChainConfig;
 pub use config::DataConfig;
-pub use dataset::{Dataset, Entity, EntityType, Group, Query, Question, Split, Token};
+pub use dataset::{Dataset, Split};
 pub use error::FactsError;
 pub use family::FamilyConfig;
+pub use group::{Group, Role, Step};
 pub use hops::HopsConfig;
 pub use icl::{HoldOut, IclConfig};
 pub use kind::{DataKind, Structure};
 pub use one_to_many::OneToManyConfig;
+pub use query::{Entity, EntityType, Query, Question, Token};
 pub use recipe::{Recipe, RecipeError, Recipes, Sentence, TrainingSet, TrainingSetSize};
 pub use related::RelatedConfig;
 pub use relations::RelationsConfig;

@@ -1,28 +1,29 @@
-//! One x with several partners: `x 0 y` has several right answers, `y 1 x` has
-//! one. Of some pairs the latter is held out.
+//! One x with several partners: `x 0 y` has several right answers, `y 1 x` has one. Of some pairs the
+//! latter is held out.
 
 use retrodict_settings::{FRACTION, settings};
 
-use crate::dataset::{Group, Query};
+use crate::group::{Group, Role};
 use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
+use crate::query::Query;
 use crate::reversal::{BACKWARD, FORWARD, directions};
 use crate::tuples::{RESERVED, draw_tokens, trained_of};
 use crate::{Dataset, FactsError};
 
 settings! {
-    /// What decides a one-to-many data set, but for the seed.
+    /// Settings of a one-to-many data set.
     #[derive(Copy)]
     pub struct OneToManyConfig in "data" {
-        /// Tokens without the two relation tokens.
+        /// Entity tokens to draw from, beside the two relation tokens.
         pub vocab_size: usize = 800, SIZE;
-        /// How many x there are.
+        /// Number of x.
         pub entities: usize = 50, SIZE;
-        /// How many y each x has for itself.
+        /// Number of y per x, each of one x only.
         pub partners: usize = 4, SIZE;
-        /// The fraction of pairs trained in both directions, rounded half to even;
-        /// of the others only `x 0 y` is trained.
+        /// Fraction of pairs trained in both directions, rounded half to even; of the others only
+        /// x → y is trained.
         pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
@@ -69,7 +70,7 @@ impl DataKind for OneToManyConfig {
         let held_out = one.iter().map(|(_, unseen)| unseen.sentence()).collect();
         let (train_forward, train_backward) = pairs.into_iter().unzip();
         let (seen, unseen) = one.into_iter().unzip();
-        let group = |id, name, queries| Group { id, name, queries };
+        let any = Role::TrainedInPart { id: "forward_any", name: "x → any of its y" };
         Ok(Dataset {
             train,
             held_out,
@@ -77,11 +78,11 @@ impl DataKind for OneToManyConfig {
             reserved: RESERVED,
             entity_length: 1,
             groups: vec![
-                group("train_forward", "train x → y", train_forward),
-                group("train_backward", "train y → x", train_backward),
-                group("forward_any", "x → any of its y", forward_any),
-                group("held_out_seen", "held-out, seen direction", seen),
-                group("held_out_unseen", "held-out, unseen direction", unseen),
+                Group::new(Role::Forward, train_forward),
+                Group::new(Role::Backward, train_backward),
+                Group::new(any, forward_any),
+                Group::new(Role::Seen, seen),
+                Group::new(Role::Unseen, unseen),
             ],
             inverses: vec![[FORWARD, BACKWARD]],
         })

@@ -1,13 +1,12 @@
-//! The related-token chains (paper, appendix): one fixed token each for A, B and
-//! C, followed by a token i that the three entities of a triple share,
-//! `A i 0 B i`, `B i 0 C i`, `A i 1 C i`.
+//! The related-token chains (paper, appendix): one fixed token each for A, B and C, followed by a
+//! token i that the three entities of a triple share, `A i 0 B i`, `B i 0 C i`, `A i 1 C i`.
 
 use retrodict_settings::settings;
 
-use crate::dataset::Token;
 use crate::kind::{COUNT, DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
+use crate::query::Token;
 use crate::tuples::{RESERVED, Tuples, draw_tokens};
 use crate::{Dataset, FactsError, chain};
 
@@ -17,16 +16,16 @@ const FIXED: usize = 3;
 const TOKENS_OF_AN_ENTITY: usize = 2;
 
 settings! {
-    /// What decides a related-token data set, but for the seed.
+    /// Settings of a related-token data set.
     #[derive(Copy)]
     pub struct RelatedConfig in "data" {
-        /// Tokens without the two relation tokens.
+        /// Entity tokens to draw from, beside the two relation tokens.
         pub vocab_size: usize = 800, SIZE;
-        /// Variable tokens to draw, at least one for each triple.
+        /// Variable tokens to draw, at least one per triple.
         pub tokens: usize = 600, SIZE;
         /// Triples trained whole.
         pub train: usize = 200, COUNT;
-        /// Triples of which the indirect implication is held out.
+        /// Triples whose indirect implication is held out.
         pub held_out: usize = 50, COUNT;
     }
 }

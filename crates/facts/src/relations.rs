@@ -1,34 +1,33 @@
-//! Several pairs of reciprocal relations over the same entities, and one pair
-//! of relations that is not reciprocal. Where each entity has one partner, a
-//! model may answer without heeding the relation; here it may not, and the
-//! control tells a learned inverse from a blind swap of source and answer.
+//! Several pairs of reciprocal relations over the same entities, and one pair of relations that is
+//! not reciprocal. Where each entity has one partner, a model can ignore the relation; here it
+//! cannot, and the control separates a learned inverse from a blind swap of source and answer.
 
 use retrodict_settings::{FRACTION, settings};
 
-use crate::dataset::{EntityType, Group, Query, Token};
+use crate::group::{Group, Role};
 use crate::kind::{DataKind, SIZE, Structure};
 use crate::limits::{self, MAX_SENTENCES, MAX_VOCAB, at_least, at_most};
 use crate::numpy::RandomState;
+use crate::query::{EntityType, Query, Token};
 use crate::reversal::{self, directions};
 use crate::tuples::{draw_tokens, trained_of};
 use crate::{Dataset, FactsError};
 
 settings! {
-    /// What decides a data set of several relations, but for the seed.
+    /// Settings of a data set of several relations.
     ///
     /// Relation i is the tokens `2i` (x → y) and `2i + 1` (its inverse); the last
     /// two tokens are the control's.
     #[derive(Copy)]
     pub struct RelationsConfig in "data" {
-        /// Tokens without those of relations.
+        /// Entity tokens to draw from, beside the relation tokens.
         pub vocab_size: usize = 800, SIZE;
-        /// How many x there are, and as many y.
+        /// Number of x, and of y.
         pub entities: usize = 50, SIZE;
-        /// How many reciprocal pairs of relations; each pairs every x with a y of its own.
+        /// Number of reciprocal pairs of relations, each with its own pairing of x and y.
         pub relations: usize = 3, SIZE;
-        /// The fraction of pairs of each relation that are trained in both
-        /// directions, and of the control's questions that are trained; rounded
-        /// half to even.
+        /// Fraction of each relation's pairs trained in both directions, and of the control's
+        /// questions trained, rounded half to even.
         pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
@@ -101,24 +100,23 @@ impl DataKind for RelationsConfig {
 }
 
 impl RelationsConfig {
-    /// How many tokens the relations take.
+    /// The number of relation tokens.
     fn reserved(&self) -> usize {
         self.relations.saturating_add(1).saturating_mul(2)
     }
 }
 
-/// Two relations n (x → y) and m (y → x) of which neither undoes the other.
+/// Two relations n (x → y) and m (y → x) of which neither is the other's inverse.
 struct Control {
     trained: Vec<Query>,
     unseen: Vec<Query>,
-    /// The unseen questions, answered as if m undid n.
+    /// The unseen questions, answered as if m were the inverse of n.
     swapped: Vec<Query>,
 }
 
 impl Control {
-    /// Every x –n→ y is trained; so are the first `trained` of y –m→ x′ in a
-    /// random order, where x′ follows x in a random circle of all x, so that it
-    /// is never x.
+    /// Every x –n→ y is trained, and the first `trained` of y –m→ x′ in a random order. x′ follows x
+    /// in a random circle of all x, so it is never x.
     fn draw(
         random: &mut RandomState,
         xs: &[Token],
@@ -156,9 +154,9 @@ impl Control {
     fn groups(self) -> [Group; 3] {
         let Self { trained, unseen, swapped } = self;
         [
-            Group { id: "control_trained", name: "control, trained", queries: trained },
-            Group { id: "control_unseen", name: "control, unseen", queries: unseen },
-            Group { id: "control_swapped", name: "control, swapped blindly", queries: swapped },
+            Group::new(Role::ControlTrained, trained),
+            Group::new(Role::ControlUnseen, unseen),
+            Group::new(Role::ControlSwapped, swapped),
         ]
     }
 }

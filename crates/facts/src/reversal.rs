@@ -1,12 +1,12 @@
-//! The reversal data set (paper, section 5): pairs said forward, `x 0 y`, and
-//! backward, `y 1 x`. Of some pairs one direction only is trained; the other is
-//! held out.
+//! The reversal data set (paper, section 5): pairs forward, `x 0 y`, and backward, `y 1 x`. Of some
+//! pairs only one direction is trained; the other is held out.
 
 use retrodict_settings::{FRACTION, settings};
 
-use crate::dataset::{Entity, EntityType, Group, Query, Token};
+use crate::group::{Group, Role};
 use crate::kind::{DataKind, ENTITY_LENGTH, SIZE, Structure};
 use crate::numpy::RandomState;
+use crate::query::{Entity, EntityType, Query, Token};
 use crate::tuples::{self, RESERVED};
 use crate::{Dataset, FactsError};
 
@@ -16,14 +16,14 @@ pub(crate) const FORWARD: Token = 0;
 pub(crate) const BACKWARD: Token = 1;
 
 settings! {
-    /// What decides a reversal data set, but for the seed.
+    /// Settings of a reversal data set.
     #[derive(Copy)]
     pub struct ReversalConfig in "data" {
-        /// Tokens without the two relation tokens; x and y take a quarter each.
+        /// Entity tokens to draw from, beside the two relation tokens; x and y take a quarter each.
         pub vocab_size: usize = 800, SIZE;
-        /// Tokens of an entity.
+        /// Tokens per entity.
         pub entity_length: usize = 1, ENTITY_LENGTH;
-        /// The fraction of pairs trained in both directions, rounded half to even.
+        /// Fraction of pairs trained in both directions, rounded half to even.
         pub train_fraction: f64 = 0.7, FRACTION;
     }
 }
@@ -51,9 +51,9 @@ impl DataKind for ReversalConfig {
             self.train_fraction,
         );
 
-        let asked = |pair| directions(pair, [FORWARD, BACKWARD]);
-        let both: Vec<_> = pairs.whole.iter().map(asked).collect();
-        let one = pairs.partial.iter().map(asked);
+        let questions = |pair| directions(pair, [FORWARD, BACKWARD]);
+        let both: Vec<_> = pairs.whole.iter().map(questions).collect();
+        let one = pairs.partial.iter().map(questions);
         let one: Vec<_> = one.map(|pair| seen_and_unseen(&mut random, pair)).collect();
 
         let trained_twice = both.iter().flat_map(|(forward, backward)| [forward, backward]);
@@ -74,7 +74,7 @@ impl DataKind for ReversalConfig {
     }
 }
 
-/// A pair asked forward and backward, with those relation tokens.
+/// The forward and the backward question of a pair, with those relation tokens.
 pub(crate) fn directions([x, y]: &[Entity; 2], [forward, backward]: [Token; 2]) -> (Query, Query) {
     let query = |source: &Entity, relation, answer: &Entity, answer_type| Query {
         source: source.clone(),
@@ -94,17 +94,17 @@ pub(crate) fn seen_and_unseen(
     if seen_forward { (forward, backward) } else { (backward, forward) }
 }
 
-/// The four panels of the paper's effective-weight figure, from the pairs trained
-/// in both directions (forward, backward) and those in one (seen, unseen).
+/// The four panels of the paper's effective-weight figure, from the pairs trained in both directions
+/// (forward, backward) and those trained in one (seen, unseen).
 pub(crate) fn groups(both: Vec<(Query, Query)>, mut one: Vec<(Query, Query)>) -> Vec<Group> {
     let (train_forward, train_backward) = both.into_iter().unzip();
-    // Stable, so the data set's order is kept within a type.
+    // Stable: keeps the data set's order within a type.
     one.sort_by_key(|(seen, _)| seen.answer_type != EntityType::Y);
     let (seen, unseen) = one.into_iter().unzip();
     vec![
-        Group { id: "train_forward", name: "train x → y", queries: train_forward },
-        Group { id: "train_backward", name: "train y → x", queries: train_backward },
-        Group { id: "held_out_seen", name: "held-out, seen direction", queries: seen },
-        Group { id: "held_out_unseen", name: "held-out, unseen direction", queries: unseen },
+        Group::new(Role::Forward, train_forward),
+        Group::new(Role::Backward, train_backward),
+        Group::new(Role::Seen, seen),
+        Group::new(Role::Unseen, unseen),
     ]
 }

@@ -1,13 +1,16 @@
-//! The groups that effective weights are measured over.
+//! The groups of questions and their roles.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers
 
 use std::collections::HashSet;
 
 use retrodict_facts::{
-    ChainConfig, DataKind as _, EntityType, Group, Query, RelatedConfig, ReversalConfig, Token,
+    ChainConfig, DataConfig, DataKind as _, Dataset, EntityType, Group, HopsConfig, Query,
+    RelatedConfig, ReversalConfig, Role, Step, Token,
 };
 
 fn ids(groups: &[Group]) -> Vec<&str> {
-    groups.iter().map(|group| group.id).collect()
+    groups.iter().map(Group::id).collect()
 }
 
 fn sentences(group: &Group) -> impl Iterator<Item = Vec<Token>> {
@@ -100,4 +103,97 @@ fn without_held_out_pairs_their_groups_are_empty() {
     assert!(dataset.group("held_out_unseen").unwrap().queries.is_empty());
     assert_eq!(dataset.group("train_backward").unwrap().queries.len(), 200);
     assert!(dataset.group("held_out").is_none());
+}
+
+/// Every kind of data, at the settings that a spec without them has.
+fn every_kind() -> impl Iterator<Item = (&'static str, Dataset)> {
+    DataConfig::WORDS.iter().map(|word| {
+        let dataset = DataConfig::from_word(word).map(|config| config.generate(3));
+        (*word, dataset.unwrap().unwrap())
+    })
+}
+
+#[test]
+fn a_role_says_whether_its_questions_are_trained() {
+    for (kind, dataset) in every_kind() {
+        let trained: HashSet<_> = dataset.train.iter().cloned().collect();
+        let held_out: HashSet<_> = dataset.held_out.iter().cloned().collect();
+        let mut roles = HashSet::new();
+        for group in &dataset.groups {
+            let about = format!("{kind} {}", group.id());
+            assert!(roles.insert(group.role), "{about}: two groups of one role");
+            assert!(!group.queries.is_empty(), "{about}");
+            for sentence in sentences(group) {
+                assert_eq!(trained.contains(&sentence), group.role.is_trained(), "{about}");
+                assert_eq!(held_out.contains(&sentence), group.role.is_held_out(), "{about}");
+            }
+            assert_eq!(group.role.is_trained_whole(), group.id().starts_with("train_"), "{about}");
+        }
+    }
+}
+
+#[test]
+fn the_held_out_group_has_the_held_out_sentences() {
+    for (kind, dataset) in every_kind() {
+        let Some(group) = dataset.held_out_group() else {
+            assert_eq!(kind, "icl");
+            continue;
+        };
+        assert_eq!(Some(group), dataset.groups.last(), "{kind}");
+        assert_eq!(dataset.groups.iter().filter(|group| group.role.is_held_out()).count(), 1);
+        let held_out: HashSet<_> = dataset.held_out.iter().cloned().collect();
+        assert_eq!(sentences(group).collect::<HashSet<_>>(), held_out, "{kind}");
+        assert_eq!(group.queries.len(), dataset.held_out.len(), "{kind}");
+    }
+}
+
+#[test]
+fn groups_are_found_by_their_roles() {
+    let pairs = ["reversal", "relations", "family", "one-to-many"];
+    for (kind, dataset) in every_kind() {
+        let by_id = |wanted: &[&str]| -> Vec<&Group> {
+            wanted.iter().filter_map(|id| dataset.group(id)).collect()
+        };
+        for group in &dataset.groups {
+            assert_eq!(dataset.group_of(group.role), Some(group));
+            assert_eq!(dataset.group(group.id()), Some(group));
+        }
+        assert_eq!(dataset.group_of(Role::ControlSwapped).is_some(), kind == "relations");
+
+        let both = dataset.seen_and_unseen();
+        assert_eq!(both.is_some(), pairs.contains(&kind), "{kind}");
+        let both: Vec<_> = both.into_iter().flatten().collect();
+        assert_eq!(both, by_id(&["held_out_seen", "held_out_unseen"]));
+
+        for (whole, split) in [(true, "train"), (false, "held_out")] {
+            let chains = dataset.chains(whole);
+            assert_eq!(chains.is_some(), ["chain", "related"].contains(&kind), "{kind}");
+            let ids = ["a_to_b", "b_to_c", "a_to_c"].map(|step| format!("{split}_{step}"));
+            let chains: Vec<_> = chains.into_iter().flatten().collect();
+            assert_eq!(chains, by_id(&ids.each_ref().map(String::as_str)));
+        }
+        // Neither the one-step questions of longer chains nor those about persons.
+        let of_held_out: Vec<_> = dataset.trained_of_held_out().collect();
+        let wanted = by_id(&["held_out_seen", "held_out_a_to_b", "held_out_b_to_c"]);
+        assert_eq!(of_held_out, wanted, "{kind}");
+    }
+}
+
+#[test]
+fn chains_of_two_hops_have_roles_of_their_own() {
+    let dataset = HopsConfig { hops: 2, ..HopsConfig::default() }.generate(0).unwrap();
+    assert!(dataset.chains(false).is_none() && dataset.trained_of_held_out().next().is_none());
+    assert_eq!(dataset.held_out_group().unwrap().id(), "held_out_whole");
+}
+
+#[test]
+fn signs_are_those_of_the_paper() {
+    let chain = |whole, step| Role::Chain { whole, step }.sign();
+    assert_eq!([Role::Forward, Role::Seen].map(Role::sign), ["A_i → B_i"; 2]);
+    assert_eq!([Role::Backward, Role::Unseen].map(Role::sign), ["B_i ← A_i"; 2]);
+    for whole in [true, false] {
+        let signs = Step::ALL.map(|step| chain(whole, step));
+        assert_eq!(signs, ["A_i → B_i", "B_i → C_i", "A_i ⇝ C_i"]);
+    }
+    assert_eq!(Role::ControlTrained.sign(), "");
 }

@@ -7,8 +7,8 @@ use std::iter::successors;
 
 use retrodict_facts::recipe::apply;
 use retrodict_facts::{
-    DataKind as _, Dataset, EntityType, Group, Query, Recipe, ReversalConfig, Sentence, Token,
-    TrainingSet,
+    DataKind as _, Dataset, EntityType, Group, Query, Recipe, ReversalConfig, Role, Sentence, Step,
+    Token, TrainingSet,
 };
 
 /// Entities drawn as they are: x is 2 (and 3), y is 4 (and 5).
@@ -16,8 +16,8 @@ fn query(source: &[Token], relation: Token, answer: &[Token], answer_type: Entit
     Query { source: source.to_vec(), relation, answer: answer.to_vec(), answer_type }
 }
 
-fn group(id: &'static str, queries: Vec<Query>) -> Group {
-    Group { id, name: id, queries }
+fn chain(whole: bool, step: Step, queries: Vec<Query>) -> Group {
+    Group::new(Role::Chain { whole, step }, queries)
 }
 
 /// 2 ⇄ 4 in both directions, 3 → 5 in one; 5 → 3 is held out.
@@ -30,10 +30,10 @@ fn pairs() -> Dataset {
         reserved: 2,
         entity_length: 1,
         groups: vec![
-            group("train_forward", vec![query(&[2], 0, &[4], Y)]),
-            group("train_backward", vec![query(&[4], 1, &[2], X)]),
-            group("held_out_seen", vec![query(&[3], 0, &[5], Y)]),
-            group("held_out_unseen", vec![query(&[5], 1, &[3], X)]),
+            Group::new(Role::Forward, vec![query(&[2], 0, &[4], Y)]),
+            Group::new(Role::Backward, vec![query(&[4], 1, &[2], X)]),
+            Group::new(Role::Seen, vec![query(&[3], 0, &[5], Y)]),
+            Group::new(Role::Unseen, vec![query(&[5], 1, &[3], X)]),
         ],
         inverses: vec![[0, 1]],
     }
@@ -47,8 +47,8 @@ fn long_pair() -> Dataset {
         held_out: vec![vec![4, 5, 1, 2, 3]],
         entity_length: 2,
         groups: vec![
-            group("held_out_seen", vec![query(&[2, 3], 0, &[4, 5], Y)]),
-            group("held_out_unseen", vec![query(&[4, 5], 1, &[2, 3], X)]),
+            Group::new(Role::Seen, vec![query(&[2, 3], 0, &[4, 5], Y)]),
+            Group::new(Role::Unseen, vec![query(&[4, 5], 1, &[2, 3], X)]),
         ],
         ..pairs()
     }
@@ -64,12 +64,12 @@ fn chains() -> Dataset {
         reserved: 2,
         entity_length: 1,
         groups: vec![
-            group("train_a_to_b", vec![query(&[2], 0, &[3], Y)]),
-            group("train_b_to_c", vec![query(&[3], 0, &[4], Z)]),
-            group("train_a_to_c", vec![query(&[2], 1, &[4], Z)]),
-            group("held_out_a_to_b", vec![query(&[5], 0, &[6], Y)]),
-            group("held_out_b_to_c", vec![query(&[6], 0, &[7], Z)]),
-            group("held_out_a_to_c", vec![query(&[5], 1, &[7], Z)]),
+            chain(true, Step::First, vec![query(&[2], 0, &[3], Y)]),
+            chain(true, Step::Second, vec![query(&[3], 0, &[4], Z)]),
+            chain(true, Step::Indirect, vec![query(&[2], 1, &[4], Z)]),
+            chain(false, Step::First, vec![query(&[5], 0, &[6], Y)]),
+            chain(false, Step::Second, vec![query(&[6], 0, &[7], Z)]),
+            chain(false, Step::Indirect, vec![query(&[5], 1, &[7], Z)]),
         ],
         inverses: Vec::new(),
     }
@@ -312,7 +312,7 @@ fn held_out_sentences_are_never_added() {
     let dataset = Dataset {
         train: vec![vec![2, 0, 4], vec![3, 0, 5], vec![5, 0, 3]],
         held_out: vec![vec![4, 0, 2]],
-        groups: vec![group("held_out_unseen", vec![query(&[4], 0, &[2], EntityType::X)])],
+        groups: vec![Group::new(Role::Unseen, vec![query(&[4], 0, &[2], EntityType::X)])],
         inverses: vec![[0, 0]],
         ..pairs()
     };

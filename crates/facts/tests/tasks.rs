@@ -36,11 +36,11 @@ fn nothing_that_is_held_out_is_trained() {
         for group in &dataset.groups {
             let held_out =
                 ["held_out_composed", "held_out_questions", "control_unseen", "control_swapped"];
-            let last = group.id == dataset.groups.last().unwrap().id;
-            let expected = !(last || held_out.contains(&group.id));
+            let last = group.id() == dataset.groups.last().unwrap().id();
+            let expected = !(last || held_out.contains(&group.id()));
             for query in &group.queries {
                 let sentence = query.sentence();
-                assert_eq!(trained.contains(&sentence), expected, "{config:?} {}", group.id);
+                assert_eq!(trained.contains(&sentence), expected, "{config:?} {}", group.id());
             }
         }
         // The last group asks for the held-out sentences; the others for all that are trained.

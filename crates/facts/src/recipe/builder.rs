@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::layout::Layout;
 use super::{Sentence, TrainingSet};
-use crate::dataset::Query;
 use crate::numpy::RandomState;
+use crate::query::Query;
 use crate::{Dataset, Token};
 
 /// Keeps the draws of recipes apart from those of the data set of the same seed.

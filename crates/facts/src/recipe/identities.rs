@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::layout::{entities, facts};
 use super::method::{Method, Need};
 use super::{Sentence, SetBuilder};
-use crate::dataset::EntityType;
+use crate::query::EntityType;
 use crate::tuples::sentence;
 use crate::{Dataset, Token};
 

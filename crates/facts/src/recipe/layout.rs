@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::dataset::EntityType;
+use crate::query::EntityType;
 use crate::{Dataset, Token};
 
 /// The token ranges of entities and relations.
