@@ -1,4 +1,4 @@
-//! What holds for every recipe on every kind of data.
+//! Properties of every recipe on every kind of data.
 
 mod common;
 
@@ -11,7 +11,7 @@ use retrodict_facts::{
 };
 use retrodict_settings::{Refused, Setting as _, Value};
 
-/// Small data sets of every kind, odd and even, with what is held out and without.
+/// Small data sets of every kind, of odd and even size, with and without held-out sentences.
 fn every_kind() -> Vec<DataConfig> {
     let mut configs = vec![DataConfig::Related(RelatedConfig {
         vocab_size: 40,
