@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use retrodict_facts::{Dataset, Entity, EntityType, Group, Query, Question, Token};
+use retrodict_facts::{Dataset, Entity, EntityType, Group, Query, Question, Role, Token};
 use serde::{Deserialize, Serialize};
 
 use crate::controls;
@@ -60,11 +60,7 @@ pub fn answers(
     let logits = &mut logits;
     let questions = dataset.held_out_questions();
     let ranks = ranks(&questions, logits);
-    let chains = |split: &str| {
-        let group = |of: &str| dataset.group(&format!("{split}_{of}"));
-        Some([group("a_to_b")?, group("b_to_c")?, group("a_to_c")?])
-    };
-    let (held_out, whole) = (chains("held_out"), chains("train"));
+    let (held_out, whole) = (dataset.chains(false), dataset.chains(true));
     Answers {
         direct_top1: direct(&questions, logits),
         candidates_mean: mean(ranks.iter().map(|rank| rank.candidates as f64)),
@@ -79,8 +75,8 @@ pub fn answers(
         whole_two_step_top1: whole.and_then(|[b, c, _]| two_steps(b, c, logits)),
         forward_top1: controls::forward(dataset, logits),
         echo_rate: controls::echoes(dataset, logits),
-        control_top1: controls::of_group(dataset, "control_trained", logits),
-        blind_swap_rate: controls::of_group(dataset, "control_swapped", logits),
+        control_top1: controls::of_group(dataset, Role::ControlTrained, logits),
+        blind_swap_rate: controls::of_group(dataset, Role::ControlSwapped, logits),
     }
 }
 

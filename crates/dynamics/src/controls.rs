@@ -1,31 +1,27 @@
 //! What a remedy must not cost: the direction that was trained, relations that have no reverse, and
 //! an answer that is more than the question's own entity.
 
-use retrodict_facts::{Dataset, Query, Question, Token};
+use retrodict_facts::{Dataset, Query, Question, Role, Token};
 
 use crate::answers::{direct, greedy, mean};
-
-/// The groups of what is trained of the held-out facts.
-const FORWARD: [&str; 3] = ["held_out_seen", "held_out_a_to_b", "held_out_b_to_c"];
 
 /// The share of questions answered right, over all that is trained of the held-out facts.
 pub(crate) fn forward(
     dataset: &Dataset,
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
 ) -> Option<f64> {
-    let groups = FORWARD.iter().filter_map(|id| dataset.group(id));
-    let questions: Vec<Question> =
-        groups.flat_map(|group| &group.queries).map(Query::question).collect();
-    direct(&questions, logits)
+    let queries = dataset.trained_of_held_out().flat_map(|group| &group.queries);
+    direct(&queries.map(Query::question).collect::<Vec<_>>(), logits)
 }
 
 /// The share of a group's questions answered as it says.
 pub(crate) fn of_group(
     dataset: &Dataset,
-    id: &str,
+    role: Role,
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
 ) -> Option<f64> {
-    let questions: Vec<Question> = dataset.group(id)?.queries.iter().map(Query::question).collect();
+    let queries = &dataset.group_of(role)?.queries;
+    let questions: Vec<Question> = queries.iter().map(Query::question).collect();
     direct(&questions, logits)
 }
 
@@ -35,7 +31,7 @@ pub(crate) fn echoes(
     dataset: &Dataset,
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
 ) -> Option<f64> {
-    let queries = &dataset.groups.last()?.queries;
+    let queries = &dataset.held_out_group()?.queries;
     let length = queries.first()?.source.len();
     let contexts = queries.iter().map(|query| query.question().context).collect();
     let said = greedy(contexts, length, logits);
@@ -90,15 +86,14 @@ mod tests {
     #[test]
     fn a_blind_swap_is_counted_as_one_and_trained_controls_apart() {
         let mut pairs = ReversalConfig::default().generate(1).unwrap();
-        let queries = pairs.group("held_out_seen").unwrap().queries.clone();
+        let queries = pairs.group_of(Role::Seen).unwrap().queries.clone();
         let swapped = queries.iter().map(|query| {
             let (source, answer) = (query.answer.clone(), query.source.clone());
             Query { source, answer, ..query.clone() }
         });
         let (trained, swapped) = (queries.clone(), swapped.take(4).collect::<Vec<_>>());
-        let swap = |id, queries| Group { id, name: id, queries };
-        pairs.groups.insert(0, swap("control_trained", trained));
-        pairs.groups.insert(1, swap("control_swapped", swapped.clone()));
+        pairs.groups.insert(0, Group::new(Role::ControlTrained, trained));
+        pairs.groups.insert(1, Group::new(Role::ControlSwapped, swapped.clone()));
         let knows = |context: &[Token]| {
             // One of the four is swapped, and nothing of what was trained is known.
             if swapped[0].question().context == context { swapped[0].answer[0] } else { 0 }

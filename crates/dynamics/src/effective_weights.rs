@@ -59,7 +59,7 @@ mod tests {
     use super::{Context, measure};
     use crate::{asymmetry, intransitivity};
     use retrodict_facts::{
-        ChainConfig, Dataset, EntityType, Group, Query, RelatedConfig, ReversalConfig, Token,
+        ChainConfig, Dataset, EntityType, Group, Query, RelatedConfig, ReversalConfig, Role, Token,
     };
 
     fn group() -> Group {
@@ -74,7 +74,7 @@ mod tests {
             query(4, 0, 3, EntityType::Y),
             query(7, 1, 6, EntityType::X),
         ];
-        Group { id: "held_out_seen", name: "held-out pairs, seen direction", queries }
+        Group::new(Role::Seen, queries)
     }
 
     /// The logit of token t after a context: its digits, read as a number, and t.

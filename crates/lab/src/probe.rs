@@ -5,7 +5,7 @@ use std::path::Path;
 
 use retrodict_dynamics::{Context, WeightMatrix, asymmetry, intransitivity, measure};
 use retrodict_engine::Scalar;
-use retrodict_facts::{Dataset, Entity, Group, Query};
+use retrodict_facts::{Dataset, Entity, Group, Query, Role, Step};
 use retrodict_models::Trainer;
 
 use crate::store::{StoreError, Tensor, Values, read_tensors};
@@ -65,18 +65,15 @@ fn token_ids(group: &Group) -> [Tensor<'static>; 2] {
 /// The effective weights of one epoch, read back.
 #[derive(Debug, Clone)]
 pub struct EffectiveWeights {
-    /// By group, in the data set's order: its id, its name for people, the weights in the paper's
-    /// single-token context, and those with the relation token.
+    /// By group, in the data set's order.
     pub groups: Vec<GroupWeights>,
 }
 
 /// The effective weights of one group.
 #[derive(Debug, Clone)]
 pub struct GroupWeights {
-    /// The group's id.
-    pub id: &'static str,
-    /// The group's name for people.
-    pub name: &'static str,
+    /// The group's role in the data set.
+    pub role: Role,
     /// With the source entity alone in the context, as in the paper.
     pub single_token: WeightMatrix,
     /// With the relation token after it.
@@ -110,8 +107,7 @@ impl EffectiveWeights {
         let groups = groups
             .map(|group| {
                 Ok(GroupWeights {
-                    id: group.id(),
-                    name: group.name(),
+                    role: group.role,
                     single_token: matrix(group, "")?,
                     in_context: matrix(group, IN_CONTEXT)?,
                 })
@@ -121,32 +117,29 @@ impl EffectiveWeights {
     }
 
     /// The weights of one group.
-    pub fn group(&self, id: &str) -> Option<&GroupWeights> {
-        self.groups.iter().find(|group| group.id == id)
+    pub fn group(&self, role: Role) -> Option<&GroupWeights> {
+        self.groups.iter().find(|group| group.role == role)
     }
 
     /// Asymmetry and intransitivity: 1 is the whole curse, 0 none of it.
     pub fn indexes(&self) -> Indexes {
-        let margin = |id: &str, pick: fn(&GroupWeights) -> &WeightMatrix| {
-            self.group(id).and_then(|group| pick(group).margin())
+        let margin = |role: Role, pick: fn(&GroupWeights) -> &WeightMatrix| {
+            self.group(role).and_then(|group| pick(group).margin())
         };
         let single: fn(&GroupWeights) -> &WeightMatrix = |group| &group.single_token;
         let context: fn(&GroupWeights) -> &WeightMatrix = |group| &group.in_context;
-        let asymmetry_in = |pick| {
-            let (seen, unseen) = (margin("held_out_seen", pick)?, margin("held_out_unseen", pick)?);
-            asymmetry(seen, unseen)
-        };
+        let asymmetry_in = |pick| asymmetry(margin(Role::Seen, pick)?, margin(Role::Unseen, pick)?);
         let intransitivity_of = |pick| {
-            let [b, c, a_to_c] = ["held_out_a_to_b", "held_out_b_to_c", "held_out_a_to_c"]
-                .map(|id| margin(id, pick));
-            intransitivity(b?, c?, a_to_c?)
+            let of = |step| margin(Role::Chain { whole: false, step }, pick);
+            let [a_to_b, b_to_c, a_to_c] = Step::ALL.map(of);
+            intransitivity(a_to_b?, b_to_c?, a_to_c?)
         };
         Indexes {
             asymmetry: asymmetry_in(single),
             asymmetry_in_context: asymmetry_in(context),
             intransitivity: intransitivity_of(single),
             unseen_top1_among_candidates: self
-                .group("held_out_unseen")
+                .group(Role::Unseen)
                 .and_then(|group| group.in_context.top1_among_candidates()),
         }
     }

@@ -1,6 +1,6 @@
 //! What is asked: the data set's groups of questions, and pairs of runs to patch between.
 
-use retrodict_facts::{Dataset, Group, Query, Token};
+use retrodict_facts::{Dataset, Group, Query, Role, Step, Token};
 
 /// Pairs of runs that a patch is tried on, at most; their mean moves little with more.
 const MOST_PAIRS: usize = 64;
@@ -59,11 +59,11 @@ pub(super) struct Pairs {
 /// - `seen-into-unseen`: what was said of a held-out fact into what was not; of a chain it is
 ///   B → C, whose answer is that of A ⇝ C.
 pub(super) fn pairs(dataset: &Dataset) -> Vec<Pairs> {
-    let Some(unseen) = dataset.groups.last() else { return Vec::new() };
+    let Some(unseen) = dataset.held_out_group() else { return Vec::new() };
     let trained: Vec<(&Query, &Group)> = dataset
         .groups
         .iter()
-        .filter(|group| group.id().starts_with("train_"))
+        .filter(|group| group.role.is_trained_whole())
         .flat_map(|group| group.queries.iter().map(move |query| (query, group)))
         .collect();
     let mut into_unseen = Pairs {
@@ -93,9 +93,9 @@ pub(super) fn pairs(dataset: &Dataset) -> Vec<Pairs> {
         }
     }
     let mut all = vec![into_trained, into_unseen];
-    let seen = ["held_out_seen", "held_out_b_to_c"]
-        .into_iter()
-        .find_map(|id| dataset.group(id))
+    let seen = dataset
+        .group_of(Role::Seen)
+        .or_else(|| dataset.group_of(Role::Chain { whole: false, step: Step::Second }))
         .filter(|seen| seen.queries.len() == unseen.queries.len());
     if let Some(seen) = seen {
         let both = seen.queries.iter().zip(&unseen.queries).take(MOST_PAIRS);
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn what_all_answers_share_is_given() {
         let dataset = Related(Default::default()).generate(0).unwrap();
-        let group = dataset.groups.last().unwrap();
+        let group = dataset.held_out_group().unwrap();
         for (asked, query) in asked(group).iter().zip(&group.queries) {
             assert_eq!(asked.context, [query.question().context, vec![query.answer[0]]].concat());
             assert_eq!(asked.right as u32, query.answer[1]);

@@ -153,8 +153,8 @@ fn panels(weights: &probe::EffectiveWeights) -> Vec<WeightPanel> {
     let panel = |group: &probe::GroupWeights| {
         let matrix = &group.single_token;
         WeightPanel {
-            group: group.id.into(),
-            title: group.name.into(),
+            group: group.role.id().into(),
+            title: group.role.name().into(),
             row_label: "given entity".into(),
             column_label: "logit of candidate".into(),
             rows: matrix.size(),

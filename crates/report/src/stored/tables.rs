@@ -49,8 +49,8 @@ fn notation(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
             let cells = [&kind(stored), notation, meaning, &example, &count].map(str::to_owned);
             table.rows.push(cells.to_vec());
         };
-        let chain = data.groups.len() > 4;
-        let relations: &[(&str, &str)] = match (data.groups.is_empty(), chain) {
+        let relations: &[(&str, &str)] = match (data.groups.is_empty(), data.chains(true).is_some())
+        {
             (true, _) => &[
                 ("→", "forward relation"),
                 ("←", "backward relation"),
@@ -67,7 +67,7 @@ fn notation(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
             let question = query.question();
             let sentence: Vec<String> =
                 question.context.iter().chain(&question.answer).map(u32::to_string).collect();
-            row(sign(group.id()), group.name(), sentence.join(" "), group.queries.len());
+            row(group.role.sign(), group.name(), sentence.join(" "), group.queries.len());
         }
         if data.groups.is_empty() {
             for (name, sentences) in [("trained", &data.train), ("held-out", &data.held_out)] {
@@ -85,18 +85,6 @@ fn notation(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
         note: "Relation tokens, and the first sentence of each kind in the data sets that ran."
             .into(),
     })
-}
-
-/// The paper's signs for a group of questions.
-fn sign(group: &str) -> &'static str {
-    match group {
-        "train_forward" | "held_out_seen" => "A_i → B_i",
-        "train_backward" | "held_out_unseen" => "B_i ← A_i",
-        "train_a_to_b" | "held_out_a_to_b" => "A_i → B_i",
-        "train_b_to_c" | "held_out_b_to_c" => "B_i → C_i",
-        "train_a_to_c" | "held_out_a_to_c" => "A_i ⇝ C_i",
-        _ => "",
-    }
 }
 
 /// Table 2: every key of the specs, one column a kind of data.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use retrodict_facts::{Role, Step};
 use retrodict_theory::TheoryError;
 use retrodict_theory::one_layer::{self as theory, Case, Data, OneLayerResult, Point};
 
@@ -98,19 +99,20 @@ fn weights(all: &[(Case, OneLayerResult)]) -> Figure {
         y_log: false,
     };
     let panel = |(case, result): &(Case, OneLayerResult)| {
-        let groups: &[(&str, &str)] = match result.config.data {
+        let link = |step| Role::Chain { whole: false, step };
+        let groups: &[(Role, &str)] = match result.config.data {
             Data::Reversal => {
-                &[("held_out_seen", "trained direction"), ("held_out_unseen", "held-out direction")]
+                &[(Role::Seen, "trained direction"), (Role::Unseen, "held-out direction")]
             }
             Data::Chain => &[
-                ("held_out_a_to_b", "A → B"),
-                ("held_out_b_to_c", "B → C"),
-                ("held_out_a_to_c", "A ⇝ C, held out"),
+                (link(Step::First), "A → B"),
+                (link(Step::Second), "B → C"),
+                (link(Step::Indirect), "A ⇝ C, held out"),
             ],
         };
-        let of_group = |&(group, label): &(&str, &str)| {
-            let kind = if label.contains("held") { SeriesKind::Line } else { SeriesKind::Dashed };
-            series(label, kind, result, |point| point.margins.get(group).copied())
+        let of_group = |&(role, label): &(Role, &str)| {
+            let kind = if role.is_held_out() { SeriesKind::Line } else { SeriesKind::Dashed };
+            series(label, kind, result, |point| point.margins.get(role.id()).copied())
         };
         Panel { title: case.title.into(), series: groups.iter().map(of_group).collect() }
     };

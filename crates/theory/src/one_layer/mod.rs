@@ -90,9 +90,8 @@ impl Observed {
         if data == Data::Reversal {
             return (0..self.train.len()).collect();
         }
-        let links = ["held_out_a_to_b", "held_out_b_to_c"].map(|id| self.dataset.group(id));
-        let links: HashSet<Sentence> =
-            links.into_iter().flatten().flat_map(|group| &group.queries).map(asked).collect();
+        let links = self.dataset.trained_of_held_out().flat_map(|group| &group.queries);
+        let links: HashSet<Sentence> = links.map(asked).collect();
         (0..self.train.len()).filter(|&at| links.contains(&self.train[at])).collect()
     }
 }

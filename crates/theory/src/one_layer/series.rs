@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use retrodict_dynamics::{asymmetry, intransitivity};
-use retrodict_facts::{EntityType, Group};
+use retrodict_facts::{EntityType, Group, Role, Step};
 use serde::{Deserialize, Serialize};
 
 use super::layout::TokenSet;
@@ -77,7 +77,8 @@ impl<'a> Recorder<'a> {
                 Some((group.id().to_owned(), margin(model, group, rivals)?))
             })
             .collect();
-        let of = |id: &str| margins.get(id).copied();
+        let of = |role: Role| margins.get(role.id()).copied();
+        let chain = Step::ALL.map(|step| of(Role::Chain { whole: false, step }));
         let attention = observed.train.iter().map(|sentence| model.attention_on_source(sentence));
         let probability = |score: Score| score.ln_probability.exp();
         let complement = |score: Score| score.ln_complement.exp();
@@ -96,13 +97,15 @@ impl<'a> Recorder<'a> {
             held_out_loss: mean(held_out.iter().map(|score| -score.ln_probability)),
             held_out_probability_max: held_out.iter().copied().map(probability).reduce(f64::max),
             attention_on_source: mean(attention).unwrap_or(1.0),
-            asymmetry: of("held_out_seen")
-                .zip(of("held_out_unseen"))
+            asymmetry: of(Role::Seen)
+                .zip(of(Role::Unseen))
                 .and_then(|(seen, unseen)| asymmetry(seen, unseen)),
-            intransitivity: of("held_out_a_to_b")
-                .zip(of("held_out_b_to_c"))
-                .zip(of("held_out_a_to_c"))
-                .and_then(|((b, c), a_to_c)| intransitivity(b, c, a_to_c)),
+            intransitivity: match chain {
+                [Some(a_to_b), Some(b_to_c), Some(a_to_c)] => {
+                    intransitivity(a_to_b, b_to_c, a_to_c)
+                }
+                _ => None,
+            },
             margins,
         });
     }
@@ -171,7 +174,7 @@ mod tests {
                     let close = ours
                         .zip(matrix.margin())
                         .is_some_and(|(ours, theirs)| (ours - theirs).abs() < 1e-5);
-                    assert!(close, "{}: {ours:?} {:?}", group.id, matrix.margin());
+                    assert!(close, "{}: {ours:?} {:?}", group.id(), matrix.margin());
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The pairs of sentences whose transfer T(s, s′) = ⟨∇ ln p(s), ∇ ln p(s′)⟩ is compared, and the
 //! statistics of each kind of pair. The inner products come from a model.
 
-use retrodict_facts::{Dataset, Query, Token};
+use retrodict_facts::{Dataset, Query, Role, Step, Token};
 use serde::{Deserialize, Serialize};
 
 /// Sentences, and the pairs of them whose transfer is measured.
@@ -36,20 +36,23 @@ pub(super) struct TransferKind {
 /// other held-out sentences with the same relation on it. Of chains: a held-out A ⇝ C on itself,
 /// its own links A → B and B → C on it, and the links of other chains.
 pub(super) fn transfer_pairs(dataset: &Dataset, most: usize) -> Option<TransferPairs> {
-    let reversal = [("held_out_seen", "reverse", "its reverse")];
-    let chain = [
-        ("held_out_a_to_b", "first-link", "its A → B"),
-        ("held_out_b_to_c", "second-link", "its B → C"),
+    let link = |step| Role::Chain { whole: false, step };
+    let reverse =
+        [(Role::Seen, ("reverse", "its reverse"), ("unrelated", "unrelated, same relations"))];
+    let links = [
+        (
+            link(Step::First),
+            ("first-link", "its A → B"),
+            ("unrelated-first-link", "unrelated A → B"),
+        ),
+        (
+            link(Step::Second),
+            ("second-link", "its B → C"),
+            ("unrelated-second-link", "unrelated B → C"),
+        ),
     ];
-    let unrelated = [
-        ("unrelated", "unrelated, same relations"),
-        ("unrelated-first-link", "unrelated A → B"),
-        ("unrelated-second-link", "unrelated B → C"),
-    ];
-    let asked = dataset.groups.last().filter(|group| !group.queries.is_empty())?;
-    let is_chain = dataset.group(chain[0].0).is_some();
-    let related: &[_] = if is_chain { &chain } else { &reversal };
-    let unrelated = if is_chain { &unrelated[1..] } else { &unrelated[..1] };
+    let asked = dataset.held_out_group().filter(|group| !group.queries.is_empty())?;
+    let related: &[_] = if dataset.chains(false).is_some() { &links } else { &reverse };
 
     let chosen = spread(asked.queries.len(), most);
     let targets = chosen.len();
@@ -61,10 +64,10 @@ pub(super) fn transfer_pairs(dataset: &Dataset, most: usize) -> Option<TransferP
         pairs: (0..targets).map(|at| (at, at)).collect(),
         against: None,
     }];
-    for ((group, id, name), (other_id, other_name)) in related.iter().zip(unrelated) {
+    for &(role, (id, name), (other_id, other_name)) in related {
         let queries: Vec<&Query> = chosen
             .iter()
-            .map(|&at| dataset.group(group)?.queries.get(at))
+            .map(|&at| dataset.group_of(role)?.queries.get(at))
             .collect::<Option<_>>()?;
         let first = sentences.len();
         sentences.extend(queries.iter().map(|query| spoken(query)));
