@@ -36,7 +36,7 @@ pub fn effective_weights<T: Scalar>(
             let weights = measure(group, context, |contexts| trainer.next_token_logits(contexts));
             if let Some(weights) = weights {
                 tensors.push(Tensor {
-                    name: Cow::Owned(format!("{}{suffix}", group.id)),
+                    name: Cow::Owned(format!("{}{suffix}", group.id())),
                     shape: Cow::Owned(vec![weights.size(); 2]),
                     values: Values::F32(Cow::Owned(weights.values().to_vec())),
                 });
@@ -53,7 +53,7 @@ pub fn effective_weights<T: Scalar>(
 /// matrices.
 fn token_ids(group: &Group) -> [Tensor<'static>; 2] {
     let tensor = |suffix: &str, of: fn(&Query) -> &Entity| Tensor {
-        name: Cow::Owned(format!("{}{suffix}", group.id)),
+        name: Cow::Owned(format!("{}{suffix}", group.id())),
         shape: Cow::Owned(vec![group.queries.len()]),
         values: Values::F64(Cow::Owned(
             group.queries.iter().map(|query| f64::from(of(query)[0])).collect(),
@@ -100,7 +100,7 @@ impl EffectiveWeights {
         }
         let matrix = |group: &Group, suffix: &str| {
             let size = group.queries.len();
-            let tensor = tensors.get(&format!("{}{suffix}", group.id), &[size, size])?;
+            let tensor = tensors.get(&format!("{}{suffix}", group.id()), &[size, size])?;
             let values = tensor.values.as_f32().unwrap_or_default().to_vec();
             let types = group.queries.iter().map(|q| q.answer_type).collect();
             WeightMatrix::new(values, types)
@@ -110,8 +110,8 @@ impl EffectiveWeights {
         let groups = groups
             .map(|group| {
                 Ok(GroupWeights {
-                    id: group.id,
-                    name: group.name,
+                    id: group.id(),
+                    name: group.name(),
                     single_token: matrix(group, "")?,
                     in_context: matrix(group, IN_CONTEXT)?,
                 })
@@ -180,7 +180,7 @@ mod tests {
             let size = group.queries.len();
             for suffix in ["", IN_CONTEXT] {
                 tensors.push(Tensor {
-                    name: Cow::Owned(format!("{}{suffix}", group.id)),
+                    name: Cow::Owned(format!("{}{suffix}", group.id())),
                     shape: Cow::Owned(vec![size; 2]),
                     values: Values::F32(Cow::Owned(vec![0.5; size * size])),
                 });

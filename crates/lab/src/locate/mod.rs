@@ -211,7 +211,7 @@ fn look<T: Stored>(
     };
     for group in dataset.groups.iter().filter(|group| !group.queries.is_empty()) {
         let questions = asked(group);
-        let (id, name) = (group.id.to_owned(), group.name.to_owned());
+        let (id, name) = (group.id().to_owned(), group.name().to_owned());
         result.lens.push(lens(trainer, id.clone(), name.clone(), &questions)?);
         match attribution(trainer, &questions) {
             Ok(Some((parts, sums))) => {

@@ -63,7 +63,7 @@ pub(super) fn pairs(dataset: &Dataset) -> Vec<Pairs> {
     let trained: Vec<(&Query, &Group)> = dataset
         .groups
         .iter()
-        .filter(|group| group.id.starts_with("train_"))
+        .filter(|group| group.id().starts_with("train_"))
         .flat_map(|group| group.queries.iter().map(move |query| (query, group)))
         .collect();
     let mut into_unseen = Pairs {
@@ -192,7 +192,7 @@ mod tests {
                 let all = asked(group);
                 let lengths = all.iter().map(|asked| asked.context.len());
                 let (least, most) = (lengths.clone().min(), lengths.max());
-                assert_eq!(least, most, "{kind}: {}", group.id);
+                assert_eq!(least, most, "{kind}: {}", group.id());
             }
         }
     }

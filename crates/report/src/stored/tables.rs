@@ -67,7 +67,7 @@ fn notation(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
             let question = query.question();
             let sentence: Vec<String> =
                 question.context.iter().chain(&question.answer).map(u32::to_string).collect();
-            row(sign(group.id), group.name, sentence.join(" "), group.queries.len());
+            row(sign(group.id()), group.name(), sentence.join(" "), group.queries.len());
         }
         if data.groups.is_empty() {
             for (name, sentences) in [("trained", &data.train), ("held-out", &data.held_out)] {

@@ -74,7 +74,7 @@ impl<'a> Recorder<'a> {
         let groups = observed.dataset.groups.iter().zip(&self.rivals);
         let margins: BTreeMap<String, f64> = groups
             .filter_map(|(group, rivals)| {
-                Some((group.id.to_owned(), margin(model, group, rivals)?))
+                Some((group.id().to_owned(), margin(model, group, rivals)?))
             })
             .collect();
         let of = |id: &str| margins.get(id).copied();
