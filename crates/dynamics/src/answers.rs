@@ -241,7 +241,9 @@ pub(crate) fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use retrodict_facts::{ChainConfig, HoldOut, IclConfig, RelatedConfig, ReversalConfig};
+    use retrodict_facts::{
+        ChainConfig, DataKind as _, HoldOut, IclConfig, RelatedConfig, ReversalConfig,
+    };
     use std::collections::HashMap;
 
     fn close(found: Option<f64>, right: f64) -> bool {
