@@ -43,8 +43,11 @@ fn explain(text: &mut String, key: &Key, applies: bool, line: Option<&Line>) {
         format!("; applies with {}", when.join(" and "))
     };
     let _ = writeln!(text, "# {} ({right}{when})", key.doc);
+    // A key that depends on another than the kinds is a comment at its default, so that the other
+    // may be overridden without it.
+    let free = key.when.iter().all(|when| when.key == "data.kind" || when.key == "model.kind");
     match (line.filter(|line| line.applies), &key.default) {
-        (Some(line), _) if applies => {
+        (Some(line), _) if applies && (free || !line.default) => {
             let _ = writeln!(text, "{} = {}", key.name, line.value);
         }
         (_, Some(default)) => {
