@@ -1,11 +1,11 @@
-//! Tells the crate which commit it is built from, where there is one to tell.
+//! Passes the commit to the crate, if it is built from a checkout.
 
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // A folder, or in a linked worktree a file; outside a checkout there is neither.
+    // A folder, or a file in a linked worktree; absent outside a checkout.
     if !Path::new("../../.git").exists() {
         return;
     }
@@ -18,7 +18,7 @@ fn main() {
     }
 }
 
-/// What git answers; nothing where it is missing or refuses.
+/// The output of git; `None` if git is missing or fails.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = output.status.success().then(|| String::from_utf8(output.stdout).ok())??;

@@ -1,6 +1,5 @@
-//! Counts the bytes that the process requests from its allocator, for `bench` alone: a program has
-//! one allocator, so every command has this one, but until `bench` switches it on it only passes
-//! requests on to the system's.
+//! Counts the bytes that the process allocates, for `bench` only: a program has one allocator, so
+//! every command uses this one, but it only forwards to the system's until `bench` turns it on.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +9,7 @@ struct Counting;
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// Counts from now on.
+/// Starts counting.
 pub(crate) fn start() {
     COUNTS.store(true, Ordering::Relaxed);
 }
@@ -26,7 +25,7 @@ fn count(bytes: usize) {
     }
 }
 
-// SAFETY: everything is passed on to the system's allocator.
+// SAFETY: forwards every call to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());

@@ -30,7 +30,7 @@ const EXAMPLES: &str = "Examples:
   retrodict spec reversal-quick > my.toml  a spec to change, a comment on every key
   retrodict run my.toml --seeds 3          train it, and print the results";
 
-/// The command line of this process; ends the process if it is refused or if it requests help.
+/// Parses the command line of this process. Ends the process on an error or for help.
 pub(crate) fn parse() -> Arguments {
     let mut command = accept_negative(Arguments::command());
     let matches = command.try_get_matches_from_mut(std::env::args_os());
@@ -40,8 +40,8 @@ pub(crate) fn parse() -> Arguments {
         .unwrap_or_else(|error| error.exit())
 }
 
-/// Lets every option take a negative number as its value, so that the message about `--seed -1` is
-/// that of a bad value, not of an unknown option.
+/// Lets every option take a negative number, so that the error for `--seed -1` is a bad value, not
+/// an unknown option.
 fn accept_negative(command: clap::Command) -> clap::Command {
     let names: Vec<String> =
         command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
@@ -52,7 +52,7 @@ fn accept_negative(command: clap::Command) -> clap::Command {
     names.iter().fold(command, |command, name| command.mut_subcommand(name, accept_negative))
 }
 
-/// A refused integer, with the range that is right in place of the standard library's "invalid
+/// The error for a wrong integer: the allowed range in place of the standard library's "invalid
 /// digit found in string".
 fn explain_integer(error: clap::Error, command: &mut clap::Command) -> clap::Error {
     let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();

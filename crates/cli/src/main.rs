@@ -13,7 +13,7 @@ use args::Command;
 use commands::Failure;
 use retrodict_lab::Isa;
 
-/// Exit status of a process that Ctrl-C ended.
+/// The exit status after Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {

@@ -15,13 +15,13 @@ use retrodict_lab::{Job, Snapshot};
 
 use crate::terminal;
 
-/// Between two readings of the runs' progress.
+/// The time between two readings of the runs' progress.
 const TICK: Duration = Duration::from_millis(100);
-/// Between two plain lines.
+/// The time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Draws the progress of `jobs`, which belong to the figure or experiment `name`, while `work` runs,
-/// and returns the result of `work`.
+/// Draws the progress of `jobs`, which belong to the figure or experiment `name`, while `work`
+/// runs, and returns the result of `work`.
 pub(crate) fn show_progress<R: Send>(
     name: &str,
     jobs: &[Job<'_>],
@@ -39,7 +39,7 @@ pub(crate) fn show_progress<R: Send>(
         let result = work();
         ended.store(true, Ordering::Release);
         drawing.thread().unpark();
-        // A defect in drawing must not lose the result.
+        // An error in drawing must not lose the result.
         let _ = drawing.join();
         result
     })
@@ -48,7 +48,7 @@ pub(crate) fn show_progress<R: Send>(
 /// All jobs together.
 struct Overall {
     finished: usize,
-    /// Of the work of everything, 0 to 1.
+    /// The share of all work done, 0 to 1.
     fraction: f64,
     left: Option<Duration>,
 }
@@ -58,7 +58,7 @@ fn works(jobs: &[Job<'_>]) -> Vec<f64> {
     let mut steps: HashMap<SpecHash, f64> = HashMap::new();
     let work = |job: &Job<'_>| {
         let steps = steps.entry(job.experiment.hash).or_insert_with(|| {
-            // Other seeds have as many, or all but as many where a recipe draws.
+            // Other seeds have as many, or nearly as many where a recipe is random.
             job.experiment.steps_of(job.seed).map_or(1.0, |steps| steps.total as f64)
         });
         (*steps * job.experiment.step_flops() as f64).max(1.0)
@@ -73,7 +73,7 @@ fn overall(snapshots: &[Snapshot], works: &[f64], elapsed: Duration) -> Overall 
     let mut before = 0.0;
     for (run, work) in snapshots.iter().zip(works) {
         fraction += work * if run.finished { 1.0 } else { part(run.done, run.total) };
-        // What the store had already took no time now.
+        // Runs that the store already had took no time.
         before +=
             work * if run.started { part(run.first, run.total) } else { f64::from(run.finished) };
     }
@@ -97,7 +97,7 @@ fn bars(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
         style(&format!("{{prefix:{prefix}!}} {{bar:{bar}{colour}}} {{percent:>3}} %  {{msg}}"))
     };
     if !terminal::no_color() && std::env::var_os("NO_COLOR").is_some() {
-        // It is empty, and the library takes that for set.
+        // It is empty, which the library treats as set.
         console::set_colors_enabled_stderr(true);
     }
     total.set_style(template(if terminal::no_color() { "" } else { ".cyan" }));
@@ -129,7 +129,7 @@ fn bars(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
             }
         }
         for warning in warnings(jobs) {
-            // Where it cannot be drawn, there is no terminal any more.
+            // If it cannot be drawn, the terminal is gone.
             let _ = all.println(warning);
         }
         let state = overall(&snapshots, &works, begun.elapsed());
@@ -170,7 +170,7 @@ fn lines(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
     }
 }
 
-/// What the runs have warned of since the last call.
+/// The warnings of the runs since the last call.
 fn warnings(jobs: &[Job<'_>]) -> Vec<String> {
     let warnings = jobs.iter().flat_map(|job| {
         let warnings = job.progress.take_warnings();
@@ -182,7 +182,7 @@ fn warnings(jobs: &[Job<'_>]) -> Vec<String> {
     warnings.collect()
 }
 
-/// `name` and what follows it in `width` columns, of which the name gives way.
+/// `name` and the text after it in `width` columns; the name is shortened to fit.
 fn titled(name: &str, rest: &str, width: usize) -> String {
     let room = width.saturating_sub(rest.chars().count());
     format!("{}{rest}", name.chars().take(room).collect::<String>())
@@ -227,7 +227,7 @@ mod tests {
         Snapshot { total, done, first, epoch, train_nll, held_out_nll, started, finished }
     }
 
-    /// Three runs of seconds beside one of hours say nothing of when that one ends.
+    /// Three runs of seconds do not predict the end of one of hours.
     #[test]
     fn the_time_left_is_that_of_the_work_left() {
         let runs = [run(100, 0, true), run(100, 0, true), run(100, 0, true), run(10, 0, false)];
@@ -236,7 +236,7 @@ mod tests {
         assert!((state.fraction - 0.1027).abs() < 1e-12, "{}", state.fraction);
         let left = state.left.expect("more than 0.5 % is done").as_secs_f64();
         assert!((left - 100.0 * 0.8973 / 0.1027).abs() < 1e-6, "{left}");
-        // What an earlier start had done took no time in this one.
+        // The work of an earlier start took no time in this one.
         let state = overall(&[run(60, 50, false)], &[7.0], Duration::from_secs(10));
         let left = state.left.expect("a tenth is done").as_secs_f64();
         assert!((left - 40.0).abs() < 1e-6, "{left}");

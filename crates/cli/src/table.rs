@@ -4,12 +4,12 @@ use console::Term;
 
 use crate::terminal;
 
-/// Between two columns.
+/// The gap between two columns.
 const GAP: usize = 2;
 
-/// `rows` of equal length, the heading first, with columns aligned to the right but for those in
-/// `left`. Where the terminal is too narrow, the table is folded: each part repeats the first `keys`
-/// columns.
+/// `rows` of equal length, the heading first, with columns aligned to the right except those in
+/// `left`. Where the terminal is too narrow, the table is folded: each part repeats the first
+/// `keys` columns.
 pub(crate) fn table(rows: &[Vec<String>], keys: usize, left: &[usize]) -> String {
     fold(rows, keys, left, terminal::width(&Term::stdout()).unwrap_or(usize::MAX))
 }

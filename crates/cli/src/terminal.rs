@@ -1,11 +1,11 @@
-//! The terminal: its width, and whether it wants colours.
+//! The terminal: its width, and whether to use colours.
 
 use std::env;
 
 use console::Term;
 
-/// Columns that text for `terminal` may have: `COLUMNS` where it is set, or else the terminal's own
-/// number; `None` where the text goes to a file or a pipe.
+/// The columns of `terminal`: `COLUMNS` if set, or else the terminal's own number; `None` for a
+/// file or a pipe.
 pub(crate) fn width(terminal: &Term) -> Option<usize> {
     let stated = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let own = || terminal.size_checked().map(|(_, columns)| usize::from(columns));

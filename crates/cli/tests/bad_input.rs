@@ -10,13 +10,13 @@ use std::path::Path;
 
 use common::{Folder, TINY, flip_a_bit, truncate};
 
-/// What was typed cannot be done.
+/// Exit status of wrong input.
 const USAGE: i32 = 2;
-/// It was tried, and failed.
+/// Exit status of a failure.
 const FAILED: i32 = 1;
 
-/// The command says nothing on standard output, one thing on standard error, and leaves everything
-/// as it was.
+/// The command prints nothing to standard output, one message to standard error, and changes no
+/// file.
 #[track_caller]
 fn refused(folder: &Folder, arguments: &str, status: i32, says: &[&str]) {
     let before = folder.contents();
@@ -30,7 +30,7 @@ fn refused(folder: &Folder, arguments: &str, status: i32, says: &[&str]) {
     assert!(folder.contents() == before, "{arguments} has changed something on disk");
 }
 
-/// `tiny.toml` with one text in it replaced by another is refused.
+/// `tiny.toml` with one text replaced by another is refused.
 #[track_caller]
 fn refused_spec(from: &str, to: &str, says: &[&str]) {
     assert!(TINY.contains(from), "{from}");
@@ -206,7 +206,7 @@ fn an_output_folder_that_cannot_be_written() {
         refused("taken", &["taken is a file; the store must be in a folder"]);
         refused("taken/below", &["cannot create taken/below/runs:"]);
         refused("out", &["cannot create out/runs:"]);
-        // Not even root can make a folder there.
+        // Not even root can create a folder there.
         if cfg!(target_os = "linux") && Path::new("/proc/self").exists() {
             refused("/proc/retrodict", &["cannot create /proc/retrodict/runs:"]);
         }
@@ -224,14 +224,14 @@ fn an_output_folder_without_the_right_to_write() {
     for path in [closed.join("runs"), closed.clone()] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
     }
-    // Root may write everywhere; the other test has what stops even root.
+    // Root may write everywhere; the other test covers root.
     if fs::write(closed.join("trial"), "").is_err() {
         let says = ["cannot write into closed/runs: Permission denied"];
         refused(&folder, "run tiny.toml --out closed", FAILED, &says);
     }
 }
 
-/// A run that was killed just before it could say that it is complete, and its checkpoint.
+/// A run that was killed just before it was marked complete, and its checkpoint.
 fn unfinished() -> (Folder, String) {
     let folder = Folder::new();
     folder.run("run tiny.toml --seed 0 --out out").done();
@@ -241,7 +241,7 @@ fn unfinished() -> (Folder, String) {
     (folder, run)
 }
 
-/// How a run's folder is damaged: the file's name, the damage, and what is said of it.
+/// Damage to a run's folder: the file's name, the damage, and the expected message.
 type Damage = (&'static str, fn(&Path), &'static str);
 
 #[test]
@@ -274,7 +274,7 @@ fn a_damaged_checkpoint_is_a_warning_and_the_one_before_it_is_taken() {
         let aside = folder.path().join(format!("{newest}.damaged")).join(file);
         assert!(fs::read(aside).ok() == damaged, "{file}: the damaged checkpoint is not kept");
     }
-    // Without another, the run starts again.
+    // Without another checkpoint, the run starts again.
     let (folder, run) = unfinished();
     let checkpoints = folder.path().join(run).join("checkpoints");
     for step in common::checkpoints(&folder.run_dir("out", 0)) {

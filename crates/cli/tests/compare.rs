@@ -67,14 +67,14 @@ fn small() -> Folder {
     folder
 }
 
-/// What is drawn, without the store it is drawn from.
+/// All drawn files, without the store.
 fn drawn(out: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut files = contents(out);
     files.retain(|path, _| !path.starts_with("runs"));
     files
 }
 
-/// What does not depend on how fast the machine is.
+/// The results without times.
 fn without_times(mut value: Value) -> Value {
     for comparison in value["comparisons"].as_array_mut().unwrap() {
         for task in comparison["tasks"].as_array_mut().unwrap() {
@@ -150,7 +150,7 @@ fn a_comparison_is_trained_told_and_drawn() {
     }
     assert_eq!(page.matches("://").count(), page.matches("=\"http://www.w3.org/").count());
 
-    // The runs are no experiments of one's own in the report, which points to the page.
+    // The runs are not own experiments in the report, which links to the page.
     folder.run("run tiny.toml --out out").done();
     folder.run("report out").done();
     let page = fs::read_to_string(folder.path().join("out/index.html")).unwrap();
@@ -167,7 +167,7 @@ fn a_second_start_and_a_report_train_nothing_and_draw_the_same_bytes() {
     assert_eq!(folder.run("compare small.toml --out out").done(), printed);
     assert!(folder.contents() == before, "the second start has changed something");
 
-    // The user's file is gone, the store elsewhere, everything that was drawn lost.
+    // The user's file is deleted, the store moved, all drawn files deleted.
     let moved = folder.path().join("moved");
     fs::rename(folder.path().join("out"), &moved).unwrap();
     fs::remove_file(folder.path().join("small.toml")).unwrap();
@@ -203,7 +203,7 @@ fn more_seeds_train_what_is_missing_and_fewer_are_compared_alone() {
     assert_eq!(row(&three, "tied")["reverse_nll"]["values"].as_array().unwrap().len(), 3);
     let runs = contents(&folder.path().join("out/runs"));
     assert!(first.iter().all(|(path, content)| runs[path] == *content), "a run was repeated");
-    // What was there before is there for fewer seeds too, and no more of it.
+    // Earlier results are also there for fewer seeds, and nothing else.
     let again = folder.run("compare small.toml --out out --seeds 1 --json").json();
     assert_eq!(again, one);
     assert!(contents(&folder.path().join("out/runs")) == runs);
@@ -213,13 +213,13 @@ fn more_seeds_train_what_is_missing_and_fewer_are_compared_alone() {
 #[cfg(unix)]
 fn an_interrupted_comparison_goes_on_where_it_stopped() {
     let folder = small();
-    // Long enough to be caught at work.
+    // Long enough to be interrupted.
     folder.write("small.toml", SMALL.replace("epochs = 60", "epochs = 3000"));
     let command = "compare small.toml --out out --jobs 1 --threads 1 --json";
     let mut command_line = folder.command(command);
     let mut child = command_line.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let runs = folder.path().join("out/runs");
-    // Of a folder at work only names are looked at: files come and go.
+    // Compare only names while the process runs: files come and go.
     let complete = |runs: &Path| {
         let below = |folder: &PathBuf| if folder.is_dir() { entries(folder) } else { Vec::new() };
         let seeds = [runs.to_owned()].iter().flat_map(below).collect::<Vec<_>>();
@@ -236,7 +236,7 @@ fn an_interrupted_comparison_goes_on_where_it_stopped() {
     assert!(kill.success());
     let output = finish(Ok(child));
     assert_eq!(output.status, 130, "{output:?}");
-    assert!(output.stderr.contains("the same command goes on"), "{}", output.stderr);
+    assert!(output.stderr.contains("the same command resumes them"), "{}", output.stderr);
     let result = output.json();
     let open = ["untrained", "tied"].map(|id| row(&result, id)["verdict"].clone());
     assert!(open.contains(&"open".into()), "{open:?}");
@@ -293,7 +293,7 @@ fn what_cannot_be_compared_is_refused_before_anything_is_written() {
     assert!(folder.contents() == before);
 }
 
-/// Sentences that recipes add are steps too: of the list, and of the runs.
+/// Sentences that recipes add count as steps, in the list and in the runs.
 #[test]
 fn the_list_counts_the_steps_that_runs_take() {
     let folder = Folder::new();

@@ -131,7 +131,7 @@ fn an_impossible_size_is_refused_by_its_option_with_what_would_fit() {
         let message = output.message();
         assert!(message.starts_with(&format!("retrodict: {says}")), "{arguments}: {message}");
         assert_eq!(message.lines().count(), 1, "{message}");
-        // What would fit does.
+        // The suggested value works.
         let bound = says.split("must be at ").nth(1).and_then(|bound| bound.split(' ').nth(1));
         if let (Some(option), Some(bound)) = (says.split(' ').next(), bound) {
             let (kind, given) = arguments.split_once(' ').unwrap();
@@ -147,7 +147,7 @@ fn an_impossible_size_is_refused_by_its_option_with_what_would_fit() {
 #[test]
 fn a_reader_that_has_had_enough_is_no_error() {
     let folder = Folder::new();
-    // Far more than any pipe holds.
+    // Far more than a pipe buffers.
     let mut child = folder
         .command("data reversal --vocab-size 40000")
         .stdout(Stdio::piped())

@@ -1,4 +1,4 @@
-//! The same spec and seed give the same bytes, whatever ran beside them and whatever stopped them.
+//! The same spec and seed give the same bytes, with any other runs and after any interruption.
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
@@ -15,10 +15,10 @@ use common::{Folder, Output, checkpoints, contents, finish};
 use retrodict_lab::Measure;
 use retrodict_lab::store::{Manifest, Status, read_metrics};
 
-/// Everything a run gives that is no measurement of time.
+/// All results of a run except times.
 #[derive(Debug, PartialEq)]
 struct Numbers {
-    /// A row an epoch; numbers as bits, NaN included.
+    /// A row per epoch; numbers as bits, NaN included.
     metrics: Vec<(u64, u64, Vec<Option<u64>>)>,
     /// Weights and moments after the last epoch, effective weights of every probe.
     tensors: BTreeMap<PathBuf, Option<Vec<u8>>>,
@@ -87,7 +87,7 @@ fn seeds_can_be_set_apart() {
         folder.run(&format!("run tiny.toml --out out --seed {seed} {options}")).done();
         numbers(&folder.run_dir("out", seed))
     };
-    // A run's seed stands for all three and for nothing else.
+    // A run's seed sets all three and nothing else.
     let all = "--set data.seed=1 --set train.init_seed=1 --set train.order_seed=1";
     let one = run(1, "");
     assert!(run(5, all) == one);
@@ -138,7 +138,7 @@ fn newest(folder: &Folder) -> Option<u64> {
     checkpoints(&experiment.unwrap().path().join("seed-0")).last().copied()
 }
 
-/// What every checkpoint says of itself, by step; the seconds in it tell one writing from another.
+/// The state of every checkpoint, by step; its seconds tell one writing from another.
 fn states(run: &Path) -> BTreeMap<u64, Vec<u8>> {
     let state = |step: &u64| fs::read(run.join(format!("checkpoints/step-{step}/state.json")));
     checkpoints(run).iter().map(|step| (*step, state(step).unwrap())).collect()
@@ -230,11 +230,11 @@ fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
         signal(&child, name);
         let output: Output = finish(Ok(child));
         assert_eq!(output.status, 130, "{output:?}");
-        let says = "1 of 1 runs are unfinished; the same command goes on where they stopped (out)";
+        let says = "1 of 1 runs are unfinished; the same command resumes them (out)";
         assert!(output.stderr.contains(says), "{}", output.stderr);
         assert_eq!(output.json()["runs"][0]["status"], "interrupted");
 
-        // It stopped at once, not at the next checkpoint that the spec asks for.
+        // It stopped at once, not at the spec's next checkpoint.
         let run = folder.run_dir("out", 0);
         assert!(!run.join("COMPLETE").exists());
         let manifest = Manifest::read(&run.join("manifest.json")).unwrap();
@@ -261,7 +261,7 @@ fn a_complete_run_is_not_repeated() {
     let first = folder.run(command).done();
     let times = |folder: &Folder| -> BTreeMap<PathBuf, SystemTime> {
         let paths = folder.contents().into_keys().map(|path| folder.path().join(path));
-        // Opening the store tries its folder, so that one's time changes.
+        // Opening the store tests its folder, which changes the folder's time.
         let paths = paths.filter(|path| !path.ends_with("out/runs"));
         paths.map(|p| (p.clone(), fs::metadata(&p).unwrap().modified().unwrap())).collect()
     };
@@ -280,7 +280,7 @@ fn a_complete_run_is_not_repeated() {
     }
 }
 
-/// A finished run is the start of one with more epochs, which has the bytes of one from scratch.
+/// A longer run that extends a finished one has the same bytes as one from scratch.
 #[test]
 fn more_epochs_start_from_the_shorter_run() {
     let spec = "--seed 1 --set model.dropout=0.1 --set train.warmup=4 --set checkpoint.at=[0,7]";
@@ -302,7 +302,7 @@ fn more_epochs_start_from_the_shorter_run() {
     train(&whole, 11, "");
     let scratch = run_dir(&whole, 11);
     assert_eq!(manifest(&scratch).continued_from, None);
-    // Epoch 4 has a probe in the shorter run alone; every third one has it in both.
+    // Epoch 4 has a probe in the shorter run only; every third one has it in both.
     let folder = Folder::new();
     train(&folder, 2, "");
     train(&folder, 4, "");
@@ -326,7 +326,8 @@ fn more_epochs_start_from_the_shorter_run() {
             assert!(read(&long) == read(&scratch), "step-{step}/{file}");
         }
     }
-    // A rate that falls to the end depends on where the end is; other keys give other numbers.
+    // A learning-rate schedule that ends at the last step depends on it; other keys give other
+    // numbers.
     for options in ["--set train.schedule=linear", "--set train.lr=0.02"] {
         let folder = Folder::new();
         train(&folder, 4, options);
@@ -334,7 +335,7 @@ fn more_epochs_start_from_the_shorter_run() {
         let from = manifest(&run_dir(&folder, 11)).continued_from;
         assert_eq!(from.is_none(), options.contains("linear"), "{options}");
     }
-    // Without its last checkpoint, or with one that this run needs and it lacks, it is no start.
+    // Without its last checkpoint, or without one that this run needs, it cannot be extended.
     for (short, long) in [
         ("--set checkpoint.last=false --set checkpoint.every=0", "--set checkpoint.every=0"),
         ("", "--set checkpoint.at=[0,5,7]"),

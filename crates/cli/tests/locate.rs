@@ -25,20 +25,21 @@ fn what_is_trained_is_located_and_what_is_not_seen_is_nowhere() {
     let output = folder.run(&format!("locate {SPEC} --json"));
     assert_eq!(output.status, 0, "{output:?}");
     let result = output.json();
-    // The lens: the last block knows what was trained, the embeddings do not, and nobody the rest.
+    // The lens: the last block knows the trained facts, the embeddings do not; no layer knows the
+    // rest.
     let nll = |group: &str, place: usize| {
         by_id(&result["lens"], group)["places"][place]["nll"].as_f64().expect("an NLL")
     };
     assert!(nll("train_backward", 2) < 0.1 && nll("train_backward", 0) > 1.0);
     assert!(nll("held_out_seen", 2) < 0.1);
     assert!(nll("held_out_unseen", 2) > 62f64.ln(), "worse than guessing");
-    // The patches, closed forms: all there is stands at the last position behind the last block.
+    // The patches, in closed form: after the last block all information is at the last position.
     for kind in ["trained-into-trained", "trained-into-unseen", "seen-into-unseen"] {
         let patching = by_id(&result["patching"], kind);
         assert_eq!(patching["recovered"][2][1], 1.0, "{kind}");
         assert_eq!(patching["recovered"][2][0], 0.0, "{kind}");
     }
-    // Runs of one relation differ in the entity alone: its embedding is the whole difference.
+    // Runs of one relation differ only in the entity: its embedding is the whole difference.
     for kind in ["trained-into-trained", "trained-into-unseen"] {
         let patching = by_id(&result["patching"], kind);
         assert_eq!(patching["recovered"][0][0], 1.0, "{kind}");
@@ -46,7 +47,7 @@ fn what_is_trained_is_located_and_what_is_not_seen_is_nowhere() {
         let margin = |key: &str| patching[key].as_f64().expect("a margin");
         assert!(margin("clean_margin") > 3.0 && margin("corrupted_margin") < 1.0);
     }
-    // The parts sum to what the lens measured by another way.
+    // The parts sum to the margin of the lens.
     let parts = result["parts"].as_array().expect("parts").len();
     assert_eq!(parts, 1 + 2 * (4 + 1 + 1) + 1);
     for group in result["attribution"].as_array().expect("groups") {
@@ -56,7 +57,7 @@ fn what_is_trained_is_located_and_what_is_not_seen_is_nowhere() {
         assert!((sum - margin).abs() < 1e-9, "{id}: {sum} {margin}");
     }
     let hash = result["hash"].as_str().expect("a hash");
-    // The same again from the store, in words and pictures.
+    // The same from the store, as text and figures.
     let before = folder.contents();
     let output = folder.run(&format!("locate {SPEC}"));
     for says in ["logit lens", "recovered", "block 2 head 4", "figures in out/locate"] {
@@ -87,7 +88,7 @@ fn a_design_without_a_sum_goes_without_attribution() {
         by_id(&result["patching"], "trained-into-unseen")["recovered"][1][1].clone()
     };
     assert_eq!(share(&result), 1.0);
-    // Of a model that has learned nothing there is no answer to bring back.
+    // A model that has learned nothing has no answer to restore.
     let barely = folder.run("locate tiny.toml --set model.norm_place=post --json");
     assert_eq!(share(&barely.json()), serde_json::Value::Null);
 }

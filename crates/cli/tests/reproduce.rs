@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use common::{Folder, contents};
 use serde_json::Value;
 
-/// What is drawn, without the store it is drawn from.
+/// All drawn files, without the store.
 fn drawn(out: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut files = contents(out);
     files.retain(|path, _| !path.starts_with("runs"));
@@ -73,7 +73,7 @@ fn everything_is_there_and_the_numbers_are_the_papers() {
     assert!(folder.contents() == before);
 }
 
-/// What follows `mark` up to `end`, wherever it stands in `text`.
+/// All texts between `mark` and `end` in `text`.
 fn references<'t>(text: &'t str, mark: &str, end: char) -> Vec<&'t str> {
     text.split(mark).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
 }
@@ -98,10 +98,10 @@ fn a_report_needs_the_store_alone_and_no_network() {
     for word in ["<script src", "<link rel=\"stylesheet", "@import", "<iframe", "<object"] {
         assert!(!page.contains(word), "{word}");
     }
-    // Names of markup, which nobody fetches, are all that looks like an address.
+    // Only XML namespaces, which are never fetched, look like addresses.
     assert_eq!(page.matches("://").count(), page.matches("=\"http://www.w3.org/").count());
 
-    // The store elsewhere, everything that was drawn gone.
+    // The store moved, all drawn files deleted.
     let elsewhere = folder.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let moved = elsewhere.join("moved");
@@ -123,7 +123,7 @@ fn a_report_needs_the_store_alone_and_no_network() {
     assert!(contents(&moved.join("runs")) == store, "the store has changed");
 }
 
-/// What a figure of shared runs needs is there already; its section joins those of before.
+/// A figure of shared runs trains nothing; its section is added to the earlier ones.
 #[test]
 fn figures_are_added_to_a_report_and_share_their_runs() {
     let folder = Folder::new();
@@ -139,7 +139,7 @@ fn figures_are_added_to_a_report_and_share_their_runs() {
     assert_eq!(figures(&summary()), ["fig16"]);
     folder.run("reproduce fig1 --seeds 1 --out out").done();
     assert!(contents(&folder.path().join("out/runs")).len() > runs);
-    // Figure 2 is made of figure 1's runs, and so is drawn with it.
+    // Figure 2 uses figure 1's runs, and so is drawn with it.
     assert_eq!(figures(&summary()), ["fig1", "fig2", "fig16"]);
     let ids: Vec<String> = summary()["claims"]
         .as_array()
@@ -148,7 +148,7 @@ fn figures_are_added_to_a_report_and_share_their_runs() {
         .map(|claim| claim["id"].as_str().unwrap().to_owned())
         .collect();
     assert!(ids.contains(&"icl.held_out_nll".to_owned()), "{ids:?}");
-    // The generated tables tell of what ran.
+    // The generated tables describe the runs.
     let table = fs::read_to_string(folder.path().join("out/tables/table3.csv")).unwrap();
     assert_eq!(table.lines().count(), 1 + 2 + 2 + 2, "{table}");
     let notation = fs::read_to_string(folder.path().join("out/tables/table1.csv")).unwrap();

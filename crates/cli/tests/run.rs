@@ -1,4 +1,4 @@
-//! `run`, `spec`, `bench` and `--help`, as scripts and people see them.
+//! `run`, `spec`, `bench` and `--help`, as scripts and users see them.
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
@@ -9,7 +9,7 @@ use std::fs;
 use common::{Folder, checkpoints};
 use serde_json::Value;
 
-/// What is measured of each run, and summed up over seeds.
+/// The measures of each run, and their summary over seeds.
 const MEASURES: [&str; 22] = [
     "train_nll",
     "train_first_token_nll",
@@ -199,7 +199,7 @@ fn a_run_that_diverges_keeps_its_newest_whole_checkpoint() {
     }
     assert!(result["mean"]["train_nll"].is_null(), "{result}");
 
-    // It would diverge again: it is told, not repeated.
+    // It would diverge again: it is reported, not repeated.
     let before = folder.contents();
     let again = folder.run(command);
     assert_eq!((again.status, again.stdout), (1, output.stdout));
@@ -209,8 +209,8 @@ fn a_run_that_diverges_keeps_its_newest_whole_checkpoint() {
 #[test]
 fn runs_beside_a_diverging_one_complete() {
     let folder = Folder::new();
-    // At the edge of stability some seeds diverge, and others do not; where it lies depends on
-    // the data alone but for rounding.
+    // At the edge of stability only some seeds diverge; its place depends only on the data and on
+    // rounding.
     let mixed = [4.0, 5.0, 6.0, 7.0, 3.0, 8.0, 14.0].into_iter().find_map(|lr| {
         let command = "run tiny.toml --seeds 8 --json --set train.optimizer=sgd \
                        --set checkpoint.every=0";
@@ -259,12 +259,12 @@ fn a_ready_spec_runs_as_it_is_printed() {
     for name in ["reversal-quick", "chain-quick", "icl-quick", "related-quick"] {
         let file = format!("{name}.toml");
         folder.write(&file, folder.run(&format!("spec {name}")).done());
-        // Unchanged but for the time it takes.
+        // Unchanged except for the time.
         let run = folder.run(&format!("run {file} --seed 0 --set train.epochs=1 --json"));
         assert_eq!(run.status, 0, "{name}: {}", run.stderr);
         assert_eq!(run.json()["experiment"], name);
     }
-    // What is printed is what `bench` takes by default.
+    // The printed spec is the default of `bench`.
     let steps = |spec: &str| folder.run(&format!("bench {spec} --steps 3 --json")).json();
     let (printed, default) = (steps("reversal-quick.toml"), steps(""));
     assert_eq!(printed["jobs"], default["jobs"]);
@@ -288,7 +288,7 @@ fn bench_measures_a_step_and_nothing_is_allocated_in_it() {
     assert_eq!(folder.contents().len(), 1, "bench writes nothing");
 }
 
-/// The process itself is counted in: seven of these 140 MiB.
+/// The process itself counts too: seven of these 140 MiB.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_predicted_memory_is_true_within_a_twentieth() {
@@ -403,7 +403,7 @@ fn bars_are_drawn_on_a_terminal_and_no_color_is_honoured() {
     assert!(terminal("c", Some("")).unwrap().contains(CYAN), "an empty NO_COLOR is unset");
 }
 
-/// A ready spec needs no file; a file of its name comes first.
+/// A ready spec needs no file; a file of its name takes precedence.
 #[test]
 fn a_ready_spec_is_run_by_its_name() {
     let folder = Folder::new();
@@ -455,8 +455,8 @@ fn a_run_ends_with_its_folder_and_the_command_that_draws_it() {
     assert!(text.ends_with("draw them with: retrodict report out\n"), "{text}");
 }
 
-/// Neither a run that diverged nor another process's half-made one counts in mean and std, which
-/// are those of the report.
+/// A diverged run and another process's unfinished one do not count in mean and std, which equal
+/// those of the report.
 #[test]
 fn mean_and_std_are_over_complete_runs() {
     let folder = Folder::new();
@@ -490,7 +490,7 @@ fn mean_and_std_are_over_complete_runs() {
     assert_eq!(table.matches("2 complete").count(), 2, "{table}");
 }
 
-/// The level of guessing is on the scale of the columns: the NLL of a whole entity.
+/// The level of guessing has the scale of the columns: the NLL of a whole entity.
 #[test]
 fn the_level_of_guessing_is_summed_over_the_tokens_of_an_entity() {
     let folder = Folder::new();

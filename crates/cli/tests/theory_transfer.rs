@@ -36,7 +36,7 @@ fn a_tied_head_moves_the_reverse_and_a_free_one_does_not() {
 }
 
 #[test]
-fn the_slope_is_foretold_late_in_training() {
+fn the_slope_is_predicted_late_in_training() {
     let result = json(&format!("{SMALL} --at 0,50 --window 3"));
     let series = result["series"].as_array().unwrap();
     assert!(series[0]["window"].is_null(), "AdamW divides by nothing yet");

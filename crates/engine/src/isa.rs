@@ -17,8 +17,8 @@ pub enum Isa {
     Portable,
 }
 
-/// Whether the build's own target has a fused multiply-add; without it, a fused operation would be a
-/// slow library call.
+/// Whether the build's own target has a fused multiply-add; without it, a fused operation would be
+/// a slow library call.
 pub(crate) const PORTABLE_IS_FUSED: bool =
     cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
@@ -104,7 +104,8 @@ impl Isa {
 /// avx2, portable)`. The first two are compiled for their instruction set. Arguments keep the names
 /// of the caller's variables.
 ///
-/// The calls run as unsafe code: with the instructions of their set, and with the caller's promises.
+/// The calls run as unsafe code: with the instructions of their set, and with the caller's
+/// promises.
 macro_rules! by_isa {
     ($isa:expr,
      fn<$T:ident $(, const $W:ident: usize)?>($($arg:ident: $type:ty),*) $(-> $out:ty)?,

@@ -2,8 +2,8 @@
 
 use crate::scalar::Scalar;
 
-/// A batch is padded to a multiple of this many lanes, with copies of weight zero: no kernel needs a
-/// mask, and every sum over the batch has the same order on every processor.
+/// A batch is padded to a multiple of this many lanes, with copies of weight zero: no kernel needs
+/// a mask, and every sum over the batch has the same order on every processor.
 pub(crate) const LANE_UNIT: usize = 16;
 
 /// Partial sums side by side: the lanes of the widest register.

@@ -8,9 +8,9 @@ use crate::matrix::Buffer;
 /// one mebibyte.
 const BLOCK: [usize; 2] = [512, 128];
 
-/// `out = left · right` for a `[rows, inner]` and an `[inner, columns]` matrix, on `threads` threads.
-/// `left` and `out` are row-major; `right` has any strides between its rows and its columns, so that
-/// a transposed matrix needs no copy.
+/// `out = left · right` for a `[rows, inner]` and an `[inner, columns]` matrix, on `threads`
+/// threads. `left` and `out` are row-major; `right` has any strides between its rows and its
+/// columns, so that a transposed matrix needs no copy.
 ///
 /// Each element is summed over `inner` in ascending order: the bits do not depend on the threads.
 ///

@@ -1,9 +1,9 @@
 //! Views into the memory of a program.
 //!
 //! Operations run on several workers at once over one arena, so these are pointers with bounds
-//! rather than slices. Two rules make that sound, and no code outside this crate can break them: the
-//! memory plan never gives overlapping buffers to the operands of one operation, and an operation
-//! writes only its worker's [share](crate::team::Worker::share).
+//! rather than slices. Two rules make that sound, and no code outside this crate can break them:
+//! the memory plan never gives overlapping buffers to the operands of one operation, and an
+//! operation writes only its worker's [share](crate::team::Worker::share).
 
 use std::marker::PhantomData;
 use std::ops::Range;

@@ -124,8 +124,8 @@ impl<T: Scalar> Program<T> {
         self.workers
     }
 
-    /// Examples in a batch, with the padding. A padding lane must hold valid indices, such as a copy
-    /// of the first example, and weight zero.
+    /// Examples in a batch, with the padding. A padding lane must hold valid indices, such as a
+    /// copy of the first example, and weight zero.
     pub fn lanes(&self) -> usize {
         self.plan.lanes
     }

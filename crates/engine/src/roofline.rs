@@ -31,7 +31,8 @@ pub struct Roofline {
 
 impl Roofline {
     /// Measures them, in a few tenths of a second, with the instructions of `isa`. The buffer has
-    /// the size of a step's memory, so that a model that fits in a cache is compared with the cache.
+    /// the size of a step's memory, so that a model that fits in a cache is compared with the
+    /// cache.
     pub fn measure<T: Scalar>(isa: Isa, team: &mut Team, buffer_bytes: usize) -> Roofline {
         let mut buffer = Buffer::<T>::zeros(buffer_bytes.div_ceil(T::BYTES).max(1024));
         let buffer_bytes = buffer.as_slice().len() * T::BYTES;

@@ -16,8 +16,8 @@ const SPINS: u32 = 4000;
 /// Yields of an idle worker before it sleeps until there is work.
 const YIELDS: u32 = 100;
 
-/// The default wait at a barrier before a worker considers another one lost: far longer than workers
-/// on equal cores differ in a small operation, shorter than a scheduler's time slice.
+/// The default wait at a barrier before a worker considers another one lost: far longer than
+/// workers on equal cores differ in a small operation, shorter than a scheduler's time slice.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 
 /// One round, in the word that also holds its number of workers.
@@ -102,8 +102,8 @@ impl Team {
     }
 
     /// Runs `work` on every active worker. Returns when all are done, and whether all stayed to the
-    /// end: if one loses its core to another program for long, the others would wait for it at every
-    /// barrier, so the calling thread continues alone.
+    /// end: if one loses its core to another program for long, the others would wait for it at
+    /// every barrier, so the calling thread continues alone.
     ///
     /// # Panics
     /// If a worker panics; the team cannot be used after that.

@@ -19,8 +19,9 @@ const PERIOD: (u32, u32) = (250, 8000);
 const HOPELESS: f64 = 3.0;
 /// Weight of a new step in the running mean.
 const NEW: f64 = 0.1;
-/// Steps of at least this many multiplications and additions, ten milliseconds on one core, are long
-/// compared with the waits at their barriers: one worker is only tried after steps have lost workers.
+/// Steps of at least this many multiplications and additions, ten milliseconds on one core, are
+/// long compared with the waits at their barriers: one worker is only tried after steps have lost
+/// workers.
 const LARGE_STEP: u64 = 1_000_000_000;
 /// The share of recent steps, as a running mean, that must have lost a worker for that.
 const FALLEN_APART: f64 = 0.3;

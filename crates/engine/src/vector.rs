@@ -273,8 +273,8 @@ mod x86 {
         }
     }
 
-    /// [`Vector::totals`] of sixteen registers of sixteen lanes: two registers become one that holds
-    /// the half sums of both, four times over.
+    /// [`Vector::totals`] of sixteen registers of sixteen lanes: two registers become one that
+    /// holds the half sums of both, four times over.
     #[inline(always)]
     unsafe fn totals16(sums: [__m512; TOTALS]) -> [f32; TOTALS] {
         // SAFETY: the caller vouches for AVX-512.

@@ -10,8 +10,8 @@ use crate::vector::Vector;
 
 /// `N` registers `V`, enough to hide the latency of an operation.
 ///
-/// Creating one is unsafe: the processor must have the register's instructions. Operations on it are
-/// then safe.
+/// Creating one is unsafe: the processor must have the register's instructions. Operations on it
+/// are then safe.
 pub(crate) struct Wide<T, V, const N: usize> {
     registers: [V; N],
     number: PhantomData<T>,
@@ -170,9 +170,9 @@ macro_rules! arithmetic {
 
 arithmetic! { Add add Sub sub Mul mul Div div }
 
-/// Runs a body over a range of lanes, a whole number of registers long: `for_lanes!(V, N, first in
-/// range, { … })`, with `N` registers from lane `first` on, four at a time while there are that many
-/// and then one.
+/// Runs a body over a range of lanes, a whole number of registers long:
+/// `for_lanes!(V, N, first in range, { … })`, with `N` registers from lane `first` on, four at a
+/// time while there are that many and then one.
 macro_rules! for_lanes {
     ($V:ident, $N:ident, $first:ident in $range:expr, $body:block) => {{
         let range: &std::ops::Range<usize> = &$range;

@@ -1,4 +1,4 @@
-//! How fast a spec's training step is, with no data or report work in it.
+//! Times a spec's training step, without data and report work.
 
 use std::sync::Barrier;
 use std::thread;
@@ -12,27 +12,27 @@ use crate::experiment::{Experiment, example};
 use crate::run_all::Resources;
 use crate::spec::Precision;
 
-/// How long the steps of one wave of runs should take, if their number is not given.
+/// The time of one wave of runs, if the number of steps is not given.
 const WANTED: Duration = Duration::from_millis(700);
-/// Bounds of the number of steps that is chosen.
+/// Bounds of the chosen number of steps.
 const STEPS: (u64, u64) = (3, 5000);
 
-/// What was measured. Field names are those of `bench --json`.
+/// The measured times. Field names are those of `bench --json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Bench {
     /// Milliseconds that a step takes in its run.
     pub ms_per_step: f64,
     /// Wall time over (seeds × steps), in milliseconds.
     pub ms_per_seed_step: f64,
-    /// 10⁹ multiplications and additions a second, all threads together.
+    /// 10⁹ multiplications and additions per second, all threads together.
     pub gflops: f64,
     /// MiB that the process should take: what it has before the runs begin (some 7, of which the
     /// larger part is the program itself; left out where the system does not say), and the
     /// parameters, gradients, moments and activations of the runs at work.
     pub predicted_mib: f64,
-    /// MiB that the process has taken at most; null where the system does not say.
+    /// The peak memory of the process in MiB; null where the system does not say.
     pub peak_rss_mib: Option<f64>,
-    /// Bytes asked of the allocator in a step.
+    /// Bytes allocated in a step.
     pub bytes_allocated_per_step: f64,
     /// Seeds that were timed.
     pub seeds: usize,
@@ -42,18 +42,18 @@ pub struct Bench {
     pub jobs: usize,
     /// Threads in each.
     pub threads_per_run: usize,
-    /// Where the time of a lone run's step goes, if that was asked.
+    /// The profile of a single run's step, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<StepProfile>,
 }
 
-/// Where a step's time goes, beside the least that it could take here. The run is alone, with as
-/// many threads as each has in the timing.
+/// The time of each operation of a step, with its roofline limit on this machine. A single run is
+/// profiled, with as many threads as each has in the timing.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepProfile {
     /// The rate of fused multiply-adds in registers, in 10⁹ a second.
     pub peak_gflops: f64,
-    /// 10⁹ bytes a second, read and written over a buffer as large as what a step works on.
+    /// 10⁹ bytes per second, read and written over a buffer as large as the memory of a step.
     pub peak_gigabytes: f64,
     /// MiB of that buffer.
     pub working_set_mib: f64,
@@ -64,14 +64,14 @@ pub struct StepProfile {
 /// All passes of one kind in a step.
 #[derive(Debug, Clone, Serialize)]
 pub struct PassProfile {
-    /// What it is.
+    /// Its name.
     pub pass: String,
-    /// How many there are.
+    /// The number of passes.
     pub count: usize,
-    /// Milliseconds that they take together.
+    /// Their total time in milliseconds.
     pub ms: f64,
-    /// Milliseconds that they could take at best: the greater of FLOPs over the peak and bytes over
-    /// the bandwidth.
+    /// Their roofline limit in milliseconds: the greater of FLOPs over the peak and bytes over the
+    /// bandwidth.
     pub floor_ms: f64,
     /// Millions of multiplications and additions.
     pub mflop: f64,
@@ -98,21 +98,20 @@ impl StepProfile {
     }
 }
 
-/// What is timed, and how.
+/// The settings of a timing.
 #[derive(Debug, Clone, Copy)]
 pub struct BenchOptions {
     /// Runs.
     pub seeds: usize,
-    /// What they may take of the machine.
+    /// The cores and threads that they may use.
     pub resources: Resources,
     /// Steps of each; if not given, as many as take about a second.
     pub steps: Option<u64>,
-    /// Whether to say where the time goes.
+    /// Whether to profile the step.
     pub profile: bool,
 }
 
-/// Times training steps. `allocated` says how many bytes the process has asked for
-/// so far.
+/// Times training steps. `allocated` returns the bytes that the process has allocated so far.
 ///
 /// # Errors
 /// As [`Experiment::dataset`].
@@ -142,7 +141,7 @@ fn bench_in<T: Scalar>(
     let batches: Vec<_> = examples.chunks_exact(size).collect();
     let (mut wall, mut inside, mut bytes) = (0.0, 0.0, 0);
     let (mut flops, mut activations) = (0, 0);
-    // Runs that work at the same time make a wave; larger models could not all be held at once.
+    // Runs at the same time form a wave; large models would not all fit in memory at once.
     for wave in (0..seeds).collect::<Vec<_>>().chunks(jobs) {
         let mut trainers: Vec<_> = wave
             .iter()
@@ -215,7 +214,7 @@ fn mib(bytes: usize) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// A line of what Linux says of this process, in MiB; `VmHWM` is the most memory that it has had.
+/// A memory field of this process on Linux, in MiB; `VmHWM` is its peak.
 fn status_mib(line: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|text| text.strip_prefix(line))?;

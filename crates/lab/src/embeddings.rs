@@ -1,4 +1,4 @@
-//! How nearly orthogonal the token embeddings of a trained model are.
+//! The orthogonality of a trained model's token embeddings.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -10,10 +10,10 @@ use retrodict_models::{TOKEN_EMBEDDINGS, Trainer};
 
 use crate::store::{StoreError, Tensor, Values, read_tensors};
 
-/// The folder of the probe in a run's `probes`; it has the last epoch alone.
+/// The folder of the probe in a run's `probes`; it has only the last epoch.
 pub const EMBEDDING_COSINES: &str = "embedding_cosines";
 
-/// Entity tokens of which all pairs are kept.
+/// The number of entity tokens whose pairs are kept.
 const MOST_KEPT: usize = 100;
 
 const TOKENS: &str = "tokens";
@@ -24,7 +24,7 @@ const MEAN: &str = "mean_absolute_off_diagonal";
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddingCosines {
     /// The tokens compared: at most 100, evenly spread over [`Dataset::entity_tokens`], which
-    /// stand by type. A data set and its seed have always the same ones.
+    /// are sorted by type. They depend only on the data set and its seed.
     pub tokens: Vec<Token>,
     /// `[token, token]`, row-major.
     pub values: Vec<f32>,
@@ -33,7 +33,7 @@ pub struct EmbeddingCosines {
     pub mean_absolute_off_diagonal: Option<f64>,
 }
 
-/// The tokens that are kept of a data set.
+/// The kept tokens of a data set.
 fn kept(entity_tokens: &[Token]) -> Vec<Token> {
     let places = evenly_spread(entity_tokens.len(), MOST_KEPT);
     places.into_iter().map(|place| entity_tokens[place]).collect()
@@ -62,7 +62,7 @@ impl EmbeddingCosines {
         }
     }
 
-    /// As a file holds them: `cosines` `[n, n]`, `tokens` `[n]` and
+    /// As tensors of a file: `cosines` `[n, n]`, `tokens` `[n]` and
     /// `mean_absolute_off_diagonal` `[]`, NaN where there is none.
     pub(crate) fn tensors(&self) -> [Tensor<'_>; 3] {
         let tensor = |name, shape, values| Tensor { name: Cow::Borrowed(name), shape, values };

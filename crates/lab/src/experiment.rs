@@ -1,5 +1,5 @@
-//! A spec made ready to run: the data set's configuration, the network, the objective. Everything
-//! that could be refused is refused here, before any training starts.
+//! A spec ready to run: the data set's configuration, the network, the objective. All errors in it
+//! are found here, before training starts.
 
 mod objective;
 
@@ -13,45 +13,45 @@ use thiserror::Error;
 use crate::spec::{BatchSize, Precision, Spec, SpecHash};
 use crate::store::RunSeeds;
 
-/// A spec that reads well but cannot be run.
+/// A spec that is well-formed but cannot be run.
 #[derive(Debug, Error)]
 pub enum ExperimentError {
     /// The data set is impossible.
     #[error("{origin}: data.{source}")]
     Data {
-        /// The spec, as the user named it.
+        /// The spec's name as the user gave it.
         origin: String,
-        /// Which size, and what would fit.
+        /// The size, and what would fit.
         source: FactsError,
     },
     /// The model is impossible.
     #[error("{origin}: model.{source}")]
     Model {
-        /// The spec, as the user named it.
+        /// The spec's name as the user gave it.
         origin: String,
-        /// Which size, and what would be right.
+        /// The size, and what would be right.
         source: ModelError,
     },
-    /// A recipe finds nothing in the data.
+    /// A recipe that does not apply to the data.
     #[error("{origin}: data.recipes: {source}")]
     Recipe {
-        /// The spec, as the user named it.
+        /// The spec's name as the user gave it.
         origin: String,
-        /// Which, and what it needs.
+        /// The recipe, and what it needs.
         source: RecipeError,
     },
     /// Two settings that exclude each other.
     #[error("{origin}: {problem}")]
     Clash {
-        /// The spec, as the user named it.
+        /// The spec's name as the user gave it.
         origin: String,
-        /// The keys, what they are and what would be right.
+        /// The keys, their values and what would be right.
         problem: String,
     },
     /// NumPy's generator takes 32 bits.
     #[error("{origin}: the data set's seed is {seed}, but must be at most {}", u32::MAX)]
     Seed {
-        /// The spec, as the user named it.
+        /// The spec's name as the user gave it.
         origin: String,
         /// The seed.
         seed: u64,
@@ -80,15 +80,16 @@ pub struct Experiment {
     pub data: DataConfig,
     /// The model.
     pub network: Network,
-    /// What is asked of it, but for what hangs on the data set that a seed draws.
+    /// The objective, except the parts that depend on the data set of a seed.
     pub objective: Objective,
 }
 
 impl Experiment {
-    /// Checks everything that the spec alone decides. `origin` is what the user calls the spec.
+    /// Checks everything that depends only on the spec. `origin` is the spec's name as the user
+    /// gave it.
     ///
     /// # Errors
-    /// [`ExperimentError`] names the key, what it was and what would be right.
+    /// [`ExperimentError`] names the key, its value and what would be right.
     pub fn new(spec: Spec, origin: &str) -> Result<Experiment, ExperimentError> {
         let data = spec.data.kind;
         let origin = || origin.to_owned();
@@ -151,7 +152,7 @@ impl Experiment {
     /// # Errors
     /// As [`DataConfig::generate`].
     pub fn dataset(&self, run: u64) -> Result<Dataset, FactsError> {
-        // `new` has checked the seeds of the spec; a larger one wraps nowhere but here.
+        // `new` has checked the seeds of the spec; only here could a larger one wrap.
         self.data.generate(u32::try_from(self.seeds(run).data).unwrap_or(u32::MAX))
     }
 
@@ -161,7 +162,7 @@ impl Experiment {
         recipe::apply(&self.spec.data.recipes, dataset, seed)
     }
 
-    /// How many tokens the run with this seed trains on in an epoch.
+    /// Training tokens per epoch of the run with this seed.
     ///
     /// # Errors
     /// As [`DataConfig::generate`].
@@ -169,7 +170,7 @@ impl Experiment {
         Ok(self.training_set(run, &self.dataset(run)?).tokens())
     }
 
-    /// A freshly drawn model, to be trained on a data set of this experiment.
+    /// The initial model, for training on a data set of this experiment.
     pub fn trainer<T: retrodict_engine::Scalar>(
         &self,
         run: u64,
@@ -199,7 +200,7 @@ impl Experiment {
         Trainer::new(&self.network, objective, &options).with_products(products)
     }
 
-    /// How the sentences of `training_set`, those that recipes add included, divide into steps.
+    /// The steps of a run over `training_set`, including the sentences that recipes add.
     pub fn steps(&self, training_set: &TrainingSet) -> Steps {
         let sentences = training_set.sentences.len();
         let batch_size = self.batch_size(sentences);
@@ -215,7 +216,7 @@ impl Experiment {
         Ok(self.steps(&self.training_set(run, &self.dataset(run)?)))
     }
 
-    /// Sentences of a full batch, of `sentences` to train on.
+    /// Sentences of a full batch, out of `sentences`.
     pub fn batch_size(&self, sentences: usize) -> usize {
         match self.spec.train.batch_size {
             BatchSize::Sentences(size) => size.min(sentences),
@@ -223,8 +224,8 @@ impl Experiment {
         }
     }
 
-    /// About how many multiplications and additions a training step takes: six for each parameter
-    /// and token, forward and backward.
+    /// Approximate multiplications and additions of a training step: six per parameter and token,
+    /// forward and backward.
     pub fn step_flops(&self) -> u64 {
         let batch = match self.spec.train.batch_size {
             BatchSize::Sentences(size) => size,
@@ -234,7 +235,7 @@ impl Experiment {
         6 * self.network.parameter_count() as u64 * tokens
     }
 
-    /// Bytes that parameters, gradients and moments take.
+    /// Bytes of parameters, gradients and moments.
     pub fn state_bytes(&self) -> usize {
         let number = match self.spec.precision {
             Precision::F32 | Precision::Bf16 => 4,
@@ -244,7 +245,7 @@ impl Experiment {
     }
 }
 
-/// A sentence of a training_set, as the trainer takes it.
+/// A sentence of a training set as the trainer takes it.
 pub fn example(sentence: &retrodict_facts::Sentence) -> Example<'_> {
     Example { tokens: &sentence.tokens, answer: Some(sentence.answer), weight: sentence.weight }
 }

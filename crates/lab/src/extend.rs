@@ -1,6 +1,6 @@
-//! The start of a run from a finished one with fewer epochs. At a constant learning rate, training
-//! does not depend on how many epochs are to come, so the shorter run is the longer one's beginning,
-//! bit for bit.
+//! Starts a run from a finished one with fewer epochs. At a constant learning rate, training does
+//! not depend on the number of epochs, so the shorter run is the start of the longer one, bit for
+//! bit.
 
 use retrodict_models::LrDecay;
 
@@ -11,7 +11,7 @@ use crate::store::{Manifest, RunDir, RunWriter, Store, StoreError};
 
 /// Copies into `run`, which has no checkpoint yet, the longest finished run that its spec extends,
 /// and records that run's hash in `manifest`. Copies nothing where there is none. The checkpoints
-/// come last: a run killed amid the copying resumes from what is there.
+/// come last: a run killed while copying resumes from what is there.
 pub(crate) fn extend(
     experiment: &Experiment,
     store: &Store,
@@ -35,7 +35,7 @@ pub(crate) fn extend(
     while let Some((epochs, other)) = shorter.pop() {
         match copy(experiment, &other, run, epochs, steps, manifest) {
             Ok(true) => return Ok(()),
-            // It lacks a checkpoint that this run is to have, or one of its files is damaged.
+            // It lacks a checkpoint that this run needs, or one of its files is damaged.
             Ok(false) | Err(StoreError::Damaged { .. }) => {}
             Err(other) => return Err(other),
         }
@@ -44,7 +44,7 @@ pub(crate) fn extend(
     Ok(())
 }
 
-/// The epochs of a finished run that this program would repeat to the bit.
+/// The epochs of a finished run that this program would repeat bit for bit.
 fn finished_epochs(run: &RunDir, steps: Steps, own: &Manifest) -> Option<u64> {
     let manifest = run.is_complete().then(|| run.read_manifest().ok()).flatten()?;
     let same = manifest.version == own.version
@@ -82,14 +82,14 @@ fn copy(
         return Ok(false);
     }
     let rows = from.read_metrics()?;
-    // Damage must show before anything is written.
+    // Damage must be found before anything is written.
     let newest = from.read_checkpoint(last)?;
     manifest.continued_from = Some(from.hash.to_string());
     to.write_spec(&spec.to_toml())?;
     to.write_manifest(manifest)?;
     to.write_metrics(&rows)?;
     if let Some(every) = spec.probe.every {
-        // The shorter run also has a probe after its last epoch, which may be none of this run's.
+        // The shorter run also has a probe after its last epoch, which this run may not have.
         for (epoch, path) in from.probes(EFFECTIVE_WEIGHTS)? {
             if epoch.is_multiple_of(every) {
                 to.copy_probe(EFFECTIVE_WEIGHTS, epoch, &path)?;

@@ -1,8 +1,8 @@
 //! Experiments: specs, runs, many runs over the cores, the run store.
 //!
-//! A [`Spec`](spec::Spec) is what the user writes; an [`Experiment`] is one that has been checked
-//! and can be run; a run is an experiment with one seed. [`run_all`] makes many runs, and
-//! [`RunResult::collect`] reads from the store what they gave.
+//! The user writes a [`Spec`](spec::Spec); an [`Experiment`] is a spec that has been checked; a run
+//! is an experiment with one seed. [`run_all`] makes many runs, and [`RunResult::collect`] reads
+//! their results from the store.
 
 mod bench;
 pub mod bootstrap;
@@ -38,5 +38,5 @@ pub use run_all::{Job, Resources, run_all};
 /// The version of the program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The commit that it was built from, abbreviated, where that is known.
+/// The commit of the build, abbreviated, if known.
 pub const COMMIT: Option<&str> = option_env!("RETRODICT_COMMIT");

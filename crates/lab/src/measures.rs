@@ -1,8 +1,8 @@
 //! The measures of a run, one entry each.
 //!
 //! The table of `run` and its `--json`, the columns of `metrics.parquet`, the claims of
-//! `paper/*.toml`, comparisons, the page and `docs/store.md` all read [`MEASURES`]: to add a
-//! measure is to add an entry.
+//! `paper/*.toml`, comparisons, the page and `docs/store.md` all read [`MEASURES`]: a new measure
+//! is one new entry.
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -18,30 +18,30 @@ pub struct Measure {
     pub id: &'static str,
     /// The heading of its column, without the unit.
     pub heading: &'static str,
-    /// The heading in the table that `run` prints; `None` leaves it out there.
+    /// The heading in the table of `run`; `None` leaves it out there.
     pub brief: Option<&'static str>,
     /// Its unit.
     pub unit: Unit,
-    /// Which values are better.
+    /// The better values.
     pub better: Better,
-    /// Where it is shown besides the table that `run` prints.
+    /// The other listings that show it.
     pub shown: Shown,
     /// One sentence for `docs/store.md`.
     pub doc: &'static str,
-    /// When it is measured, and how.
+    /// When and how it is measured.
     pub value: Value,
 }
 
 /// The unit of a measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Nats, capped at 115.13 a sentence.
+    /// Nats, capped at 115.13 per sentence.
     Nats,
     /// A fraction from 0 to 1.
     Fraction,
     /// A ratio or an index, without unit.
     Ratio,
-    /// A rank, counted from 1, or a number of things.
+    /// A rank, counted from 1, or a count.
     Count,
     /// Milliseconds.
     Milliseconds,
@@ -50,7 +50,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// As documentation spells it.
+    /// Its name in documentation.
     pub fn word(self) -> &'static str {
         match self {
             Unit::Nats => "nats",
@@ -63,18 +63,18 @@ impl Unit {
     }
 }
 
-/// Which values of a measure are better.
+/// The better values of a measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
     /// Larger ones.
     Higher,
     /// Smaller ones.
     Lower,
-    /// It only describes.
+    /// Neither: it is descriptive.
     Neither,
 }
 
-/// Which listings of all measures hold a measure.
+/// The listings that include a measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// `run --json` and the page's table of runs.
@@ -82,29 +82,29 @@ pub enum Shown {
     /// The same, but the page only where entities have several tokens: with one token it repeats
     /// the measure of the whole entity.
     JsonAndPageOfSeveralTokens,
-    /// `run --json` alone.
+    /// `run --json` only.
     Json,
-    /// The page's table of runs alone.
+    /// The page's table of runs only.
     Page,
-    /// None: it is there for claims and as a column.
+    /// None: it serves claims and is a column.
     Nowhere,
 }
 
 /// How a measure is computed.
 #[derive(Clone, Copy, Debug)]
 pub enum Value {
-    /// After every epoch; a column of `metrics.parquet`. Of a run it is the last epoch's.
+    /// After every epoch; a column of `metrics.parquet`. A run's value is the last epoch's.
     Epoch {
         /// Whether every epoch has a value.
         required: bool,
         /// The value of an epoch.
         of: fn(&Epoch) -> Option<f64>,
     },
-    /// From what is stored at the end of the run; `None` where it does not apply.
+    /// From the results stored at the end of the run; `None` where it does not apply.
     Run(fn(&Experiment, &RunResult) -> Option<f64>),
 }
 
-/// Everything that an epoch gives to measure.
+/// All inputs of the measures of an epoch.
 #[derive(Clone, Copy, Debug)]
 pub struct Epoch {
     /// The scores of the training sentences, in training mode: means over batches of each batch's
@@ -132,7 +132,7 @@ pub struct Scores {
     pub nll: f64,
     /// NLL of its first token, in nats.
     pub first_token_nll: f64,
-    /// The fraction whose last entity ranks first, every token of it.
+    /// The fraction whose last entity ranks first in every token.
     pub top1: f64,
 }
 
@@ -502,7 +502,7 @@ impl<'de> Deserialize<'de> for &'static Measure {
     }
 }
 
-/// `==` of texts, which constants do not have.
+/// `==` for texts in constants.
 const fn equal(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let mut same = a.len() == b.len();
@@ -531,7 +531,7 @@ impl Experiment {
         self.objective.entity_length as f64 * (self.network.vocab() as f64).ln()
     }
 
-    /// How that number comes about: `2 ln 802`.
+    /// That number as a formula: `2 ln 802`.
     pub fn guessing_label(&self) -> String {
         let vocab = self.network.vocab();
         match self.objective.entity_length {

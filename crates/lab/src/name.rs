@@ -1,14 +1,14 @@
-//! What an experiment may be called: its name becomes a folder of the run store.
+//! The names that an experiment may have: a name becomes a folder of the run store.
 
 use thiserror::Error;
 
-/// Longest experiment name, in bytes; file systems allow 255 for a folder.
+/// The longest experiment name in bytes; file systems allow 255 for a folder.
 pub const LONGEST_NAME: usize = 100;
 
 /// Why a text cannot name an experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NameError {
-    /// Nothing is left to call the folder.
+    /// Empty.
     #[error("an experiment's name cannot be empty")]
     Empty,
     /// Longer than [`LONGEST_NAME`].
@@ -21,7 +21,7 @@ pub enum NameError {
     /// dash looks like an option to other tools.
     #[error("`{name}` cannot name an experiment: it begins with `{first}`")]
     BadStart {
-        /// The name as it was.
+        /// The name as given.
         name: String,
         /// Its first character.
         first: char,
@@ -32,12 +32,12 @@ pub enum NameError {
          `{device}-run` would do"
     )]
     Device {
-        /// The name as it was.
+        /// The name as given.
         name: String,
         /// Its part before the first dot.
         device: String,
     },
-    /// A character that is no letter, digit or one of `- _ . + = ,` (spaces only inside).
+    /// A character other than letters, digits and `- _ . + = ,` (spaces only inside).
     #[error(
         "`{shown}` cannot name an experiment: it has {bad:?}; \
          use letters, digits and - _ . + = , with spaces only inside"

@@ -36,7 +36,7 @@ pub struct Snapshot {
     pub held_out_nll: f64,
     /// Whether it has begun.
     pub started: bool,
-    /// Whether it has ended, one way or another.
+    /// Whether it has ended, for any reason.
     pub finished: bool,
 }
 
@@ -66,7 +66,7 @@ impl Progress {
         self.finished.store(true, Ordering::Release);
     }
 
-    /// Something that the user should know and that does not stop the run.
+    /// Adds a warning, which does not stop the run.
     pub(crate) fn warn(&self, message: String) {
         if let Ok(mut warnings) = self.warnings.lock() {
             warnings.push(message);

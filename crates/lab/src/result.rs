@@ -11,36 +11,36 @@ use crate::probe::{EFFECTIVE_WEIGHTS, EffectiveWeights, Indexes};
 use crate::run::Outcome;
 use crate::store::{Manifest, MetricsRow, RunDir, Status, Store, StoreError};
 
-/// The values after the last epoch, and how the run stands.
+/// The values after the last epoch, and the state of the run.
 #[derive(Debug, Clone)]
 pub struct RunResult {
     /// The run's seed.
     pub seed: u64,
     /// Its folder.
     pub folder: PathBuf,
-    /// How it stands.
+    /// Its state.
     pub status: Status,
     /// Why it is not complete.
     pub message: Option<String>,
     /// The last row of its metrics; `None` if no epoch was finished.
     pub last: Option<MetricsRow>,
-    /// What its last effective weights come down to.
+    /// The summary of its last effective weights.
     pub indexes: Indexes,
-    /// How the trained model answers; `None` if the run is not complete, or was written by a
-    /// version that did not ask.
+    /// The answers of the trained model; `None` if the run is not complete, or an earlier version
+    /// without answers wrote it.
     pub answers: Option<Answers>,
-    /// How nearly orthogonal its embeddings are; `None` as with `answers`.
+    /// The orthogonality of its embeddings; `None` as with `answers`.
     pub embedding_cosines: Option<EmbeddingCosines>,
-    /// What it says of itself; `None` if it failed before it began.
+    /// Its manifest; `None` if it failed before it began.
     pub manifest: Option<Manifest>,
 }
 
 impl RunResult {
-    /// Reads what the run with `seed` has written.
+    /// Reads the results of the run with `seed`.
     ///
     /// # Errors
-    /// [`StoreError`] if a file of a complete run is missing or damaged. For a run that ended
-    /// otherwise, what cannot be read is left out.
+    /// [`StoreError`] if a file of a complete run is missing or damaged. For other runs,
+    /// unreadable parts are left out.
     pub fn collect(
         experiment: &Experiment,
         store: &Store,
@@ -50,7 +50,7 @@ impl RunResult {
         let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
         let complete = outcome.status == Status::Complete;
         let last = match folder.read_metrics() {
-            // A run that failed may have been another process's: its numbers are not final.
+            // Another process may still write a failed run: its numbers are not final.
             _ if outcome.status == Status::Failed => None,
             Ok(rows) => rows.last().copied(),
             Err(error) if complete => return Err(error),
@@ -80,7 +80,7 @@ impl RunResult {
         })
     }
 
-    /// Milliseconds a training step took on average.
+    /// The average time of a training step in milliseconds.
     pub fn ms_per_step(&self) -> Option<f64> {
         self.manifest.as_ref()?.ms_per_step
     }

@@ -35,11 +35,11 @@ pub struct Outcome {
     pub status: Status,
     /// Why it did not complete.
     pub message: Option<String>,
-    /// Whether nothing was trained because the store already had it.
+    /// Whether the store already had it, so that nothing was trained.
     pub from_store: bool,
 }
 
-/// Numbers that a checkpoint can hold.
+/// A scalar that checkpoints can store.
 pub(crate) trait Stored: Scalar {
     fn values(numbers: &[Self]) -> Values<'_>;
     fn from_values<'v>(values: &'v Values<'_>) -> Option<&'v [Self]>;
@@ -63,13 +63,13 @@ impl Stored for f64 {
     }
 }
 
-/// Runs `experiment` with `seed` to its end, unless the store has it already. `stop` is read after
+/// Runs `experiment` with `seed` to its end, unless the store already has it. `stop` is read after
 /// every step: once set, the run writes a checkpoint and ends.
 ///
 /// # Errors
 /// [`StoreError`] if the run's folder cannot be written or its metrics are damaged. What was
-/// written before is kept. A damaged checkpoint is a warning of `progress`: the run resumes from the
-/// one before it.
+/// written before is kept. A damaged checkpoint is a warning of `progress`: the run resumes from
+/// the one before it.
 pub fn run(
     experiment: &Experiment,
     store: &Store,
@@ -84,7 +84,7 @@ pub fn run(
         return Ok(outcome);
     }
     let folder = folder.begin()?;
-    // Another process may have finished it while this one waited for its turn.
+    // Another process may have finished it while this one waited.
     if let Some(outcome) = ended_before(&folder)? {
         progress.finish();
         return Ok(outcome);
@@ -99,7 +99,7 @@ pub fn run(
     }
 }
 
-/// How the run ended, if it need not be run (again): it is complete, or it would diverge again.
+/// How the run ended, if it need not be repeated: it is complete, or it would diverge again.
 fn ended_before(folder: &crate::store::RunDir) -> Result<Option<Outcome>, StoreError> {
     let ended = |status, message| Outcome { status, message, from_store: true };
     if folder.is_complete() {
@@ -131,7 +131,7 @@ struct Run<'a, T> {
     /// Seconds of earlier parts of this run.
     seconds_before: f64,
     begun: Instant,
-    /// Seconds spent in steps alone, and how many there were.
+    /// Seconds spent in steps only, and the number of steps.
     stepping: (f64, u64),
 }
 
@@ -243,7 +243,7 @@ impl<'a, T: Stored> Run<'a, T> {
         let Steps { batch_size, per_epoch, total } = self.experiment.steps(&self.training_set);
         progress.start(total, self.step());
         if self.step() == 0 && spec.checkpoint.at.first() == Some(&0) {
-            // The model as it was drawn.
+            // The initial model.
             self.checkpoint()?;
         }
         while self.epoch < spec.train.epochs {
@@ -275,7 +275,7 @@ impl<'a, T: Stored> Run<'a, T> {
         Ok(End::Complete)
     }
 
-    /// The order of the training sentences in the epoch that comes.
+    /// The order of the training sentences in the next epoch.
     fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.training_set.sentences.len()).collect();
         let seed = self.manifest.seeds.order;
@@ -283,7 +283,7 @@ impl<'a, T: Stored> Run<'a, T> {
         order
     }
 
-    /// One step; says so if the loss is no number any more.
+    /// One step. Fails if the loss is not finite.
     fn one_step(&mut self, batch: &[usize]) -> Option<String> {
         let before = Instant::now();
         let examples = batch.iter().map(|&i| example(&self.training_set.sentences[i]));

@@ -1,5 +1,5 @@
-//! Many runs over the cores: a thread a run where runs are small, all threads in one run where a
-//! step is large. Results do not depend on it.
+//! Distributes many runs over the cores: one thread per run where steps are small, all threads in
+//! one run where a step is large. Results do not depend on it.
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,19 +12,19 @@ use crate::progress::Progress;
 use crate::run::{Outcome, run};
 use crate::store::{Status, Store};
 
-/// From this many multiplications and additions in a step on, runs go one after the other and the
-/// threads share each step; below it, every thread has a run of its own. (A step of this size takes
-/// about ten milliseconds on one core, and a meeting of the threads a microsecond.)
+/// With at least this many multiplications and additions in a step, runs are sequential and the
+/// threads share each step; below it, each thread has its own run. (A step of this size takes about
+/// ten milliseconds on one core, and a barrier a microsecond.)
 const SHARED_STEP: u64 = 1_000_000_000;
 
-/// One run to be made.
+/// One run to make.
 #[derive(Debug)]
 pub struct Job<'a> {
     /// The experiment.
     pub experiment: &'a Experiment,
     /// The run's seed.
     pub seed: u64,
-    /// Where it says how far it has come.
+    /// The run's progress.
     pub progress: Progress,
 }
 
@@ -36,12 +36,12 @@ impl<'a> Job<'a> {
     }
 }
 
-/// How many threads to use, and how many runs to make at once.
+/// The threads to use, and the runs to make at once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Resources {
-    /// Cores used in all; all that there are unless given.
+    /// Cores to use in total; all if not given.
     pub threads: Option<NonZeroUsize>,
-    /// Runs at a time; chosen unless given.
+    /// Runs at a time; chosen if not given.
     pub jobs: Option<NonZeroUsize>,
 }
 
@@ -53,18 +53,18 @@ impl Resources {
         )
     }
 
-    /// Runs at a time, and threads in each, for so many runs of steps of this size.
+    /// Runs at a time, and threads in each, for `runs` runs with steps of this size.
     pub fn divide(self, step_flops: u64, runs: usize) -> (usize, usize) {
         let threads = self.threads();
         let chosen = if step_flops >= SHARED_STEP { 1 } else { threads };
         let jobs = self.jobs.map_or(chosen, NonZeroUsize::get).clamp(1, runs.max(1));
-        // Threads that are left over help; a small run finds out by itself whether that pays.
+        // Spare threads help; thread-count tuning finds out whether that pays in a small run.
         (jobs, (threads / jobs).max(1))
     }
 }
 
-/// Makes all runs and says how each ended, in the order of the jobs. A run that fails does not stop
-/// the others. Once `stop` is set, running ones stop cleanly and no other begins.
+/// Makes all runs. Returns how each ended, in the order of the jobs. A failed run does not stop the
+/// others. Once `stop` is set, running ones stop cleanly and no other begins.
 pub fn run_all(
     jobs: &[Job<'_>],
     store: &Store,
@@ -97,8 +97,7 @@ pub fn run_all(
 fn one(job: &Job<'_>, store: &Store, threads: usize, stop: &AtomicBool) -> Outcome {
     let (experiment, seed) = (job.experiment, job.seed);
     let attempt = AssertUnwindSafe(|| run(experiment, store, seed, threads, stop, &job.progress));
-    // A defect in one run must not take the others with it; the panic's message is on standard
-    // error already.
+    // A panic in one run must not end the others; its message is already on standard error.
     match catch_unwind(attempt) {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => failed(&error.to_string()),

@@ -88,7 +88,7 @@ fn the_newest_checkpoint_reads_back_to_the_bit() {
     for step in [9, 100, 20] {
         write(&checkpoints, step);
     }
-    // Neither a killed process's leavings nor foreign names count.
+    // Temporary files of a killed process and foreign names do not count.
     fs::create_dir(checkpoints.join(".step-300.tmp-77-0")).unwrap();
     fs::create_dir(checkpoints.join("step-0400")).unwrap();
     fs::write(checkpoints.join("notes.txt"), "mine").unwrap();
@@ -171,7 +171,7 @@ fn a_damaged_checkpoint_is_refused_and_the_way_on_is_named() {
     }
     assert!(newest_whole(out.path()).unwrap().is_some());
 
-    // A checkpoint that was renamed is of another step than it says.
+    // A renamed checkpoint has another step than its state.
     fs::remove_dir_all(&newest).unwrap();
     let renamed = out.path().join("step-60");
     fs::rename(&first, &renamed).unwrap();
@@ -212,7 +212,7 @@ fn a_tensor_file_cut_anywhere_is_damaged() {
         let error = read_tensors(&path).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "{length}: {error}");
     }
-    // Damage to a number passes here; damage to the header must not panic.
+    // Damage to a number is not detected here; damage to the header must not panic.
     for at in 0..whole.len() {
         for bit in 0..8 {
             let mut flipped = whole.clone();
@@ -300,7 +300,7 @@ fn damaged_checkpoints_are_moved_aside_and_the_one_before_is_read() {
     assert_eq!(checkpoint_steps(out.path()).unwrap(), [50]);
     let junk = fs::read(out.path().join("step-150.damaged/model.safetensors")).unwrap();
     assert_eq!(junk, b"junk");
-    // A second one of the same step takes its place.
+    // A second one of the same step replaces it.
     write(out.path(), 150);
     fs::remove_file(out.path().join("step-150/config.json")).unwrap();
     let (newest, damages) = set_damaged_aside(out.path()).unwrap();

@@ -1,4 +1,4 @@
-//! `docs/store.md` is what the program generates.
+//! `docs/store.md` equals the generated text.
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 

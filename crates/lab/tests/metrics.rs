@@ -1,4 +1,4 @@
-//! `metrics.parquet`: what is written is read, to the bit, and no damage passes.
+//! `metrics.parquet`: rows read back to the bit, and all damage is found.
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 

@@ -24,7 +24,7 @@ fn all_but_the_kind_has_the_contracts_default() {
     let mut written = with(&[]);
     assert_eq!(bare.name, "chains");
     assert_eq!(bare.seeds, (0..10).collect::<Vec<_>>());
-    // Left out, nothing happens every so often; the rest is the contract's example.
+    // Without a period nothing is measured on the way; the rest is the contract's example.
     (written.probe.every, written.checkpoint.every) = (None, None);
     written.name = "chains".into();
     assert_eq!(bare, written);
@@ -125,21 +125,21 @@ fn the_hash_sees_what_decides_the_numbers_and_nothing_else() {
     assert_eq!(hashes.len(), other.len() + 1, "two specs share a hash");
 }
 
-/// Runs of stores that are older than a key are found again, and the key is written all the same.
+/// Runs from before a key existed are still found, and the key is written.
 #[test]
 fn a_key_that_came_later_does_not_change_the_hash_where_it_says_what_was() {
     let rotary = |sets: &[(&str, &str)]| with(&[&[("model.position", "rotary")], sets].concat());
     let icl = |sets: &[(&str, &str)]| {
         Spec::parse_with(ready("icl-quick").unwrap(), "SPEC.toml", sets).unwrap()
     };
-    // As computed by version 0.1.0 before either key was there.
+    // As computed by version 0.1.0 before either key existed.
     assert_eq!(rotary(&[]).hash().to_string(), "7129ebd0fbc63d9d");
     assert!(rotary(&[]).to_toml().contains("rotary_fraction = 0.5\n"));
     assert!(icl(&[]).to_toml().contains("hold_out = \"sentences\"\n"));
     assert_ne!(rotary(&[("model.rotary_fraction", "1")]).hash(), rotary(&[]).hash());
     assert_ne!(icl(&[("data.hold_out", "entities")]).hash(), icl(&[]).hash());
 
-    // Where nothing is rotated, the fraction decides nothing.
+    // Without rotation, the fraction has no effect.
     let unread = with(&[("model.rotary_fraction", "1")]);
     assert_eq!((unread.hash(), unread.to_toml()), (with(&[]).hash(), with(&[]).to_toml()));
     assert!(!unread.to_toml().contains("rotary_fraction"));
@@ -156,12 +156,12 @@ fn the_hash_does_not_see_how_a_spec_is_written() {
         parse(&format!("{CHAIN}[train]\nlr = {lr}\nweight_decay = {decay}")).hash()
     };
     assert_eq!(whole("1", "0"), whole("1.0", "-0.0"));
-    // SGD has no moments, so their decay rates decide nothing.
+    // SGD has no moments, so their decay rates have no effect.
     let sgd = |rest: &str| parse(&format!("{CHAIN}[train]\noptimizer = \"sgd\"\n{rest}")).hash();
     assert_eq!(sgd("betas = [0.1, 0.2]"), sgd(""));
 }
 
-/// The store of every user is keyed by these: a change here orphans their runs.
+/// These are the keys of every user's store: a change orphans their runs.
 #[test]
 fn hashes_stay_what_they_are() {
     let hashes: Vec<_> = READY

@@ -1,9 +1,8 @@
-//! Every wrong spec is refused with one message: where, what it was, what
-//! would be right.
+//! Every wrong spec is refused with one message: the place, the value, and what would be right.
 
 use retrodict_lab::spec::{Location, Problem, Spec};
 
-/// The message that `text` is refused with.
+/// The error message for `text`.
 #[track_caller]
 fn refusal(text: &str, overrides: &[(&str, &str)]) -> String {
     match Spec::parse_with(text, "SPEC.toml", overrides) {
@@ -12,7 +11,7 @@ fn refusal(text: &str, overrides: &[(&str, &str)]) -> String {
     }
 }
 
-/// Each spec begins with this line, so that what is tried stands on line 2 and on.
+/// The first line of each spec; the tested text begins on line 2.
 const KIND: &str = "data.kind = \"reversal\"\n";
 
 #[test]
@@ -345,7 +344,7 @@ fn a_missing_kind_is_named_and_other_problems_go_first() {
 fn of_several_problems_the_first_line_is_reported() {
     let text = "[probe]\nevery = -1\n[train]\nlr = 0\n[zoo]\n[model]\nlayer = 1\n[data]\nkind = 3";
     assert!(refusal(text, &[]).starts_with("SPEC.toml:2: `probe.every` is -1"));
-    // An override comes after the file, whatever it is about.
+    // An override comes after the file, whatever its section.
     assert!(refusal(text, &[("name", "3")]).starts_with("SPEC.toml:2:"));
 }
 
@@ -390,7 +389,7 @@ fn a_wrong_override_is_named_as_it_was_written() {
     for (set, message) in cases {
         assert_eq!(refusal(KIND, &[set]), message);
     }
-    // A kind that is overridden turns keys of the file into another kind's.
+    // With the kind overridden, keys of the file belong to another kind.
     assert_eq!(
         refusal("[data]\nkind = \"reversal\"\nentity_length = 1", &[("data.kind", "icl")]),
         "SPEC.toml:3: `data.entity_length` is a key of reversal and chain data, not of icl data"

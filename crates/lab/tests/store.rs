@@ -1,4 +1,4 @@
-//! The store's folders: who may write, what is found, what is passed over.
+//! The store's folders: locks, the runs that are found, the files that are ignored.
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
@@ -126,7 +126,7 @@ fn an_output_folder_that_cannot_be_one_is_refused() {
     assert!(matches!(Store::view(folder.path()), Err(StoreError::NoStore { .. })));
     assert_eq!(fs::read(&file).unwrap(), b"precious");
 
-    // A file where the runs should be.
+    // A file in place of the folder of runs.
     let taken = folder.path().join("taken");
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("runs"), "precious").unwrap();
@@ -151,7 +151,7 @@ fn a_link_to_nothing_is_named() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_output_folder_that_cannot_be_written_is_refused() {
-    // Nobody, root included, makes a file here.
+    // No user can create a file here, not even root.
     let error = Store::open(Path::new("/proc/retrodict")).unwrap_err().to_string();
     assert!(error.starts_with("cannot create /proc/retrodict/runs: "), "{error}");
 }

@@ -8,10 +8,10 @@ use retrodict_lab::store::StoreError;
 use crate::compare::CompareError;
 use crate::paper::PaperError;
 
-/// What can go wrong while a report is written.
+/// The errors of writing a report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A name that becomes a file's is not fit for it.
+    /// A name that cannot be a file's name.
     #[error(
         "the name `{0}` cannot be a file name of the report: lower-case letters, digits, `-` and \
          `_` can"
@@ -23,7 +23,7 @@ pub enum ReportError {
     /// The store has nothing to report.
     #[error("no run in {} is complete; `retrodict reproduce` and `retrodict run` make runs", .0.display())]
     Nothing(PathBuf),
-    /// A data set of the store cannot be made again.
+    /// A data set of the store cannot be regenerated.
     #[error(transparent)]
     Facts(#[from] FactsError),
     /// A table's row is not as wide as its header.
@@ -32,7 +32,7 @@ pub enum ReportError {
     /// An SVG cannot be drawn as PNG or PDF.
     #[error("cannot draw a figure as PNG or PDF: {0}")]
     Raster(String),
-    /// The page's template does not fit its data: a fault of this crate.
+    /// The page's template does not fit its data: a bug of this crate.
     #[error("cannot fill in the page: {0}")]
     Page(#[from] minijinja::Error),
     /// The run store cannot be read, or a part of the report cannot be written.
@@ -44,13 +44,13 @@ pub enum ReportError {
     /// A spec in the store cannot be run.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),
-    /// The paper's experiments cannot be made.
+    /// The paper's experiments cannot be built.
     #[error(transparent)]
     Paper(#[from] PaperError),
     /// A comparison of the store cannot be read.
     #[error(transparent)]
     Compare(#[from] CompareError),
-    /// The summary cannot be put into JSON.
+    /// The summary cannot be written as JSON.
     #[error("cannot write summary.json: {0}")]
     Summary(#[from] serde_json::Error),
 }

@@ -1,10 +1,10 @@
-//! What is seen, in a sentence, decided by the numbers.
+//! Findings in a sentence, from the numbers.
 
 use retrodict_lab::stats;
 
 use crate::text;
 
-/// What the runs of one variant of the reversal experiment ended with; all one a seed.
+/// The results of one variant of the reversal experiment, one number per seed.
 #[derive(Clone, Debug, Default)]
 pub struct HeadResult {
     /// Training NLL in nats.
@@ -23,7 +23,7 @@ const LEARNED: f64 = 0.1;
 
 /// The finding of the reversal experiment with a free head, and with a tied one where it was run.
 ///
-/// `uniform` is the NLL of uniform guessing in nats, `uniform_label` how it came about (`ln 802`).
+/// `uniform` is the NLL of uniform guessing in nats, `uniform_label` its formula (`ln 802`).
 pub fn reversal_finding(
     free: &HeadResult,
     tied: Option<&HeadResult>,

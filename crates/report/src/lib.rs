@@ -1,8 +1,8 @@
 //! Figures, tables and the self-contained HTML report.
 //!
-//! Plain data in, files out: [`figure`] draws, [`write()`] puts figures (SVG, PNG and PDF), tables (CSV),
-//! `summary.json` and `index.html` into a directory. The page needs no network: figures, styles
-//! and fonts are inside it.
+//! Plain data in, files out: [`figure`] draws, [`write()`] puts figures (SVG, PNG and PDF), tables
+//! (CSV), `summary.json` and `index.html` into a directory. The page needs no network: figures,
+//! styles and fonts are inside it.
 //!
 //! ```
 //! use retrodict_report::{LossCurves, loss_curves};

@@ -19,7 +19,7 @@ const ATTRIBUTION: &str = "What each part adds to the right answer's logit over 
     other candidates', the scale of the last norm taken as it is; the bars of a panel sum to its \
     margin.";
 
-/// Draws what was found into `out`, and gives the folder.
+/// Draws the results into `out`. Returns the folder.
 ///
 /// # Errors
 /// [`ReportError`] if a part cannot be drawn or written.

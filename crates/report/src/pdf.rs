@@ -1,7 +1,7 @@
-//! From SVG to PDF: the tree that the PNG is drawn from, written as paths.
+//! SVG to PDF: the tree from which the PNG is drawn, written as paths.
 //!
-//! What figures are made of is covered: filled and stroked paths, opacity, dashes, indexed PNG
-//! pictures. Text is written as its outlines, so that it looks the same everywhere.
+//! It covers the elements of figures: filled and stroked paths, opacity, dashes, indexed PNG
+//! images. Text is written as outlines, so that it looks the same everywhere.
 
 use std::io::Write as _;
 
@@ -22,7 +22,7 @@ const OPAQUE: u8 = 100;
 /// Draws an SVG document as a PDF of one page; equal documents give equal bytes.
 ///
 /// # Errors
-/// [`ReportError::Raster`] if the document is not SVG, or holds what no figure does.
+/// [`ReportError::Raster`] if the document is not SVG, or contains an unsupported element.
 pub fn pdf(svg: &str, title: &str) -> Result<Vec<u8>, ReportError> {
     let tree = raster::tree(svg)?;
     let (width, height) = (tree.size().width() * POINT, tree.size().height() * POINT);

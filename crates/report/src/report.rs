@@ -1,21 +1,21 @@
-//! What a report is made from.
+//! The data of a report.
 
 use crate::figure::Figure;
 use crate::summary::Claim;
 use crate::tables::{Table, cell};
 
-/// Everything the page, the figures, the tables and the summary are made from.
+/// The data of the page, the figures, the tables and the summary.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The page's heading.
     pub title: String,
-    /// Of this program.
+    /// The program's version.
     pub version: String,
-    /// Of this program's source, abbreviated or empty.
+    /// The commit of the build, abbreviated or empty.
     pub commit: String,
     /// `quick` or `paper`.
     pub scale: String,
-    /// Number of seeds an experiment was run with.
+    /// The number of seeds per experiment.
     pub seeds: usize,
     /// Wall time of everything in the report, in seconds.
     pub wall_seconds: f64,
@@ -25,7 +25,7 @@ pub struct Report {
     pub sections: Vec<Section>,
     /// The generated tables: notation, hyper-parameters, configurations.
     pub tables: Vec<NamedTable>,
-    /// Titles of the comparisons of interventions that lie beside it, on a page of their own.
+    /// Titles of the comparisons of interventions next to it, which have their own page.
     pub comparisons: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct NamedTable {
     pub title: String,
     /// Its cells.
     pub table: Table,
-    /// Where it comes from, in a sentence.
+    /// Its source, in a sentence.
     pub note: String,
 }
 
@@ -49,17 +49,17 @@ pub struct Section {
     pub name: String,
     /// Its heading.
     pub heading: String,
-    /// Where in the paper: `paper, figure 1`.
+    /// Its source: `paper, figure 1`.
     pub source: String,
-    /// What to see in the figure, in one sentence.
+    /// The point to see in the figure, in one sentence.
     pub see: String,
-    /// What is seen, in a sentence or two, such as [`crate::reversal_finding`] gives.
+    /// The finding, in a sentence or two, such as [`crate::reversal_finding`] returns.
     pub finding: String,
     /// In reading order.
     pub figures: Vec<Figure>,
     /// Held or not.
     pub claims: Vec<Claim>,
-    /// Where the numbers come from.
+    /// The experiments behind the numbers.
     pub experiments: Vec<Experiment>,
 }
 
@@ -68,35 +68,35 @@ pub struct Section {
 pub struct Experiment {
     /// Stem of its table `<name>-seeds.csv`: lower-case letters, digits, `-` and `_`.
     pub name: String,
-    /// As the figures call it: `free head`.
+    /// Its label in the figures: `free head`.
     pub label: String,
     /// Spec hash.
     pub hash: String,
     /// The whole resolved spec.
     pub spec_toml: String,
-    /// What was measured after the last epoch, with units: `held-out NLL (nats)`.
+    /// The measures after the last epoch, with units: `held-out NLL (nats)`.
     pub measures: Vec<String>,
-    /// One a seed.
+    /// One per seed.
     pub rows: Vec<SeedRow>,
-    /// Wall time of its runs together, in seconds.
+    /// Total wall time of its runs, in seconds.
     pub wall_seconds: f64,
     /// The machine its runs ran on, in words.
     pub machine: String,
 }
 
-/// What one run ended with.
+/// The results of one run.
 #[derive(Clone, Debug)]
 pub struct SeedRow {
     /// The run's seed.
     pub seed: u64,
     /// `complete`, `diverged`, `failed` or `interrupted`.
     pub status: String,
-    /// One a measure; NaN where it does not apply.
+    /// One per measure; NaN where it does not apply.
     pub values: Vec<f64>,
 }
 
 impl Experiment {
-    /// The values of one measure, one a seed, NaN where a row lacks it.
+    /// The values of one measure, one per seed; NaN where a row lacks it.
     pub(crate) fn column(&self, measure: usize) -> Vec<f64> {
         let value = |row: &SeedRow| row.values.get(measure).copied().unwrap_or(f64::NAN);
         self.rows.iter().map(value).collect()

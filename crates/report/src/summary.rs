@@ -1,25 +1,25 @@
-//! `summary.json`: what was claimed, what was measured.
+//! `summary.json`: claims and measured values.
 
 use serde::{Deserialize, Serialize};
 
 use retrodict_lab::stats;
 
-/// One claim of the paper, or of ours, held against what was measured.
+/// One claim, of the paper or additional, compared with the measured values.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Claim {
     /// Begins with the experiment: `reversal.held_out_nll`.
     pub id: String,
     /// In one sentence.
     pub claim: String,
-    /// Where it is made: `paper, figure 1`.
+    /// Its source: `paper, figure 1`.
     pub source: String,
     /// Mean over seeds; null if no seed has a finite value.
     pub value: Option<f64>,
     /// Standard deviation over seeds (ddof 1); null for fewer than two seeds.
     pub spread: Option<f64>,
-    /// One a seed; null where a seed diverged or the measure does not apply.
+    /// One per seed; null where a seed diverged or the measure does not apply.
     pub values: Vec<f64>,
-    /// How `values` stand to `threshold` if the claim holds.
+    /// The comparison of `values` with `threshold` that the claim states.
     pub comparator: Comparator,
     /// In the unit of `values`.
     pub threshold: f64,
@@ -28,8 +28,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Holds measured values, one a seed, against a threshold. The claim holds if it does on every
-    /// seed, of which there is at least one.
+    /// Compares measured values, one per seed, with a threshold. The claim holds if it holds for
+    /// every seed, and there is at least one.
     pub fn measured(
         id: &str,
         claim: &str,
@@ -74,7 +74,7 @@ pub enum Comparator {
 }
 
 impl Comparator {
-    /// Whether `value` stands so to `threshold`; never true of NaN.
+    /// Whether the comparison holds; never for NaN.
     pub fn holds(self, value: f64, threshold: f64) -> bool {
         match self {
             Self::Less => value < threshold,
@@ -85,7 +85,7 @@ impl Comparator {
         }
     }
 
-    /// As it is printed for a reader.
+    /// Its printed symbol.
     pub fn sign(self) -> &'static str {
         match self {
             Self::Less => "<",

@@ -20,9 +20,9 @@ const PNG_SCALE: f32 = 2.0;
 const THUMBNAIL: (f32, f32) = (380.0, 250.0);
 
 /// Writes `figures/<name>.svg`, `.png` and `.pdf`, `tables/<name>.csv`, `summary.json` and last
-/// `index.html` into `dir`, which is made if need be. Gives the page's path.
+/// `index.html` into `dir`, which is created if needed. Returns the page's path.
 ///
-/// A file that stands is replaced at once by its new form; a reader never sees half of one.
+/// Existing files are replaced atomically.
 ///
 /// # Errors
 /// [`ReportError::Name`] and [`ReportError::Duplicate`] before anything is written; the others when
@@ -103,7 +103,7 @@ pub(crate) struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Writes a figure as SVG, PNG and PDF, and its numbers as CSV. Gives the SVG.
+    /// Writes a figure as SVG, PNG and PDF, and its numbers as CSV. Returns the SVG.
     pub(crate) fn figure(
         &self,
         figure: &Figure,

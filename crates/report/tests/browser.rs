@@ -71,7 +71,7 @@ fn at_rest(browser: &mut Browser, clip: [f64; 4]) -> Vec<u8> {
     panic!("the page never comes to rest");
 }
 
-/// Everything the page asked for, and everything it complained of, since it was opened.
+/// All requests and errors of the page since it was opened.
 fn requests_and_complaints(browser: &Browser, url: &str) -> Vec<String> {
     let mut found = Vec::new();
     for event in &browser.events {

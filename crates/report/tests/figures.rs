@@ -1,4 +1,4 @@
-//! What figures draw, read back from their SVG.
+//! The content of figures, read back from their SVG.
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 

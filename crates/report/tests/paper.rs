@@ -75,8 +75,8 @@ fn drawings_and_claims_speak_of_variants_that_are_there() {
     }
 }
 
-/// Ten minutes on two cores are promised. The work is counted as if every batch were full and every
-/// position computed, and so done at 500 GFLOP/s, as `reproduce all` was seen to.
+/// The limit is ten minutes on two cores. The work is counted as if every batch were full and every
+/// position computed; at this count `reproduce all` was measured at 500 GFLOP/s.
 #[test]
 fn all_at_quick_scale_is_the_work_of_ten_minutes() {
     let mut flops = HashMap::new();

@@ -1,4 +1,4 @@
-//! What `write` leaves on disk.
+//! The files of `write`.
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
@@ -147,7 +147,7 @@ fn every_file_is_written_and_nothing_else() {
     ];
     let expected: BTreeSet<String> = expected.map(String::from).into();
     assert_eq!(files_below(dir.path()), expected);
-    // Once more over what stands: the same files with the same content.
+    // Once more over existing files: the same files with the same content.
     let read = || expected.iter().map(|f| fs::read(dir.path().join(f)).unwrap());
     let before: Vec<_> = read().collect();
     write(dir.path(), &report("plain")).unwrap();
@@ -253,7 +253,7 @@ fn tags(html: &str) -> impl Iterator<Item = &str> {
     html.split('<').skip(1).filter_map(|part| part.split('>').next())
 }
 
-/// What a browser reads in an attribute or a text.
+/// The text of an attribute or element as a browser reads it.
 fn unescaped(text: &str) -> String {
     text.replace("&lt;", "<")
         .replace("&gt;", ">")

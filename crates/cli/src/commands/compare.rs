@@ -25,7 +25,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let seeds_of = |comparison: &Comparison| {
         asked.clone().unwrap_or_else(|| (0..comparison.seeds as u64).collect())
     };
-    // Every refusal comes before the first training step.
+    // All input errors come before the first training step.
     let mut tasks = Vec::new();
     for Selected { comparison, tasks: wanted } in &selected {
         for task in comparison.tasks.iter().filter(|task| wanted.contains(&task.id)) {
@@ -50,7 +50,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         all += outcomes.len();
         left += outcomes.iter().filter(|outcome| outcome.status == Status::Interrupted).count();
         bad.extend(complaints(&jobs, &outcomes));
-        // Something to look at after every task, and after an interruption too.
+        // Draw after every task, and after an interruption too.
         write_comparisons(&args.out, &args.out).map_err(Failure::failed)?;
         if left > 0 {
             break;
@@ -142,7 +142,7 @@ fn cells(row: &Row) -> [String; 8] {
 
 type Tasks<'c> = [(&'c Comparison, &'c String, Vec<u64>, Vec<Planned<'c>>)];
 
-/// Each comparison with its tasks, and how long the runs of each would take here.
+/// Each comparison with its tasks and the estimated time of its runs on this machine.
 fn list(selected: &[Selected], tasks: &Tasks<'_>, resources: Resources) -> Result<(), Failure> {
     let mut estimates = Estimates::new(resources);
     for Selected { comparison, .. } in selected {

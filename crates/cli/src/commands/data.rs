@@ -12,7 +12,7 @@ use super::Failure;
 const SEED: &str = "seed";
 const DEFAULT_SEED: &str = "1234";
 
-/// A kind of data with its options, as they were typed.
+/// A kind of data with its options as given.
 #[derive(Debug)]
 pub(crate) struct DataArgs {
     kind: String,
@@ -102,7 +102,7 @@ pub(crate) fn data(args: &DataArgs) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// A refused value, by its option.
+/// The error for a wrong value, by its option.
 fn refused(error: SpecError) -> Failure {
     Failure::Usage(match *error.problem {
         Problem::Value { key, found, right } => {

@@ -1,4 +1,4 @@
-//! How long runs would take on this machine: a few steps of each size of model are timed.
+//! Estimates the time of runs on this machine from a few timed steps of each size of model.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use retrodict_lab::{BenchOptions, Experiment, Resources, Steps};
 use super::Failure;
 use crate::progress::duration;
 
-/// FLOPs for which a size of model is timed: few, since the reader of a list is waiting.
+/// FLOPs to time for each size of model: few, since the reader of a list waits.
 const TIMED: u64 = 2_000_000_000;
 
 /// Times of groups of experiments, such as the runs of a figure.
 pub(super) struct Estimates {
     resources: Resources,
-    /// Milliseconds a seed-step of a model and its batch.
+    /// Milliseconds per seed-step of a model and its batch.
     timed: HashMap<String, f64>,
-    /// Experiments that an earlier group has.
+    /// Experiments of earlier groups.
     counted: HashSet<String>,
     /// Seconds of all groups so far.
     total: f64,
@@ -27,8 +27,8 @@ impl Estimates {
         Estimates { resources, timed: HashMap::new(), counted: HashSet::new(), total: 0.0 }
     }
 
-    /// Runs, steps and time of all seeds of `experiments`, in words. Runs that an earlier group has
-    /// are named, and not added to the total again.
+    /// Runs, steps and time of all seeds of `experiments`, in words. Runs of an
+    /// earlier group are named, but not added to the total again.
     pub(super) fn of(&mut self, experiments: &[&Experiment]) -> Result<String, Failure> {
         let (mut runs, mut steps, mut seconds, mut shared) = (0, 0, 0.0, 0);
         for experiment in experiments {
@@ -62,17 +62,17 @@ impl Estimates {
         ))
     }
 
-    /// Adds seconds of something that is not an experiment.
+    /// Adds seconds of work other than experiments.
     pub(super) fn add(&mut self, seconds: f64) {
         self.total += seconds;
     }
 
-    /// All together, in words.
+    /// The total, in words.
     pub(super) fn total(&self) -> String {
         words(self.total)
     }
 
-    /// Milliseconds a seed-step.
+    /// Milliseconds per seed-step.
     fn ms(&mut self, experiment: &Experiment, batch: usize) -> Result<f64, Failure> {
         let (spec, objective) = (&experiment.spec, &experiment.objective);
         let key = format!(

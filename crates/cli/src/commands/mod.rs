@@ -1,4 +1,4 @@
-//! The commands: each calls `lab` and `report` and prints what they give.
+//! The commands: each calls `lab` and `report` and prints the results.
 
 mod bench;
 mod compare;
@@ -34,7 +34,7 @@ pub(crate) use theory::{TheoryArgs, theory};
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line cannot be carried out as written.
+    /// A wrong command line or input.
     Usage(String),
     /// The work failed.
     Failed(String),
@@ -99,7 +99,7 @@ pub(crate) fn load_spec(named: &Path, set: &[String]) -> Result<Spec, Failure> {
     .map_err(Failure::usage)
 }
 
-/// A flag that Ctrl-C (or a request to terminate) sets; a second Ctrl-C ends the process at once.
+/// A flag that Ctrl-C (or SIGTERM) sets; a second Ctrl-C ends the process at once.
 pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);

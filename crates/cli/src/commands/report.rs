@@ -12,7 +12,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
     print(&last_line(&report, &page))
 }
 
-/// Draws everything that the store below `out` holds into `to`.
+/// Draws the whole store below `out` into `to`.
 pub(crate) fn draw(out: &Path, to: &Path) -> Result<(String, Report), Failure> {
     let report = from_store(out).map_err(Failure::failed)?;
     write_comparisons(out, to).map_err(Failure::failed)?;
@@ -20,7 +20,7 @@ pub(crate) fn draw(out: &Path, to: &Path) -> Result<(String, Report), Failure> {
     Ok((page.display().to_string(), report))
 }
 
-/// Draws a report that is there again, so that it points to what was added beside it.
+/// Redraws an existing report, so that it links to pages added beside it.
 pub(crate) fn draw_beside(out: &Path) -> Result<(), Failure> {
     if out.join("index.html").is_file() {
         let report = from_store(out).map_err(Failure::failed)?;
@@ -29,7 +29,7 @@ pub(crate) fn draw_beside(out: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many claims hold, and where to look.
+/// The number of claims that hold, and the page's path.
 pub(crate) fn last_line(report: &Report, page: &str) -> String {
     let claims: Vec<bool> =
         report.sections.iter().flat_map(|s| &s.claims).map(|claim| claim.holds).collect();

@@ -1,4 +1,4 @@
-//! `retrodict reproduce`: the main job.
+//! `retrodict reproduce`.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -78,8 +78,8 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
                 kept.write(&args.out).map_err(Failure::failed)?;
             }
             return Err(Failure::Interrupted(format!(
-                "at {}, {complete} of {all} runs so far are complete; the same command goes on \
-                 where they stopped ({})",
+                "at {}, {complete} of {all} runs so far are complete; the same command resumes \
+                 them ({})",
                 figure.name,
                 args.out.display()
             )));
@@ -121,7 +121,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     )))
 }
 
-/// Makes what a figure of the theory draws.
+/// Runs the simulations of a figure of the theory.
 fn simulate(figure: &TheoryFigure, scale: Scale, args: &ReproduceArgs) -> Result<(), Failure> {
     let told = Mutex::new((Instant::now(), 0));
     let progress = || {
@@ -136,7 +136,7 @@ fn simulate(figure: &TheoryFigure, scale: Scale, args: &ReproduceArgs) -> Result
     figure.make(&args.out, draws, &progress).map_err(Failure::failed)
 }
 
-/// Each figure, what it claims, its runs, its estimated time here.
+/// Each figure with its claim, its runs and its estimated time on this machine.
 fn list(wanted: &[Trained], theory: &[&TheoryFigure], resources: Resources) -> Result<(), Failure> {
     let mut estimates = Estimates::new(resources);
     for (figure, experiments) in wanted {

@@ -110,7 +110,7 @@ fn json(experiment: &Experiment, results: &[RunResult]) -> String {
     format!("{result}\n")
 }
 
-/// The runs that count in means: the numbers of others are of an earlier epoch.
+/// The runs that count in means: other runs' numbers are of an earlier epoch.
 fn complete(results: &[RunResult]) -> impl Iterator<Item = &RunResult> {
     results.iter().filter(|result| result.status == Status::Complete)
 }

@@ -34,7 +34,7 @@ every = 3
 every = 2
 "#;
 
-/// What a finished process left.
+/// The output of a finished process.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) status: i32,
@@ -43,14 +43,14 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Standard output, of a command that did what it was asked.
+    /// Standard output of a command that must succeed.
     #[track_caller]
     pub(crate) fn done(self) -> String {
         assert_eq!(self.status, 0, "{}", self.stderr);
         self.stdout
     }
 
-    /// Standard output as JSON, whatever the status.
+    /// Standard output as JSON, for any status.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self:?}"))
@@ -97,7 +97,7 @@ impl Folder {
         finish(self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn())
     }
 
-    /// Every file below this folder with its content, and every folder with none.
+    /// Every file below this folder with its content, and every folder without one.
     pub(crate) fn contents(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         contents(self.path())
     }
@@ -119,7 +119,7 @@ pub(crate) fn finish(child: std::io::Result<Child>) -> Output {
     }
 }
 
-/// Every file below `folder` with its content, and every folder with none.
+/// Every file below `folder` with its content, and every folder without one.
 pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
@@ -135,12 +135,12 @@ pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     found
 }
 
-/// Steps of the whole checkpoints of a run, rising; none where there is no run yet.
+/// Steps of the whole checkpoints of a run, ascending; none before the run exists.
 pub(crate) fn checkpoints(run: &Path) -> Vec<u64> {
     retrodict_lab::store::checkpoint_steps(&run.join("checkpoints")).unwrap()
 }
 
-/// Turns one bit in the middle of a file.
+/// Flips one bit in the middle of a file.
 pub(crate) fn flip_a_bit(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;

@@ -10,7 +10,8 @@ use crate::isa::{Isa, for_every_isa};
 use crate::rows::inner_product;
 use crate::scalar::Scalar;
 
-/// Rows are padded to whole registers, since a product reads whole registers of its right-hand side.
+/// Rows are padded to whole registers, since a product reads whole registers of its right-hand
+/// side.
 const UNIT: usize = 16;
 
 /// a, b and c of the cubic step.

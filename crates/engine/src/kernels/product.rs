@@ -2,8 +2,8 @@
 //!
 //! Values are `[feature, column]` with the columns contiguous, so the right-hand side of each
 //! product has contiguous rows, and the left-hand side is a weight (or a transposed weight, or an
-//! activation), read one number at a time: forward `Y = Wᵀ X`, input gradient `dX = W dY`
-//! and weight gradient `dW = X dYᵀ` (with dY transposed first) are the same loop with other strides.
+//! activation), read one number at a time: forward `Y = Wᵀ X`, input gradient `dX = W dY` and
+//! weight gradient `dW = X dYᵀ` (with dY transposed first) are the same loop with other strides.
 //!
 //! Every element of the result is the sum over k in ascending order, one fused multiply-add after
 //! the other. Its bits do not depend on the tile, the blocking or the partition over threads.
@@ -18,11 +18,11 @@ use crate::vector::{Vector, prefetch};
 /// stay in the second-level cache.
 pub(super) const K_BLOCK: usize = 512;
 
-/// Where the rows of A are adjacent, each step of k reads another cache line, and the processor does
-/// not prefetch lines at least this many elements apart. With wide registers and few tiles, the
-/// kernel prefetches the line of the rows after the next ones. With many tiles, it copies a band's
-/// part of A to contiguous memory, since lines so far apart evict each other before the next tile
-/// reads them again.
+/// Where the rows of A are adjacent, each step of k reads another cache line, and the processor
+/// does not prefetch lines at least this many elements apart. With wide registers and few tiles,
+/// the kernel prefetches the line of the rows after the next ones. With many tiles, it copies a
+/// band's part of A to contiguous memory, since lines so far apart evict each other before the next
+/// tile reads them again.
 const FAR: usize = 256;
 /// The distance of that prefetch in rows.
 const NEXT_LINE: usize = 16;

@@ -61,12 +61,12 @@ impl PerScalar for Tiles {
     }
 }
 
-/// Transposes whole tiles; where the rows are not a multiple of a tile, the last one overlaps the one
-/// before it and writes the same numbers again.
+/// Transposes whole tiles; where the rows are not a multiple of a tile, the last one overlaps the
+/// one before it and writes the same numbers again.
 ///
 /// # Safety
-/// The processor must have AVX2, the memory the sizes given; `rows` is at least a tile and `columns`
-/// a multiple of it.
+/// The processor must have AVX2, the memory the sizes given; `rows` is at least a tile and
+/// `columns` a multiple of it.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 unsafe fn tiles(

@@ -48,7 +48,8 @@ impl<T: Scalar> Operation<T> for Activate {
         false
     }
 
-    /// The derivatives: the backward pass is a product with them, and reads neither input nor output.
+    /// The derivatives: the backward pass is a product with them, and reads neither input nor
+    /// output.
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         (extents.output.features, extents.columns())
     }

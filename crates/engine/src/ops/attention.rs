@@ -44,11 +44,12 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// `softmax(qᵀk / √d) v` in each of `heads` heads of d features; dropout acts on the
-    /// probabilities. With a `padding_mask`, only positions where it is above zero count (1 for tokens,
-    /// 0 for padding); a query that sees none gets zeros.
+    /// probabilities. With a `padding_mask`, only positions where it is above zero count (1 for
+    /// tokens, 0 for padding); a query that sees none gets zeros.
     ///
     /// # Panics
-    /// If the shapes differ, the heads do not divide the features, or `padding_mask` has fewer positions.
+    /// If the shapes differ, the heads do not divide the features, or `padding_mask` has fewer
+    /// positions.
     pub fn attention_over(
         &mut self,
         [q, k, v]: [Value; 3],

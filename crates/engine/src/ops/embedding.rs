@@ -17,8 +17,9 @@ struct Embedding {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// `y[·, p, b] = table[tokens[p, b], ·] + positions[p, ·]`: `[columns of the tables, positions]`
-    /// from a table `[tokens, columns]` and, where given, one `[positions, columns]`.
+    /// `y[·, p, b] = table[tokens[p, b], ·] + positions[p, ·]`:
+    /// `[columns of the tables, positions]` from a table `[tokens, columns]` and, where given, one
+    /// `[positions, columns]`.
     ///
     /// # Panics
     /// If the tables have different numbers of columns, or the second fewer rows than there are

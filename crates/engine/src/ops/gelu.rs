@@ -29,7 +29,8 @@ impl<T: Scalar> Operation<T> for Gelu {
         false
     }
 
-    /// The derivatives: the backward pass is a product with them, and reads neither input nor output.
+    /// The derivatives: the backward pass is a product with them, and reads neither input nor
+    /// output.
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         (extents.output.features, extents.columns())
     }

@@ -81,8 +81,8 @@ impl Linear {
         }
     }
 
-    /// The two sides whose rows' inner products are the gradient of the weight: that of its rows and
-    /// that of its columns.
+    /// The two sides whose rows' inner products are the gradient of the weight: that of its rows
+    /// and that of its columns.
     fn sides<'a, T>(&self, x: Matrix<'a, T>, dy: Matrix<'a, T>) -> [Matrix<'a, T>; 2] {
         match self.orientation {
             Orientation::InputsFirst => [x, dy],
@@ -133,7 +133,8 @@ impl Linear {
             k: left.columns,
             start: if accumulate { Start::Accumulate } else { Start::Zero },
         };
-        // SAFETY: the shapes were checked when the graph was built; rows of `transposed` are whole lanes.
+        // SAFETY: the shapes were checked when the graph was built; rows of `transposed` are whole
+        // lanes.
         unsafe { at.multiply(&product, scratch) }
         // With dy transposed, the gradient of the bias is a sum of its rows.
         if self.sums_transposed()
@@ -291,8 +292,8 @@ fn bias_gradient<T: Scalar>(at: &Context<'_, T>, dy: Matrix<'_, T>, target: Grad
 }
 
 for_every_isa! {
-    /// The sum of the rows of a matrix with rows of `width`, in ascending order, for as many columns
-    /// as `out` has.
+    /// The sum of the rows of a matrix with rows of `width`, in ascending order, for as many
+    /// columns as `out` has.
     fn sum_rows<T>(rows: &[T], width: usize, out: &mut [T], accumulate: bool) {
         let mut first = 0;
         while first < out.len() {

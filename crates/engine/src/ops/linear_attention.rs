@@ -219,7 +219,8 @@ for_every_isa! {
         }
     }
 
-    /// `ds_ij = (dp_ij − Σ_j p_ij dp_ij) / Σ_j s_ij` for normalised scores p, `dp_ij = Σ_f dy_i v_j`.
+    /// `ds_ij = (dp_ij − Σ_j p_ij dp_ij) / Σ_j s_ij` for normalised scores p,
+    /// `dp_ij = Σ_f dy_i v_j`.
     fn score_gradient<T, const W: usize>(
         s: Sizes, rows: Rows, head: usize, v: Matrix<'_, T>, dy: Matrix<'_, T>,
         mask: Option<&[T]>, kept: Matrix<'_, T>, scores: &mut [T],

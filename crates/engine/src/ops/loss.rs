@@ -112,8 +112,8 @@ impl<T: Scalar> Graph<T> {
     /// is the negative log probability of the target, feature 1 the gap between the highest logit
     /// and the target's (0: the target ranks first), feature 2 the loss itself.
     ///
-    /// Gradients are those of the sum of `weights` times feature 2. `targets` and `weights` have all
-    /// positions of the logits, or at least the scored ones.
+    /// Gradients are those of the sum of `weights` times feature 2. `targets` and `weights` have
+    /// all positions of the logits, or at least the scored ones.
     ///
     /// # Panics
     /// If the inputs have fewer positions, or the function's parameter is out of its range.
@@ -323,8 +323,8 @@ mod tests {
         }
     }
 
-    /// The definitions, for logits 1, 3, 0 with the first and then the second as the target; NLL and
-    /// gap are the same for all.
+    /// The definitions, for logits 1, 3, 0 with the first and then the second as the target; NLL
+    /// and gap are the same for all.
     #[test]
     fn values() {
         let logits = [1.0f64, 3.0, 0.0];

@@ -39,8 +39,8 @@ struct Penalise {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// `strength` times the penalty: the sum of the output, `[1, 1]`, which lane 0 holds. Like every
-    /// loss it counts only if it is an [output](Graph::output).
+    /// `strength` times the penalty: the sum of the output, `[1, 1]`, which lane 0 holds. Like
+    /// every loss it counts only if it is an [output](Graph::output).
     ///
     /// # Panics
     /// If two parameters have different shapes, or a matrix that is to be symmetric is not square.

@@ -154,8 +154,8 @@ mod tests {
         for (features, heads, rotated, positions, batch, first) in shapes {
             let mut graph = Graph::<f64>::new();
             let x = with_stem(&mut graph, features, positions);
-            // Twice, so that one writes its input's gradient and one adds to it: attention also reads
-            // `x`, at other positions too.
+            // Twice, so that one writes its input's gradient and one adds to it: attention also
+            // reads `x`, at other positions too.
             let y = graph.rotary(x, heads, rotated, 50.0);
             let y = graph.rotary(y, heads, rotated, 7.0);
             let y = graph.attention([y, x, x], heads, 0.0);

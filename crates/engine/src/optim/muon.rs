@@ -19,9 +19,9 @@ const STEPS: usize = 5;
 const SCALE: f64 = 0.2;
 
 settings! {
-    /// Orthogonal steps for [hidden](crate::Parameter::hidden) weights (Jordan et al., 2024; scaled as
-    /// by Liu et al., 2025), and AdamW for all other parameters. Hidden weights have no second moment:
-    /// theirs stays zero.
+    /// Orthogonal steps for [hidden](crate::Parameter::hidden) weights (Jordan et al., 2024; scaled
+    /// as by Liu et al., 2025), and AdamW for all other parameters. Hidden weights have no second
+    /// moment: theirs stays zero.
     #[derive(Copy)]
     pub struct Muon in "train" {
         /// Factor of Nesterov's momentum, of hidden weights.

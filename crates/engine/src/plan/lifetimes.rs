@@ -80,8 +80,8 @@ impl<T: Scalar> Planner<'_, T> {
         }
     }
 
-    /// Assigns the buffer in which node `i` writes the gradient of its input `k`. Returns whether it
-    /// adds to an earlier write.
+    /// Assigns the buffer in which node `i` writes the gradient of its input `k`. Returns whether
+    /// it adds to an earlier write.
     fn add_input_gradient(&mut self, i: usize, k: usize, time: usize) -> bool {
         let operation = &self.graph.nodes[i].operation;
         let input = self.graph.nodes[i].inputs[k].0;
@@ -111,8 +111,8 @@ impl<T: Scalar> Planner<'_, T> {
         before.is_some() || !whole
     }
 
-    /// Whether the gradient of each parameter is zeroed before the backward pass and then only added
-    /// to: unless the written views cover each of its columns exactly once.
+    /// Whether the gradient of each parameter is zeroed before the backward pass and then only
+    /// added to: unless the written views cover each of its columns exactly once.
     pub(super) fn find_cleared_parameters(&self) -> Vec<bool> {
         let written = self.graph.nodes.iter().zip(&self.drafts);
         let written = written.filter(|(_, draft)| draft.has_gradient);

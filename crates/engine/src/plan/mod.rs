@@ -1,4 +1,5 @@
-//! Compiles a graph for one batch size: chooses the positions to compute and the place of each value.
+//! Compiles a graph for one batch size: chooses the positions to compute and the place of each
+//! value.
 //!
 //! The passes fill in one [`Draft`] per node: [`liveness`] of positions and the values that have
 //! gradients, [`lifetimes`] of values and gradients, [`placement`] of both in one arena. Then every

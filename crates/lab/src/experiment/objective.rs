@@ -1,4 +1,4 @@
-//! The objective that a spec asks for.
+//! The objective of a spec.
 
 use retrodict_facts::{DataConfig, Dataset, EntityType, TrainingSet, TrainingSetSize};
 use retrodict_models::{Objective, Pairs, ReadingName, Term};
@@ -8,7 +8,7 @@ use crate::spec::Spec;
 /// Refuses settings that exclude each other.
 ///
 /// # Errors
-/// The keys, what they are and what would be right.
+/// The keys, their values and what would be right.
 pub(super) fn check(spec: &Spec, data: &DataConfig) -> Result<(), String> {
     let asked = &spec.objective;
     let sees_all = spec.model.decoder().map(|decoder| decoder.design.mixer.sees_all());
@@ -54,7 +54,7 @@ pub(super) fn check(spec: &Spec, data: &DataConfig) -> Result<(), String> {
     Ok(())
 }
 
-/// What the spec alone decides.
+/// The objective without the parts that depend on the data set.
 pub(super) fn objective(spec: &Spec, data: &DataConfig, size: TrainingSetSize) -> Objective {
     let asked = &spec.objective;
     let entity_length = data.entity_length();
@@ -69,7 +69,8 @@ pub(super) fn objective(spec: &Spec, data: &DataConfig, size: TrainingSetSize) -
     }
 }
 
-/// What the data set adds: the shortest context, and entities whose logits should agree.
+/// Adds the parts that depend on the data set: the shortest context, and entities whose logits
+/// should agree.
 pub(super) fn with_data(
     objective: &Objective,
     spec: &Spec,

@@ -1,5 +1,5 @@
-//! A spec's text as a flat list of entries: section, key, value and where each
-//! stands; overrides are laid over it.
+//! A spec's text as a flat list of entries: section, key, value and position, with overrides
+//! applied.
 
 use retrodict_settings::{
     Entry, Key, Located, Location, Place, Problem, SpecError, Value, is_section, section_hint,
@@ -7,7 +7,7 @@ use retrodict_settings::{
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// Entries of `text` with `overrides` laid over them, and the problems met.
+/// Entries of `text` with `overrides` applied, and the problems found.
 pub(crate) fn read(
     text: &str,
     origin: &str,
@@ -64,8 +64,8 @@ pub(crate) fn read(
     Ok((entries, found))
 }
 
-/// An override as an entry: its value as TOML reads it, or else a bare string,
-/// so that `model.position=rotary` needs no quotes in a shell.
+/// An override as an entry: its value as TOML, or else as a bare string, so that
+/// `model.position=rotary` needs no quotes in a shell.
 fn read_override(
     path: &str,
     value: &str,
@@ -87,7 +87,7 @@ fn read_override(
     let value = value.trim();
     let value = match DeValue::parse(value) {
         Ok(parsed) => convert(parsed.into_inner()),
-        // As people write numbers: `.001`, `1.`.
+        // Common spellings of numbers: `.001`, `1.`.
         Err(_) => match value.parse::<f64>() {
             Ok(number) if number.is_finite() => Value::Float(number),
             _ => Value::Text(value.to_owned()),

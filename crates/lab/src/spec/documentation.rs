@@ -1,4 +1,4 @@
-//! The keys of a spec, explained: a spec with a comment on every key, and `docs/spec.md`.
+//! The documentation of a spec's keys: a spec with a comment on every key, and `docs/spec.md`.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use retrodict_settings::{Key, Line, keys_of};
 
 use super::{Keys, Spec};
 
-/// The spec as TOML, every key of it behind a comment. Keys that would apply under other settings
+/// The spec as TOML, with a comment before every key. Keys that would apply under other settings
 /// follow as comments.
 pub fn commented(spec: &Spec) -> String {
     let lines = spec.write().lines;
@@ -20,7 +20,7 @@ pub fn commented(spec: &Spec) -> String {
         }
         let applies = key.applies_to(&lines);
         let elsewhere = keys.iter().any(|other| other.path() == path && other.applies_to(&lines));
-        // The keys of other kinds of data would be noise.
+        // Keys of other kinds of data are left out.
         if !applies && (elsewhere || key.when.iter().any(|when| when.key == "data.kind")) {
             continue;
         }

@@ -53,7 +53,7 @@ impl Setting for Name {
         Ok(Self(Some(name.clone())))
     }
 
-    /// Names hold no character that TOML escapes.
+    /// Names contain no character that TOML escapes.
     fn text(&self) -> Option<String> {
         self.0.as_ref().map(|name| format!("\"{name}\""))
     }
@@ -63,7 +63,7 @@ impl Setting for Name {
     }
 }
 
-/// The name that is given, or the stem of the file's.
+/// The given name, or the stem of the file's name.
 pub(super) fn name_or_stem(name: Name, origin: &str, reader: &mut Reader) -> String {
     if let Name(Some(name)) = name {
         return name;

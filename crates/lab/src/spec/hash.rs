@@ -1,4 +1,4 @@
-//! The spec hash: what decides the numbers of an experiment, in 64 bits.
+//! The spec hash: 64 bits over all keys that determine the numbers of an experiment.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use super::Spec;
 
 /// A spec's hash, shown and written as 16 hexadecimal digits.
 ///
-/// Keys that came with later versions are left out at their defaults, so that older specs keep
-/// their hashes.
+/// Keys that later versions added are left out at their defaults, so that older specs keep their
+/// hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpecHash(pub u64);
 
@@ -24,7 +24,7 @@ impl SpecHash {
         let writer = spec.write();
         let lines = writer.lines.iter().filter(hashed);
         let mut lines: Vec<_> = lines.map(retrodict_settings::Line::canonical).collect();
-        // The order in which a spec happens to be written must not matter.
+        // The order of keys in a spec must not matter.
         lines.sort_unstable();
         let digest = Sha256::digest(lines.join("\n"));
         let mut first = [0; 8];

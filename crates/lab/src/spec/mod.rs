@@ -1,4 +1,4 @@
-//! The spec of an experiment, read from TOML and refused with one clear message where it is wrong.
+//! The spec of an experiment, read from TOML; a wrong one is refused with one clear message.
 //!
 //! ```
 //! use retrodict_lab::spec::Spec;
@@ -41,7 +41,7 @@ pub use settings::{BatchSize, CheckpointSettings, DataSettings, ProbeSettings, T
 
 use general::General;
 
-/// Largest spec file that is read, in bytes.
+/// The largest spec file that is read, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
 
 /// An experiment, every default filled in.
@@ -81,8 +81,8 @@ settings! {
 }
 
 impl Spec {
-    /// The spec that `text` holds. `origin` is what the user calls the file: it begins every
-    /// message, and its stem names an experiment that has no name.
+    /// The spec that `text` holds. `origin` is the file's name as the user gave it: it
+    /// begins every message, and its stem names an experiment without a name.
     ///
     /// # Errors
     /// [`SpecError`] is the first problem in the text.
@@ -91,7 +91,7 @@ impl Spec {
     }
 
     /// [`Spec::parse`] with single keys overridden, in order: `("model.layers", "2")`. A value is
-    /// read as TOML, and as a bare string where it is none.
+    /// read as TOML, or else as a bare string.
     ///
     /// # Errors
     /// As [`Spec::parse`].
@@ -103,8 +103,8 @@ impl Spec {
         Self::read(text, origin, overrides, false)
     }
 
-    /// [`Spec::parse`] of a stored spec: keys without effect, which early versions wrote, are passed
-    /// over.
+    /// [`Spec::parse`] of a stored spec: keys without effect, which early versions wrote, are
+    /// ignored.
     ///
     /// # Errors
     /// As [`Spec::parse`].
@@ -128,7 +128,7 @@ impl Spec {
             Keys::read(&mut reader);
         let name = general::name_or_stem(general.name, origin, &mut reader);
         reader.finish()?;
-        // 0 is never, as is leaving it out.
+        // 0 means never, as does leaving it out.
         for every in [&mut probe.every, &mut checkpoint.every] {
             *every = every.filter(|epochs| *epochs > 0);
         }
@@ -149,7 +149,7 @@ impl Spec {
         let read = || {
             let mut text = Vec::new();
             let file = File::open(path)?;
-            // One byte more than allowed, so that a pipe without end is seen as too large.
+            // One byte more than allowed, so that an endless pipe counts as too large.
             file.take(LARGEST_FILE + 1).read_to_end(&mut text)?;
             Ok(text)
         };
@@ -163,7 +163,7 @@ impl Spec {
         Self::parse_with(&text, &origin, overrides)
     }
 
-    /// A short name for everything that decides the numbers: `[data]`, `[model]`, `[train]`,
+    /// A short name for everything that determines the numbers: `[data]`, `[model]`, `[train]`,
     /// `[objective]`, `[probe]` and the precision, all defaults filled in. The name, the seeds and
     /// `[checkpoint]` do not count, nor does how the spec is written.
     pub fn hash(&self) -> SpecHash {
@@ -177,7 +177,7 @@ impl Spec {
         lines
     }
 
-    /// Leaves out probes and models on the way and at the end, unless their keys are `given`:
+    /// Turns off probes and models during and after training, unless their keys are `given`:
     /// hundreds of short runs do not need them.
     pub fn keep_little(&mut self, given: impl Fn(&str) -> bool) {
         if !given("probe.every") {

@@ -7,7 +7,7 @@ use retrodict_settings::nearest;
 /// Writes the list of ready specs, each with its text.
 macro_rules! ready {
     ($($name:literal)+) => {
-        /// Every ready spec: its name, and its text, which has the keys that differ from defaults.
+        /// Every ready spec: its name and its text, with the keys that differ from the defaults.
         pub const READY: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../../specs/", $name, ".toml")))),+];
     };
@@ -33,7 +33,7 @@ ready! {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("there is no ready spec `{name}`; {hint}")]
 pub struct UnknownReady {
-    /// The name as it was.
+    /// The name as given.
     pub name: String,
     /// The nearest name, or all of them.
     pub hint: String,

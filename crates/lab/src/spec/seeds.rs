@@ -2,41 +2,40 @@
 
 use thiserror::Error;
 
-/// Most seeds of one experiment.
+/// The largest number of seeds of one experiment.
 pub const MOST_SEEDS: u64 = 100_000;
 
-/// Largest seed: the data sets are drawn as NumPy's `RandomState` draws them,
-/// which takes 32 bits.
+/// The largest seed: data sets are drawn as by NumPy's `RandomState`, which takes 32 bits.
 pub const LARGEST_SEED: u64 = u32::MAX as u64;
 
-/// Why a text names no seeds.
+/// Why a text is not a list of seeds.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SeedsError {
     /// Neither a count nor a list nor a range.
     #[error("`{text}` is no list of seeds; write a count (10), a list (1,2,7) or a range (5..8)")]
     Unreadable {
-        /// What stands where a number should.
+        /// The text in place of a number.
         text: String,
     },
-    /// A count of 0, or a range without a number in it.
+    /// A count of 0, or an empty range.
     #[error("`{text}` names no seed; at least one is needed")]
     None {
-        /// The list as it was.
+        /// The list as given.
         text: String,
     },
     /// More than [`MOST_SEEDS`].
     #[error("{count} seeds are too many; at most {MOST_SEEDS} make one experiment")]
     TooMany {
-        /// How many were named.
+        /// The number of seeds given.
         count: u64,
     },
     /// Beyond [`LARGEST_SEED`].
     #[error("seed {seed} is too large; the largest is {LARGEST_SEED}")]
     TooLarge {
-        /// The seed as it was.
+        /// The seed as given.
         seed: u64,
     },
-    /// The same run twice.
+    /// A seed that is given twice.
     #[error("seed {seed} is named twice")]
     Twice {
         /// The seed.
@@ -70,7 +69,7 @@ pub(crate) fn count(count: u64) -> Result<Vec<u64>, SeedsError> {
     Ok((0..count).collect())
 }
 
-/// `seeds`, if they are runs of their own, each small enough.
+/// `seeds`, if no two are equal and each is small enough.
 pub(crate) fn check_list(seeds: Vec<u64>) -> Result<Vec<u64>, SeedsError> {
     check_count(seeds.len() as u64, "[]")?;
     let mut sorted = seeds.clone();
@@ -101,7 +100,7 @@ fn check_seed(seed: u64) -> Result<(), SeedsError> {
 
 fn number(part: &str, whole: &str) -> Result<u64, SeedsError> {
     let digits = part.trim();
-    // `parse` alone would take a sign.
+    // `parse` alone would accept a sign.
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(unreadable(whole));
     }

@@ -10,8 +10,8 @@ use retrodict_settings::{Condition, NOT_NEGATIVE, POSITIVE, Refused, Setting, Va
 
 use super::seeds::LARGEST_SEED;
 
-// Bounds that no experiment comes near: beyond them lies a typing error, and an allocation that
-// fails.
+// Bounds far beyond any experiment: a larger value is a typing error, and its allocation would
+// fail.
 const SENTENCES: RangeInclusive<u64> = 1..=1_000_000;
 const EPOCHS: RangeInclusive<u64> = 1..=1_000_000_000;
 const EVERY: RangeInclusive<u64> = 0..=1_000_000_000;
@@ -83,7 +83,7 @@ settings! {
 /// Sentences of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchSize {
-    /// So many; the last batch of an epoch may be smaller.
+    /// This many; the last batch of an epoch may be smaller.
     Sentences(usize),
     /// All training sentences.
     Full,

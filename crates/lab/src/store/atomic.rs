@@ -1,5 +1,5 @@
-//! Whole files and folders or none: everything is written under a temporary
-//! name beside its own, synced, and renamed.
+//! Atomic files and folders: each is written under a temporary name next to its own, synced, and
+//! renamed.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -9,26 +9,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::StoreError;
 
-/// What stands between a name and the number of the process that writes it.
+/// Separates a name from the id of the process that writes it.
 const MARK: &str = ".tmp-";
 
-/// Writes `bytes` to `path`; whoever reads sees the old file or the new one.
-/// Where it fails, the old one stands and nothing is left behind.
+/// Writes `bytes` to `path`; readers see the old file or the new one. On failure the old one stays
+/// and nothing is left behind.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = temporary_beside(path);
     let written = write_synced(&temporary, bytes)
         .and_then(|()| fs::rename(&temporary, path).map_err(StoreError::io("write", path)));
     if written.is_err() {
-        // The first error is the one worth telling.
+        // Report the first error.
         let _ = fs::remove_file(&temporary);
     }
     written?;
     sync_folder_of(path)
 }
 
-/// Makes the folder `path`, filled by `fill`, which is given a temporary folder
-/// to write into. A folder that stands there already is replaced.
-/// Where it fails, the old one stands and nothing is left behind.
+/// Makes the folder `path`; `fill` writes its files into a temporary folder. An existing folder is
+/// replaced. On failure the old one stays and nothing is left behind.
 pub fn write_folder(
     path: &Path,
     fill: impl FnOnce(&Path) -> Result<(), StoreError>,
@@ -65,13 +64,12 @@ pub fn try_writing(folder: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io("write into", folder))
 }
 
-/// Whether a file or folder of this name is what a killed process left behind.
+/// Whether a file or folder of this name is a temporary one of a killed process.
 pub fn is_temporary(name: &str) -> bool {
     name.starts_with('.') && name.contains(MARK)
 }
 
-/// Removes what killed processes left in `folder`. The caller holds the lock of
-/// the run that it belongs to.
+/// Removes temporary files of killed processes from `folder`. The caller holds the lock of its run.
 pub fn sweep(folder: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(folder).map_err(StoreError::io("read", folder))? {
         let entry = entry.map_err(StoreError::io("read", folder))?;
@@ -90,7 +88,7 @@ fn replace_folder(new: &Path, path: &Path) -> Result<(), StoreError> {
     if !path.exists() {
         return fs::rename(new, path).map_err(StoreError::io("write", path));
     }
-    // A folder cannot be renamed onto a full one; the old one steps aside.
+    // A folder cannot be renamed onto a non-empty one: move the old one away first.
     let old = temporary_beside(path);
     fs::rename(path, &old).map_err(StoreError::io("replace", path))?;
     if let Err(error) = fs::rename(new, path) {
@@ -149,7 +147,7 @@ mod tests {
     #[test]
     fn a_write_that_fails_leaves_everything_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        // A folder in the way: the rename fails, after all bytes were written.
+        // A folder at the path: the rename fails after all bytes were written.
         let path = folder.path().join("a.json");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("inside"), "old").unwrap();

@@ -22,7 +22,7 @@ const STATE: &str = "state.json";
 const HEAD: &str = "lm_head.weight";
 const POSITIONS: &str = "transformer.wpe.weight";
 
-/// A checkpoint that was read whole.
+/// A checkpoint, read and verified.
 #[derive(Debug)]
 pub struct Checkpoint {
     /// Its folder.
@@ -31,15 +31,15 @@ pub struct Checkpoint {
     pub config: serde_json::Value,
     /// Weights, under Hugging Face's names and shapes.
     pub model: Tensors,
-    /// What the optimizer remembers.
+    /// The optimizer's state.
     pub optimizer: Tensors,
-    /// Where training stood.
+    /// The state of training.
     pub state: State,
 }
 
 /// Writes the checkpoint of `state.step` into `checkpoints`, whole or not at
 /// all, and returns its folder. The `model` tensors have Hugging Face's names
-/// and shapes; `lm_head.weight` is left out where the head is tied, and zeros stand for the table
+/// and shapes; `lm_head.weight` is left out where the head is tied, and zeros replace the table
 /// of positions where GPT-2 has one and the model has none.
 pub fn write_checkpoint(
     checkpoints: &Path,
@@ -86,7 +86,7 @@ fn no_positions(decoder: &Decoder, precision: Precision) -> Tensor<'static> {
     }
 }
 
-/// The checkpoint in `folder`, if every file in it is what was written.
+/// The checkpoint in `folder`, if no file in it is damaged.
 pub fn read_checkpoint(folder: &Path) -> Result<Checkpoint, StoreError> {
     let read = |name: &str| {
         let path = folder.join(name);
@@ -121,8 +121,8 @@ pub fn read_checkpoint(folder: &Path) -> Result<Checkpoint, StoreError> {
     Ok(Checkpoint { folder: folder.to_owned(), config, model, optimizer, state })
 }
 
-/// The steps that have a checkpoint in `checkpoints`, rising; none where there
-/// is no such folder. Anything else that lies there is passed over.
+/// The steps that have a checkpoint in `checkpoints`, ascending; none where there is no such
+/// folder. Other files are ignored.
 pub fn checkpoint_steps(checkpoints: &Path) -> Result<Vec<u64>, StoreError> {
     let entries = match fs::read_dir(checkpoints) {
         Ok(entries) => entries,
@@ -138,8 +138,8 @@ pub fn checkpoint_steps(checkpoints: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(steps)
 }
 
-/// The newest whole checkpoint in `checkpoints`, or `None` if there is none, and what is wrong with
-/// each newer one. Those are moved aside, as `step-<n>.damaged`: the caller holds the run's lock.
+/// The newest whole checkpoint in `checkpoints`, or `None` if there is none, and the damage of each
+/// newer one. Those are renamed, as `step-<n>.damaged`: the caller holds the run's lock.
 ///
 /// # Errors
 /// [`StoreError::Io`] if a file cannot be read or a folder cannot be moved.

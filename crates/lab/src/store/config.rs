@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::spec::{Keyword as _, Precision};
 
 /// Whether `GPT2LMHeadModel` computes the same as this decoder: it has GPT-2's learned positions,
-/// or none, which are positions of zero, and no design but an activation that `transformers` has.
+/// or none (zero positions), and differs at most in an activation that `transformers` has.
 pub(crate) fn is_gpt2(decoder: &Decoder) -> bool {
     let nonlinearity = Nonlinearity::Gelu;
     !matches!(decoder.position, PositionEncoding::Rotary(_))
@@ -24,7 +24,7 @@ fn activation(nonlinearity: Nonlinearity) -> Option<&'static str> {
     }
 }
 
-/// The text of `config.json`. A model that GPT-2 cannot express has an architecture of our own.
+/// The text of `config.json`. A model that GPT-2 cannot express has its own architecture name.
 pub(crate) fn config(network: &Network, precision: Precision) -> Value {
     let mut config = match network {
         Network::Decoder(decoder) => decoder_config(decoder),
@@ -91,7 +91,7 @@ fn decoder_config(decoder: &Decoder) -> Value {
         put(place, json!(decoder.dropout));
     }
     put("tie_word_embeddings", json!(decoder.tie_head));
-    // Left out, they default to GPT-2's token 50256, which is not in this vocabulary.
+    // By default they are GPT-2's token 50256, which is not in this vocabulary.
     for token in ["bos_token_id", "eos_token_id", "pad_token_id"] {
         put(token, Value::Null);
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with the run store.
+//! The errors of the run store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,24 +7,24 @@ use thiserror::Error;
 
 use crate::name::NameError;
 
-/// A run store that cannot be written, or that holds what cannot be read.
+/// A run store that cannot be written or read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The operating system refuses.
+    /// An error of the operating system.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
-        /// What was tried: `write`, `read`, `create`, ….
+        /// The failed action: `write`, `read`, `create`, ….
         doing: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// The output folder is a file.
     #[error("{} is a file; the store must be in a folder, or a path where one can be made", path.display())]
     NotAFolder {
-        /// The output folder, as the user named it.
+        /// The output folder as the user gave it.
         path: PathBuf,
     },
     /// The output folder, or one above it, is a symbolic link to nothing.
@@ -41,7 +41,7 @@ pub enum StoreError {
     /// There is no store to read.
     #[error("{} holds no runs: there is no folder `runs` in it", path.display())]
     NoStore {
-        /// The output folder, as the user named it.
+        /// The output folder as the user gave it.
         path: PathBuf,
     },
     /// The experiment's name cannot be a folder.
@@ -53,12 +53,12 @@ pub enum StoreError {
         /// The run's folder.
         path: PathBuf,
     },
-    /// A file that is not what was written.
+    /// A damaged file.
     #[error("{} is damaged: {what}{}", path.display(), way_out(path))]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         what: String,
     },
     /// A checkpoint with a damaged or missing file.
@@ -69,7 +69,7 @@ pub enum StoreError {
     DamagedCheckpoint {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         what: String,
         /// The checkpoint's folder.
         folder: PathBuf,
@@ -80,9 +80,9 @@ pub enum StoreError {
     /// does not fit its length.
     #[error("cannot write {}: {what}", path.display())]
     Unwritable {
-        /// The file that was to be written.
+        /// The file to write.
         path: PathBuf,
-        /// What is wrong with the values.
+        /// The problem with the values.
         what: String,
     },
 }
@@ -94,7 +94,7 @@ impl StoreError {
         move |source| Self::Io { doing, path, source }
     }
 
-    /// A file that is not what was written.
+    /// A damaged file.
     pub fn damaged(path: &Path, what: impl ToString) -> Self {
         Self::Damaged { path: path.to_owned(), what: what.to_string() }
     }
@@ -109,7 +109,7 @@ fn going_on_from(step: Option<u64>) -> String {
     step.map_or_else(|| "the start".to_owned(), |step| format!("step-{step}"))
 }
 
-/// What to do about a file of a run.
+/// The advice for a damaged file of a run.
 fn way_out(path: &Path) -> String {
     let is_run = |folder: &&Path| {
         folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-"))

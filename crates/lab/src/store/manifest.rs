@@ -14,13 +14,13 @@ use super::{atomic, error::StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It has begun. A killed run keeps this status; the lock tells the two apart.
+    /// It has begun. A killed run keeps this status; only a running one is locked.
     Running,
     /// It ran to its last epoch.
     Complete,
     /// Its loss became NaN or infinite.
     Diverged,
-    /// Something else ended it.
+    /// Another error ended it.
     Failed,
     /// The user ended it; it can be resumed.
     Interrupted,
@@ -64,12 +64,12 @@ pub struct RunSeeds {
     pub order: u64,
 }
 
-/// What `manifest.json` holds.
+/// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the program.
     pub version: String,
-    /// Commit that it was built from, if it is known.
+    /// Commit of the build, if known.
     pub commit: Option<String>,
     /// The experiment's name.
     pub experiment: String,
@@ -86,9 +86,9 @@ pub struct Manifest {
     pub start: String,
     /// When it ended, RFC 3339 in UTC.
     pub end: Option<String>,
-    /// Seconds that it ran, all its parts together if it was resumed.
+    /// Seconds that it ran, including earlier parts if it was resumed.
     pub wall_seconds: f64,
-    /// Milliseconds a step took on average, evaluation and writing left out.
+    /// The average time of a step in milliseconds, without evaluation and writing.
     pub ms_per_step: Option<f64>,
     /// Its state.
     pub status: Status,
@@ -99,7 +99,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Writes it to `path` as one whole file.
+    /// Writes it to `path` atomically.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
         let mut text =
             serde_json::to_vec_pretty(self).map_err(|error| StoreError::unwritable(path, error))?;

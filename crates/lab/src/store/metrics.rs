@@ -1,4 +1,4 @@
-//! `metrics.parquet`: one row an epoch, readable by pandas, polars and DuckDB.
+//! `metrics.parquet`: one row per epoch, readable by pandas, polars and DuckDB.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,7 +22,7 @@ use super::{atomic, error::StoreError};
 use crate::measures::{EPOCH_MEASURES, Measure, Value};
 
 /// The measures of an epoch: a value for each entry of [`MEASURES`](crate::measures::MEASURES)
-/// that is taken after every epoch. NLL is in nats, capped at 115.13.
+/// that is measured after every epoch. NLL is in nats, capped at 115.13.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MetricsRow {
     /// The epoch, counted from 1.
@@ -68,7 +68,7 @@ impl MetricsRow {
     }
 }
 
-/// The place of a measure among those of an epoch.
+/// The index of a measure among those of an epoch.
 fn place(id: &str) -> usize {
     let found = Measure::of_epochs().position(|measure| measure.id == id);
     found.unwrap_or_else(|| panic!("no measure of an epoch is called `{id}`"))
@@ -88,24 +88,22 @@ fn schema() -> String {
     text + " }"
 }
 
-/// Where the seal lies: a SHA-256 of all that follows it, between the magic
-/// bytes and the first column, where every reader of the format skips it.
-/// Without it most damage to a number would pass, and the decoder's own guards
-/// do not hold off all the rest.
+/// The offset of the seal: a SHA-256 of all later bytes, between the magic bytes and the first
+/// column, which every reader of the format skips. Without it most damage to a number would go
+/// unnoticed, and the decoder's own checks miss some other damage.
 const SEAL: Range<usize> = 4..36;
 
-/// Rows decoded at a time: whatever number of rows a damaged file claims, no
-/// more memory is set aside.
+/// Rows decoded at a time, which bounds memory whatever number of rows a damaged file claims.
 const ROWS_AT_ONCE: usize = 4096;
 
-/// Writes `rows` to `path` as one whole file.
+/// Writes `rows` to `path` atomically.
 pub fn write_metrics(path: &Path, rows: &[MetricsRow]) -> Result<(), StoreError> {
     let bytes = encode(rows).map_err(|error| StoreError::unwritable(path, error))?;
     atomic::write(path, &bytes)
 }
 
-/// The rows of a file that [`write_metrics`] wrote. Columns that it does not
-/// know are passed over; any damage is an error that names the file.
+/// The rows of a file that [`write_metrics`] wrote. Unknown columns are
+/// ignored; any damage is an error that names the file.
 pub fn read_metrics(path: &Path) -> Result<Vec<MetricsRow>, StoreError> {
     let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
     decode(bytes).map_err(|what| StoreError::damaged(path, what))
@@ -165,7 +163,7 @@ fn put_numbers(
     value: impl Fn(&MetricsRow) -> Option<f64>,
 ) -> ParquetResult<()> {
     let present: Vec<_> = rows.iter().filter_map(&value).collect();
-    // Looked at only where the schema says optional.
+    // Read only where the schema says optional.
     let levels: Vec<_> = rows.iter().map(|row| i16::from(value(row).is_some())).collect();
     put::<DoubleType>(group, &present, Some(&levels))
 }

@@ -1,12 +1,12 @@
-//! The run store: every run in a folder of its own, whole files only, readable
-//! by other programs, and free to be moved.
+//! The run store: every run in its own folder, with atomic files that other programs can read. The
+//! store can be moved.
 //!
 //! ```text
 //! OUT/runs/<experiment>/<spec hash>/seed-<n>/
 //!   spec.toml          the whole resolved spec
 //!   manifest.json      program, machine, times, how it ended
-//!   metrics.parquet    one row an epoch
-//!   answers.json       how the trained model answers
+//!   metrics.parquet    one row per epoch
+//!   answers.json       the answers of the trained model
 //!   probes/<name>/epoch-000020.safetensors
 //!   checkpoints/step-<k>/{config.json, model.safetensors, optimizer.safetensors, state.json}
 //!   COMPLETE           written last
@@ -48,18 +48,17 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store below `out`, to be written: its folder is made if it is not
-    /// there, and refused if nothing can be written into it.
+    /// The store below `out`, for writing: makes its folder if needed. Fails if it is not writable.
     pub fn open(out: &Path) -> Result<Self, StoreError> {
         refuse_file(out)?;
         let runs = out.join("runs");
         fs::create_dir_all(&runs).map_err(StoreError::io("create", &runs))?;
-        // Permissions, full disks and read-only mounts show only in trying.
+        // Permissions, full disks and read-only mounts only show when writing.
         atomic::try_writing(&runs)?;
         Ok(Self { runs })
     }
 
-    /// The store below `out`, to be read: it must be there.
+    /// The store below `out`, for reading: it must exist.
     pub fn view(out: &Path) -> Result<Self, StoreError> {
         refuse_file(out)?;
         let runs = out.join("runs");
@@ -95,8 +94,8 @@ impl Store {
         Ok(runs.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|r| r.path.is_dir()).collect())
     }
 
-    /// Every run, by experiment, hash and seed. Files and folders that are no
-    /// run's are passed over.
+    /// Every run, by experiment, hash and seed. Other files and folders are
+    /// ignored.
     pub fn runs(&self) -> Result<Vec<RunDir>, StoreError> {
         let mut runs = Vec::new();
         for experiment in folders(&self.runs)? {

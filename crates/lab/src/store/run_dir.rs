@@ -1,4 +1,4 @@
-//! One run's folder: what it holds, and the right to write it.
+//! One run's folder: its files, and the lock to write them.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -41,17 +41,17 @@ impl RunDir {
         &self.path
     }
 
-    /// Where the whole resolved spec stands.
+    /// The path of the whole resolved spec.
     pub fn spec_path(&self) -> PathBuf {
         self.path.join("spec.toml")
     }
 
-    /// Where [`Manifest`] stands.
+    /// The path of the [`Manifest`].
     pub fn manifest_path(&self) -> PathBuf {
         self.path.join("manifest.json")
     }
 
-    /// Where the rows of [`MetricsRow`] stand.
+    /// The path of the [`MetricsRow`]s.
     pub fn metrics_path(&self) -> PathBuf {
         self.path.join("metrics.parquet")
     }
@@ -61,7 +61,7 @@ impl RunDir {
         self.path.join("checkpoints")
     }
 
-    /// Whether the run was finished: everything in its folder is final.
+    /// Whether the run is complete: everything in its folder is final.
     pub fn is_complete(&self) -> bool {
         self.path.join(COMPLETE).is_file()
     }
@@ -77,13 +77,13 @@ impl RunDir {
         Manifest::read(&self.manifest_path())
     }
 
-    /// Where [`Answers`] stand, once the last epoch is done.
+    /// The path of the [`Answers`], written after the last epoch.
     pub fn answers_path(&self) -> PathBuf {
         self.path.join("answers.json")
     }
 
-    /// What the trained model answered; `None` where it was not asked: the run has not ended, or
-    /// its version of the program did not ask.
+    /// The answers of the trained model; `None` if the run has not ended, or an earlier version
+    /// without answers wrote it.
     pub fn read_answers(&self) -> Result<Option<Answers>, StoreError> {
         let path = self.answers_path();
         let bytes = match fs::read(&path) {
@@ -99,7 +99,7 @@ impl RunDir {
         read_metrics(&self.metrics_path())
     }
 
-    /// The steps that have a checkpoint, rising.
+    /// The steps that have a checkpoint, ascending.
     pub fn checkpoint_steps(&self) -> Result<Vec<u64>, StoreError> {
         checkpoint_steps(&self.checkpoints())
     }
@@ -114,7 +114,7 @@ impl RunDir {
         newest_whole(&self.checkpoints())
     }
 
-    /// Files of the probe `name` with their epochs, rising.
+    /// Files of the probe `name` with their epochs, ascending.
     pub fn probes(&self, name: &str) -> Result<Vec<(u64, PathBuf)>, StoreError> {
         let folder = self.path.join("probes").join(name);
         let entries = match fs::read_dir(&folder) {
@@ -133,13 +133,13 @@ impl RunDir {
         Ok(probes)
     }
 
-    /// Where the probe `name` stands that was taken after `epoch`.
+    /// The path of the probe `name` after `epoch`.
     pub fn probe_path(&self, name: &str, epoch: u64) -> PathBuf {
         self.path.join("probes").join(name).join(probe_name(epoch))
     }
 
-    /// Takes the right to write the run: makes its folder, locks it, and sweeps
-    /// away what a killed process left half written.
+    /// Locks the run for writing: makes its folder, locks it, and removes files that a killed
+    /// process left half written.
     pub fn begin(self) -> Result<RunWriter, StoreError> {
         fs::create_dir_all(&self.path).map_err(StoreError::io("create", &self.path))?;
         let lock = lock(&self.path)?;
@@ -161,7 +161,7 @@ impl RunDir {
     }
 }
 
-/// The right to write a run; it ends when this is dropped, or with the process.
+/// The lock to write a run; it ends when this is dropped, or with the process.
 #[derive(Debug)]
 pub struct RunWriter {
     run: RunDir,
@@ -187,13 +187,13 @@ impl RunWriter {
         manifest.write(&self.manifest_path())
     }
 
-    /// Writes all rows so far. Whatever is written before a checkpoint is there
-    /// for the run that goes on from it.
+    /// Writes all rows so far. A run that resumes from a checkpoint has everything that was written
+    /// before it.
     pub fn write_metrics(&self, rows: &[MetricsRow]) -> Result<(), StoreError> {
         write_metrics(&self.metrics_path(), rows)
     }
 
-    /// Writes what the probe `name` saw after `epoch`.
+    /// Writes the tensors of the probe `name` after `epoch`.
     pub fn write_probe(
         &self,
         name: &str,
@@ -230,7 +230,7 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Writes what the trained model answered.
+    /// Writes the answers of the trained model.
     pub fn write_answers(&self, answers: &Answers) -> Result<(), StoreError> {
         let path = self.answers_path();
         let mut text = serde_json::to_vec_pretty(answers)
@@ -239,7 +239,7 @@ impl RunWriter {
         atomic::write(&path, &text)
     }
 
-    /// The newest whole checkpoint, and what was wrong with newer ones; see [`set_damaged_aside`].
+    /// The newest whole checkpoint, and the damage of newer ones; see [`set_damaged_aside`].
     pub fn resume_from(&self) -> Result<(Option<Checkpoint>, Vec<String>), StoreError> {
         set_damaged_aside(&self.checkpoints())
     }
@@ -256,7 +256,7 @@ impl RunWriter {
         write_checkpoint(&self.checkpoints(), network, precision, model, optimizer, state)
     }
 
-    /// Says that the run is finished. Written last: everything else is on disk.
+    /// Marks the run as complete. Written last: everything else is on disk.
     pub fn mark_complete(&self) -> Result<(), StoreError> {
         atomic::write(&self.path.join(COMPLETE), b"")
     }
@@ -274,13 +274,13 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Busy { path: folder.to_owned() }),
-        // Some shared file systems have no locks; the run must go on without.
+        // Some shared file systems have no locks; the run continues without one.
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path)(error)),
     }
 }
 
-/// Six digits, so that names sort as numbers do.
+/// Six digits, so that names sort like numbers.
 fn probe_name(epoch: u64) -> String {
     format!("epoch-{epoch:06}.safetensors")
 }

@@ -1,4 +1,4 @@
-//! `state.json` of a checkpoint: where training stood, to the bit.
+//! `state.json` of a checkpoint: the state of training, to the bit.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::StoreError;
 
-/// Where training stood when a checkpoint was written.
+/// The state of training at a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
@@ -16,7 +16,7 @@ pub struct State {
     pub step: u64,
     /// Whole epochs done.
     pub epoch: u64,
-    /// Batches done of the epoch that has begun.
+    /// Batches done of the current epoch.
     pub batch: u64,
     /// Running sums over those batches, by name, bit for bit.
     #[serde(with = "exact")]
@@ -33,7 +33,7 @@ pub struct State {
     pub version: String,
 }
 
-/// A state with the SHA-256 of every file beside it and of itself.
+/// A state with the SHA-256 of every other file of the checkpoint and of itself.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sealed {
@@ -44,7 +44,7 @@ struct Sealed {
     seal: String,
 }
 
-/// The bytes of `state.json`, beside `files` of these contents.
+/// The bytes of `state.json` for a checkpoint with these `files`.
 pub(crate) fn encode(
     path: &Path,
     state: &State,
@@ -60,7 +60,7 @@ pub(crate) fn encode(
         .map_err(|error| StoreError::unwritable(path, error))
 }
 
-/// The state in the bytes of `state.json`, and the SHA-256 of each file beside it.
+/// The state in the bytes of `state.json`, and the SHA-256 of each other file.
 pub(crate) fn decode(
     path: &Path,
     bytes: &[u8],
@@ -68,7 +68,7 @@ pub(crate) fn decode(
     let damaged = |error: serde_json::Error| StoreError::damaged(path, error);
     let sealed: Sealed = serde_json::from_slice(bytes).map_err(damaged)?;
     let is_sealed = seal(&sealed.state, &sealed.files).map_err(damaged)? == sealed.seal;
-    // Bytes that differ and still mean the same are damage too.
+    // Other bytes with the same meaning are damage too.
     if !is_sealed || serde_json::to_vec_pretty(&sealed).map_err(damaged)? != bytes {
         let what = "its content is not what was written";
         return Err(StoreError::damaged(path, what));
@@ -86,8 +86,8 @@ fn seal(state: &State, files: &BTreeMap<String, String>) -> serde_json::Result<S
     Ok(digest(&serde_json::to_vec(&(state, files))?))
 }
 
-/// Numbers that read back to the same bits; JSON knows no NaN and no infinity,
-/// so those are written as their bits.
+/// Numbers that read back to the same bits; JSON has no NaN or infinity, so these are written as
+/// their bits.
 mod exact {
     use std::collections::BTreeMap;
 

@@ -15,7 +15,7 @@ pub struct Tensor<'a> {
     pub name: Cow<'a, str>,
     /// Its shape, outermost dimension first; empty for a scalar.
     pub shape: Cow<'a, [usize]>,
-    /// Its values, as many as the shape says.
+    /// Its values; their number fits the shape.
     pub values: Values<'a>,
 }
 
@@ -29,7 +29,7 @@ pub enum Values<'a> {
 }
 
 impl Values<'_> {
-    /// How many there are.
+    /// The number of values.
     pub fn len(&self) -> usize {
         match self {
             Self::F32(values) => values.len(),
@@ -37,7 +37,7 @@ impl Values<'_> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -97,7 +97,7 @@ pub fn read_tensors(path: &Path) -> Result<Tensors, StoreError> {
     decode(path, &bytes)
 }
 
-/// The bytes of a file of `tensors`; `path` is where they will go.
+/// The bytes of a file of `tensors`; `path` is their destination.
 pub(crate) fn encode(path: &Path, tensors: &[Tensor<'_>]) -> Result<Vec<u8>, StoreError> {
     for (i, tensor) in tensors.iter().enumerate() {
         let name = &tensor.name;
@@ -111,7 +111,7 @@ pub(crate) fn encode(path: &Path, tensors: &[Tensor<'_>]) -> Result<Vec<u8>, Sto
             return Err(StoreError::unwritable(path, what));
         }
     }
-    // `transformers` opens a file only if it says which library's it is.
+    // `transformers` only opens files whose metadata names a library.
     let format = [("format".to_owned(), "pt".to_owned())];
     let named = tensors.iter().map(|tensor| (&*tensor.name, tensor));
     safetensors::serialize(named, Some(format.into_iter().collect()))

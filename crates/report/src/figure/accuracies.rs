@@ -15,7 +15,7 @@ use crate::text;
 /// The accuracies of one variant of an experiment.
 #[derive(Clone, Debug)]
 pub struct Accuracies {
-    /// What tells it from the others in the figure: `24 layers`.
+    /// Its label in the figure: `24 layers`.
     pub variant: String,
     /// In reading order.
     pub ways: Vec<Way>,
@@ -24,9 +24,9 @@ pub struct Accuracies {
 /// One way to answer.
 #[derive(Clone, Debug)]
 pub struct Way {
-    /// What tells it from the others: `in two steps`; a way of one name has one colour throughout.
+    /// Its label: `in two steps`; ways with one label have one colour throughout.
     pub name: String,
-    /// Accuracy, one a seed, from 0 to 1; NaN where it does not apply.
+    /// Accuracy per seed, from 0 to 1; NaN where it does not apply.
     pub values: Vec<f64>,
 }
 
@@ -37,8 +37,8 @@ const HEADING: f64 = 16.0;
 const BETWEEN: f64 = 14.0;
 const LEGEND_HEIGHT: f64 = 26.0;
 
-/// Draws one row a way, below each other by variant, on one axis from 0 to 1: a small dot each
-/// seed, the mean as a large one, a bar one standard deviation to either side.
+/// Draws one row per way, grouped by variant, on one axis from 0 to 1: a small dot per seed, a
+/// large one for the mean, and a bar of one standard deviation to either side.
 pub fn accuracies(name: &str, title: &str, variants: &[Accuracies]) -> Figure {
     let text = Text {
         name: name.into(),

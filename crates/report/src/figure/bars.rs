@@ -10,9 +10,9 @@ use crate::tables::{Table, cell};
 /// One panel of bars.
 #[derive(Clone, Debug)]
 pub struct BarPanel {
-    /// Above it; also its key in the table.
+    /// The title; also its key in the table.
     pub title: String,
-    /// What the bars sum to, or the like.
+    /// A note, such as the sum of the bars.
     pub note: String,
     /// A value for each part.
     pub values: Vec<f64>,
@@ -39,7 +39,7 @@ pub fn bars(
     let scale = Linear::new((low.min(0.0), high.max(0.0)), (NUMBER, WIDTH - NUMBER));
     let columns = panels.len().clamp(1, MOST_SIDE_BY_SIDE);
     let drawn = panels.iter().enumerate().map(|(at, panel)| {
-        // The names stand once a row of panels.
+        // The names appear once per row of panels.
         let names = if at % columns == 0 { parts } else { &[] };
         draw(panel, parts.len(), names, scale)
     });

@@ -9,11 +9,11 @@ use crate::text;
 /// The cosine similarities of one variant of an experiment.
 #[derive(Clone, Debug)]
 pub struct Cosines {
-    /// What tells it from the others in the figure: `1 layer, dimension 20`.
+    /// Its label in the figure: `1 layer, dimension 20`.
     pub variant: String,
     /// Number of entities drawn.
     pub size: usize,
-    /// Cosines `[size, size]`, row-major; values that lack or are NaN are drawn grey.
+    /// Cosines `[size, size]`, row-major; missing or NaN values are drawn grey.
     pub values: Vec<f32>,
     /// Over all entities of the run, not only those drawn; NaN where it is not known.
     pub mean_absolute_off_diagonal: f64,
@@ -22,7 +22,7 @@ pub struct Cosines {
 const SIDE: f64 = 168.0;
 const GAP: (f64, f64) = (22.0, 12.0);
 
-/// Draws a heatmap a variant, all from −1, red, over 0, white, to 1, blue.
+/// Draws a heatmap per variant, from −1, red, over 0, white, to 1, blue.
 pub fn cosines(name: &str, title: &str, variants: &[Cosines]) -> Figure {
     let colors = ColorMap::new((-1.0, 1.0), Colors::Diverging);
     let draw = |columns: usize| {

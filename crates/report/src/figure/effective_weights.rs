@@ -15,7 +15,7 @@ use crate::text;
 /// The effective weights of one variant of an experiment.
 #[derive(Clone, Debug)]
 pub struct EffectiveWeights {
-    /// What tells it from the others in the figure: `free head`.
+    /// Its label in the figure: `free head`.
     pub variant: String,
     /// After the last epoch, row by row.
     pub panels: Vec<WeightPanel>,
@@ -33,24 +33,24 @@ pub struct WeightFrame {
 }
 
 /// The effective weights of one group of pairs: after the single token of entity `i`, the logit of
-/// every candidate `j`; the right answer stands on the diagonal.
+/// every candidate `j`; the right answers are on the diagonal.
 #[derive(Clone, Debug)]
 pub struct WeightPanel {
     /// Key of the group in the table: `held_out_unseen`.
     pub group: String,
     /// Above the panel: `held-out, unseen direction`.
     pub title: String,
-    /// What the rows are: `given entity`.
+    /// The label of the rows: `given entity`.
     pub row_label: String,
-    /// What the columns are: `logit of candidate`.
+    /// The label of the columns: `logit of candidate`.
     pub column_label: String,
     /// Number of rows.
     pub rows: usize,
     /// Number of columns.
     pub columns: usize,
-    /// Logits `[rows, columns]`, row-major; values that lack or are NaN are drawn grey.
+    /// Logits `[rows, columns]`, row-major; missing or NaN values are drawn grey.
     pub values: Vec<f32>,
-    /// The diagonal's mean over the other candidates of its type, in logits, where it is known.
+    /// The mean margin of the diagonal over other candidates of its type, in logits, if known.
     pub margin: Option<f64>,
 }
 
@@ -60,9 +60,9 @@ const PANEL_GAP: (f64, f64) = (16.0, 10.0);
 const BAR_GAP: f64 = 14.0;
 const HEADING: f64 = 26.0;
 
-/// Draws one block of heatmaps a variant, `columns` panels to a row, all on one colour scale.
+/// Draws one block of heatmaps per variant, `columns` panels to a row, all on one colour scale.
 ///
-/// One scale serves all variants as well: what is brighter is a larger logit, wherever it stands.
+/// All variants share one scale: brighter is a larger logit in every panel.
 pub fn effective_weights(
     name: &str,
     title: &str,
@@ -84,7 +84,7 @@ pub fn effective_weights(
     let mut figure = Figure::of_blocks(text, blocks, MOST_SIDE_BY_SIDE);
     figure.frames = epochs(variants);
     if !figure.frames.is_empty() {
-        // The page turns back; the file keeps all entities after the last epoch.
+        // The page has the film; the file has all entities after the last epoch.
         figure.blocks =
             variants.iter().map(|v| block(v, columns, colors, &figure.frames)).collect();
     }
@@ -92,7 +92,7 @@ pub fn effective_weights(
 }
 
 const MOST_SIDE_BY_SIDE: usize = 3;
-/// More frames than this make a page heavy and a slider no finer to the hand.
+/// More frames than this make a page large without a finer slider.
 const MOST_FRAMES: usize = 20;
 
 /// The epochs that have frames in any variant, thinned evenly; the first and the last stay.
@@ -100,7 +100,7 @@ fn epochs(variants: &[EffectiveWeights]) -> Vec<u64> {
     let all: BTreeSet<u64> = variants.iter().flat_map(|v| &v.frames).map(|f| f.epoch).collect();
     let all: Vec<u64> = all.into_iter().collect();
     match all.len() {
-        // One frame is no film.
+        // A film needs more than one frame.
         0 | 1 => Vec::new(),
         n if n <= MOST_FRAMES => all,
         n => (0..MOST_FRAMES).map(|i| all[i * (n - 1) / (MOST_FRAMES - 1)]).collect(),
@@ -128,7 +128,7 @@ const CAPTION: &str = "Effective weights: the logit of each candidate (column) w
     mean of the other candidates of its type. Under the reversal curse every panel but the last, \
     the unseen direction of the held-out pairs, has a bright diagonal.";
 
-/// One variant, which `epochs`, if there are any, can turn back.
+/// One variant, with a film over `epochs` if there are any.
 fn block(weights: &EffectiveWeights, columns: usize, colors: ColorMap, epochs: &[u64]) -> Drawing {
     let panels: Vec<Drawing> = weights
         .panels

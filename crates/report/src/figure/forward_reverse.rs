@@ -1,4 +1,4 @@
-//! What interventions give and what they cost, in one picture: forward against reverse accuracy.
+//! The gain and cost of interventions in one figure: forward against reverse accuracy.
 
 use super::{Figure, Text};
 use crate::compare::Family;
@@ -14,22 +14,22 @@ use crate::text;
 /// An intervention in the picture.
 #[derive(Clone, Debug)]
 pub struct Dot {
-    /// Its place in the table, written into its marker.
+    /// Its row number in the table, written into its marker.
     pub number: usize,
     /// Its name.
     pub label: String,
-    /// Which part of training it changes; `None` of the baseline.
+    /// The part of training that it changes; `None` for the baseline.
     pub family: Option<Family>,
-    /// Share of held-out questions answered right.
+    /// The share of held-out questions answered right.
     pub reverse: Answered,
-    /// Share of what is trained of the held-out facts that is answered right.
+    /// The share of right answers on the trained side of the held-out facts.
     pub forward: Answered,
 }
 
 /// An accuracy over seeds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answered {
-    /// `None` where nothing is asked.
+    /// `None` without questions.
     pub mean: Option<f64>,
     /// The 95 % interval of the mean.
     pub interval: Option<(f64, f64)>,
@@ -38,14 +38,14 @@ pub struct Answered {
 const WIDTH: f64 = 620.0;
 const NARROW: f64 = 360.0;
 const ROOM_LEFT: f64 = 40.0;
-/// Around the accuracies from 0 to 1, where markers find room that belong at the corners.
+/// The margin around the accuracies from 0 to 1, which leaves room for markers at the corners.
 const AIR: f64 = 46.0;
 const LEGEND_ROW: f64 = 25.0;
 const FAMILY_ROW: f64 = 27.0;
 const LINE: f64 = 14.0;
 
-/// Draws one numbered marker an intervention, shape and colour by family, whiskers the intervals.
-/// Markers that belong to one place stand around it, each tied to it by a line.
+/// Draws one numbered marker per intervention, with shape and colour by family, and the intervals
+/// as whiskers. Markers of one point are placed around it, each connected to it by a line.
 pub fn forward_reverse(name: &str, title: &str, dots: &[Dot]) -> Figure {
     let text = Text {
         name: name.into(),
@@ -138,7 +138,7 @@ fn panel(drawing: &mut Drawing, area: Rect, dots: &[Dot]) {
     }
 }
 
-/// What shapes and colours mean, of the families that are there.
+/// The legend of shapes and colours, for the families present.
 fn families(dots: &[Dot], width: f64) -> Drawing {
     let all = Family::ALL.map(Some);
     let there = std::iter::once(None).chain(all);
@@ -166,7 +166,7 @@ fn families(dots: &[Dot], width: f64) -> Drawing {
     drawing
 }
 
-/// Every number with its name, down the columns.
+/// All numbers with their names, in columns.
 fn legend(dots: &[Dot], width: f64) -> Drawing {
     let columns = if width > 500.0 { 2 } else { 1 };
     let column = width / columns as f64;

@@ -7,16 +7,16 @@ use crate::plot::scale::extent;
 use crate::plot::theme::SERIES;
 use crate::tables::{Table, cell};
 
-/// What the axes of all panels measure, and how.
+/// The axes of all panels.
 #[derive(Clone, Debug)]
 pub struct Axes {
-    /// Below, with its unit.
+    /// The label of x, with its unit.
     pub x: String,
-    /// To the left, with its unit.
+    /// The label of y, with its unit.
     pub y: String,
-    /// Whether x is drawn by its logarithm; values that have none are left out.
+    /// Whether x is logarithmic; values without a logarithm are left out.
     pub x_log: bool,
-    /// Whether y is drawn by its logarithm; values that have none are left out.
+    /// Whether y is logarithmic; values without a logarithm are left out.
     pub y_log: bool,
 }
 
@@ -36,7 +36,7 @@ pub struct Series {
     pub label: String,
     /// (x, y), x ascending; one that is not finite breaks a line.
     pub points: Vec<(f64, f64)>,
-    /// What y spreads by at each point, drawn as a band; empty for none.
+    /// The spread of y at each point, drawn as a band; empty for none.
     pub spread: Vec<f64>,
     /// How they are drawn.
     pub kind: SeriesKind,
@@ -115,8 +115,7 @@ pub fn lines(name: &str, title: &str, axes: &Axes, panels: &[Panel]) -> Figure {
     Figure::of_whole(text, wide, narrow)
 }
 
-/// The heights of what is drawn: points, and the edges of bands as far as the axis has a place for
-/// them.
+/// The drawn values of y: points, and the edges of bands where the axis can show them.
 fn drawn_y(panels: &[Panel], drawable: impl Fn(&(f64, f64)) -> bool) -> impl Iterator<Item = f64> {
     let edges = |series: &Series| {
         let spread = series.spread.iter().copied().chain(std::iter::repeat(0.0));
@@ -127,7 +126,7 @@ fn drawn_y(panels: &[Panel], drawable: impl Fn(&(f64, f64)) -> bool) -> impl Ite
     all.into_iter().filter(move |point| drawable(point)).map(|point| point.1)
 }
 
-/// A little air, so that no line runs along the edge; from 0 where all is positive and linear.
+/// Adds a margin, so that no line runs along the edge; begins at 0 if all is positive and linear.
 fn padded(extent: Option<(f64, f64)>, log: bool) -> (f64, f64) {
     match extent {
         None => (if log { 0.1 } else { 0.0 }, 1.0),

@@ -17,7 +17,7 @@ use crate::text;
 /// a finite value at that epoch.
 #[derive(Clone, Debug)]
 pub struct LossCurves {
-    /// What tells it from the others in the figure: `free head`.
+    /// Its label in the figure: `free head`.
     pub variant: String,
     /// `[epochs]`, ascending.
     pub epochs: Vec<f64>,
@@ -27,7 +27,7 @@ pub struct LossCurves {
     pub held_out: Vec<Vec<f64>>,
     /// NLL of uniform guessing, in nats.
     pub uniform: f64,
-    /// How that number came about: `ln 802`.
+    /// That number as a formula: `ln 802`.
     pub uniform_label: String,
 }
 
@@ -37,7 +37,7 @@ const HEIGHT: f64 = 290.0;
 /// More variants than this are drawn as small multiples.
 const MOST_SIDE_BY_SIDE: usize = 3;
 
-/// Draws one panel of curves a variant, on shared axes; more than three as small multiples.
+/// Draws one panel of curves per variant, on shared axes; more than three as small multiples.
 pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
     let series: Vec<[Series; 2]> = variants
         .iter()
@@ -65,7 +65,7 @@ pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
             },
             curves: series.iter().map(Series::curve).collect(),
             levels: vec![Level {
-                // What the line is stands in the legend of small multiples.
+                // The legend of small multiples names the line.
                 label: if small { uniform } else { format!("{UNIFORM}, {uniform}") },
                 y: variant.uniform,
             }],

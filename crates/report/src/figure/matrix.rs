@@ -11,27 +11,27 @@ use crate::tables::{Table, cell};
 /// A matrix with its titles.
 #[derive(Clone, Debug)]
 pub struct MatrixPanel {
-    /// Above it; also its key in the table.
+    /// The title; also its key in the table.
     pub title: String,
-    /// What was measured on it, below the title.
+    /// A note below the title, such as a measure.
     pub note: String,
     /// The names of the rows, from the top.
     pub rows: Vec<String>,
     /// The names of the columns.
     pub columns: Vec<String>,
-    /// `[row][column]`; a value that lacks is drawn grey.
+    /// `[row][column]`; a missing value is drawn grey.
     pub values: Vec<Vec<Option<f64>>>,
 }
 
-/// The cells' square, in user units: a row is to hold a line of text.
+/// The side of a cell, in user units: a row must hold a line of text.
 const LEAST_SIDE: f64 = 220.0;
 const ROW: f64 = 16.0;
 const GAP: f64 = 28.0;
 /// Beyond this part of the scale the colours are too dark for ink.
 const DARK: f64 = 0.6;
 
-/// Draws matrices beside each other on one scale from −1 to 1; what lies beyond has the colour of
-/// the end, and its number says so.
+/// Draws matrices beside each other on one scale from −1 to 1; values beyond have the colour of the
+/// end, and their number shows the value.
 pub fn matrices(
     name: &str,
     title: &str,

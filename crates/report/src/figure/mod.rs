@@ -22,32 +22,32 @@ pub use matrix::{MatrixPanel, matrices};
 use crate::plot::{Drawing, grid};
 use crate::tables::Table;
 
-/// A figure, drawn: one block a variant (such as free head, tied head), or small multiples.
+/// A drawn figure: one block per variant (such as free head, tied head), or small multiples.
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// Stem of its files: lower-case letters, digits, `-` and `_`.
     pub name: String,
     /// A short title.
     pub title: String,
-    /// What is drawn, and what to see in it.
+    /// The caption: its content, and the point to see.
     pub caption: String,
-    /// What it shows, in words, for those who cannot see it.
+    /// Alternative text.
     pub alt: String,
     /// The numbers drawn.
     pub table: Table,
     /// For a page; they can stand below each other.
     blocks: Vec<Drawing>,
-    /// For a narrow page, where `blocks` do not do.
+    /// For a narrow page, if `blocks` are too wide.
     narrow: Vec<Drawing>,
-    /// The epochs that `blocks` can be turned back to, ascending; see [`WeightFrame`].
+    /// The epochs of the film in `blocks`, ascending; see [`WeightFrame`].
     frames: Vec<u64>,
     /// For a file.
     whole: Drawing,
 }
 
-/// Between blocks that stand side by side, in user units.
+/// The gap between blocks side by side, in user units.
 const BLOCK_GAP: (f64, f64) = (28.0, 24.0);
-/// Around a figure in its file, in user units.
+/// The margin around a figure in its file, in user units.
 const MARGIN: f64 = 14.0;
 
 /// A figure's words and numbers, to which a drawing is added.
@@ -93,7 +93,7 @@ impl Figure {
         self.narrow.iter().map(|block| block.to_inline(&self.title, &self.alt))
     }
 
-    /// The epochs that the inline form can be turned back to, ascending.
+    /// The epochs of the film in the inline form, ascending.
     pub(crate) fn frames(&self) -> &[u64] {
         &self.frames
     }

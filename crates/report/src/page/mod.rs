@@ -1,4 +1,4 @@
-//! The self-contained HTML report: a gallery of figures, the claims before them.
+//! The self-contained HTML report: the claims, then a gallery of figures.
 
 mod views;
 
@@ -15,12 +15,12 @@ use crate::{ReportError, raster};
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-/// What a page does beside being read: films, and copying.
+/// The page's script: films, and copying.
 pub(crate) const SCRIPT: &str = include_str!("page.js");
 
 /// The page, complete in one file.
 ///
-/// `thumbnails` are PNGs, one a figure in the order of the report.
+/// `thumbnails` are PNGs, one per figure in the order of the report.
 pub(crate) fn html(report: &Report, thumbnails: &[Vec<u8>]) -> Result<String, ReportError> {
     filled(TEMPLATE, views::Page::of(report, thumbnails))
 }
@@ -32,21 +32,21 @@ pub(crate) fn html(report: &Report, thumbnails: &[Vec<u8>]) -> Result<String, Re
 pub(crate) fn filled(template: &str, view: impl Serialize) -> Result<String, ReportError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // Tags that stand on lines of their own leave no lines behind.
+    // Tags on their own lines leave no empty lines.
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
     environment.set_syntax(syntax);
-    // The name's ending turns escaping on.
+    // The extension turns escaping on.
     environment.add_template("page.html", template)?;
     let page = environment.get_template("page.html")?;
     Ok(page.render(Serde(view))?)
 }
 
-/// Where the numbers over seeds of an experiment lie, relative to the page.
+/// The path of an experiment's numbers over seeds, relative to the page.
 pub(crate) fn seed_table_path(experiment: &str) -> String {
     format!("tables/{experiment}-seeds.csv")
 }
 
-/// Where a generated table lies, relative to the page.
+/// The path of a generated table, relative to the page.
 pub(crate) fn table_path(name: &str) -> String {
     format!("tables/{name}.csv")
 }

@@ -1,4 +1,4 @@
-//! What the page's template reads. Only [`Value::from_safe_string`] escapes escaping.
+//! The data of the page's template. Only [`Value::from_safe_string`] is not escaped.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +23,7 @@ pub(super) struct Page<'a> {
     seeds: usize,
     time: String,
     machine: &'a str,
-    /// How many claims hold, of how many.
+    /// The number of claims that hold, and of all.
     held: usize,
     claims: usize,
     most_cells: usize,
@@ -48,13 +48,13 @@ struct SectionView<'a> {
 
 #[derive(Serialize)]
 struct FigureView<'a> {
-    /// The number that it has in the paper, as its name says it; empty where it has none.
+    /// Its number in the paper, from its name; empty if it has none.
     number: &'a str,
     title: &'a str,
     caption: &'a str,
     blocks: Vec<Value>,
     narrow: Vec<Value>,
-    /// The epochs it can be turned back to, separated by spaces; empty where it stands still.
+    /// The epochs of its film, separated by spaces; empty without a film.
     frames: String,
     last_frame: usize,
     last_epoch: u64,
@@ -83,7 +83,7 @@ struct ExperimentView<'a> {
     measures: &'a [String],
     rows: Vec<RowView<'a>>,
     means: Vec<String>,
-    /// One a measure of the section.
+    /// One per measure of the section.
     section_means: Vec<String>,
     table: String,
 }
@@ -141,7 +141,7 @@ impl<'a> SectionView<'a> {
                 measures.push(measure);
             }
         }
-        // In this order: a figure that is left takes no thumbnail with it.
+        // In this order: a figure that is left out takes no thumbnail.
         let figures = section.figures.iter().zip(thumbnails);
         Self {
             name: &section.name,
@@ -236,7 +236,7 @@ impl<'a> TableView<'a> {
             name: &named.name,
             title: &named.title,
             note: &named.note,
-            // Headings are in snake_case for those who read the file.
+            // Headings are in snake_case for readers of the file.
             header: named.table.header.iter().map(|h| h.replace('_', " ")).collect(),
             rows: &named.table.rows,
             file: table_path(&named.name),

@@ -1,4 +1,4 @@
-//! What a figure's file may say.
+//! The format of a figure's file.
 
 use retrodict_lab::spec::{Spec, ready};
 use retrodict_lab::{Experiment, Measure};
@@ -8,74 +8,74 @@ use toml::{Table, Value};
 use super::{PaperError, Scale};
 use crate::summary::Comparator;
 
-/// A figure of the paper, or one of ours beside it.
+/// A figure of the paper, or an additional one.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperFigure {
-    /// What it is called on the command line and on disk.
+    /// Its name on the command line and on disk.
     pub name: String,
     /// A short title.
     pub title: String,
-    /// Where it stands: `paper, figure 1`.
+    /// Its source: `paper, figure 1`.
     pub source: String,
-    /// What it claims, in a sentence.
+    /// Its claim, in a sentence.
     pub claim: String,
-    /// What to see in it, in a sentence.
+    /// The point to see in it, in a sentence.
     pub see: String,
-    /// Figures whose variants it uses as well, or single ones of them (`fig3/free`).
+    /// Other figures whose variants it uses, or single variants (`fig3/free`).
     #[serde(default)]
     pub share: Vec<String>,
     /// Its experiments; once read, the shared ones first.
     #[serde(default)]
     pub variants: Vec<Variant>,
-    /// What is drawn.
+    /// The drawings.
     pub drawings: Vec<Drawing>,
-    /// What is claimed, and how it is measured.
+    /// The claims, with their measures.
     #[serde(default)]
     pub claims: Vec<PaperClaim>,
 }
 
-/// An experiment of a figure: a ready spec, and what is changed in it.
+/// An experiment of a figure: a ready spec with changed keys.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
-    /// What drawings and claims of the file call it.
+    /// Its name in drawings and claims of the file.
     pub id: String,
-    /// What the figure calls it.
+    /// Its label in the figure.
     pub label: String,
     /// The ready spec, without its scale: `reversal`.
     pub base: String,
     /// The one scale that has it; both if not given.
     pub only: Option<Scale>,
-    /// Keys that are set at both scales.
+    /// Keys set at both scales.
     #[serde(default)]
     pub set: Table,
-    /// Keys that are set at quick scale.
+    /// Keys set at quick scale.
     #[serde(default)]
     pub quick: Table,
-    /// Keys that are set at paper scale.
+    /// Keys set at paper scale.
     #[serde(default)]
     pub paper: Table,
-    /// Whether quick scale keeps its models, and its effective weights on the way, as it does of
-    /// the ready specs themselves. Those of hundreds of runs would fill a disk, and are made again
-    /// in seconds.
+    /// Whether quick scale keeps its models, and its effective weights during training, as for the
+    /// ready specs themselves. Those of hundreds of runs would fill a disk, and are recomputed in
+    /// seconds.
     #[serde(default)]
     pub kept: bool,
-    /// The most seeds that quick scale spends on it.
+    /// The largest number of seeds at quick scale.
     pub quick_seeds: Option<usize>,
 }
 
-/// What a drawing shows.
+/// The content of a drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DrawingKind {
-    /// NLL over epochs, a panel a variant.
+    /// NLL over epochs, one panel per variant.
     LossCurves,
     /// Heatmaps of effective weights of the first seed, over training.
     EffectiveWeights,
     /// Cosine similarities of embeddings of the first seed.
     Cosines,
-    /// Shares of right answers in several ways of asking, a dot a seed.
+    /// Shares of right answers in several ways of asking, one dot per seed.
     Accuracies,
 }
 
@@ -87,9 +87,9 @@ pub struct Drawing {
     pub name: Option<String>,
     /// Its title; the figure's if not given.
     pub title: Option<String>,
-    /// What it shows.
+    /// Its content.
     pub kind: DrawingKind,
-    /// Which variants; all if not given.
+    /// The variants; all if not given.
     pub variants: Option<Vec<String>>,
     /// Of [`DrawingKind::Accuracies`]: the ways of asking.
     #[serde(default)]
@@ -100,13 +100,13 @@ pub struct Drawing {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Way {
-    /// What the drawing calls it.
+    /// Its label in the drawing.
     pub name: String,
     /// The measure that is its fraction of right answers, given by its id.
     pub measure: &'static Measure,
 }
 
-/// A claim: every variant's measure, seed by seed, against a threshold.
+/// A claim: compares a measure of every variant and seed with a threshold.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperClaim {
@@ -114,13 +114,13 @@ pub struct PaperClaim {
     pub id: String,
     /// In a sentence.
     pub claim: String,
-    /// Where it is made; where the figure stands if not given.
+    /// Its source; the figure's if not given.
     pub source: Option<String>,
     /// The measure, given by its id.
     pub measure: &'static Measure,
-    /// Of which variants; all if not given. Of several the one counts that is worst for the claim.
+    /// The variants; all if not given. Of several, the worst one for the claim counts.
     pub variants: Option<Vec<String>>,
-    /// How the measure must stand to the threshold.
+    /// The comparison between the measure and the threshold.
     #[serde(rename = "is")]
     pub comparator: Comparator,
     /// The threshold.
@@ -137,7 +137,7 @@ pub enum Than {
     Word(Uniform),
 }
 
-/// The one word that is a threshold.
+/// The only word that is a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Uniform {
@@ -168,13 +168,13 @@ impl Variant {
     }
 }
 
-/// A value as TOML writes it; a string as it stands.
+/// A value in TOML; a string without quotes.
 fn literal(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 impl PaperFigure {
-    /// Whether a list of variants, if there is one, has this one.
+    /// Whether a list of variants, if given, contains this one.
     pub(crate) fn has(wanted: Option<&Vec<String>>, id: &str) -> bool {
         wanted.is_none_or(|ids| ids.iter().any(|wanted| wanted == id))
     }

@@ -1,7 +1,7 @@
 //! The paper's figures as data: one TOML file each, under `paper/` of this crate.
 //!
-//! A figure names its experiments (a ready spec and what is changed in it, at either scale), what
-//! is drawn of them, and what it claims. Nothing here knows any figure by name.
+//! A figure names its experiments (a ready spec with changed keys, at either scale), its drawings
+//! and its claims. The code knows no figure by name.
 
 mod figure;
 
@@ -16,18 +16,18 @@ use crate::theory::{self, TheoryFigure};
 
 pub use figure::{Drawing, DrawingKind, PaperClaim, PaperFigure, Than, Variant, Way};
 
-/// At which size the paper's experiments are run.
+/// The size of the paper's experiments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scale {
-    /// The smallest setting that shows the same.
+    /// The smallest setting that shows the same effects.
     Quick,
     /// The paper's own numbers.
     Paper,
 }
 
 impl Scale {
-    /// As `summary.json` and the ready specs call it.
+    /// Its name in `summary.json` and the ready specs.
     pub fn word(self) -> &'static str {
         match self {
             Scale::Quick => "quick",
@@ -36,29 +36,29 @@ impl Scale {
     }
 }
 
-/// What cannot be reproduced.
+/// An error in the figures to reproduce.
 #[derive(Debug, Error)]
 pub enum PaperError {
     /// There is no such figure.
     #[error("there is no figure `{name}`; {hint}")]
     Unknown {
-        /// As it was asked for.
+        /// The name as given.
         name: String,
         /// The nearest, or all.
         hint: String,
     },
-    /// A figure of the program itself stands on a spec that is not there.
+    /// A built-in figure uses a spec that does not exist.
     #[error(transparent)]
     Ready(#[from] UnknownReady),
-    /// A spec of the program itself is wrong.
+    /// A built-in spec is wrong.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// A spec of the program itself cannot be run.
+    /// A built-in spec cannot be run.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),
 }
 
-/// The files, in the order in which the report shows them.
+/// The files, in the order of the report.
 const FILES: &[&str] = &[
     include_str!("../../paper/fig1.toml"),
     include_str!("../../paper/fig2.toml"),
@@ -110,7 +110,7 @@ fn shared(own: &[(String, Vec<Variant>)], from: &str) -> Vec<Variant> {
     found
 }
 
-/// Figures that were asked for, in the report's order.
+/// The selected figures, in the order of the report.
 #[derive(Debug)]
 pub struct Wanted {
     /// Of training runs.
@@ -119,10 +119,10 @@ pub struct Wanted {
     pub theory: Vec<&'static TheoryFigure>,
 }
 
-/// The figures asked for by name; `all`, or no name, means all.
+/// Selects figures by name; `all`, or no name, means all.
 ///
 /// # Errors
-/// [`PaperError::Unknown`] names what is there.
+/// [`PaperError::Unknown`] names the figures that exist.
 pub fn figures(names: &[String]) -> Result<Wanted, PaperError> {
     let trained = || all().iter().map(|figure| figure.name.as_str());
     let known = || trained().chain(theory::ALL.iter().map(|figure| figure.name)).chain(["all"]);
@@ -141,7 +141,7 @@ pub fn figures(names: &[String]) -> Result<Wanted, PaperError> {
     })
 }
 
-/// The experiments of a figure at a scale, with the variant that each is.
+/// The experiments of a figure at a scale, each with its variant.
 ///
 /// # Errors
 /// [`PaperError`] only if the program's own specs are wrong.

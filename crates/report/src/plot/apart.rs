@@ -1,4 +1,4 @@
-//! Places for markers that would lie on each other: each as near to where it belongs as is free.
+//! Places for markers that would overlap: each as near to its point as possible.
 
 use super::drawing::Rect;
 

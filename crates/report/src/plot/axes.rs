@@ -4,14 +4,14 @@ use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::scale::{Scale, Ticks};
 use super::theme::{GRID, LABEL_SIZE, SOFT, TICK_SIZE};
 
-/// One axis: what it measures and how.
+/// One axis: its quantity and scale.
 #[derive(Clone, Debug)]
 pub struct Axis {
     /// The quantity and its unit.
     pub label: String,
     /// Values to positions, in the drawing's own units.
     pub scale: Scale,
-    /// Where it is marked.
+    /// Its ticks.
     pub ticks: Ticks,
 }
 
@@ -24,14 +24,14 @@ pub const ROOM_ABOVE: f64 = 22.0;
 /// Room that tick labels alone take below the area.
 pub const ROOM_TICKS: f64 = 22.0;
 
-/// What of the axes is written; the lines are always drawn.
+/// The labels to write; the lines are always drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
     /// Tick labels left of the area.
     pub y_ticks: bool,
     /// Tick labels below the area.
     pub x_ticks: bool,
-    /// What the axes measure.
+    /// The quantities of the axes.
     pub labels: bool,
 }
 
@@ -42,7 +42,7 @@ impl Written {
 
 /// Draws both axes: light lines across the area at the y ticks, small marks at the x ticks.
 ///
-/// The label of y stands level above the area, where it is read without turning the head.
+/// The label of y is horizontal, above the area.
 pub fn draw(drawing: &mut Drawing, area: Rect, x: &Axis, y: &Axis, written: Written) {
     let tick_style = Style::new(TICK_SIZE, SOFT);
     let label_style = Style::new(LABEL_SIZE, SOFT);

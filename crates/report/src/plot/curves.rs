@@ -13,7 +13,7 @@ pub struct Curve {
     pub label: String,
     /// Of line and band.
     pub color: Color,
-    /// Of the label, which asks for more contrast than a line.
+    /// The colour of the label, which needs more contrast than a line.
     pub label_color: Color,
     /// How its points are drawn.
     pub mark: Mark,
@@ -43,7 +43,7 @@ pub struct Point {
     pub spread: Option<f64>,
 }
 
-/// One axis of a panel, before it is known how long it is drawn.
+/// One axis of a panel, before its length is known.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// The quantity and its unit.
@@ -157,7 +157,7 @@ impl CurvePanel {
     }
 }
 
-/// Where the points of a curve stand; none for one that has no place.
+/// The positions of a curve's points; `None` for a point without one.
 fn positions(curve: &Curve, x: Scale, y: Scale) -> impl Iterator<Item = Option<(f64, f64)>> {
     curve.points.iter().map(move |point| {
         let at = (x.at(point.x), y.at(point.y));
@@ -194,7 +194,7 @@ fn draw_line(drawing: &mut Drawing, curve: &Curve, line: &[(f64, f64)]) {
     }
 }
 
-/// A width within which no eye tells two points of a line apart.
+/// A width within which two points of a line are indistinguishable.
 const COLUMN: f64 = 0.5;
 
 /// The same line with no more than four points to a [`COLUMN`]: the first, the lowest, the highest

@@ -1,4 +1,4 @@
-//! A sized group of SVG elements, and the few marks that figures are made of.
+//! A sized group of SVG elements, and the marks of figures.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use svg::node::element::{
 
 use super::theme::{Color, FONT_FAMILY, PAPER};
 
-/// Where a text stands from its point.
+/// The position of a text relative to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
     /// The text starts at the point.
@@ -29,9 +29,9 @@ pub struct Style {
     pub strong: bool,
     /// Fill.
     pub color: Color,
-    /// Which part of the text the point names.
+    /// The part of the text at the point.
     pub anchor: Anchor,
-    /// Turned a quarter to the left, to be read upwards.
+    /// Rotated by 90° to the left, to be read upwards.
     pub upwards: bool,
 }
 

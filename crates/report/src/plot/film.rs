@@ -1,4 +1,4 @@
-//! A matrix at several times, to be turned back and forth by a page's script.
+//! A matrix at several times, as a film that a page's script steps through.
 
 use super::Drawing;
 use super::drawing::{Stroke, Style};
@@ -8,16 +8,16 @@ use super::theme::{GRID, SOFT, TICK_SIZE};
 /// A panel's matrix at one time.
 #[derive(Clone, Debug)]
 pub struct Frame<'a> {
-    /// What was measured on it.
+    /// Its note, such as a measure.
     pub note: String,
-    /// Of the panel's rows and columns; a value that lacks is drawn as missing.
+    /// Of the panel's rows and columns; a missing value is drawn as such.
     pub values: &'a [f32],
 }
 
 /// Rows and columns beyond these are left out: a page holds every frame, and the first sixty
 /// entities show a diagonal as well as all do. Means over cells would wash it out.
 pub const MOST_CELLS: usize = 60;
-/// Fewer steps than the palette has compress to half the size, and no eye tells them apart.
+/// Fewer steps than the palette has compress to half the size, without a visible difference.
 const STEP: u8 = 4;
 
 /// Draws the panel as [`HeatmapPanel::draw`] does, showing the last frame.
@@ -39,7 +39,7 @@ pub fn draw(
     drawing
 }
 
-/// All frames below each other, a pixel a cell; none without cells.
+/// All frames below each other, one pixel per cell; `None` without cells.
 fn picture(
     panel: &HeatmapPanel<'_>,
     frames: &[Frame<'_>],

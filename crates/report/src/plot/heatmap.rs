@@ -1,4 +1,4 @@
-//! A matrix as a picture.
+//! Heatmaps of matrices.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::scale::Linear;
 use super::theme::{GRID, INK, LABEL_SIZE, SOFT, TICK_SIZE};
 
-/// The colours of a map; each is read alike with every kind of colour vision.
+/// The colours of a map; all are readable with every kind of colour vision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colors {
     /// Perceptually even, dark to bright: for quantities without a middle.
@@ -35,7 +35,7 @@ impl Colors {
     }
 }
 
-/// Values to colours; one map serves every panel that is to be compared.
+/// Maps values to colours; panels to compare share one map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorMap {
     scale: Linear,
@@ -52,7 +52,7 @@ impl ColorMap {
         Self { scale: Linear::new(domain, (0.0, 1.0)), colors }
     }
 
-    /// Which colours it gives.
+    /// Its colours.
     pub fn colors(&self) -> Colors {
         self.colors
     }
@@ -84,7 +84,7 @@ impl ColorMap {
 pub struct HeatmapPanel<'a> {
     /// Above the panel.
     pub title: &'a str,
-    /// What was measured on it, above the panel after the title.
+    /// A note after the title, such as a measure.
     pub note: &'a str,
     /// Read upwards beside the rows.
     pub row_label: &'a str,
@@ -94,7 +94,7 @@ pub struct HeatmapPanel<'a> {
     pub rows: usize,
     /// Number of columns.
     pub columns: usize,
-    /// `[rows, columns]`, row-major; a value that lacks is drawn as missing.
+    /// `[rows, columns]`, row-major; a missing value is drawn as such.
     pub values: &'a [f32],
 }
 
@@ -124,7 +124,7 @@ impl HeatmapPanel<'_> {
         drawing
     }
 
-    /// What stands around the cells, and where they go.
+    /// The titles around the cells, and the place of the cells.
     pub(super) fn surround(&self, side: f64) -> (Drawing, Rect) {
         let mut drawing = Drawing::new(ROOM_LEFT + side, ROOM_ABOVE + side + ROOM_BELOW);
         let area = Rect { x: ROOM_LEFT, y: ROOM_ABOVE, width: side, height: side };
@@ -140,7 +140,7 @@ impl HeatmapPanel<'_> {
 /// The side of the embedded picture in pixels, at least: viewers that smooth a small picture then
 /// smooth within a cell's edge only.
 const LEAST_SIDE: usize = 560;
-/// More cells than this a side are not drawn; a picture of them would tell nothing.
+/// The largest number of cells per side; a larger heatmap would be unreadable.
 const MOST_CELLS: usize = 4096;
 
 /// The cells as a PNG with a palette, every cell a square of equal pixels; none without cells.

@@ -1,10 +1,10 @@
-//! Levels that curves are held against, labelled where the label hides least.
+//! Reference levels for curves, labelled where the label hides least.
 
 use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::scale::Scale;
 use super::theme::{SOFT, TICK_SIZE, text_width};
 
-/// A level to hold the curves against.
+/// A reference level for curves.
 #[derive(Clone, Debug)]
 pub struct Level {
     /// Written along the line.
@@ -14,7 +14,7 @@ pub struct Level {
 }
 
 impl Level {
-    /// Draws the level dashed across the area, its label clear of `lines` as far as can be.
+    /// Draws the level dashed across the area, its label as far from `lines` as possible.
     pub(super) fn draw(
         &self,
         drawing: &mut Drawing,
@@ -30,11 +30,11 @@ impl Level {
     }
 }
 
-/// Pieces of a label that are looked at apart.
+/// Pieces of a label whose distance is measured separately.
 const PIECES: u32 = 8;
 
-/// Writes a level's label above or below its line, left or right, where the curves crowd it
-/// least.
+/// Writes a level's label above or below its line, left or right, where it is farthest from the
+/// curves.
 fn label_level(
     drawing: &mut Drawing,
     level: &Level,
@@ -70,7 +70,7 @@ fn label_level(
             })
             .sum::<f64>()
     };
-    // The first of equals.
+    // The first of equal ones.
     let mut best = (candidates[0], crowding(&candidates[0]));
     for candidate in &candidates[1..] {
         let crowded = crowding(candidate);

@@ -8,7 +8,7 @@ use super::theme::{INK, LABEL_SIZE, SOFT, TITLE_SIZE, text_width, wrap};
 
 /// The area of a panel, in user units.
 const AREA: (f64, f64) = (184.0, 132.0);
-/// The same of one that has the width of a page to itself.
+/// The same for a panel with the full width of a page.
 const LONE_AREA: (f64, f64) = (520.0, 230.0);
 /// Between neighbours; the last tick label of x stands over the edge of its area.
 const GAP: (f64, f64) = (6.0, 12.0);
@@ -18,7 +18,7 @@ const TITLE_STEP: f64 = 15.0;
 const ROW: f64 = 20.0;
 const SWATCH: f64 = 22.0;
 
-/// How many panels to a row are read well: up to three rows of three, rows of four beyond.
+/// Panels per row: three in up to three rows, four in more.
 pub fn columns(panels: usize) -> usize {
     match panels {
         0..=3 => panels.max(1),
@@ -36,7 +36,7 @@ pub fn draw(panels: &[CurvePanel], columns: usize, level: Option<&str>) -> Drawi
     draw_with(panels, columns, level, AREA)
 }
 
-/// The same of a panel that stands alone, for a page wide enough.
+/// The same for a single panel, on a page wide enough.
 pub fn draw_lone(panel: &CurvePanel, level: Option<&str>) -> Drawing {
     draw_with(std::slice::from_ref(panel), 1, level, LONE_AREA)
 }

@@ -4,8 +4,8 @@ use super::Stored;
 use crate::paper::{PaperClaim, PaperFigure, Than, Variant};
 use crate::summary::{Claim, Comparator};
 
-/// The claims of a figure whose variants are there: a claim about a setting that did not run is
-/// neither held nor failed.
+/// The claims of a figure whose variants were run: a claim about a setting that was not run neither
+/// holds nor fails.
 pub(super) fn claims(figure: &PaperFigure, found: &[(&Variant, &Stored)]) -> Vec<Claim> {
     figure.claims.iter().filter_map(|claim| measured(figure, claim, found)).collect()
 }

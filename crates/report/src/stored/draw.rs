@@ -12,7 +12,7 @@ use crate::finding::{self, HeadResult, reversal_finding};
 use crate::paper::{Drawing, DrawingKind, PaperFigure, Variant};
 use crate::{ReportError, Section, SeedRow, report};
 
-/// Frames of training that a heatmap is turned back through, at most.
+/// The largest number of frames in a heatmap's film.
 const MOST_FRAMES: usize = 16;
 
 /// The section of a figure.
@@ -45,7 +45,7 @@ pub(super) fn section(
     })
 }
 
-/// `None` if none of its variants is there, or none has what it shows.
+/// `None` if none of its variants was run, or none has the data.
 fn draw(
     store: &Store,
     figure: &PaperFigure,
@@ -128,7 +128,7 @@ pub(super) fn weights(
     let Some(run) = stored.runs.first() else { return Ok(None) };
     let mut epochs = effective_weight_epochs(&stored.experiment, store, run.seed)?;
     while epochs.len() > MOST_FRAMES {
-        // The last one stays.
+        // Keep the last one.
         let keep = |at: &usize| (epochs.len() - 1 - at).is_multiple_of(2);
         epochs = (0..epochs.len()).filter(keep).map(|at| epochs[at]).collect();
     }
@@ -178,7 +178,7 @@ fn cosines_of(stored: &Stored, label: &str) -> Option<Cosines> {
     })
 }
 
-/// What is seen, decided by the numbers.
+/// The finding, from the numbers.
 pub(super) fn finding(all: &[&Stored]) -> String {
     let Some(first) = all.first() else { return String::new() };
     let of_head = |stored: &Stored| HeadResult {

@@ -20,8 +20,8 @@ pub use reproduction::Reproduction;
 
 /// The report of everything complete in the store below `out`.
 ///
-/// Figures of the paper are those that were asked for there, and those whose every experiment
-/// happens to be there; what is left are the user's own experiments.
+/// It shows the requested figures of the paper, those whose every experiment is in the store, and
+/// all other experiments as the user's own.
 ///
 /// # Errors
 /// [`ReportError::Nothing`] if no run is complete; others if the store cannot be read, or a
@@ -35,7 +35,7 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
         .collect();
     let runs = store.runs()?;
     let is_compared = |run: &RunDir| compared.contains(&run.experiment);
-    // They have a page of their own.
+    // They have their own page.
     let all = read(&store, |run| !is_compared(run))?;
     let theory = theory::sections(out)?;
     let any_compared = runs.iter().any(|run| is_compared(run) && run.is_complete());
@@ -100,7 +100,7 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
     })
 }
 
-/// The scale of most of the paper's experiments that are there.
+/// The scale of most of the paper's experiments in the store.
 fn scale_of(all: &[Stored]) -> Result<Scale, ReportError> {
     let mut counts = Vec::new();
     for scale in [Scale::Quick, Scale::Paper] {

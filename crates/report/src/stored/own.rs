@@ -1,4 +1,4 @@
-//! The user's own experiments: a section each.
+//! The user's own experiments, one section each.
 
 use retrodict_lab::Experiment;
 use retrodict_lab::store::Store;
@@ -7,7 +7,7 @@ use super::{Stored, draw};
 use crate::figure::loss_curves;
 use crate::{ReportError, Section};
 
-/// Experiments that differ in the head alone stand together, the free one first.
+/// Experiments that differ only in the head share a section, the free one first.
 pub(super) fn sections(store: &Store, all: &[&Stored]) -> Result<Vec<Section>, ReportError> {
     let mut groups: Vec<Vec<&Stored>> = Vec::new();
     for &stored in all {

@@ -16,7 +16,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// One a run, NaN where it does not apply.
+    /// One per run, NaN where it does not apply.
     pub(crate) fn values(&self, measure: &Measure) -> Vec<f64> {
         let value = |run| measure.of(&self.experiment, run).unwrap_or(f64::NAN);
         self.runs.iter().map(value).collect()
@@ -28,7 +28,7 @@ impl Stored {
         Some(measure.of(&self.experiment, run).unwrap_or(f64::NAN))
     }
 
-    /// The same with the runs of those seeds alone.
+    /// The same with only the runs of those seeds.
     pub(crate) fn of_seeds(&self, seeds: &[u64]) -> Stored {
         let mut kept = self.clone();
         let wanted: Vec<bool> = self.runs.iter().map(|run| seeds.contains(&run.seed)).collect();
@@ -59,7 +59,8 @@ impl Stored {
 }
 
 /// All experiments with at least one complete run among those that are `wanted`. What this program
-/// cannot read as a spec (of a later version, say) is an error: leaving it out in silence would falsify the report.
+/// cannot read as a spec (of a later version, say) is an error: leaving it out in silence would
+/// falsify the report.
 pub(crate) fn read(
     store: &Store,
     wanted: impl Fn(&RunDir) -> bool,

@@ -1,4 +1,4 @@
-//! How a reproduction went.
+//! The record of a reproduction.
 
 use std::fs;
 use std::path::Path;
@@ -11,22 +11,22 @@ use crate::ReportError;
 /// The file that holds it.
 const FILE: &str = "reproduction.json";
 
-/// How a reproduction went; kept beside the store, for it cannot be read off the runs.
+/// The record of a reproduction, stored next to the runs, which do not contain it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reproduction {
     /// `quick` or `paper`.
     pub scale: String,
     /// Seeds of each experiment.
     pub seeds: usize,
-    /// Seconds that it took, all runs together.
+    /// Its total time in seconds.
     pub wall_seconds: f64,
-    /// The figures that were asked for.
+    /// The requested figures.
     #[serde(default)]
     pub figures: Vec<String>,
 }
 
 impl Reproduction {
-    /// Keeps it in `out`.
+    /// Writes it to `out`.
     ///
     /// # Errors
     /// [`ReportError`] if it cannot be written.
@@ -35,7 +35,7 @@ impl Reproduction {
         Ok(atomic::write(&out.join(FILE), &text)?)
     }
 
-    /// What is kept in `out`, if anything (that can be read) is.
+    /// The record in `out`, if there is a readable one.
     pub fn read(out: &Path) -> Option<Reproduction> {
         serde_json::from_slice(&fs::read(out.join(FILE)).ok()?).ok()
     }

@@ -80,7 +80,7 @@ fn named(dim: usize) -> String {
     format!("d = {dim}")
 }
 
-/// Reversal loss against training loss, both over their start.
+/// Reversal loss against training loss, both relative to their start.
 fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
     let axes = Axes {
         x: "ln of training loss over its start".into(),

@@ -12,9 +12,10 @@ use crate::paper::Scale;
 use crate::summary::{Claim, Comparator};
 use crate::{ReportError, Section};
 
-/// Simulates what is missing below a folder, with so many draws; the function is called after each.
+/// Runs the missing simulations below a folder, with this many draws; calls the function after
+/// each.
 type Make = fn(&Path, u32, &(dyn Fn() + Sync)) -> Result<(), TheoryError>;
-/// A section of what lies below a folder.
+/// Builds a section from the simulations below a folder.
 type Draw = fn(&TheoryFigure, &Path) -> Result<Option<Section>, ReportError>;
 
 /// A figure of the theory.
@@ -26,7 +27,7 @@ pub struct TheoryFigure {
     pub title: &'static str,
     /// Its claim, in a sentence.
     pub claim: &'static str,
-    /// Seconds that it takes at quick scale with ten seeds on two cores, measured.
+    /// Measured seconds at quick scale with ten seeds on two cores.
     pub seconds: f64,
     make: Make,
     section: Draw,
@@ -70,10 +71,10 @@ impl TheoryFigure {
         u32::try_from(seeds).unwrap_or(u32::MAX).saturating_mul(each)
     }
 
-    /// Simulates what is missing below `out`. `progress` is called after each simulation.
+    /// Runs the missing simulations below `out`. `progress` is called after each simulation.
     ///
     /// # Errors
-    /// [`TheoryError`] where something cannot be made or written.
+    /// [`TheoryError`] if a simulation or its file fails.
     pub fn make(
         &self,
         out: &Path,
@@ -84,12 +85,12 @@ impl TheoryFigure {
     }
 }
 
-/// The sections of all figures whose simulations lie below `out`.
+/// The sections of all figures whose simulations are below `out`.
 pub(crate) fn sections(out: &Path) -> Result<Vec<Section>, ReportError> {
     ALL.iter().filter_map(|figure| (figure.section)(figure, out).transpose()).collect()
 }
 
-/// A claim of the theory; its values are one a draw, or a single one.
+/// A claim of the theory; it has one value per draw, or a single one.
 fn claim(
     id: &str,
     claim: &str,

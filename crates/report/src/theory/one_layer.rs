@@ -42,7 +42,7 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
     }))
 }
 
-/// What the broken assumptions change, in the words of the simulations.
+/// The effects of broken assumptions, in the words of the simulations.
 fn finding(all: &[(Case, OneLayerResult)]) -> String {
     let mut text = String::new();
     for (case, result) in all {
@@ -116,14 +116,14 @@ fn weights(all: &[(Case, OneLayerResult)]) -> Figure {
         };
         Panel { title: case.title.into(), series: groups.iter().map(of_group).collect() }
     };
-    // Where so few are held out that none has a rival of its type, there is no margin.
+    // With so few held out that none has a rival of its type, there is no margin.
     let has_margins = |panel: &Panel| panel.series.iter().any(|series| !series.points.is_empty());
     let panels: Vec<Panel> = all.iter().map(panel).filter(has_margins).collect();
     let title = "Asymmetry and intransitivity of effective weights arise";
     lines("theory-one-layer-weights", title, &axes, &panels)
 }
 
-/// The theorems as they stand: the first case of pairs and of chains.
+/// The theorems without changes: the first case of pairs and of chains.
 fn claims(all: &[(Case, OneLayerResult)]) -> Vec<Claim> {
     let mut claims = Vec::new();
     for (case, result) in all.iter().filter(|(case, _)| ["reversal", "chain"].contains(&case.name))
@@ -137,7 +137,7 @@ fn claims(all: &[(Case, OneLayerResult)]) -> Vec<Claim> {
             };
             let (id, source) =
                 (format!("one_layer.{}_{what}", case.name), format!("paper, theorem {number}"));
-            // Rounding of the last digits is no failure; the simulation's verdict knows.
+            // Rounding in the last digits is not a failure; the simulation's verdict allows for it.
             let slack = if theorem.holds == Some(true) { 1e-6 } else { 0.0 };
             let measured = theorem.measured.unwrap_or(f64::NAN);
             let (values, bound) = (vec![measured], theorem.bound + slack * theorem.bound.abs());

@@ -67,7 +67,7 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
     }))
 }
 
-/// One number a seed, at each time of the first seed's series.
+/// One number per seed, at each time of the first seed's series.
 fn over_seeds(
     results: &[TransferResult],
     of: impl Fn(&Point) -> Option<f64>,
@@ -77,7 +77,7 @@ fn over_seeds(
         let values = results.iter().filter_map(|result| of(result.series.get(index)?));
         let values: Vec<f64> = values.collect();
         let mean = stats::mean(&values)?;
-        // On a logarithmic axis the start stands at the left end.
+        // On a logarithmic axis the start is at the left end.
         Some(((point.epoch.max(1) as f64, mean), stats::std(&values).unwrap_or(0.0)))
     };
     times.filter(|(_, point)| point.epoch > 0).filter_map(at).unzip()
@@ -110,7 +110,8 @@ fn of_kind<'r>(results: &'r [TransferResult], id: &str) -> Option<&'r KindTransf
     results.first()?.series.last()?.kind(id)
 }
 
-/// What each part of the model adds to the transfer to the reverse, above that to the unrelated.
+/// The contribution of each part of the model to the transfer to the reverse, less that to the
+/// unrelated.
 fn parts(cases: &[&Made]) -> Figure {
     let axes =
         Axes { x: EPOCHS.into(), y: "reverse − unrelated".into(), x_log: true, y_log: false };
@@ -158,7 +159,7 @@ fn predictions(cases: &[&Made]) -> Figure {
     lines("theory-transfer-windows", title, &axes, &panels)
 }
 
-/// How long windows hold, over depth and over training.
+/// The length of valid windows, over depth and over training.
 fn finding(all: &[Made]) -> String {
     let mut text = String::new();
     for (case, results) in all {

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-/// Long enough for a busy machine, short enough to be told of a browser that hangs.
+/// Long enough for a busy machine, short enough to report a browser that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The browser named by `RETRODICT_BROWSER`, or the first of the usual names on the path.
@@ -33,7 +33,7 @@ pub(crate) struct Browser {
     from: Receiver<Value>,
     session: Option<String>,
     last: u64,
-    /// What the page told without being asked, oldest first.
+    /// The page's events, oldest first.
     pub(crate) events: VecDeque<Value>,
 }
 
@@ -79,7 +79,7 @@ impl Browser {
         browser
     }
 
-    /// Calls a method and gives its result; events that come before it are kept.
+    /// Calls a method and returns its result; events before it are kept.
     pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
         self.last += 1;
         let mut message = json!({ "id": self.last, "method": method, "params": params });

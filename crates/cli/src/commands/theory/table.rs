@@ -1,4 +1,4 @@
-//! Output that all models share.
+//! Output shared by all models.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::commands::{Failure, print};
 
-/// Lines of a table of points in time.
+/// Rows of a table over time.
 const LINES: usize = 16;
 
 /// An error of the library, with the key that it names written as an option.
@@ -45,7 +45,7 @@ pub(super) fn verdicts(theorems: &[Theorem]) -> String {
             Some(false) => "does not hold",
             None => "nothing to measure",
         };
-        // Adding 0 takes the sign from −0.
+        // Adding 0 turns −0 into 0.
         let measured = or_dash(theorem.measured, |value| format!("{:.6e}", value + 0.0));
         let _ = writeln!(
             text,
@@ -56,7 +56,7 @@ pub(super) fn verdicts(theorems: &[Theorem]) -> String {
     text
 }
 
-/// The first and the last point, and some between.
+/// The first and the last point, and some in between.
 pub(super) fn sample<P>(series: &[P]) -> impl Iterator<Item = &P> {
     let last = series.len().saturating_sub(1);
     let every = last.div_ceil(LINES).max(1);

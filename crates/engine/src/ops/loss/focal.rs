@@ -11,7 +11,8 @@ const SMALL: f64 = 1e-3;
 const LEAST: f64 = 1e-30;
 
 settings! {
-    /// The focal loss `−(1 − p)^γ ln p` (Lin et al., 2017): facts that are known already count less.
+    /// The focal loss `−(1 − p)^γ ln p` (Lin et al., 2017): facts that are known already count
+    /// less.
     #[derive(Copy)]
     pub struct Focal in "objective" {
         /// Exponent γ of the focal loss.
