@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
+use retrodict_engine::Rule;
 use retrodict_facts::{DataConfig, HoldOut, IclConfig, RelatedConfig};
 use retrodict_lab::spec::{
-    BatchSize, Optimizer, Position, Precision, READY, Spec, SpecHash, ready,
+    BatchSize, Precision, READY, Spec, SpecHash, commented, ready, reference,
 };
 
 const CHAIN: &str = "[data]\nkind = \"chain\"\n";
@@ -65,16 +66,17 @@ fn overrides_are_toml_or_else_bare_words() {
         ("checkpoint.at", "[7, 0, 7]"),
         ("model.layers", " 4 "),
     ]);
-    assert_eq!(spec.model.layers, 4);
-    assert_eq!(spec.model.position, Position::Rotary);
-    assert_eq!(spec.train.optimizer, Optimizer::Sgd);
+    let decoder = spec.model.decoder().unwrap();
+    assert_eq!(decoder.layers, 4);
+    assert_eq!(decoder.position.word(), "rotary");
+    assert!(matches!(spec.train.optimizer, Rule::Sgd(_)));
     assert_eq!(spec.train.batch_size, BatchSize::Full);
     assert_eq!(spec.train.lr, 1.0);
     assert_eq!(spec.data.kind.word(), "chain");
     assert_eq!(spec.probe.every, None);
     assert_eq!(spec.seeds, [5, 6, 7]);
     assert_eq!(spec.precision, Precision::F64);
-    assert_eq!(spec.checkpoint.at, [0, 7]);
+    assert_eq!(*spec.checkpoint.at, [0, 7]);
 }
 
 #[test]
@@ -222,45 +224,52 @@ fn the_quick_spec_is_the_contracts_and_the_papers_is_the_papers() {
     let quick = with(&[]);
     assert_eq!((quick.probe.every, quick.checkpoint.every), (Some(20), Some(50)));
     let paper = Spec::parse(ready("reversal-paper").unwrap(), "").unwrap();
-    assert_eq!((paper.model.layers, paper.model.heads, paper.model.dim), (24, 12, 768));
+    let decoder = paper.model.decoder().unwrap();
+    assert_eq!((decoder.layers, decoder.heads, decoder.dim), (24, 12, 768));
     assert_eq!((paper.train.lr, paper.train.epochs), (0.01, 3000));
     assert_eq!(paper.train.weight_decay, 0.01);
     assert_eq!(paper.seeds.len(), 10);
 }
 
-/// Each key of each ready spec, those that may be left out as comments, has a
-/// comment of its own.
 #[test]
-fn ready_specs_mention_and_explain_every_key_of_their_kind() {
+fn a_commented_spec_reads_back_and_explains_every_key() {
     for (name, text) in READY {
         let spec = Spec::parse(text, name).unwrap();
         assert_eq!(spec.name, *name);
-        let data = match spec.data.kind {
-            DataConfig::Reversal(_) | DataConfig::Chain(_) => {
-                "vocab_size entity_length train_fraction"
-            }
-            DataConfig::Icl(_) => "vocab_size entities attributes train_fraction hold_out",
-            DataConfig::Related(_) => "vocab_size tokens train held_out",
-            other => panic!("no ready spec is of {} data", other.kind()),
-        };
-        let keys = format!(
-            "name seeds precision kind {data} recipes seed kind layers heads dim position \
-             rotary_fraction dropout tie_head freeze_embeddings mixer residual norm norm_place \
-             nonlinearity value_output context optimizer lr schedule warmup weight_decay betas \
-             momentum batch_size epochs loss_on init_seed order_seed reading loss loss_parameter \
-             ahead contrastive temperature symmetry symmetry_in_context squares soft_tie \
-             antisymmetry nuclear_norm spectral_norm every effective_weights every at last"
-        );
-        let mentioned: Vec<_> = text
-            .lines()
-            .filter_map(|line| line.trim_start_matches("# ").split_once(" = "))
-            .map(|(key, rest)| {
-                assert!(rest.contains(" # "), "{name}: `{key}` has no comment");
-                key
-            })
-            .collect();
-        assert_eq!(mentioned.join(" "), keys, "{name}");
+        let whole = commented(&spec);
+        assert_eq!(Spec::parse(&whole, name).unwrap(), spec, "{name}");
+        let lines: Vec<&str> = whole.lines().collect();
+        for pair in
+            lines.windows(2).filter(|pair| pair[1].contains(" = ") && !pair[1].starts_with("# "))
+        {
+            assert!(pair[0].starts_with("# "), "{name}: `{}` has no comment", pair[1]);
+        }
+        // Every key that this spec could have stands there, given or as a comment.
+        for key in ["momentum", "rotary_fraction", "temperature", "loss_parameter", "soft_tie"] {
+            assert!(
+                whole.contains(&format!("\n# {key} =")) || whole.contains(&format!("\n{key} =")),
+                "{name}: {key}"
+            );
+        }
     }
     let unknown = ready("reversal-quik").unwrap_err().to_string();
     assert_eq!(unknown, "there is no ready spec `reversal-quik`; did you mean `reversal-quick`?");
+}
+
+#[test]
+fn every_kind_of_data_has_a_ready_spec() {
+    for kind in DataConfig::WORDS {
+        let spec = Spec::parse(ready(&format!("{kind}-quick")).unwrap(), kind).unwrap();
+        assert_eq!(spec.data.kind.word(), *kind);
+    }
+}
+
+#[test]
+fn the_reference_of_all_keys_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/spec.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, reference()).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap();
+    assert!(written == reference(), "docs/spec.md is not current; UPDATE_DOCS=1 rewrites it");
 }

@@ -37,7 +37,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model]\nlearning_rate = 2",
-            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, heads, dim, position, rotary_fraction, dropout, tie_head, freeze_embeddings, mixer, residual, norm, norm_place, nonlinearity, value_output and context",
+            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, dim, mixer, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings and context",
         ),
         (
             "[model]\nweight_decy = 2",
@@ -52,7 +52,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model.extra]\nlayers = 2",
-            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, heads, dim, position, rotary_fraction, dropout, tie_head, freeze_embeddings, mixer, residual, norm, norm_place, nonlinearity, value_output and context",
+            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, dim, mixer, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings and context",
         ),
         ("model = 3", "SPEC.toml:2: `model` is a section: write [model] and its keys below it"),
         (
@@ -62,15 +62,15 @@ fn hostile_specs_are_refused_with_these_words() {
         // Keys of another kind of data.
         (
             "data.entities = 3",
-            "SPEC.toml:2: `data.entities` is a key of icl, relations and one-to-many data, not of reversal data",
+            "SPEC.toml:2: `data.entities` has no effect with `data.kind` = reversal; it applies with icl, relations or one-to-many",
         ),
         (
             "data.hold_out = \"entities\"",
-            "SPEC.toml:2: `data.hold_out` is a key of icl data, not of reversal data",
+            "SPEC.toml:2: `data.hold_out` has no effect with `data.kind` = reversal; it applies with icl",
         ),
         (
             "data.held_out = 3",
-            "SPEC.toml:2: `data.held_out` is a key of related data, not of reversal data",
+            "SPEC.toml:2: `data.held_out` has no effect with `data.kind` = reversal; it applies with related",
         ),
         // Wrong types and words.
         (
@@ -103,12 +103,12 @@ fn hostile_specs_are_refused_with_these_words() {
             "SPEC.toml:2: `model.position` is \"relative\"; it must be none, absolute or rotary",
         ),
         (
-            "model.rotary_fraction = 0",
-            "SPEC.toml:2: `model.rotary_fraction` is 0; it must be a number above 0, and at most 1",
+            "model.position = \"rotary\"\nmodel.rotary_fraction = 0",
+            "SPEC.toml:3: `model.rotary_fraction` is 0; it must be a number above 0, and at most 1",
         ),
         (
-            "model.rotary_fraction = 1.5",
-            "SPEC.toml:2: `model.rotary_fraction` is 1.5; it must be a number above 0, and at most 1",
+            "model.position = \"rotary\"\nmodel.rotary_fraction = 1.5",
+            "SPEC.toml:3: `model.rotary_fraction` is 1.5; it must be a number above 0, and at most 1",
         ),
         (
             "model.kind = \"decodr\"",
@@ -209,6 +209,100 @@ fn hostile_specs_are_refused_with_these_words() {
     ];
     for (text, message) in cases {
         assert_eq!(refusal(&format!("{KIND}{text}"), &[]), message, "{text}");
+    }
+}
+
+/// A key without effect is refused with the reason, so that no setting is lost in silence.
+#[test]
+fn a_key_that_would_have_no_effect_is_refused() {
+    let sgd = "train.optimizer = \"sgd\"\n";
+    let one_layer = "model.kind = \"one-layer\"\n";
+    let lstm = "model.mixer = \"lstm\"\n";
+    for (given, key, reason) in [
+        ("", "train.momentum = 0.9", "`train.optimizer` = adamw; it applies with sgd or muon"),
+        (
+            sgd,
+            "train.betas = [0.9, 0.99]",
+            "`train.optimizer` = sgd; it applies with adamw, adam, lion or muon",
+        ),
+        ("", "model.rotary_fraction = 0.5", "`model.position` = absolute; it applies with rotary"),
+        (
+            "",
+            "objective.loss_parameter = 0.1",
+            "`objective.loss` = cross-entropy; it applies with label-smoothing, focal or margin",
+        ),
+        (
+            "",
+            "objective.temperature = 0.2",
+            "`objective.contrastive` = 0.0; it applies with above 0",
+        ),
+        (
+            "",
+            "objective.symmetry_in_context = true",
+            "`objective.symmetry` = 0.0; it applies with above 0",
+        ),
+        ("", "model.context = \"all\"", "`model.kind` = decoder; it applies with one-layer"),
+        (one_layer, "model.layers = 2", "`model.kind` = one-layer; it applies with decoder"),
+        (
+            lstm,
+            "model.value_output = \"merged\"",
+            "`model.mixer` = lstm; it applies with attention, bidirectional or linear-attention",
+        ),
+        (
+            lstm,
+            "model.heads = 4",
+            "`model.mixer` = lstm; it applies with attention, bidirectional or linear-attention",
+        ),
+        (
+            "model.norm = \"none\"\n",
+            "model.norm_place = \"post\"",
+            "`model.norm` = none; it applies with layer or rms",
+        ),
+        (
+            "model.tie_head = true\n",
+            "objective.soft_tie = 1.0",
+            "`model.tie_head` = true; it applies with not true",
+        ),
+        (
+            "probe.effective_weights = false\n",
+            "probe.every = 2",
+            "`probe.effective_weights` = false; it applies with true",
+        ),
+    ] {
+        let name = key.split(' ').next().unwrap();
+        let message = refusal(&format!("{KIND}{given}{key}"), &[]);
+        assert!(
+            message.ends_with(&format!("`{name}` has no effect with {reason}")),
+            "{key}: {message}"
+        );
+        let line = 2 + given.lines().count();
+        assert!(message.starts_with(&format!("SPEC.toml:{line}: ")), "{message}");
+    }
+    // A stored spec of an early version may have them.
+    let stored = Spec::parse_stored(&format!("{KIND}{one_layer}model.layers = 2"), "spec.toml");
+    assert_eq!(stored.unwrap().model.word(), "one-layer");
+}
+
+#[test]
+fn a_warm_up_and_checkpoints_beyond_the_last_step_are_refused() {
+    let experiment = |set: &[(&str, &str)]| {
+        let spec = Spec::parse_with(KIND, "SPEC.toml", set).unwrap();
+        retrodict_lab::Experiment::new(spec, "SPEC.toml").map(|_| ()).map_err(|e| e.to_string())
+    };
+    // 340 sentences in batches of 64, six steps an epoch.
+    let two = ("train.epochs", "2");
+    assert_eq!(experiment(&[two, ("train.warmup", "11"), ("checkpoint.at", "[12]")]), Ok(()));
+    let late = "SPEC.toml: `train.warmup` = 12 must be below the number of steps, 12";
+    assert_eq!(experiment(&[two, ("train.warmup", "12")]), Err(late.to_owned()));
+    let beyond = "SPEC.toml: `checkpoint.at` has step 13, which is beyond the last step, 12";
+    assert_eq!(experiment(&[two, ("checkpoint.at", "[0, 13]")]), Err(beyond.to_owned()));
+}
+
+#[test]
+fn numbers_may_be_written_as_people_write_them() {
+    for (text, number) in [(".001", 0.001), ("1.", 1.0), ("1e-3", 0.001), ("5", 5.0)] {
+        let spec = Spec::parse_with(KIND, "SPEC.toml", &[("train.lr", text)]).unwrap();
+        assert_eq!(spec.train.lr, number, "{text}");
     }
 }
 
