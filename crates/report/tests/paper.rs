@@ -33,8 +33,10 @@ fn every_experiment_is_valid_at_both_scales() {
             }
         }
         let size = |scale| {
-            let of =
-                |(_, e): &(_, retrodict_lab::Experiment)| (e.spec.model.layers, e.spec.model.dim);
+            let of = |(_, e): &(_, retrodict_lab::Experiment)| {
+                let decoder = e.spec.model.decoder().unwrap();
+                (decoder.layers, decoder.dim)
+            };
             experiments(figure, scale, 10).unwrap().iter().map(of).collect::<Vec<_>>()
         };
         if figure.name == "fig12" {
