@@ -1,12 +1,11 @@
 //! How long runs would take on this machine: a few steps of each size of model are timed.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use retrodict_lab::{BenchOptions, Experiment, Resources, Steps};
+use retrodict_report::whole_seconds;
 
 use super::Failure;
-use crate::progress::duration;
 
 /// FLOPs for which a size of model is timed: few, since the reader of a list is waiting.
 const TIMED: u64 = 2_000_000_000;
@@ -100,5 +99,5 @@ impl Estimates {
 }
 
 fn words(seconds: f64) -> String {
-    duration(Duration::from_secs_f64(seconds.max(1.0)))
+    whole_seconds(seconds.max(1.0))
 }
