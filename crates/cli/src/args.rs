@@ -12,15 +12,15 @@ use crate::commands::{DataArgs, TheoryArgs};
 
 /// A laboratory for the training dynamics behind the reversal curse.
 ///
-/// A model trained on "A → B" does not come to know "B ← A". retrodict trains small models from
-/// scratch on synthetic facts, watches their weights while they learn, and redraws the paper that
+/// A model trained on "A → B" does not learn "B ← A". retrodict trains small models from
+/// scratch on synthetic facts, measures their weights as they learn, and redraws the paper that
 /// explains why (Zhu et al., NeurIPS 2024).
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Instruction set of the kernels: avx512, avx2 or portable [default: the best there is]
+    /// Instruction set of the kernels: avx512, avx2 or portable [default: the best available]
     #[arg(long, global = true, value_name = "SET")]
     pub(crate) isa: Option<Isa>,
 }
@@ -28,9 +28,9 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "Examples:
   retrodict reproduce                      redraw the paper at quick scale into retrodict-out/
   retrodict spec reversal-quick > my.toml  a spec to change, a comment on every key
-  retrodict run my.toml --seeds 3          train it, and print what came out";
+  retrodict run my.toml --seeds 3          train it, and print the results";
 
-/// The command line of this process; ends the process where it is refused, or asks for help.
+/// The command line of this process; ends the process if it is refused or if it requests help.
 pub(crate) fn parse() -> Arguments {
     let mut command = accept_negative(Arguments::command());
     let matches = command.try_get_matches_from_mut(std::env::args_os());
@@ -82,7 +82,7 @@ pub(crate) enum Command {
   retrodict run reversal-quick --seeds 3
   retrodict run my.toml --set model.layers=4 --seeds 5..8    seeds 5, 6 and 7")]
     Run(RunArgs),
-    /// Compare interventions: which of them lift the reversal curse, and at what cost.
+    /// Compare interventions against the reversal curse: their effect and their cost.
     #[command(after_help = "Example:\n  retrodict compare reversal --seeds 3 --out try")]
     Compare(CompareArgs),
     /// Locate where in a trained decoder an answer is computed, and where it is lost.

@@ -236,7 +236,9 @@ fn log_softmax(row: &[f32]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use retrodict_facts::{ChainConfig, HoldOut, IclConfig, RelatedConfig, ReversalConfig};
+    use retrodict_facts::{
+        ChainConfig, DataKind as _, HoldOut, IclConfig, RelatedConfig, ReversalConfig,
+    };
     use std::collections::HashMap;
 
     fn close(found: Option<f64>, right: f64) -> bool {

@@ -43,7 +43,7 @@ pub(crate) fn echoes(
 mod tests {
     use super::*;
     use crate::answers;
-    use retrodict_facts::{ChainConfig, Group, ReversalConfig};
+    use retrodict_facts::{ChainConfig, DataKind as _, Group, ReversalConfig};
 
     /// A model that says after each context what `next` says of it.
     fn says(

@@ -59,7 +59,8 @@ mod tests {
     use super::{Context, measure};
     use crate::{asymmetry, intransitivity};
     use retrodict_facts::{
-        ChainConfig, Dataset, EntityType, Group, Query, RelatedConfig, ReversalConfig, Role, Token,
+        ChainConfig, DataKind as _, Dataset, EntityType, Group, Query, RelatedConfig,
+        ReversalConfig, Role, Token,
     };
 
     fn group() -> Group {

@@ -115,7 +115,7 @@ pub fn assert_gradients_of(
     }
 }
 
-/// Puts a random table of three tokens in front: `[features, positions]`.
+/// Adds an embedding with a random table of three tokens: `[features, positions]`.
 pub fn with_stem(graph: &mut Graph<f64>, features: usize, positions: usize) -> Value {
     let tokens = graph.indices(positions);
     let normal = Initial::Normal { std: 1.0 };
@@ -124,7 +124,7 @@ pub fn with_stem(graph: &mut Graph<f64>, features: usize, positions: usize) -> V
     graph.embedding(tokens, table, Some(places))
 }
 
-/// Puts a random head of `vocabulary` outputs and the loss over the `scored` positions behind.
+/// Adds a random head of `vocabulary` outputs and the loss over the `scored` positions.
 pub fn with_head(graph: &mut Graph<f64>, x: Value, vocabulary: usize, scored: Range<usize>) {
     let shape = graph.shape(x);
     let normal = Initial::Normal { std: 0.7 };

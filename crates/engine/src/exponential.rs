@@ -1,5 +1,5 @@
-//! e and 2 to a power, without branches: one source for a number and for registers of them, so that
-//! all give the same bits on every machine.
+//! Powers of e and 2, without branches: one source for scalars and registers, so that both give the
+//! same bits on every machine.
 //!
 //! `x = n ln 2 + r` (or `n + r`), a polynomial in r, and 2ⁿ put together from its bits. Adding
 //! `1.5 · 2^mantissa` rounds to the nearest whole number and leaves it in the low bits.
@@ -22,9 +22,9 @@ pub struct Constants<T: 'static> {
     /// `1.5 · 2^mantissa`.
     pub(crate) magic: T,
     pub(crate) log2_e: T,
-    /// −ln 2, as a number with few digits and the rest.
+    /// −ln 2, split into a number with few digits and the remainder.
     pub(crate) less_ln_2: [T; 2],
-    /// From where to where e has a power, and the polynomial, the highest coefficient first.
+    /// The range of exponents of e, and the polynomial, the highest coefficient first.
     pub(crate) of_e: ([T; 2], &'static [T]),
     /// The same for 2.
     pub(crate) of_2: ([T; 2], &'static [T]),
@@ -36,7 +36,7 @@ pub(crate) trait Lanes<T>:
 {
     fn all(self, x: T) -> Self;
     fn fused(self, factor: Self, summand: Self) -> Self;
-    /// `self` where it is NaN.
+    /// Limits to a range; NaN stays NaN.
     fn clamp(self, low: T, high: T) -> Self;
     /// 2 to the whole number in the low bits.
     fn two_to(self) -> Self;
@@ -68,7 +68,7 @@ pub(crate) fn power<T: Scalar, X: Lanes<T>>(x: X, powers: Powers) -> X {
     sum * shifted.two_to()
 }
 
-/// One number, whose products and sums are one operation if `FUSED`.
+/// One number; its multiply-adds are fused if `FUSED`.
 #[derive(Clone, Copy)]
 pub(crate) struct Single<T, const FUSED: bool>(pub(crate) T);
 

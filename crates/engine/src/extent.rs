@@ -1,4 +1,4 @@
-//! The sizes that an operation has in a program.
+//! The sizes of an operation in a program.
 
 use std::ops::Range;
 

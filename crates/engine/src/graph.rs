@@ -1,4 +1,4 @@
-//! A model, written once: operations on values whose shapes are known when it is built.
+//! The graph of a model: operations on values whose shapes are known when it is built.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::scalar::Scalar;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value(pub(crate) usize);
 
-/// Whole numbers that the caller gives for each run: `[positions, batch]`.
+/// An input of whole numbers, set before each run: `[positions, batch]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Indices(pub(crate) usize);
 
-/// Real numbers that the caller gives for each run: `[positions, batch]`.
+/// An input of real numbers, set before each run: `[positions, batch]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weights(pub(crate) usize);
 
@@ -33,7 +33,7 @@ pub(crate) struct Node<T> {
     pub(crate) shape: Shape,
 }
 
-/// Operations in the order in which they were added, which is an order in which they can run.
+/// Operations in the order in which they were added, in which they can also run.
 pub struct Graph<T> {
     pub(crate) nodes: Vec<Node<T>>,
     pub(crate) parameters: Vec<Parameter>,
@@ -41,7 +41,7 @@ pub struct Graph<T> {
     pub(crate) indices: Vec<usize>,
     /// Positions of each weight input.
     pub(crate) weights: Vec<usize>,
-    /// The values that the caller reads after a run, with the positions read.
+    /// The values that the caller reads after a run, with their positions.
     pub(crate) outputs: Vec<(Value, Range<usize>)>,
 }
 
@@ -63,8 +63,8 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// Adds a parameter, or finds the one of that name: so a model that is applied twice in one
-    /// graph shares its weights. Graphs with equal parameters, in the same order, share their
+    /// Adds a parameter, or finds the one of that name: a model that is applied twice in one graph
+    /// shares its weights. Graphs with equal parameters, in the same order, share their
     /// [`Parameters`](crate::Parameters).
     ///
     /// # Panics
@@ -84,12 +84,12 @@ impl<T: Scalar> Graph<T> {
         &self.parameters
     }
 
-    /// A whole parameter, to be used by an operation.
+    /// A whole parameter, as the operand of an operation.
     pub fn whole(&self, parameter: ParameterId) -> View {
         self.columns(parameter, 0..self.parameters[parameter.0].columns)
     }
 
-    /// Some columns of a parameter, to be used by an operation.
+    /// Some columns of a parameter, as the operand of an operation.
     ///
     /// # Panics
     /// If the parameter has fewer columns.
@@ -111,19 +111,19 @@ impl<T: Scalar> Graph<T> {
         Weights(self.weights.len() - 1)
     }
 
-    /// Says that the caller reads some positions of a value after a run. What no output needs is
-    /// not computed.
+    /// Marks some positions of a value as read after a run. Values that no output needs are not
+    /// computed.
     pub fn output(&mut self, value: Value, positions: Range<usize>) {
         assert!(positions.end <= self.shape(value).positions, "no such positions: {positions:?}");
         self.outputs.push((value, positions));
     }
 
-    /// How many positions a value has.
+    /// The number of positions of a value.
     pub fn positions(&self, value: Value) -> usize {
         self.shape(value).positions
     }
 
-    /// How many features a value has.
+    /// The number of features of a value.
     pub fn features(&self, value: Value) -> usize {
         self.shape(value).features
     }
@@ -153,7 +153,7 @@ impl<T: Scalar> Graph<T> {
         Value(self.nodes.len() - 1)
     }
 
-    /// A number that tells this operation's random draws from those of others: its place.
+    /// The random stream of the next operation: its index.
     pub(crate) fn next_stream(&self) -> u32 {
         self.nodes.len() as u32
     }

@@ -1,4 +1,4 @@
-//! The instruction set of the kernels, found when the program starts.
+//! The instruction set of the kernels, detected when the program starts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use thiserror::Error;
 
-/// An instruction set that the kernels have been compiled for.
+/// An instruction set for which the kernels are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Isa {
     /// x86-64 with AVX-512 (F, BW, DQ, VL).
@@ -17,8 +17,8 @@ pub enum Isa {
     Portable,
 }
 
-/// Whether the build's own target multiplies and adds in one instruction; where it does not, a
-/// fused operation would be a slow call into a library.
+/// Whether the build's own target has a fused multiply-add; without it, a fused operation would be a
+/// slow library call.
 pub(crate) const PORTABLE_IS_FUSED: bool =
     cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
@@ -57,7 +57,7 @@ impl FromStr for Isa {
 }
 
 impl Isa {
-    /// The best that this processor has, or the one that was [chosen](Isa::choose).
+    /// The best one of this processor, or the [chosen](Isa::choose) one.
     pub fn detect() -> Isa {
         *CHOSEN.get_or_init(|| Isa::available()[0])
     }
@@ -77,7 +77,7 @@ impl Isa {
         Ok(())
     }
 
-    /// All that this processor has, the best first.
+    /// All sets of this processor, the best first.
     pub fn available() -> Vec<Isa> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -100,13 +100,58 @@ impl Isa {
     }
 }
 
-/// Compiles one function body for every instruction set and picks at run time.
+/// Runs one of three calls, chosen at run time: `by_isa!(isa, fn<T>(arg: Type) -> Result, avx512,
+/// avx2, portable)`. The first two are compiled for their instruction set. Arguments keep the names
+/// of the caller's variables.
 ///
-/// The functions take an [`Isa`] before their own arguments. The body is plain Rust over slices;
-/// the compiler vectorises it with the registers that the set has. In it the constant `FUSED` says
-/// whether the set multiplies and adds in one instruction: to be handed to
-/// [`Scalar::fused`](crate::scalar::Scalar::fused) and the functions made of it. A kernel may have
-/// one constant of its own, such as how many lanes it takes at a time.
+/// The calls run as unsafe code: with the instructions of their set, and with the caller's promises.
+macro_rules! by_isa {
+    ($isa:expr,
+     fn<$T:ident $(, const $W:ident: usize)?>($($arg:ident: $type:ty),*) $(-> $out:ty)?,
+     $avx512:expr, $avx2:expr, $portable:expr $(,)?) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        #[allow(clippy::too_many_arguments)] // kernels take their matrices as they come
+        unsafe fn avx512<$T: $crate::scalar::Scalar $(, const $W: usize)?>(
+            $($arg: $type),*
+        ) $(-> $out)? {
+            #[allow(unused_unsafe)] // not every kernel is unsafe
+            // SAFETY: the caller's promises.
+            unsafe { $avx512 }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        #[allow(clippy::too_many_arguments)] // as above
+        unsafe fn avx2<$T: $crate::scalar::Scalar $(, const $W: usize)?>(
+            $($arg: $type),*
+        ) $(-> $out)? {
+            #[allow(unused_unsafe)] // as above
+            // SAFETY: the caller's promises.
+            unsafe { $avx2 }
+        }
+        #[allow(unused_unsafe)] // as above
+        // SAFETY: an `Isa` is only made where the processor has its features; the memory is the
+        // caller's promise.
+        unsafe {
+            match $isa {
+                #[cfg(target_arch = "x86_64")]
+                $crate::isa::Isa::Avx512 => avx512::<$T $(, $W)?>($($arg),*),
+                #[cfg(target_arch = "x86_64")]
+                $crate::isa::Isa::Avx2 => avx2::<$T $(, $W)?>($($arg),*),
+                _ => $portable,
+            }
+        }
+    }};
+}
+pub(crate) use by_isa;
+
+/// Compiles one function body for every instruction set; the set is chosen at run time.
+///
+/// The functions take an [`Isa`] before their own arguments. The body is plain Rust over slices,
+/// which the compiler vectorises with the registers of the set. In it the constant `FUSED` is true
+/// where the set has a fused multiply-add: pass it to
+/// [`Scalar::fused`](crate::scalar::Scalar::fused) and to functions built on it. A kernel may have
+/// one constant of its own, such as the lanes that it takes at a time.
 macro_rules! for_every_isa {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident<$T:ident $(, const $W:ident: usize)?>
         ($($arg:ident: $type:ty),* $(,)?) $body:block)+) => {$(
@@ -117,35 +162,20 @@ macro_rules! for_every_isa {
             #[allow(clippy::too_many_arguments)] // as above
             #[allow(unused)] // not every kernel has products to fuse
             fn body<$T: $crate::scalar::Scalar $(, const $W: usize)?, const FUSED: bool>($($arg: $type),*) $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                #[allow(clippy::too_many_arguments)] // as above
-                fn avx512<$T: $crate::scalar::Scalar $(, const $W: usize)?>($($arg: $type),*) {
-                    body::<$T $(, $W)?, true>($($arg),*)
-                }
-                #[target_feature(enable = "avx2,fma")]
-                #[allow(clippy::too_many_arguments)] // as above
-                fn avx2<$T: $crate::scalar::Scalar $(, const $W: usize)?>($($arg: $type),*) {
-                    body::<$T $(, $W)?, true>($($arg),*)
-                }
-                match isa {
-                    // SAFETY: an `Isa` is only made where the processor has its features.
-                    $crate::isa::Isa::Avx512 => return unsafe { avx512::<$T $(, $W)?>($($arg),*) },
-                    // SAFETY: as above.
-                    $crate::isa::Isa::Avx2 => return unsafe { avx2::<$T $(, $W)?>($($arg),*) },
-                    $crate::isa::Isa::Portable => {}
-                }
-            }
-            let _ = isa;
-            body::<$T $(, $W)?, { $crate::isa::PORTABLE_IS_FUSED }>($($arg),*)
+            $crate::isa::by_isa!(
+                isa,
+                fn<$T $(, const $W: usize)?>($($arg: $type),*),
+                body::<$T $(, $W)?, true>($($arg),*),
+                body::<$T $(, $W)?, true>($($arg),*),
+                body::<$T $(, $W)?, { $crate::isa::PORTABLE_IS_FUSED }>($($arg),*),
+            )
         }
     )+};
 }
 pub(crate) use for_every_isa;
 
 /// As [`for_every_isa`], for bodies written in registers: `V` is the [`Vector`](crate::Vector) of
-/// the set, of which the body may make [`Wide`](crate::wide::Wide) values.
+/// the set, from which the body may make [`Wide`](crate::wide::Wide) values.
 macro_rules! in_registers {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident<$T:ident, $V:ident>
         ($($arg:ident: $type:ty),* $(,)?) $body:block)+) => {$(
@@ -162,31 +192,13 @@ macro_rules! in_registers {
                 // SAFETY: the caller's promise; nothing else in it is unsafe.
                 unsafe { $body }
             }
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                #[allow(clippy::too_many_arguments)] // as above
-                fn avx512<$T: $crate::scalar::Scalar>($($arg: $type),*) {
-                    // SAFETY: the function is compiled for these registers.
-                    unsafe { body::<$T, $T::V512>($($arg),*) }
-                }
-                #[target_feature(enable = "avx2,fma")]
-                #[allow(clippy::too_many_arguments)] // as above
-                fn avx2<$T: $crate::scalar::Scalar>($($arg: $type),*) {
-                    // SAFETY: as above.
-                    unsafe { body::<$T, $T::V256>($($arg),*) }
-                }
-                match isa {
-                    // SAFETY: an `Isa` is only made where the processor has its features.
-                    $crate::isa::Isa::Avx512 => return unsafe { avx512::<$T>($($arg),*) },
-                    // SAFETY: as above.
-                    $crate::isa::Isa::Avx2 => return unsafe { avx2::<$T>($($arg),*) },
-                    $crate::isa::Isa::Portable => {}
-                }
-            }
-            let _ = isa;
-            // SAFETY: plain numbers need no instruction set.
-            unsafe { body::<$T, $T::VPortable>($($arg),*) }
+            $crate::isa::by_isa!(
+                isa,
+                fn<$T>($($arg: $type),*),
+                body::<$T, $T::V512>($($arg),*),
+                body::<$T, $T::V256>($($arg),*),
+                body::<$T, $T::VPortable>($($arg),*),
+            )
         }
     )+};
 }

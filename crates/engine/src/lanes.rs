@@ -1,16 +1,15 @@
-//! Rows of whole lanes, and sums over them in an order that no processor changes.
+//! Rows of whole lanes, and sums over them in the same order on every processor.
 
 use crate::scalar::Scalar;
 
-/// A batch is padded to a multiple of this many lanes, with copies whose loss has weight zero: no
-/// kernel needs a mask, and every sum over the batch has the same order on every processor.
+/// A batch is padded to a multiple of this many lanes, with copies of weight zero: no kernel needs a
+/// mask, and every sum over the batch has the same order on every processor.
 pub(crate) const LANE_UNIT: usize = 16;
 
-/// Numbers that are summed side by side: the lanes of the widest register.
+/// Partial sums side by side: the lanes of the widest register.
 pub(crate) const SUM_LANES: usize = 16;
 
-/// Numbers that are worked on at a time where there are so many: four registers, so that an
-/// operation need not wait for the one before it.
+/// Numbers processed at a time where there are enough: four registers, to hide latency.
 pub(crate) const WIDE: usize = 4 * SUM_LANES;
 
 /// `W` numbers of a row: an array, whose length the compiler knows.
@@ -22,7 +21,7 @@ pub(crate) fn lanes<T, const W: usize>(row: &[T], first: usize) -> &[T; W] {
     }
 }
 
-/// The same, to be written.
+/// The same, mutably.
 #[inline(always)]
 pub(crate) fn lanes_mut<T, const W: usize>(row: &mut [T]) -> &mut [T; W] {
     match row.first_chunk_mut() {
@@ -31,7 +30,7 @@ pub(crate) fn lanes_mut<T, const W: usize>(row: &mut [T]) -> &mut [T; W] {
     }
 }
 
-/// The sum, in a fixed order whatever the processor: sixteen sums side by side, then a tree.
+/// The sum, in the same order on every processor: sixteen sums side by side, then a tree.
 #[inline(always)]
 pub(crate) fn sum<T: Scalar>(numbers: &[T]) -> T {
     let mut sums = [T::ZERO; SUM_LANES];

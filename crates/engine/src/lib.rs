@@ -2,11 +2,11 @@
 //! known, compiled for one size of batch into a [`Program`], and then run some ten thousand times.
 //! A step allocates nothing, looks nothing up and calls straight into the kernels.
 //!
-//! The engine knows nothing of facts: it sees whole numbers that index tables, and real numbers.
-//! It is generic over [`Scalar`]: `f32` trains; the same code in `f64` is the oracle.
+//! The engine does not know about facts: its inputs are whole numbers that index tables, and real
+//! numbers. It is generic over [`Scalar`]: `f32` trains; the same code in `f64` is the oracle.
 //!
-//! Results are bitwise equal for any number of workers: what is written is shared out, what is
-//! summed never is, and every sum has a fixed order.
+//! Results are bitwise equal for any number of workers: workers share outputs, never the terms of a
+//! sum, and every sum has a fixed order.
 //!
 //! ```
 //! use retrodict_engine::*;

@@ -1,14 +1,14 @@
-//! Products of `f64` matrices, for what is computed without a graph.
+//! Products of `f64` matrices, for computations without a graph.
 
 use crate::isa::Isa;
 use crate::kernels::{Product, Start};
 use crate::matrix::Buffer;
 
-/// Rows and columns of the block of the right-hand matrix that is packed together: half of a
-/// second-level cache of one mebibyte.
+/// Rows and columns of the packed block of the right-hand matrix: half of a second-level cache of
+/// one mebibyte.
 const BLOCK: [usize; 2] = [512, 128];
 
-/// `out = left · right` for a `[rows, inner]` and an `[inner, columns]` matrix, on so many threads.
+/// `out = left · right` for a `[rows, inner]` and an `[inner, columns]` matrix, on `threads` threads.
 /// `left` and `out` are row-major; `right` has any strides between its rows and its columns, so that
 /// a transposed matrix needs no copy.
 ///
@@ -36,7 +36,7 @@ pub fn matmul(
         for (at, (left, out)) in parts.enumerate().collect::<Vec<_>>().into_iter().rev() {
             let size = [inner, columns];
             if at == 0 {
-                // The first part is the calling thread's.
+                // The calling thread takes the first part.
                 some_rows(isa, size, left, right, strides, out);
             } else {
                 scope.spawn(move || some_rows(isa, size, left, right, strides, out));

@@ -1,9 +1,9 @@
-//! Matrices that look into the memory of a program.
+//! Views into the memory of a program.
 //!
 //! Operations run on several workers at once over one arena, so these are pointers with bounds
-//! rather than slices. Two contracts make that sound, and nothing outside this crate can break them:
-//! the memory plan never gives overlapping buffers to the operands of one operation, and an
-//! operation writes only what its worker's [share](crate::team::Worker::share) gives it.
+//! rather than slices. Two rules make that sound, and no code outside this crate can break them: the
+//! memory plan never gives overlapping buffers to the operands of one operation, and an operation
+//! writes only its worker's [share](crate::team::Worker::share).
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -72,10 +72,10 @@ impl<T> MatrixMut<'_, T> {
         self.part_mut(r, 0..self.columns)
     }
 
-    /// Several whole rows that lie one behind the other.
+    /// Several whole contiguous rows.
     pub(crate) fn rows_mut(&mut self, rows: Range<usize>) -> &mut [T] {
         assert!(rows.end <= self.rows && self.stride == self.columns);
-        // SAFETY: in bounds by the assertion; alone in its part by the contract of the module.
+        // SAFETY: in bounds by the assertion; alone in its part by the rules of the module.
         unsafe {
             let start = self.data.add(rows.start * self.stride);
             std::slice::from_raw_parts_mut(start, rows.len() * self.columns)
@@ -86,7 +86,7 @@ impl<T> MatrixMut<'_, T> {
     #[inline(always)]
     pub(crate) fn part_mut(&mut self, r: usize, columns: Range<usize>) -> &mut [T] {
         assert!(r < self.rows && columns.start <= columns.end && columns.end <= self.columns);
-        // SAFETY: in bounds by the assertion; alone in its part by the contract of the module.
+        // SAFETY: in bounds by the assertion; alone in its part by the rules of the module.
         unsafe {
             let start = self.data.add(r * self.stride + columns.start);
             std::slice::from_raw_parts_mut(start, columns.len())
@@ -94,7 +94,7 @@ impl<T> MatrixMut<'_, T> {
     }
 }
 
-/// The destination of a gradient, and whether an earlier write is added to.
+/// The destination of a gradient, and whether to add to an earlier write.
 #[derive(Debug)]
 pub(crate) struct GradientTarget<'a, T> {
     pub(crate) matrix: MatrixMut<'a, T>,

@@ -16,7 +16,7 @@ use crate::team::Worker;
 /// One operation of a graph: its rule for positions, its memory, its forward and backward pass.
 ///
 /// All workers call `forward` and `backward`; each does its [share](Worker::share), over a
-/// partition of what is *written*, never of what is summed, so that results do not depend on the
+/// partition of the *output*, never of the terms of a sum, so that results do not depend on the
 /// number of workers.
 pub(crate) trait Operation<T: Scalar>: Send + Sync {
     /// Its name in a profile.
@@ -26,8 +26,7 @@ pub(crate) trait Operation<T: Scalar>: Send + Sync {
         path.rsplit("::").next().unwrap_or(path)
     }
 
-    /// The positions of input number `input` that are needed for these positions of the output;
-    /// there may be none.
+    /// The positions of input `input` that these positions of the output need, possibly none.
     fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
         output
     }
@@ -40,25 +39,25 @@ pub(crate) trait Operation<T: Scalar>: Send + Sync {
         (0, 0)
     }
 
-    /// Numbers that each worker needs for itself while it works.
+    /// Numbers of scratch memory per worker.
     fn scratch(&self, _extents: &Extents<'_>) -> usize {
         0
     }
 
     /// Whether the gradient of input 0 is the gradient of the output, unchanged: the two then share
-    /// memory where the plan can arrange it.
+    /// memory where the plan allows it.
     fn passes_gradient(&self) -> bool {
         false
     }
 
-    /// Whether this is a loss: gradients begin here, and it takes none for its output, which no
-    /// other operation may take. What is minimised is the sum of all losses of a graph.
+    /// Whether this is a loss: gradients begin here, and no other operation may read its output.
+    /// Training minimises the sum of all losses of a graph.
     fn is_loss(&self) -> bool {
         false
     }
 
-    /// Whether a loss writes the gradients of its inputs in its forward pass already, since nothing
-    /// that comes later could change them, and has no backward pass.
+    /// Whether a loss writes the gradients of its inputs in its forward pass, since no later
+    /// operation can change them, and has no backward pass.
     fn writes_gradients_early(&self) -> bool {
         false
     }
@@ -70,7 +69,7 @@ pub(crate) trait Operation<T: Scalar>: Send + Sync {
     /// Computes the output.
     fn forward(&self, at: &Context<'_, T>);
 
-    /// Computes the gradients of the inputs and parameters that want one.
+    /// Computes the gradients of the inputs and parameters that need one.
     fn backward(&self, at: &Context<'_, T>);
 }
 
@@ -83,7 +82,7 @@ pub(crate) trait Compiled: PerScalar {
     fn shared<T: Scalar>(self) -> Arc<dyn Operation<T>>;
 }
 
-/// Writes [`Compiled`] for an operation.
+/// Implements [`Compiled`] for an operation.
 macro_rules! compiled {
     ($operation:ty) => {
         impl $crate::scalar::PerScalar for $operation {
@@ -110,7 +109,7 @@ macro_rules! compiled {
 }
 pub(crate) use compiled;
 
-/// The memory of a program while it runs.
+/// The memory of a program during a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory<'a, T> {
     pub(crate) arena: *mut T,
@@ -125,7 +124,7 @@ pub(crate) struct Memory<'a, T> {
 // SAFETY: workers write disjoint parts (see `matrix`).
 unsafe impl<T: Scalar> Sync for Memory<'_, T> {}
 
-/// One operation at work in one worker.
+/// One operation, run by one worker.
 pub(crate) struct Context<'a, T> {
     pub(crate) plan: &'a NodePlan,
     pub(crate) memory: &'a Memory<'a, T>,
@@ -138,7 +137,7 @@ pub(crate) struct Context<'a, T> {
 }
 
 impl<'a, T: Scalar> Context<'a, T> {
-    /// The positions of input `i` that it sees.
+    /// The positions of input `i` that it reads.
     pub(crate) fn input_positions(&self, i: usize) -> Range<usize> {
         self.plan.inputs[i].positions.clone()
     }
@@ -154,36 +153,36 @@ impl<'a, T: Scalar> Context<'a, T> {
         unsafe { matrix(self.memory.arena, self.plan.inputs[i].value) }
     }
 
-    /// The output, to be written.
+    /// The output, mutably.
     pub(crate) fn output(&self) -> MatrixMut<'a, T> {
         // SAFETY: the plan gives the buffer to this operation alone.
         unsafe { matrix_mut(self.memory.arena, self.plan.output.value) }
     }
 
-    /// Memory that the operation keeps for its backward pass, to be written.
+    /// The memory that the operation keeps for its backward pass, mutably.
     pub(crate) fn saved(&self) -> MatrixMut<'a, T> {
         // SAFETY: as above.
         unsafe { matrix_mut(self.memory.arena, self.plan.saved) }
     }
 
-    /// Memory that the operation has kept, to be read.
+    /// The memory that the operation has kept, in the backward pass.
     pub(crate) fn kept(&self) -> Matrix<'a, T> {
         // SAFETY: as above; nobody writes it in the backward pass.
         unsafe { matrix(self.memory.arena, self.plan.saved) }
     }
 
-    /// This worker's own scratch memory, with whatever was left in it.
+    /// This worker's own scratch memory, with arbitrary contents.
     pub(crate) fn scratch(&self) -> &'a mut [T] {
         let len = self.memory.scratch_len;
-        // SAFETY: each worker has its own, and an operation asks for it once.
+        // SAFETY: each worker has its own, and an operation takes it once.
         unsafe {
             let start = self.memory.scratch.add(self.worker.index() * len);
             std::slice::from_raw_parts_mut(start, len)
         }
     }
 
-    /// Computes a product in the program's precision; `scratch` holds what
-    /// [`rounding_scratch`](crate::kernels::rounding_scratch) says unless that is full.
+    /// Computes a product in the program's precision. Unless that is full, `scratch` holds
+    /// [`rounding_scratch`](crate::kernels::rounding_scratch) numbers.
     ///
     /// # Safety
     /// As [`Product::run`]; one of the left-hand side's strides must be 1.
@@ -212,14 +211,14 @@ impl<'a, T: Scalar> Context<'a, T> {
         unsafe { matrix(self.memory.arena, gradient.place) }
     }
 
-    /// Where the gradient of input `i` goes; `None` if nobody needs it.
+    /// The destination of the gradient of input `i`; `None` if it is not needed.
     pub(crate) fn d_input(&self, i: usize) -> Option<GradientTarget<'a, T>> {
         let gradient = self.plan.inputs[i].gradient?;
         // SAFETY: the plan gives the buffer to this operation at this time.
         Some(unsafe { target(self.memory.arena, gradient) })
     }
 
-    /// Where the gradient of parameter `i` goes; `None` if it is frozen.
+    /// The destination of the gradient of parameter `i`; `None` if it is frozen.
     pub(crate) fn d_parameter(&self, i: usize) -> Option<GradientTarget<'a, T>> {
         let gradient = self.plan.parameters[i].gradient?;
         // SAFETY: the layout of the gradients, which only the backward pass writes.

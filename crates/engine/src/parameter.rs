@@ -25,14 +25,14 @@ pub struct Parameter {
     pub rows: usize,
     /// Columns.
     pub columns: usize,
-    /// Whether it is a vector: it has then one row, and its shape is `[columns]`.
+    /// Whether it is a vector, with one row and the shape `[columns]`.
     pub vector: bool,
     /// Its initial values.
     pub initial: Initial,
     /// Whether the optimiser may change it.
     pub trainable: bool,
-    /// Whether it is a matrix between hidden features, as such: an optimiser may treat it as the
-    /// linear map that it is ([`Muon`](crate::Muon)).
+    /// Whether it is a matrix between hidden features, which an optimiser may treat as a linear map
+    /// ([`Muon`](crate::Muon)).
     pub hidden: bool,
 }
 
@@ -58,13 +58,13 @@ impl Parameter {
         Parameter { trainable: !frozen, ..self }
     }
 
-    /// The same, as a weight between hidden features: not a table of embeddings, nor a head, whose
-    /// rows belong to symbols. A vector is none in any case.
+    /// The same, as a weight between hidden features: not an embedding table or a head, whose rows
+    /// belong to symbols. It has no effect on vectors.
     pub fn hidden(self, hidden: bool) -> Parameter {
         Parameter { hidden, ..self }
     }
 
-    /// Its shape as checkpoints have it.
+    /// Its shape in checkpoints.
     pub fn shape(&self) -> Vec<usize> {
         if self.vector { vec![self.columns] } else { vec![self.rows, self.columns] }
     }

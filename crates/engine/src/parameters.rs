@@ -11,7 +11,7 @@ use crate::scalar::Scalar;
 /// Parameters begin on cache lines.
 const ALIGN: usize = 16;
 
-/// Where each parameter lies in the flat buffers.
+/// The layout of the parameters in the flat buffers.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ParameterLayout {
     pub(crate) parameters: Vec<Parameter>,
@@ -66,9 +66,8 @@ impl<T: Scalar> Parameters<T> {
         Parameters { values: Buffer::zeros(layout.len), layout }
     }
 
-    /// As each parameter says it begins. A draw depends on the seed, on the place of the parameter
-    /// in the graph and on the place in the parameter only, and is the same in every precision but
-    /// for rounding.
+    /// The initial values of each parameter. A draw depends only on the seed, the index of the
+    /// parameter in the graph and the index in the parameter; precision only changes its rounding.
     pub fn initial(graph: &Graph<T>, seed: u64) -> Parameters<T> {
         let mut all = Parameters::zeros(graph);
         for i in 0..graph.parameters.len() {
@@ -95,12 +94,12 @@ impl<T: Scalar> Parameters<T> {
         all.map(|(i, p)| (p, &self.values.as_slice()[self.layout.range(i)]))
     }
 
-    /// The numbers of parameter number `i` of the graph, to be changed.
+    /// The numbers of parameter `i` of the graph, mutably.
     pub fn values_mut(&mut self, i: usize) -> &mut [T] {
         &mut self.values.as_mut_slice()[self.layout.range(i)]
     }
 
-    /// How many numbers there are in all, padding left out.
+    /// The number of all values, without padding.
     pub fn count(&self) -> usize {
         self.layout.parameters.iter().map(|p| p.rows * p.columns).sum()
     }
@@ -120,7 +119,7 @@ impl<T: Scalar> Gradients<T> {
         all.map(|i| (&self.layout.parameters[i], &self.values.as_slice()[self.layout.range(i)]))
     }
 
-    /// The numbers of parameter number `i` of the graph, to be changed.
+    /// The numbers of parameter `i` of the graph, mutably.
     ///
     /// # Panics
     /// If it is frozen.

@@ -1,4 +1,4 @@
-//! Where the operands of an operation lie in the buffers of a program.
+//! The places of an operation's operands in the buffers of a program.
 
 use std::ops::Range;
 
@@ -12,17 +12,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// How many elements it has.
+    /// The number of its elements.
     pub(crate) fn len(&self) -> usize {
         self.rows * self.columns
     }
 }
 
-/// Where a gradient is written.
+/// The destination of a gradient.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GradientPlace {
     pub(crate) place: Place,
-    /// Whether an earlier write of the same step is added to.
+    /// Whether to add to an earlier write of the same step.
     pub(crate) accumulate: bool,
 }
 
@@ -52,8 +52,8 @@ pub(crate) struct NodePlan {
     pub(crate) parameters: Vec<ParameterOperand>,
     /// Memory that the operation keeps from its forward to its backward pass.
     pub(crate) saved: Place,
-    /// Gradient buffers of which the operation is the first to write, but only a part: they are
-    /// zeroed before it writes gradients, since others add to the rest.
+    /// Gradient buffers that the operation writes first, but only in part: they are zeroed before,
+    /// since others add to the rest.
     pub(crate) clear: Vec<Range<usize>>,
     /// Multiplications and additions of the forward pass.
     pub(crate) flops: u64,

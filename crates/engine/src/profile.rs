@@ -19,17 +19,17 @@ pub struct Profile {
 pub struct Pass {
     /// The operation, such as `Linear forward`.
     pub name: String,
-    /// How many there are in a step.
+    /// The number of these passes in a step.
     pub count: usize,
-    /// The time that they take in a step, with the wait at the barrier after each.
+    /// Their time in a step, with the wait at the barrier after each.
     pub time: Duration,
     /// Multiplications and additions in a step.
     pub flops: u64,
-    /// Bytes of their operands, each counted once; of a table that is looked up all rows.
+    /// Bytes of their operands, each counted once; all rows of a table.
     pub bytes: u64,
 }
 
-/// The times measured so far, by the calling worker.
+/// The times that the calling worker has measured so far.
 pub(crate) struct Clock {
     steps: AtomicU64,
     /// Nanoseconds of each node, forward and backward.
@@ -43,7 +43,7 @@ pub(crate) enum Direction {
     Backward = 1,
 }
 
-/// A lap of the clock; the other workers have none.
+/// A lap of the clock, on the calling worker only.
 pub(crate) struct Lap<'a> {
     clock: &'a Clock,
     since: Instant,
@@ -63,8 +63,8 @@ impl Clock {
         Lap { clock: self, since: Instant::now() }
     }
 
-    /// Adds up what was measured. `trainable` numbers, each with its gradient and `moments`, are
-    /// updated in a step.
+    /// Sums the measured times. A step updates `trainable` numbers, each with its gradient and
+    /// `moments`.
     pub(crate) fn read(
         &self,
         nodes: &[NodePlan],

@@ -44,7 +44,7 @@ pub struct Program<T> {
     clock: Option<Clock>,
 }
 
-/// An output, to be read after a run: `[features, positions, lanes]`.
+/// An output, read after a run: `[features, positions, lanes]`.
 pub struct Output<'a, T> {
     matrix: Matrix<'a, T>,
     lanes: usize,
@@ -68,7 +68,7 @@ impl<'a, T: Scalar> Output<'a, T> {
 }
 
 impl<T: Scalar> Program<T> {
-    /// Compiles `graph` for `batch` sentences and a team of `workers`, for the processor's best
+    /// Compiles `graph` for `batch` examples and a team of `workers`, for the processor's best
     /// instruction set.
     pub fn compile(
         graph: &Graph<T>,
@@ -114,7 +114,7 @@ impl<T: Scalar> Program<T> {
         }
     }
 
-    /// Sentences in a batch.
+    /// Examples in a batch.
     pub fn batch(&self) -> usize {
         self.batch
     }
@@ -124,8 +124,8 @@ impl<T: Scalar> Program<T> {
         self.workers
     }
 
-    /// Sentences in a batch, with the padding. A padding lane must hold valid indices, such as a
-    /// copy of the first sentence, and weight zero.
+    /// Examples in a batch, with the padding. A padding lane must hold valid indices, such as a copy
+    /// of the first example, and weight zero.
     pub fn lanes(&self) -> usize {
         self.plan.lanes
     }
@@ -135,18 +135,18 @@ impl<T: Scalar> Program<T> {
         (self.plan.arena + self.plan.scratch * self.workers) * T::BYTES
     }
 
-    /// Multiplications and additions that a run takes.
+    /// Multiplications and additions of a run.
     pub fn flops(&self) -> u64 {
         let forward: u64 = self.plan.nodes.iter().map(|node| node.flops).sum();
         if self.mode == Mode::Training { 3 * forward } else { forward }
     }
 
-    /// From now on measures where the time of each step goes, which costs it a little.
+    /// Measures the time of each operation from now on, at a small cost per step.
     pub fn keep_profile(&mut self) {
         self.clock = Some(Clock::new(self.plan.nodes.len()));
     }
 
-    /// The times measured since [`keep_profile`](Program::keep_profile), for an optimiser of that
+    /// The times measured since [`keep_profile`](Program::keep_profile), with an optimiser of this
     /// rule.
     pub fn profile(&self, rule: Rule) -> Option<Profile> {
         let names: Vec<_> = self.operations.iter().map(|operation| operation.name()).collect();
@@ -203,8 +203,8 @@ impl<T: Scalar> Program<T> {
         unsafe { self.execute(&parameters.layout, values, Some(gradients), None, noise, team) };
     }
 
-    /// One training step: outputs, gradients, and the update of the parameters. Says whether all
-    /// workers stayed to the end, as [`Team::run`].
+    /// One training step: outputs, gradients, and the update of the parameters. Returns whether
+    /// all workers stayed to the end, as [`Team::run`].
     ///
     /// # Panics
     /// If the program was compiled for inference.
@@ -276,7 +276,7 @@ impl<T: Scalar> Program<T> {
                 training,
             };
             for (at, node) in plan.nodes.iter().enumerate() {
-                // A loss that writes its gradients now.
+                // A loss that writes its gradients in the forward pass.
                 if !node.runs_backward && !clear(node, memory, worker) {
                     return;
                 }
@@ -315,14 +315,14 @@ impl<T: Scalar> Program<T> {
     }
 }
 
-/// Zeroes the gradient buffers of which a node writes only a part; says whether this worker goes
-/// on.
+/// Zeroes the gradient buffers that a node writes only in part. Returns whether this worker
+/// continues.
 fn clear<T: Scalar>(node: &NodePlan, memory: &Memory<'_, T>, worker: &Worker<'_>) -> bool {
     clear_ranges(&node.clear, memory.arena, worker)
 }
 
-/// Zeroes ranges that the plan put into this buffer; as [`barrier`](Worker::barrier), says whether
-/// this worker goes on.
+/// Zeroes ranges of this buffer. Returns whether this worker continues, as
+/// [`barrier`](Worker::barrier).
 fn clear_ranges<T: Scalar>(ranges: &[Range<usize>], buffer: *mut T, worker: &Worker<'_>) -> bool {
     if ranges.is_empty() {
         return true;

@@ -10,10 +10,10 @@ const ROUNDS: usize = 10;
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const KEY_STEPS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
-/// Draws that one block of counters gives at once, so that the rounds vectorise.
+/// Draws per block of counters, so that the rounds vectorise.
 const LANES: usize = 16;
 
-/// How many dropout decisions one block of counters makes: 16 bits each.
+/// Dropout decisions per block of counters: 16 bits each.
 pub(crate) const DROPOUT_BLOCK: usize = LANES * 8;
 
 /// The purpose of a draw: draws for different purposes are independent.
@@ -22,17 +22,17 @@ pub(crate) const DROPOUT_BLOCK: usize = LANES * 8;
 pub enum Purpose {
     /// The initial values of the parameters; the stream is the parameter.
     Initialisation = 1,
-    /// Which activations are dropped; the stream is the operation.
+    /// The choice of dropped activations; the stream is the operation.
     Dropout = 2,
-    /// The order of the sentences in an epoch; the stream is the epoch.
+    /// The order of the examples in an epoch; the stream is the epoch.
     Order = 3,
-    /// Which facts are held out; the stream is the choice.
+    /// The choice of held-out facts; the stream is the choice's number.
     HeldOut = 4,
-    /// The reading of an example: its masked tokens, its order; the stream is the step.
+    /// The masked tokens or the order of an example; the stream is the step.
     Reading = 5,
-    /// Which pairs a penalty looks at; the stream is the step.
+    /// The pairs of a penalty; the stream is the step.
     Pairs = 6,
-    /// Which of the measured values a resample takes; the stream is the resample.
+    /// The values of a bootstrap resample; the stream is the resample.
     Resample = 7,
 }
 
@@ -63,7 +63,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The sequence number `stream` for a purpose under a seed.
+    /// The sequence `stream` for a purpose under a seed.
     pub fn new(seed: u64, purpose: Purpose, stream: u32) -> Stream {
         Stream { key: [seed as u32, (seed >> 32) as u32], purpose: purpose as u32, stream }
     }
@@ -92,7 +92,7 @@ impl Stream {
         [radius * cos, radius * sin]
     }
 
-    /// Puts items in a random order (Fisher and Yates).
+    /// Shuffles items (Fisher and Yates).
     pub fn shuffle<I>(&self, items: &mut [I]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1, last as u64));
@@ -109,26 +109,26 @@ pub fn below(count: usize, [high, low]: [u32; 2]) -> usize {
 /// The inputs of dropout's random draws in a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Noise {
-    /// The run's seed for it.
+    /// The run's dropout seed.
     pub seed: u64,
     /// The training step.
     pub step: u64,
 }
 
-/// The chance to be dropped, in 65536ths: a decision takes 16 bits.
+/// The dropout probability in 65536ths: a decision takes 16 bits.
 pub(crate) fn dropout_threshold(p: f64) -> u32 {
     (p * 65536.0).round() as u32
 }
 
 for_every_isa! {
     /// Writes dropout's factors for the elements from `first` on, a multiple of [`DROPOUT_BLOCK`]:
-    /// 0 with chance `threshold`/65536, else what keeps the mean.
+    /// 0 with probability `threshold`/65536, else the scale that keeps the mean.
     pub(crate) fn dropout_factors<T>(
         noise: Noise, stream: u32, threshold: u32, first: usize, out: &mut [T],
     ) {
         let kept = T::from_f64(65536.0 / (65536.0 - f64::from(threshold)));
         let key = [noise.seed as u32, (noise.seed >> 32) as u32];
-        // The step takes the place of a plain stream's high index word; streams are few.
+        // The step replaces a plain stream's high index word; streams are few.
         let fixed = [noise.step as u32, stream ^ ((noise.step >> 32) as u32) << 16, Purpose::Dropout as u32];
         let mut counter0 = (first / DROPOUT_BLOCK * LANES) as u32;
         for out in out.chunks_mut(DROPOUT_BLOCK) {
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn philox_gives_the_published_answers() {
-        // The known answers that come with the authors' Random123.
+        // The known answers of the authors' Random123.
         let ask = |counter: [u32; 4], key| philox(counter.map(|c| [c]), key).map(|[w]| w);
         assert_eq!(ask([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
         assert_eq!(

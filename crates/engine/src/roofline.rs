@@ -1,10 +1,9 @@
-//! The roofline of this machine: the best rates that it reaches, with which measured times are
-//! compared.
+//! The roofline of this machine: its best rates, with which measured times are compared.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::isa::{Isa, for_every_isa};
+use crate::isa::{Isa, by_isa, for_every_isa};
 use crate::matrix::Buffer;
 use crate::scalar::Scalar;
 use crate::team::Team;
@@ -13,12 +12,12 @@ use crate::vector::Vector;
 /// Independent sums: enough to hide the latency of a fused multiply-add in two units, few enough
 /// for 16 registers.
 const SUMS: usize = 10;
-/// How often the better of two measurements is taken; the first ones wake the cores up.
+/// Attempts, of which the best counts; the first ones raise the cores' clock.
 const ATTEMPTS: usize = 12;
-/// How long one attempt takes, about.
+/// The approximate time of one attempt.
 const ATTEMPT: Duration = Duration::from_millis(8);
 
-/// The best rates that a team reached in loops that do nothing else.
+/// The best rates that a team reached in loops that do only that.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Roofline {
     /// Multiplications and additions a second, fused and in registers, all workers together.
@@ -32,8 +31,7 @@ pub struct Roofline {
 
 impl Roofline {
     /// Measures them, in a few tenths of a second, with the instructions of `isa`. The buffer has
-    /// the size of what a step works on, so that a model that fits a cache is compared
-    /// with the cache.
+    /// the size of a step's memory, so that a model that fits in a cache is compared with the cache.
     pub fn measure<T: Scalar>(isa: Isa, team: &mut Team, buffer_bytes: usize) -> Roofline {
         let mut buffer = Buffer::<T>::zeros(buffer_bytes.div_ceil(T::BYTES).max(1024));
         let buffer_bytes = buffer.as_slice().len() * T::BYTES;
@@ -64,13 +62,13 @@ impl Roofline {
         Roofline { flops_per_second, bytes_per_second, buffer_bytes }
     }
 
-    /// The least seconds that so much work can take.
+    /// The least time for this work, in seconds.
     pub fn floor(&self, flops: u64, bytes: u64) -> f64 {
         (flops as f64 / self.flops_per_second).max(bytes as f64 / self.bytes_per_second)
     }
 }
 
-/// The best of several attempts at `work`, which returns how much it has done.
+/// The best rate of several attempts at `work`, which returns the amount of work done.
 fn best_rate(mut work: impl FnMut() -> f64) -> f64 {
     let mut best = 0.0_f64;
     for _ in 0..ATTEMPTS {
@@ -83,7 +81,7 @@ fn best_rate(mut work: impl FnMut() -> f64) -> f64 {
     best
 }
 
-/// A pointer that all workers may see.
+/// A pointer shared by all workers.
 struct Shared<T>(*mut T);
 
 // SAFETY: workers take disjoint shares.
@@ -97,30 +95,13 @@ impl<T> Shared<T> {
 
 /// `rounds` fused multiply-adds into each of [`SUMS`] registers.
 fn multiply_and_add<T: Scalar>(isa: Isa, rounds: usize) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: an `Isa` is only made where the processor has its features.
-        Isa::Avx512 => unsafe { multiply_and_add_avx512::<T>(rounds) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { multiply_and_add_avx2::<T>(rounds) },
-        // SAFETY: plain numbers need no instruction set.
-        _ => unsafe { chains::<T, T::VPortable>(rounds) },
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn multiply_and_add_avx512<T: Scalar>(rounds: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { chains::<T, T::V512>(rounds) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn multiply_and_add_avx2<T: Scalar>(rounds: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { chains::<T, T::V256>(rounds) }
+    by_isa!(
+        isa,
+        fn<T>(rounds: usize),
+        chains::<T, T::V512>(rounds),
+        chains::<T, T::V256>(rounds),
+        chains::<T, T::VPortable>(rounds),
+    );
 }
 
 /// # Safety
@@ -154,7 +135,7 @@ for_every_isa! {
 mod tests {
     use super::*;
 
-    /// A floor below which real work falls would be no floor.
+    /// No product may be faster than the floor.
     #[test]
     fn no_product_is_faster_than_the_limit() {
         let mut team = Team::new(1);

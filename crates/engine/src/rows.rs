@@ -1,12 +1,12 @@
-//! Arithmetic on rows of numbers, for models that are simulated without a graph.
+//! Arithmetic on rows of numbers, for models simulated without a graph.
 
 use crate::isa::for_every_isa;
 
-/// Partial sums that a reduction keeps apart: it vectorises, and its order is the same everywhere.
+/// Partial sums of a reduction: it vectorises, and its order is the same on every machine.
 const LANES: usize = 16;
 
 for_every_isa! {
-    /// `out = left_weight · left + right_weight · right`; the largest of it goes to `highest`.
+    /// `out = left_weight · left + right_weight · right`; raises `highest` to the largest of it.
     ///
     /// # Panics
     /// Unless all rows have one length.
@@ -14,7 +14,7 @@ for_every_isa! {
         left_weight: T, left: &[T], right_weight: T, right: &[T], out: &mut [T], highest: &mut T,
     ) {
         assert!(left.len() == out.len() && right.len() == out.len(), "rows of one length");
-        // One pass: far rows are read once, and what is written is still in registers.
+        // One pass: distant rows are read once, and the maximum is taken in registers.
         let (outs, out_rest) = out.as_chunks_mut::<LANES>();
         let ((lefts, left_rest), (rights, right_rest)) =
             (left.as_chunks::<LANES>(), right.as_chunks::<LANES>());

@@ -1,4 +1,4 @@
-//! The number types that a program computes in.
+//! The number types of a program.
 
 use std::f64::consts::LN_2;
 use std::fmt::{Debug, Display};
@@ -8,7 +8,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 use crate::exponential::{Constants, Powers, Single, power};
 use crate::vector::{Portable, Vector};
 
-/// Something that exists once for each scalar, such as a kernel that only one of them has.
+/// An item that exists once per scalar, such as a kernel that only one of them has.
 pub trait PerScalar: Sized {
     /// Its type for one of the scalars.
     type Of<T: Scalar>;
@@ -63,10 +63,10 @@ pub trait Scalar:
     type V512: Vector<Self>;
     /// Registers of 256 bits.
     type V256: Vector<Self>;
-    /// Plain arrays, for which the compiler finds registers.
+    /// Plain arrays, which the compiler puts into registers.
     type VPortable: Vector<Self>;
 
-    /// The one for this scalar.
+    /// Chooses the one for this scalar.
     fn choose<P: PerScalar>(per_scalar: P) -> P::Of<Self>;
     /// The nearest value to `x`.
     fn from_f64(x: f64) -> Self;
@@ -74,7 +74,7 @@ pub trait Scalar:
     fn to_f64(self) -> f64;
     /// `self · factor + summand`, rounded once, by an instruction that the caller is compiled for.
     fn mul_add(self, factor: Self, summand: Self) -> Self;
-    /// 2 to the whole number that the low bits hold, but for those that `1.5 · 2^mantissa` sets.
+    /// 2 to the whole number in the low bits, without the bits that `1.5 · 2^mantissa` sets.
     fn two_to(self) -> Self;
     /// The square root.
     fn sqrt(self) -> Self;
@@ -89,8 +89,8 @@ pub trait Scalar:
         power(Single::<Self, FUSED>(self), Powers::OfE).0
     }
 
-    /// 2 to the power of `self`, likewise, in fewer operations: for a number that can be had with
-    /// the factor log₂ e in it.
+    /// 2 to the power of `self`, likewise, in fewer operations: for exponents that can include the
+    /// factor log₂ e.
     #[inline(always)]
     fn exp2<const FUSED: bool>(self) -> Self {
         power(Single::<Self, FUSED>(self), Powers::Of2).0
@@ -109,7 +109,7 @@ pub trait Scalar:
     }
 }
 
-/// aⁿ/n! for n from 13 down to 0: e to the power of a x as Taylor has it.
+/// aⁿ/n! for n from 13 down to 0: the Taylor coefficients of e to the power of a x.
 const fn taylor(a: f64) -> [f64; 14] {
     let mut coefficients = [1.0; 14];
     let (mut power, mut product) = (1.0, 1.0);
@@ -126,8 +126,8 @@ const fn taylor(a: f64) -> [f64; 14] {
 impl Scalar for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
-    // The polynomials with the least relative error, 3e-9 of both, that are 1 at 0 (and rise by 1 in
-    // the first).
+    // The polynomials of least relative error, 3e-9 for both, that are 1 at 0 (the first one with
+    // slope 1).
     const EXPONENTIAL: Constants<f32> = Constants {
         magic: 12_582_912.0,
         log2_e: std::f32::consts::LOG2_E,

@@ -1,8 +1,8 @@
 //! A team of workers that run one function together.
 //!
-//! A step has hundreds of phases of a few microseconds, so workers meet at a barrier that spins;
-//! a scheduler's fork and join would cost more than the work. A worker that waits long gives its
-//! core away, so that a busy machine is slow but not stuck.
+//! A step has hundreds of phases of a few microseconds, so workers meet at a spinning barrier:
+//! fork and join by a scheduler would cost more than the work. A worker that waits long yields its
+//! core, so that a busy machine is slow but not stuck.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,26 +11,25 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-/// How often a waiting worker looks before it offers its core to others.
+/// Spins of a waiting worker before it yields its core.
 const SPINS: u32 = 4000;
-/// How often an idle worker yields before it sleeps until there is work.
+/// Yields of an idle worker before it sleeps until there is work.
 const YIELDS: u32 = 100;
 
-/// How long a worker waits at a barrier, if not told otherwise, before it takes another one for
-/// lost. Far longer than workers of equal cores differ in a small operation, shorter than a
-/// scheduler lets another program run.
+/// The default wait at a barrier before a worker considers another one lost: far longer than workers
+/// on equal cores differ in a small operation, shorter than a scheduler's time slice.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 
-/// One round, in the word that also holds how many workers it has.
+/// One round, in the word that also holds its number of workers.
 const ROUND: usize = 1 << 16;
 
-/// A fixed number of workers: the calling thread and helpers that live as long as the team.
+/// A fixed number of workers: the calling thread, and helpers that live as long as the team.
 pub struct Team {
     shared: Arc<Shared>,
     helpers: Vec<JoinHandle<()>>,
 }
 
-/// One member at work.
+/// One member of a team during a round.
 pub struct Worker<'a> {
     index: usize,
     shared: &'a Shared,
@@ -42,25 +41,25 @@ struct Shared {
     workers: usize,
     /// Points to a `&Work` on the stack of `Team::run` while a round is on.
     work: AtomicPtr<()>,
-    /// The number of the round and how many workers it has, in one word (see [`ROUND`]): a helper
-    /// must not see the one without the other.
+    /// The round and its number of workers in one word (see [`ROUND`]): a helper must see both
+    /// together.
     round: AtomicUsize,
-    /// Workers of the present round, for those that are in it.
+    /// The number of workers of the present round.
     active: AtomicUsize,
-    /// Nanoseconds that one waits for another.
+    /// Nanoseconds that workers wait for each other.
     patience: AtomicU64,
-    /// Somebody has lost patience at a barrier: from the next one on, one worker continues alone.
+    /// Whether a worker has lost patience at a barrier: one continues alone from the next one on.
     retreat: AtomicBool,
     arrived: AtomicUsize,
     phase: AtomicUsize,
-    /// Helpers that are done with this round's work.
+    /// Helpers that have finished this round.
     leavers: AtomicUsize,
     failed: AtomicBool,
     stop: AtomicBool,
 }
 
 impl Team {
-    /// A team of `workers` (at least one); one is the calling thread itself.
+    /// A team of `workers` (at least one); one of them is the calling thread.
     pub fn new(workers: usize) -> Team {
         let workers = workers.clamp(1, ROUND - 1);
         let shared = Arc::new(Shared {
@@ -85,27 +84,26 @@ impl Team {
         Team { shared, helpers }
     }
 
-    /// How many workers there are.
+    /// The number of workers.
     pub fn workers(&self) -> usize {
         self.shared.workers
     }
 
-    /// From now on only so many of the workers, at least one, take part in a round; the others
-    /// sleep.
+    /// Limits later rounds to this many workers, at least one; the others sleep.
     pub fn set_active(&mut self, workers: usize) {
         self.shared.active.store(workers.clamp(1, self.shared.workers), Ordering::Relaxed);
     }
 
-    /// How long workers wait for each other at a barrier from now on before one of them is taken
-    /// for lost: the longer a round takes, the more is lost when the others continue without it.
+    /// Sets how long workers wait at a barrier before they consider one of them lost: the longer a
+    /// round takes, the more they lose when they continue without it.
     pub fn set_patience(&mut self, patience: Duration) {
         let nanos = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
         self.shared.patience.store(nanos, Ordering::Relaxed);
     }
 
-    /// Runs `work` on every active worker and returns when all are done; says whether they all
-    /// stayed to the end. Where one has lost its core to another program for long, the others would
-    /// wait for it at every barrier: then the calling thread continues alone.
+    /// Runs `work` on every active worker. Returns when all are done, and whether all stayed to the
+    /// end: if one loses its core to another program for long, the others would wait for it at every
+    /// barrier, so the calling thread continues alone.
     ///
     /// # Panics
     /// If a worker panics; the team cannot be used after that.
@@ -151,22 +149,22 @@ impl Drop for Team {
 }
 
 impl Worker<'_> {
-    /// Which one this is, from 0.
+    /// This worker's index, from 0.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Waits until all workers are here. What they wrote before is then seen by all. A worker for
-    /// which it is false has no more part in the round: its work must return at once, and what
-    /// comes after the barrier is shared among fewer.
+    /// Waits until all workers are here; each then sees all earlier writes. Where it returns false,
+    /// the worker is out of the round: its work must return at once, and fewer workers share the
+    /// work after the barrier.
     #[must_use]
     pub fn barrier(&self) -> bool {
         self.shared.meet();
         self.index < self.shared.active.load(Ordering::Relaxed)
     }
 
-    /// This worker's part of `0..total`, in pieces of `unit` (but for the end); the parts of all
-    /// workers cover everything once.
+    /// This worker's part of `0..total`, in multiples of `unit` (except the end). The parts of all
+    /// workers cover the range exactly once.
     pub fn share(&self, total: usize, unit: usize) -> Range<usize> {
         let units = total.div_ceil(unit);
         let active = self.shared.active.load(Ordering::Relaxed);
@@ -207,7 +205,7 @@ impl Shared {
         }
     }
 
-    /// The last meeting of a round: after it nobody touches `work` any more.
+    /// The end of a round: no helper touches `work` after it.
     fn wait_for_helpers(&self, helpers: usize) {
         let mut looks = 0;
         while self.leavers.load(Ordering::Acquire) < helpers {
@@ -236,7 +234,7 @@ fn help(shared: &Shared, index: usize) {
                 return;
             }
             let round = shared.round.load(Ordering::Acquire);
-            // A round without this worker does not keep it awake.
+            // A round without this worker does not wake it.
             if round != seen && index < round % ROUND {
                 seen = round;
                 break;
@@ -293,7 +291,7 @@ mod tests {
         }
     }
 
-    /// Whichever is late, everything is done once, by those that are left.
+    /// Whichever worker is late, the others do all work exactly once.
     #[test]
     fn a_worker_that_loses_its_core_is_left_behind() {
         for late in [0, 1, 2] {
@@ -313,7 +311,7 @@ mod tests {
             });
             assert!(!stayed, "worker {late} was waited for");
             assert!(taken.iter().all(|n| n.load(Ordering::Relaxed) == 1));
-            // The next round is whole again.
+            // All workers take part in the next round.
             let workers = AtomicUsize::new(0);
             team.run(|_| {
                 workers.fetch_add(1, Ordering::Relaxed);

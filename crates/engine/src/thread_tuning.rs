@@ -1,31 +1,32 @@
-//! Thread-count tuning: how many workers a step is worth, found by trying.
+//! Thread-count tuning: finds the fastest number of workers by trials.
 //!
-//! A small step meets at hundreds of barriers: on a quiet machine two workers make it faster, beside
-//! another job much slower, for they wait for whichever of them has lost its core. Results do not
-//! depend on the number of workers, so it can change in the middle of a run.
+//! A small step has hundreds of barriers. On an idle machine two workers make it faster; beside
+//! another job they make it much slower, since each waits for the other to get a core. Results do
+//! not depend on the number of workers, so it can change in the middle of a run.
 
 use std::time::Duration;
 
 use crate::team::PATIENCE;
 
-/// First steps, which are not measured: they touch memory for the first time.
+/// First steps, not measured: they touch memory for the first time.
 const WARM_UP: u32 = 2;
-/// Steps of a trial that count. One before them does not: a sleeping worker may have to wake.
+/// Measured steps of a trial. One step before them is not measured: a worker may have to wake.
 const TRIAL: u32 = 3;
-/// Steps between two trials; twice as many after each that changed nothing, up to the second.
+/// Steps between two trials: the first and the largest number. Each trial that changes nothing
+/// doubles it.
 const PERIOD: (u32, u32) = (250, 8000);
-/// A trial ends early once it has taken so many times the time that it should beat.
+/// A trial ends early once it has taken this many times the time to beat.
 const HOPELESS: f64 = 3.0;
 /// Weight of a new step in the running mean.
 const NEW: f64 = 0.1;
-/// Steps of so many multiplications and additions, ten milliseconds on one core, are long beside
-/// the waits at their barriers: one worker is not tried before the team has fallen apart.
+/// Steps of at least this many multiplications and additions, ten milliseconds on one core, are long
+/// compared with the waits at their barriers: one worker is only tried after steps have lost workers.
 const LARGE_STEP: u64 = 1_000_000_000;
-/// So many of the last steps, in the running mean, must have lost a worker for that.
+/// The share of recent steps, as a running mean, that must have lost a worker for that.
 const FALLEN_APART: f64 = 0.3;
-/// The share of a step that workers wait for a lost one: to continue without it costs about as much.
+/// The share of a step that workers wait for a lost one: continuing without it costs about as much.
 const WAIT: f64 = 0.25;
-/// And never longer than this: a scheduler's slice is shorter.
+/// The longest wait; a scheduler's time slice is shorter.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// Chooses between all workers and one.
@@ -35,11 +36,11 @@ pub struct ThreadTuning {
     large: bool,
     /// Seconds of the fastest step so far.
     fastest: f64,
-    /// Which choice is in use between trials.
+    /// The choice in use between trials.
     best: usize,
     /// Seconds that a step takes with each; 0 before it was tried.
     seconds: [f64; 2],
-    /// How many of the last steps have lost a worker.
+    /// The share of recent steps that have lost a worker.
     losses: f64,
     period: u32,
     phase: Phase,
@@ -51,12 +52,13 @@ enum Phase {
     WarmUp(u32),
     /// Steps left of the use of `best`.
     Steady(u32),
-    /// Which choice is tried, steps done (the first does not count), and seconds of those that do.
+    /// The choice on trial, its steps (the first does not count), and the seconds of those that
+    /// count.
     Trial { choice: usize, done: u32, seconds: f64 },
 }
 
 impl ThreadTuning {
-    /// For a team of at most `workers`, and steps of so many multiplications and additions.
+    /// For a team of at most `workers`, and steps of `step_flops` multiplications and additions.
     pub fn new(workers: usize, step_flops: u64) -> ThreadTuning {
         ThreadTuning {
             choices: [workers, 1],
@@ -70,7 +72,7 @@ impl ThreadTuning {
         }
     }
 
-    /// How many workers the next step should have.
+    /// The number of workers for the next step.
     pub fn workers(&self) -> usize {
         match self.phase {
             Phase::Trial { choice, .. } => self.choices[choice],
@@ -78,7 +80,7 @@ impl ThreadTuning {
         }
     }
 
-    /// How long workers should wait for each other in it.
+    /// How long workers should wait for each other in the next step.
     pub fn patience(&self) -> Duration {
         let part = Duration::try_from_secs_f64(WAIT * self.fastest).unwrap_or(LONGEST_WAIT);
         part.clamp(PATIENCE, LONGEST_WAIT)
@@ -122,7 +124,7 @@ impl ThreadTuning {
             return Phase::Steady(left - 1);
         }
         if overtaken {
-            // The machine has changed; what the other took is long ago, and soon known again.
+            // The machine's load has changed: the other choice's time is out of date.
             self.period = PERIOD.0;
         }
         trial(1 - self.best)
@@ -134,7 +136,7 @@ impl ThreadTuning {
         self.best = best;
         self.period = if changed { PERIOD.0 } else { (2 * self.period).min(PERIOD.1) };
         if !changed {
-            // So that a mean that was overtaken does not cause another trial at once.
+            // A mean that was overtaken must not cause another trial at once.
             self.seconds[1 - best] = self.seconds[1 - best].max(self.seconds[best]);
         }
         Phase::Steady(self.period)
@@ -149,8 +151,8 @@ fn trial(choice: usize) -> Phase {
 mod tests {
     use super::*;
 
-    /// Runs `steps` steps that take so many microseconds with all workers and with one; returns how
-    /// many were made with one.
+    /// Runs `steps` steps that take `all` microseconds with all workers and `one` with one. Returns
+    /// the number of steps with one.
     fn alone(tuning: &mut ThreadTuning, steps: u32, all: u64, one: u64) -> u32 {
         let mut alone = 0;
         for _ in 0..steps {

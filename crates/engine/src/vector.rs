@@ -1,9 +1,9 @@
-//! Registers of several numbers, for the kernels that are written in them.
+//! SIMD registers, for kernels that are written in them.
 
 use crate::isa::PORTABLE_IS_FUSED;
 use crate::scalar::Scalar;
 
-/// How many registers are summed over their lanes together.
+/// Registers whose lanes one call sums.
 pub(crate) const TOTALS: usize = 16;
 
 /// A register that holds [`LANES`](Vector::LANES) numbers.
@@ -15,7 +15,7 @@ pub(crate) const TOTALS: usize = 16;
 /// All methods may use instructions of the register's set: the caller must know that the processor
 /// has it. Pointers must be valid for the numbers read or written.
 pub trait Vector<T>: Copy {
-    /// How many numbers it holds.
+    /// Numbers in a register.
     const LANES: usize;
 
     /// The same number in every lane.
@@ -142,7 +142,7 @@ pub trait Vector<T>: Copy {
     }
 }
 
-/// Asks for a line of memory that will be read soon; any address will do.
+/// Prefetches a cache line that will be read soon. Any address is allowed.
 #[inline(always)]
 pub(crate) fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
@@ -155,7 +155,7 @@ pub(crate) fn prefetch<T>(at: *const T) {
     let _ = at;
 }
 
-/// Plain numbers in a row; the compiler finds registers for them.
+/// A plain array, which the compiler puts into registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable<T, const N: usize>([T; N]);
 
@@ -333,11 +333,13 @@ mod x86 {
         }
     }
 
-    /// Writes the trait for a register: its numbers, how many they are, and the instructions.
+    /// Implements the trait for a register: its scalar, its lanes, and the instructions.
     macro_rules! register {
         ($register:ty, $t:ty, $lanes:literal,
          [$($unary:ident = $one:ident),*], [$($binary:ident = $two:ident),*],
-         $splat:ident, $load:ident, $store:ident, $fma:ident, $two_to:ident, $select:ident,
+         $splat:ident, $load:ident, $store:ident, $fma:ident,
+         two_to($x:ident) = $two_to:expr,
+         where_positive($if:ident, $positive:ident, $else:ident) = $select:expr,
          $mask:ident $store_part:ident $(, $totals:ident)?) => {
             impl Vector<$t> for $register {
                 const LANES: usize = $lanes;
@@ -377,14 +379,16 @@ mod x86 {
                     }
                 )*
                 #[inline(always)]
-                unsafe fn where_positive(self, mask: Self, other: Self) -> Self {
+                unsafe fn where_positive(self, $positive: Self, $else: Self) -> Self {
+                    let $if = self;
                     // SAFETY: the caller vouches for the instruction set.
-                    unsafe { $select(self, mask, other) }
+                    unsafe { $select }
                 }
                 #[inline(always)]
                 unsafe fn two_to(self) -> Self {
+                    let $x = self;
                     // SAFETY: the caller vouches for the instruction set.
-                    unsafe { $two_to(self) }
+                    unsafe { $two_to }
                 }
                 $(
                     #[inline(always)]
@@ -402,99 +406,43 @@ mod x86 {
         };
     }
 
-    #[inline(always)]
-    unsafe fn two_to_512ps(x: __m512) -> __m512 {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            let exponent = _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(127));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn select_512ps(x: __m512, mask: __m512, other: __m512) -> __m512 {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(mask, _mm512_setzero_ps());
-            _mm512_mask_blend_ps(positive, other, x)
-        }
-    }
-
     register!(__m512, f32, 16, [sqrt = _mm512_sqrt_ps],
         [add = _mm512_add_ps, sub = _mm512_sub_ps, mul = _mm512_mul_ps, div = _mm512_div_ps,
          larger = _mm512_max_ps, smaller = _mm512_min_ps],
-        _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, two_to_512ps,
-        select_512ps, bits16 _mm512_mask_storeu_ps, totals16);
-
-    #[inline(always)]
-    unsafe fn two_to_512pd(x: __m512d) -> __m512d {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            let exponent = _mm512_add_epi64(_mm512_castpd_si512(x), _mm512_set1_epi64(1023));
-            _mm512_castsi512_pd(_mm512_slli_epi64::<52>(exponent))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn select_512pd(x: __m512d, mask: __m512d, other: __m512d) -> __m512d {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            let positive = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(mask, _mm512_setzero_pd());
-            _mm512_mask_blend_pd(positive, other, x)
-        }
-    }
+        _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
+        two_to(x) = _mm512_castsi512_ps(_mm512_slli_epi32::<23>(
+            _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(127)))),
+        where_positive(x, mask, other) = _mm512_mask_blend_ps(
+            _mm512_cmp_ps_mask::<_CMP_GT_OQ>(mask, _mm512_setzero_ps()), other, x),
+        bits16 _mm512_mask_storeu_ps, totals16);
 
     register!(__m512d, f64, 8, [sqrt = _mm512_sqrt_pd],
         [add = _mm512_add_pd, sub = _mm512_sub_pd, mul = _mm512_mul_pd, div = _mm512_div_pd,
          larger = _mm512_max_pd, smaller = _mm512_min_pd],
-        _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, two_to_512pd,
-        select_512pd, bits8 _mm512_mask_storeu_pd);
-
-    #[inline(always)]
-    unsafe fn two_to_256ps(x: __m256) -> __m256 {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            let exponent = _mm256_add_epi32(_mm256_castps_si256(x), _mm256_set1_epi32(127));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn select_256ps(x: __m256, mask: __m256, other: __m256) -> __m256 {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(mask, _mm256_setzero_ps());
-            _mm256_blendv_ps(other, x, positive)
-        }
-    }
+        _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd,
+        two_to(x) = _mm512_castsi512_pd(_mm512_slli_epi64::<52>(
+            _mm512_add_epi64(_mm512_castpd_si512(x), _mm512_set1_epi64(1023)))),
+        where_positive(x, mask, other) = _mm512_mask_blend_pd(
+            _mm512_cmp_pd_mask::<_CMP_GT_OQ>(mask, _mm512_setzero_pd()), other, x),
+        bits8 _mm512_mask_storeu_pd);
 
     register!(__m256, f32, 8, [sqrt = _mm256_sqrt_ps],
         [add = _mm256_add_ps, sub = _mm256_sub_ps, mul = _mm256_mul_ps, div = _mm256_div_ps,
          larger = _mm256_max_ps, smaller = _mm256_min_ps],
-        _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, two_to_256ps,
-        select_256ps, words8 _mm256_maskstore_ps, totals8);
-
-    #[inline(always)]
-    unsafe fn two_to_256pd(x: __m256d) -> __m256d {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            let exponent = _mm256_add_epi64(_mm256_castpd_si256(x), _mm256_set1_epi64x(1023));
-            _mm256_castsi256_pd(_mm256_slli_epi64::<52>(exponent))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn select_256pd(x: __m256d, mask: __m256d, other: __m256d) -> __m256d {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            let positive = _mm256_cmp_pd::<_CMP_GT_OQ>(mask, _mm256_setzero_pd());
-            _mm256_blendv_pd(other, x, positive)
-        }
-    }
+        _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
+        two_to(x) = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(
+            _mm256_add_epi32(_mm256_castps_si256(x), _mm256_set1_epi32(127)))),
+        where_positive(x, mask, other) = _mm256_blendv_ps(
+            other, x, _mm256_cmp_ps::<_CMP_GT_OQ>(mask, _mm256_setzero_ps())),
+        words8 _mm256_maskstore_ps, totals8);
 
     register!(__m256d, f64, 4, [sqrt = _mm256_sqrt_pd],
         [add = _mm256_add_pd, sub = _mm256_sub_pd, mul = _mm256_mul_pd, div = _mm256_div_pd,
          larger = _mm256_max_pd, smaller = _mm256_min_pd],
-        _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, two_to_256pd,
-        select_256pd, words4 _mm256_maskstore_pd);
+        _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
+        two_to(x) = _mm256_castsi256_pd(_mm256_slli_epi64::<52>(
+            _mm256_add_epi64(_mm256_castpd_si256(x), _mm256_set1_epi64x(1023)))),
+        where_positive(x, mask, other) = _mm256_blendv_pd(
+            other, x, _mm256_cmp_pd::<_CMP_GT_OQ>(mask, _mm256_setzero_pd())),
+        words4 _mm256_maskstore_pd);
 }

@@ -1,5 +1,5 @@
-//! Several registers side by side: what row kernels are written in where the compiler's own
-//! vectorisation of plain arrays is not to be relied on.
+//! Several registers side by side, for row kernels where the compiler's own vectorisation of plain
+//! arrays is not reliable.
 
 use std::marker::PhantomData;
 use std::ops::{Add, Div, Mul, Sub};
@@ -8,10 +8,10 @@ use crate::exponential::{Powers, power};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
-/// `N` registers `V`, enough that an operation need not wait for the one before it.
+/// `N` registers `V`, enough to hide the latency of an operation.
 ///
-/// To make one is unsafe: the processor must have the register's instructions. What follows from a
-/// value needs no more promises.
+/// Creating one is unsafe: the processor must have the register's instructions. Operations on it are
+/// then safe.
 pub(crate) struct Wide<T, V, const N: usize> {
     registers: [V; N],
     number: PhantomData<T>,
@@ -27,7 +27,7 @@ impl<T, V: Copy, const N: usize> Clone for Wide<T, V, N> {
 impl<T, V: Copy, const N: usize> Copy for Wide<T, V, N> {}
 
 impl<T: Scalar, V: Vector<T>, const N: usize> Wide<T, V, N> {
-    /// How many numbers it holds.
+    /// Numbers in a value.
     pub(crate) const LANES: usize = N * V::LANES;
 
     /// The same number in every lane.
@@ -43,14 +43,14 @@ impl<T: Scalar, V: Vector<T>, const N: usize> Wide<T, V, N> {
     /// The numbers of a row from `first` on.
     ///
     /// # Panics
-    /// If there are not so many.
+    /// If the row is too short.
     ///
     /// # Safety
     /// As [`splat`](Wide::splat).
     #[inline(always)]
     pub(crate) unsafe fn read(row: &[T], first: usize) -> Self {
         let row = &row[first..first + Self::LANES];
-        // SAFETY: the caller's promise; the numbers are there.
+        // SAFETY: the caller's promise; the row is long enough.
         unsafe {
             let mut registers = [V::load(row.as_ptr()); N];
             for (i, register) in registers.iter_mut().enumerate().skip(1) {
@@ -63,12 +63,12 @@ impl<T: Scalar, V: Vector<T>, const N: usize> Wide<T, V, N> {
     /// Writes them to a row from `first` on.
     ///
     /// # Panics
-    /// If it has no place for so many.
+    /// If the row is too short.
     #[inline(always)]
     pub(crate) fn write(self, row: &mut [T], first: usize) {
         let row = &mut row[first..first + Self::LANES];
         for (i, register) in self.registers.into_iter().enumerate() {
-            // SAFETY: a value exists, so its instructions do; the place is there.
+            // SAFETY: a value exists, so its instructions do; the row is long enough.
             unsafe { register.store(row.as_mut_ptr().add(i * V::LANES)) }
         }
     }
@@ -170,9 +170,9 @@ macro_rules! arithmetic {
 
 arithmetic! { Add add Sub sub Mul mul Div div }
 
-/// Runs a body for steps of lanes that cover a range, whole registers long: `for_lanes!(V, N, first
-/// in range, { … })` with `N` registers from lane `first` on, four as long as there are so many and
-/// then one at a time.
+/// Runs a body over a range of lanes, a whole number of registers long: `for_lanes!(V, N, first in
+/// range, { … })`, with `N` registers from lane `first` on, four at a time while there are that many
+/// and then one.
 macro_rules! for_lanes {
     ($V:ident, $N:ident, $first:ident in $range:expr, $body:block) => {{
         let range: &std::ops::Range<usize> = &$range;

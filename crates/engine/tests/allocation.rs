@@ -1,5 +1,5 @@
-//! A step allocates nothing, whatever is in the model and whatever updates it: an allocator that
-//! counts says so.
+//! A step allocates nothing, for every operation and every optimiser: a counting allocator checks
+//! it.
 
 mod common;
 
@@ -13,7 +13,7 @@ struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: passes everything on to the system's allocator.
+// SAFETY: forwards every call to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -29,7 +29,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// One test only: others in this process would be counted too.
+// One test only: allocations of others in this process would count too.
 #[test]
 fn a_step_allocates_nothing_but_the_first() {
     let muon = Rule::Muon(Muon { momentum: 0.95, betas: [0.9, 0.95], epsilon: 1e-8 });

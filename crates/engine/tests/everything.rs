@@ -46,7 +46,7 @@ fn the_fused_instruction_sets_give_the_same_bits() {
     }
 }
 
-/// In single precision, by every rule, training lowers the sum of all losses.
+/// In f32, with every optimiser, training lowers the sum of all losses.
 #[test]
 fn every_rule_lowers_the_losses() {
     for rule in RULES {

@@ -35,8 +35,8 @@ impl DataKind for BiographiesConfig {
     fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, persons, attributes, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
-        at_least("persons", persons, 1, "there must be a person to tell of")?;
-        at_least("attributes", attributes, 1, "there must be something to tell")?;
+        at_least("persons", persons, 1, "there must be a person")?;
+        at_least("attributes", attributes, 1, "a person has an attribute")?;
         at_most("persons", persons, MAX_VOCAB / 2, "larger vocabularies are not supported")?;
         let reason = format!("each of the {persons} persons has three sentences of each");
         at_most("attributes", attributes, (MAX_SENTENCES / 3 / persons).max(1), reason)?;
@@ -63,13 +63,10 @@ impl DataKind for BiographiesConfig {
         // The tokens stand in random order already.
         let (asked, rest) = persons.split_at(trained_of(train_fraction, persons.len()));
 
-        let trained = Role::Trained { id: "train_questions", name: "train person → value" };
-        let trained_reverse =
-            Role::Trained { id: "train_reverse_questions", name: "train value → person" };
-        let untrained =
-            Role::Untrained { id: "held_out_questions", name: "held-out person → value" };
-        let held_out =
-            Role::HeldOut { id: "held_out_reverse_questions", name: "held-out value → person" };
+        let trained = Role::Trained("train_questions", "train person → value");
+        let trained_reverse = Role::Trained("train_reverse_questions", "train value → person");
+        let untrained = Role::Untrained("held_out_questions", "held-out person → value");
+        let held_out = Role::HeldOut("held_out_reverse_questions", "held-out value → person");
         let group = |role, of: &[&[Token]], reverse| {
             Group::new(role, of.iter().flat_map(|person| questions(person, reverse)).collect())
         };
@@ -111,8 +108,8 @@ fn biographies(person: &[Token]) -> Vec<Vec<Token>> {
     let (name, values) = (person[0], &person[1..]);
     let of_last = |last: usize| {
         let order = (1..=values.len()).map(|step| (last + step) % values.len());
-        let told = order.flat_map(|j| [j as Token, values[j]]);
-        [name].into_iter().chain(told).collect()
+        let attributes = order.flat_map(|j| [j as Token, values[j]]);
+        [name].into_iter().chain(attributes).collect()
     };
     (0..values.len()).map(of_last).collect()
 }

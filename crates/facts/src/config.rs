@@ -9,7 +9,7 @@ use crate::{
 };
 
 choice! {
-    /// The sentences.
+    /// Kind of data.
     #[derive(Copy)]
     pub enum DataConfig as dyn DataKind: "data"."kind" = "" {
         /// Pairs x → y and y ← x, trained in both directions or in one.

@@ -41,8 +41,8 @@ pub struct Dataset {
     pub reserved: usize,
     /// Tokens of the last entity of a sentence.
     pub entity_length: usize,
-    /// The panels of the paper's effective-weight figure, in its order; a data set has one group of
-    /// a [`Role`] at most, and the last group is [`held_out_group`](Dataset::held_out_group).
+    /// The panels of the paper's effective-weight figure, in its order; no two have one
+    /// [`Role`], and the last group is [`held_out_group`](Dataset::held_out_group).
     ///
     /// - *reversal*: `train_forward` (x → y), `train_backward` (y → x), `held_out_seen`,
     ///   `held_out_unseen`. In the last two, queries whose answers have one type stand together.
@@ -62,7 +62,7 @@ pub struct Dataset {
     /// - *one-to-many*: those of *reversal*, and before the held-out ones `forward_any`, one question
     ///   of each x, to which several entities are [right](Self::right_answers).
     pub groups: Vec<Group>,
-    /// Relations that are each other's inverse; a symmetric one stands twice.
+    /// Relations that are each other's inverse; a symmetric one is listed twice.
     pub inverses: Vec<[Token; 2]>,
 }
 

@@ -1,55 +1,55 @@
-//! Why a data set cannot be made.
+//! Errors of settings that give no data set.
 
 use thiserror::Error;
 
-/// A size or a fraction that gives no data set. The message names the key, what
-/// it was, and what would fit.
+/// A size or a fraction that gives no data set. The message names the key, its value and the values
+/// that would be right.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum FactsError {
-    /// A count that leaves too little.
+    /// A count that is too small.
     #[error("{key} is {value}, but must be at least {least}: {reason}")]
     TooSmall {
-        /// The key of the specification (the option, with `_` for `-`).
+        /// The key of the spec (the option, with `_` for `-`).
         key: &'static str,
-        /// What it was.
+        /// The refused value.
         value: usize,
-        /// The smallest that fits, all other keys unchanged.
+        /// The smallest right value, with all other keys unchanged.
         least: usize,
-        /// What sets this bound.
+        /// The reason for this bound.
         reason: String,
     },
-    /// A count that asks for too much.
+    /// A count that is too large.
     #[error("{key} is {value}, but must be at most {most}: {reason}")]
     TooLarge {
-        /// The key of the specification (the option, with `_` for `-`).
+        /// The key of the spec (the option, with `_` for `-`).
         key: &'static str,
-        /// What it was.
+        /// The refused value.
         value: usize,
-        /// The largest that fits, all other keys unchanged.
+        /// The largest right value, with all other keys unchanged.
         most: usize,
-        /// What sets this bound.
+        /// The reason for this bound.
         reason: String,
     },
-    /// A `train_fraction` that is no fraction.
+    /// A `train_fraction` outside 0 to 1.
     #[error("train_fraction is {value}, but must be a number from 0 to 1")]
     NotAFraction {
-        /// What it was.
+        /// The refused value.
         value: f64,
     },
     /// A `train_fraction` that rounds down to no training sentence.
     #[error("train_fraction is {value}, but must be at least {least}: {reason}")]
     NothingToTrain {
-        /// What it was.
+        /// The refused value.
         value: f64,
         /// The smallest fraction that trains one sentence of each entity, or one entity.
         least: f64,
-        /// What sets this bound.
+        /// The reason for this bound.
         reason: String,
     },
 }
 
 impl FactsError {
-    /// The key that was refused, as a specification spells it.
+    /// The refused key, as in a spec.
     pub fn key(&self) -> &'static str {
         match self {
             Self::TooSmall { key, .. } | Self::TooLarge { key, .. } => key,

@@ -82,7 +82,7 @@ impl DataKind for FamilyConfig {
     fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, families, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
-        at_least("families", families, 1, "there must be a family to tell of")?;
+        at_least("families", families, 1, "there must be a family")?;
         at_most(
             "families",
             families,
@@ -122,9 +122,8 @@ impl DataKind for FamilyConfig {
         let parent = |of: &[Line]| of.iter().copied().map(Line::parent).collect::<Vec<_>>();
         let child = |of: &[Line]| of.iter().copied().map(Line::child).collect();
 
-        let trained = |id, name, queries| Group::new(Role::Trained { id, name }, queries);
-        let untrained =
-            Role::Untrained { id: "held_out_composed", name: "held-out child ⇝ grandparent" };
+        let trained = |id, name, queries| Group::new(Role::Trained(id, name), queries);
+        let untrained = Role::Untrained("held_out_composed", "held-out child ⇝ grandparent");
         let groups = vec![
             trained("train_parent", "train child → parent", [parent(whole), eldest].concat()),
             trained("train_child", "train parent → only child", child(whole)),

@@ -32,8 +32,9 @@ impl Group {
 
 /// The part that a group of questions plays in a data set.
 ///
-/// Roles that several kinds of data share, or that a measurement looks for, are variants; the other
-/// variants carry the [`id`](Role::id) and [`name`](Role::name) that a kind of data gives its group.
+/// Roles that several kinds of data share, or that a measurement looks for, are variants without
+/// texts; in the others a kind of data gives its group an [`id`](Role::id) and a
+/// [`name`](Role::name).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// x → y of pairs trained in both directions.
@@ -59,33 +60,13 @@ pub enum Role {
     /// The unseen questions with the answers of a model that takes the relations for inverses.
     ControlSwapped,
     /// Other trained questions, about facts of which nothing is held out.
-    Trained {
-        /// The group's id.
-        id: &'static str,
-        /// The group's name.
-        name: &'static str,
-    },
+    Trained(&'static str, &'static str),
     /// Other trained questions, about facts of which something may be held out.
-    TrainedInPart {
-        /// The group's id.
-        id: &'static str,
-        /// The group's name.
-        name: &'static str,
-    },
+    TrainedInPart(&'static str, &'static str),
     /// Other questions that no sentence answers, trained or held out.
-    Untrained {
-        /// The group's id.
-        id: &'static str,
-        /// The group's name.
-        name: &'static str,
-    },
+    Untrained(&'static str, &'static str),
     /// Other held-out sentences.
-    HeldOut {
-        /// The group's id.
-        id: &'static str,
-        /// The group's name.
-        name: &'static str,
-    },
+    HeldOut(&'static str, &'static str),
 }
 
 /// An implication of a chain A → B → C.
@@ -140,10 +121,10 @@ impl Role {
             Self::ControlTrained => ("control_trained", "control, trained", ""),
             Self::ControlUnseen => ("control_unseen", "control, unseen", ""),
             Self::ControlSwapped => ("control_swapped", "control, swapped blindly", ""),
-            Self::Trained { id, name }
-            | Self::TrainedInPart { id, name }
-            | Self::Untrained { id, name }
-            | Self::HeldOut { id, name } => (id, name, ""),
+            Self::Trained(id, name)
+            | Self::TrainedInPart(id, name)
+            | Self::Untrained(id, name)
+            | Self::HeldOut(id, name) => (id, name, ""),
         }
     }
 
@@ -151,16 +132,14 @@ impl Role {
     pub fn is_held_out(self) -> bool {
         matches!(
             self,
-            Self::Unseen
-                | Self::Chain { whole: false, step: Step::Indirect }
-                | Self::HeldOut { .. }
+            Self::Unseen | Self::Chain { whole: false, step: Step::Indirect } | Self::HeldOut(..)
         )
     }
 
     /// Whether training sentences answer the questions.
     pub fn is_trained(self) -> bool {
         let untrained =
-            matches!(self, Self::ControlUnseen | Self::ControlSwapped | Self::Untrained { .. });
+            matches!(self, Self::ControlUnseen | Self::ControlSwapped | Self::Untrained(..));
         !untrained && !self.is_held_out()
     }
 
@@ -168,7 +147,7 @@ impl Role {
     pub fn is_trained_whole(self) -> bool {
         matches!(
             self,
-            Self::Forward | Self::Backward | Self::Chain { whole: true, .. } | Self::Trained { .. }
+            Self::Forward | Self::Backward | Self::Chain { whole: true, .. } | Self::Trained(..)
         )
     }
 }

@@ -32,7 +32,7 @@ impl DataKind for HopsConfig {
     fn validate(&self) -> Result<(), FactsError> {
         let Self { vocab_size, chains, hops, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
-        at_least("chains", chains, 1, "there must be a chain to tell of")?;
+        at_least("chains", chains, 1, "there must be a chain")?;
         at_most("chains", chains, MAX_VOCAB / 3, "larger vocabularies are not supported")?;
         at_least("hops", hops, 2, "with one there is nothing to infer")?;
         let reason = format!(
@@ -58,19 +58,21 @@ impl DataKind for HopsConfig {
         // The tokens stand in random order already.
         let (whole, partial) = chains.split_at(trained_of(self.train_fraction, chains.len()));
 
-        let trained = |id, name| Role::Trained { id, name };
-        let in_part = |id, name| Role::TrainedInPart { id, name };
-        let held_out = Role::HeldOut { id: "held_out_whole", name: "held-out, all steps" };
+        let held_out = Role::HeldOut("held_out_whole", "held-out, all steps");
         let group = |role, of: &[&[Token]], steps| {
             Group::new(role, of.iter().flat_map(|chain| questions(chain, steps)).collect())
         };
         let (direct, between, all) = ([1, 1], [2, hops - 1], [hops, hops]);
         let groups = vec![
-            group(trained("train_direct", "train, one step"), whole, direct),
-            group(trained("train_between", "train, several steps"), whole, between),
-            group(trained("train_whole", "train, all steps"), whole, all),
-            group(in_part("held_out_direct", "held-out, one step"), partial, direct),
-            group(in_part("held_out_between", "held-out, several steps"), partial, between),
+            group(Role::Trained("train_direct", "train, one step"), whole, direct),
+            group(Role::Trained("train_between", "train, several steps"), whole, between),
+            group(Role::Trained("train_whole", "train, all steps"), whole, all),
+            group(Role::TrainedInPart("held_out_direct", "held-out, one step"), partial, direct),
+            group(
+                Role::TrainedInPart("held_out_between", "held-out, several steps"),
+                partial,
+                between,
+            ),
             group(held_out, partial, all),
         ];
         Ok(Dataset {

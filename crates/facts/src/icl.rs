@@ -51,7 +51,7 @@ impl DataKind for IclConfig {
         let Self { vocab_size, entities, attributes, train_fraction, hold_out: _ } = *self;
         limits::vocab_at_most(vocab_size)?;
         for (key, value) in [("entities", entities), ("attributes", attributes)] {
-            at_least(key, value, 1, "there must be a pair to tell of")?;
+            at_least(key, value, 1, "there must be a pair")?;
             at_most(key, value, MAX_VOCAB / 2, "larger vocabularies are not supported")?;
         }
         at_least(

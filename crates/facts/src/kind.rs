@@ -18,7 +18,7 @@ pub trait DataKind {
     /// Refuses settings that give no data set, drawing nothing.
     ///
     /// # Errors
-    /// [`FactsError`] names the key and what would fit.
+    /// [`FactsError`] names the key and the values that would be right.
     fn validate(&self) -> Result<(), FactsError>;
 
     /// Draws the data set of a seed.

@@ -1,16 +1,16 @@
-//! The sizes a data set may have, and the checks all of them share.
+//! Bounds on the size of a data set, and the checks that all kinds share.
 //!
-//! The bounds keep a slip of the keyboard from filling the memory: every
-//! setting of the paper lies far below them.
+//! The bounds keep a typing error from filling the memory; every setting of the paper is far below
+//! them.
 
 use crate::FactsError;
 
 /// Tokens to choose entities from.
 pub(crate) const MAX_VOCAB: usize = 1 << 20;
-/// Possible entities of one type, all combinations of its tokens: each of them
-/// is shuffled, at four bytes apiece.
+/// Candidates for the entities of one type, all combinations of its tokens. All are shuffled, at
+/// four bytes each.
 pub(crate) const MAX_CANDIDATES: usize = 1 << 24;
-/// Sentences of an in-context data set.
+/// Sentences of a data set.
 pub(crate) const MAX_SENTENCES: usize = 1 << 20;
 
 /// Refuses a `value` below `least`.
@@ -41,12 +41,12 @@ pub(crate) fn at_most(
     Err(FactsError::TooLarge { key, value, most, reason })
 }
 
-/// Refuses a vocabulary beyond what this software draws from.
+/// Refuses a vocabulary above [`MAX_VOCAB`].
 pub(crate) fn vocab_at_most(vocab_size: usize) -> Result<(), FactsError> {
     at_most("vocab_size", vocab_size, MAX_VOCAB, "larger vocabularies are not supported")
 }
 
-/// Refuses what is not a number from 0 to 1.
+/// Refuses a number outside 0 to 1.
 pub(crate) fn fraction(value: f64) -> Result<(), FactsError> {
     if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(FactsError::NotAFraction { value }) }
 }

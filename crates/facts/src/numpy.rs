@@ -1,12 +1,11 @@
 //! NumPy's legacy generator, `numpy.random.RandomState`, draw for draw.
 //!
-//! NumPy has frozen this stream (its NEP 19), so data made with it can be made
-//! again anywhere. Only what the data sets call is here.
+//! NumPy has frozen this stream (NEP 19), so the data can be drawn again anywhere. Only the calls that
+//! the data sets make are here.
 
 use rand_mt::Mt;
 
-/// `numpy.random.RandomState(seed)`: MT19937 with the reference seeding of one
-/// 32-bit number.
+/// `numpy.random.RandomState(seed)`: MT19937 with the reference seeding of one 32-bit number.
 pub(crate) struct RandomState {
     twister: Mt,
 }
@@ -16,9 +15,8 @@ impl RandomState {
         Self { twister: Mt::new(seed) }
     }
 
-    /// A uniform number in `0..=max`, by masked rejection: 32 bits are drawn,
-    /// cut to as many as `max` has, and drawn again while they exceed it.
-    /// With `max` 0 nothing is drawn.
+    /// A uniform number in `0..=max`, by masked rejection: 32 bits are drawn, cut to as many as `max`
+    /// has, and drawn again while they exceed it. With `max` 0 nothing is drawn.
     fn interval(&mut self, max: u32) -> u32 {
         if max == 0 {
             return 0;
@@ -37,12 +35,12 @@ impl RandomState {
         self.interval(high - 1)
     }
 
-    /// `shuffle(items)`, from the back. NumPy draws alike for the elements of a
-    /// vector, the rows of a matrix and the items of a list.
+    /// `shuffle(items)`, from the back. NumPy makes the same draws for the elements of a vector, the
+    /// rows of a matrix and the items of a list.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        // Drawn in blocks, ahead of the swaps: millions of items lie outside the
-        // cache, and swaps that wait for no draw overlap their loads (7 times
-        // as fast for the 8 million entities of three tokens among 200).
+        // Drawn in blocks, ahead of the swaps: millions of items do not fit in the cache, and swaps
+        // that wait for no draw overlap their loads (7 times as fast for the 8 million entities of
+        // three tokens among 200).
         let mut chosen = [0; 64];
         let mut end = items.len();
         while end > 1 {
@@ -64,8 +62,7 @@ impl RandomState {
         numbers
     }
 
-    /// `choice(n, size, replace=False)`: the head of a whole permutation. `size`
-    /// is at most `n`.
+    /// `choice(n, size, replace=False)`: the head of a whole permutation. `size` is at most `n`.
     pub(crate) fn choice(&mut self, n: u32, size: u32) -> Vec<u32> {
         let mut numbers = self.permutation(n);
         numbers.truncate(size as usize);

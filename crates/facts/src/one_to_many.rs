@@ -33,7 +33,7 @@ impl DataKind for OneToManyConfig {
         let Self { vocab_size, entities, partners, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
         for (key, value) in [("entities", entities), ("partners", partners)] {
-            at_least(key, value, 1, "there must be a pair to tell of")?;
+            at_least(key, value, 1, "there must be a pair")?;
         }
         at_most("entities", entities, MAX_VOCAB / 2, "larger vocabularies are not supported")?;
         let reason = format!("each of the {entities} x has up to two sentences with each");
@@ -70,7 +70,7 @@ impl DataKind for OneToManyConfig {
         let held_out = one.iter().map(|(_, unseen)| unseen.sentence()).collect();
         let (train_forward, train_backward) = pairs.into_iter().unzip();
         let (seen, unseen) = one.into_iter().unzip();
-        let any = Role::TrainedInPart { id: "forward_any", name: "x → any of its y" };
+        let any = Role::TrainedInPart("forward_any", "x → any of its y");
         Ok(Dataset {
             train,
             held_out,

@@ -40,7 +40,7 @@ impl DataKind for RelationsConfig {
         at_most("entities", entities, MAX_VOCAB / 2, "larger vocabularies are not supported")?;
         let reason = format!("{entities} x and as many y are drawn from it");
         at_least("vocab_size", vocab_size, 2 * entities, reason)?;
-        at_least("relations", relations, 1, "there must be a pair to tell of")?;
+        at_least("relations", relations, 1, "there must be a pair")?;
         let reason = format!("each has up to two sentences of each of the {entities} x");
         at_most("relations", relations, MAX_SENTENCES / (2 * entities), reason)?;
         limits::fraction(train_fraction)

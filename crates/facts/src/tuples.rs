@@ -1,5 +1,4 @@
-//! Entities of several types, drawn and aligned: what the reversal and the chain
-//! data sets have in common.
+//! Entities of several types, drawn and aligned, as the reversal and the chain data sets need them.
 
 use std::array;
 
@@ -11,11 +10,11 @@ use crate::{Entity, FactsError, Token};
 pub(crate) const RESERVED: usize = 2;
 /// Each type of entity is made of its own quarter of the vocabulary.
 const SHARE: usize = 4;
-/// With entities of this many tokens the authors trained on fewer tuples:
+/// With entities of this many tokens the authors trained on fewer tuples.
 const CAPPED_LENGTH: usize = 3;
-/// so many of those trained whole,
+/// The most tuples trained whole, with entities of that length.
 const MAX_WHOLE: usize = 100;
-/// and so many of those trained in part.
+/// The most tuples trained in part, with entities of that length.
 const MAX_PARTIAL: usize = 50;
 
 /// Tuples of one entity of each type, in the order of the data set.
@@ -26,7 +25,7 @@ pub(crate) struct Tuples<const TYPES: usize> {
     pub(crate) partial: Vec<[Entity; TYPES]>,
 }
 
-/// Refuses settings that [`draw`] cannot serve.
+/// Refuses settings that give no tuples.
 pub(crate) fn validate(
     vocab_size: usize,
     entity_length: usize,
@@ -48,14 +47,14 @@ pub(crate) fn validate(
     limits::fraction(train_fraction)
 }
 
-/// The longest entities of which [`MAX_CANDIDATES`] hold all. A single token has
-/// one entity of any length; it is bounded as two tokens are.
+/// The most tokens of an entity with at most [`MAX_CANDIDATES`] candidates. A single token gives one
+/// entity of any length; it has the bound of two tokens.
 fn longest_entity(per_type: usize) -> usize {
     MAX_CANDIDATES.ilog(per_type.max(2)) as usize
 }
 
-/// Draws and pairs the entities of a validated setting, then shuffles the tuples
-/// and trains the first `train_fraction` of them whole.
+/// Draws and aligns the entities of validated settings, then shuffles the tuples. The first
+/// `train_fraction` of them are trained whole.
 pub(crate) fn draw<const TYPES: usize>(
     random: &mut RandomState,
     vocab_size: usize,
@@ -67,8 +66,8 @@ pub(crate) fn draw<const TYPES: usize>(
 
     let candidates = per_type.pow(entity_length as u32) as u32;
     let size = candidates.min(2 * per_type as u32);
-    // All types are shuffled before the first is chosen from. Shuffling the
-    // entities' indexes stands for shuffling the entities, which may be millions.
+    // As in the authors' program, all types are shuffled before the first choice. There may be
+    // millions of entities, so their indexes are shuffled instead.
     let shuffled: [Vec<u32>; TYPES] = array::from_fn(|_| random.permutation(candidates));
     let entities: [Vec<Entity>; TYPES] = array::from_fn(|kind| {
         let tokens = &tokens[kind * per_type..][..per_type];
@@ -88,7 +87,7 @@ pub(crate) fn draw<const TYPES: usize>(
     Tuples { whole, partial }
 }
 
-/// So many different tokens, in random order, behind those reserved for relations.
+/// `count` different tokens in random order, none of them reserved for relations.
 pub(crate) fn draw_tokens(
     random: &mut RandomState,
     vocab_size: usize,
@@ -100,13 +99,13 @@ pub(crate) fn draw_tokens(
     tokens
 }
 
-/// How many of `n` are trained, rounded half to even.
+/// The number trained of `n`, rounded half to even.
 pub(crate) fn trained_of(train_fraction: f64, n: usize) -> usize {
     (train_fraction * n as f64).round_ties_even() as usize
 }
 
-/// The entity at `index` of the Cartesian product of `tokens` with itself, the
-/// last position running fastest: `index` in base `tokens.len()`.
+/// The entity at `index` of the Cartesian product of `tokens` with itself, the last position
+/// changing fastest: `index` in base `tokens.len()`.
 fn entity(tokens: &[Token], length: usize, mut index: usize) -> Entity {
     let mut entity = vec![0; length];
     for token in entity.iter_mut().rev() {

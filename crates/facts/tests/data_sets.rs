@@ -133,7 +133,7 @@ fn held_out_entities_stand_in_no_training_sentence() {
     let [seen, unseen] = &split;
     assert_eq!((seen.len(), unseen.len()), (7, 3));
     assert!(dataset.train.iter().flatten().all(|token| !unseen.contains(token)));
-    // All that is said of an entity stands on one side; the attributes are known.
+    // All sentences of an entity are on one side; the attributes are trained.
     assert_eq!((dataset.train.len(), dataset.held_out.len()), (28, 12));
     let attributes: HashSet<u32> = dataset.train.iter().map(|s| s[2]).collect();
     assert!(dataset.held_out.iter().all(|s| attributes.contains(&s[2])));

@@ -28,7 +28,7 @@ fn reversal_groups_say_what_was_seen() {
         );
         let [forward, backward, seen, unseen] = &dataset.groups[..] else { panic!() };
 
-        // Every sentence is asked for by one group, on its own side of the split.
+        // Every sentence belongs to one group, on its own side of the split.
         let trained: HashSet<_> = dataset.train.iter().cloned().collect();
         let asked: Vec<_> = [forward, backward, seen].into_iter().flat_map(sentences).collect();
         assert_eq!(asked.len(), trained.len());

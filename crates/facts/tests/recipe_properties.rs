@@ -1,9 +1,8 @@
-//! What holds for every recipe on every kind of data.
+//! Properties of every recipe on every kind of data.
 
 mod common;
 
 use std::collections::HashSet;
-use std::slice;
 
 use retrodict_facts::recipe::{apply, training_set_size};
 use retrodict_facts::{
@@ -12,7 +11,7 @@ use retrodict_facts::{
 };
 use retrodict_settings::{Refused, Setting as _, Value};
 
-/// Small data sets of every kind, odd and even, with what is held out and without.
+/// Small data sets of every kind, of odd and even size, with and without held-out sentences.
 fn every_kind() -> Vec<DataConfig> {
     let mut configs = vec![DataConfig::Related(RelatedConfig {
         vocab_size: 40,
@@ -40,9 +39,7 @@ fn every_kind() -> Vec<DataConfig> {
 
 /// All recipes that such data suits.
 fn suited(config: &DataConfig) -> Vec<Recipe> {
-    Recipe::all()
-        .filter(|recipe| training_set_size(slice::from_ref(recipe), config).is_ok())
-        .collect()
+    Recipe::all().filter(|recipe| training_set_size(&[*recipe], config).is_ok()).collect()
 }
 
 /// Every sentence that must stay untrained.
@@ -72,7 +69,7 @@ fn no_recipe_adds_a_held_out_sentence() {
             let dataset = config.generate(seed).unwrap();
             let untrained = untrained(&dataset);
             for recipe in suited(&config) {
-                let training_set = apply(slice::from_ref(&recipe), &dataset, seed);
+                let training_set = apply(&[recipe], &dataset, seed);
                 assert_untrained(&training_set, &untrained, &format!("{config:?} {recipe}"));
             }
         }
@@ -89,11 +86,11 @@ fn nor_do_two_recipes_together() {
         let untrained = untrained(&dataset);
         assert!(!untrained.is_empty(), "{config:?}");
         let recipes = suited(&config);
-        for (first, second) in recipes.iter().flat_map(|a| recipes.iter().map(move |b| (a, b))) {
-            let training_set = apply(&[first.clone(), second.clone()], &dataset, 1);
+        for (first, second) in recipes.iter().flat_map(|a| recipes.iter().map(move |b| (*a, *b))) {
+            let training_set = apply(&[first, second], &dataset, 1);
             let about = format!("{config:?} {first} {second}");
             assert_untrained(&training_set, &untrained, &about);
-            let size = training_set_size(&[first.clone(), second.clone()], &config).unwrap();
+            let size = training_set_size(&[first, second], &config).unwrap();
             assert_eq!(training_set.vocab, size.vocab, "{about}");
             assert!(training_set.longest() <= size.longest, "{about}");
             assert!(training_set.longest_answer() <= size.longest_answer, "{about}");
@@ -108,8 +105,8 @@ fn sizes_are_known_before_anything_is_drawn() {
         let plain = TrainingSet::plain(&dataset);
         for recipe in suited(&config) {
             let about = format!("{config:?} {recipe}");
-            let size = training_set_size(slice::from_ref(&recipe), &config).unwrap();
-            let training_set = apply(slice::from_ref(&recipe), &dataset, 2);
+            let size = training_set_size(&[recipe], &config).unwrap();
+            let training_set = apply(&[recipe], &dataset, 2);
             assert_eq!(training_set.vocab, size.vocab, "{about}");
             assert_eq!(size.vocab, config.vocab() + recipe.new_tokens());
             assert!(training_set.longest_answer() <= size.longest_answer, "{about}");
@@ -151,8 +148,7 @@ fn the_seed_decides_what_is_drawn_and_nothing_else() {
     let config = config.unwrap();
     let dataset = config.generate(4).unwrap();
     for recipe in suited(&config) {
-        let [one, again, other] =
-            [1, 1, 2].map(|seed| apply(slice::from_ref(&recipe), &dataset, seed));
+        let [one, again, other] = [1, 1, 2].map(|seed| apply(&[recipe], &dataset, seed));
         assert_eq!(one, again);
         // Permuting one-token entities draws from few orders, but from many sentences.
         let drawn = ["reverse-segments", "permute-chunks", "identities-random"];
@@ -167,12 +163,12 @@ fn recipes_are_refused_where_they_would_change_nothing() {
     for config in every_kind() {
         let dataset = config.generate(0).unwrap();
         for recipe in Recipe::all() {
-            let grown = apply(slice::from_ref(&recipe), &dataset, 0)
+            let grown = apply(&[recipe], &dataset, 0)
                 != TrainingSet {
                     vocab: config.vocab() + recipe.new_tokens(),
                     ..TrainingSet::plain(&dataset)
                 };
-            match training_set_size(&[reverse.clone(), recipe.clone()], &config) {
+            match training_set_size(&[reverse, recipe], &config) {
                 Ok(_) if grown => drop(suits.insert((recipe.name(), config.word()))),
                 // Where, say, no pair is trained in both directions.
                 Ok(_) => {}
@@ -189,7 +185,7 @@ fn recipes_are_refused_where_they_would_change_nothing() {
     for (config, recipe) in
         every_kind().into_iter().flat_map(|c| Recipe::all().map(move |recipe| (c, recipe)))
     {
-        let accepted = training_set_size(slice::from_ref(&recipe), &config).is_ok();
+        let accepted = training_set_size(&[recipe], &config).is_ok();
         assert_eq!(
             accepted,
             suits.contains(&(recipe.name(), config.word())),
@@ -201,14 +197,14 @@ fn recipes_are_refused_where_they_would_change_nothing() {
 #[test]
 fn names_are_read_as_they_are_written() {
     for recipe in Recipe::all() {
-        assert_eq!(recipe.to_string().parse(), Ok(recipe.clone()));
+        assert_eq!(recipe.to_string().parse(), Ok(recipe));
         assert_eq!(recipe.name().parse(), Ok(recipe), "the argument has a default");
     }
     let names: HashSet<_> = Recipe::all().map(|recipe| recipe.name()).collect();
     assert_eq!(names.len(), Recipe::all().count());
     let bridge: Recipe = "bridge-without-self(2.5)".parse().unwrap();
     assert_eq!(bridge.to_string(), "bridge-without-self(2.5)");
-    assert_eq!(" bridge-without-self ( 2.5 ) ".parse(), Ok(bridge.clone()));
+    assert_eq!(" bridge-without-self ( 2.5 ) ".parse(), Ok(bridge));
     let segments: Recipe = "reverse-segments( 18446744073709551615)".parse().unwrap();
     assert_eq!(segments.to_string(), "reverse-segments(18446744073709551615)");
     // A recipe is its name and its argument.

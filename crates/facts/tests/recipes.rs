@@ -151,7 +151,7 @@ fn reversed_segments_are_cut_by_the_seed() {
     ];
     assert_eq!(seen, expected);
     assert_ne!(cut(2, 0), cut(2, 1));
-    // A segment may be the whole sentence, which is then not said again.
+    // A segment may be the whole sentence, which is then not added again.
     assert!(cut(9, 0).len() < 200);
 }
 
@@ -211,7 +211,7 @@ fn identities_with_a_new_relation() {
 fn typed_identities_contradict_no_fact() {
     let expected = [[2, 1, 2], [4, 0, 4], [3, 1, 3], [5, 0, 5]];
     assert_eq!(added("identities-typed", &pairs(), 0), expected);
-    // B is asked with 0 for C, so only C answers with itself.
+    // B 0 has the answer C, so only C has identities.
     let expected = [[4, 0, 4], [4, 1, 4], [7, 0, 7], [7, 1, 7]];
     assert_eq!(added("identities-typed", &chains(), 0), expected);
 }

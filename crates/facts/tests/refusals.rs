@@ -1,5 +1,5 @@
-//! Impossible sizes are refused with the key, what it was and what would fit;
-//! what the message proposes does fit.
+//! Impossible sizes are refused with the key, its value and the bound, and a value at the bound is
+//! accepted.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers
 
@@ -193,20 +193,20 @@ fn other_data_sets_of_impossible_size() {
     for (kind, (vocab_size, n, k), expected) in cases {
         let config = task(kind, vocab_size, n, k);
         assert_eq!(refused(config.generate(0)), expected, "{kind}");
-        // Sizes are told of any setting, refused or not.
+        // Refused settings have sizes too.
         assert!(config.vocab() >= vocab_size);
         for recipe in Recipe::all() {
             let sized = training_set_size(&[recipe], &config);
             assert!(sized.is_err() || sized.unwrap().longest >= config.sentence_length());
         }
-        // Another key may then be what does not fit, but not this one.
+        // Then another key may be wrong, but not this one.
         let (key, _, bound) = expected;
-        let mended = match key {
+        let corrected = match key {
             "vocab_size" => task(kind, bound, n, k),
             "relations" | "hops" | "attributes" | "partners" => task(kind, vocab_size, n, bound),
             _ => task(kind, vocab_size, bound, k),
         };
-        if let Err(error) = mended.validate() {
+        if let Err(error) = corrected.validate() {
             assert!(bound > 1000 || kind == "hops", "{error}");
             assert_ne!(error.key(), key, "{error}");
         }

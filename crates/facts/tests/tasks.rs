@@ -1,4 +1,4 @@
-//! The data sets that are not the paper's: what they promise, over many seeds and sizes.
+//! Properties of the data sets that are not the paper's, over many seeds and sizes.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers
 
@@ -32,7 +32,7 @@ fn nothing_that_is_held_out_is_trained() {
     for (config, seed) in common::tasks().into_iter().flat_map(|c| SEEDS.map(|s| (c, s))) {
         let dataset = config.generate(seed).unwrap();
         let trained: HashSet<_> = dataset.train.iter().cloned().collect();
-        assert_eq!(trained.len(), dataset.train.len(), "{config:?}: a sentence stands twice");
+        assert_eq!(trained.len(), dataset.train.len(), "{config:?}: a sentence is there twice");
         for group in &dataset.groups {
             let held_out =
                 ["held_out_composed", "held_out_questions", "control_unseen", "control_swapped"];
@@ -136,21 +136,21 @@ fn every_relation_pairs_the_same_entities_in_its_own_way() {
 }
 
 #[test]
-fn a_blind_swap_answers_what_the_control_was_told() {
+fn a_blind_swap_answers_with_the_trained_pair() {
     for seed in SEEDS {
         let dataset = RelationsConfig::default().generate(seed).unwrap();
-        let told = sentences(&dataset, "control_trained");
-        assert_eq!(told.len(), 50 + 35);
+        let trained = sentences(&dataset, "control_trained");
+        assert_eq!(trained.len(), 50 + 35);
         let group = |id| &dataset.group(id).unwrap().queries;
         let (unseen, swapped) = (group("control_unseen"), group("control_swapped"));
         assert_eq!((unseen.len(), swapped.len()), (15, 15));
         for (query, swap) in unseen.iter().zip(swapped) {
             assert_eq!((&query.source, query.relation), (&swap.source, 7));
             assert_ne!(query.answer, swap.answer);
-            assert!(told.contains(&vec![swap.answer[0], 6, swap.source[0]]));
-            // The right answer is not what another question's is.
+            assert!(trained.contains(&vec![swap.answer[0], 6, swap.source[0]]));
+            // No trained question has the same source or the same answer.
             assert!(
-                !told
+                !trained
                     .iter()
                     .any(|s| s[1] == 7 && (s[0] == query.source[0] || s[2] == query.answer[0]))
             );
@@ -216,15 +216,16 @@ fn hops_are_so_many_steps() {
 }
 
 #[test]
-fn biographies_tell_what_is_asked() {
+fn biographies_hold_the_answers() {
     for seed in SEEDS {
         let config =
             BiographiesConfig { persons: 10, attributes: 4, ..BiographiesConfig::default() };
         let dataset = config.generate(seed).unwrap();
-        let told: Vec<_> = dataset.train.iter().filter(|sentence| sentence.len() == 9).collect();
-        assert_eq!(told.len(), 10 * 4);
+        let biographies: Vec<_> =
+            dataset.train.iter().filter(|sentence| sentence.len() == 9).collect();
+        assert_eq!(biographies.len(), 10 * 4);
         let mut last = HashSet::new();
-        for sentence in &told {
+        for sentence in &biographies {
             let named: HashSet<_> = sentence.iter().skip(1).step_by(2).collect();
             assert_eq!(named, HashSet::from([&0, &1, &2, &3]));
             last.insert((sentence[0], sentence[7], sentence[8]));

@@ -163,7 +163,7 @@ pub struct Indexes {
 mod tests {
     use super::*;
     use crate::store::write_tensors;
-    use retrodict_facts::ReversalConfig;
+    use retrodict_facts::{DataKind as _, ReversalConfig};
 
     #[test]
     fn probes_carry_their_token_ids_and_are_read_without_them() {

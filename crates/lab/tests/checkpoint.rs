@@ -273,7 +273,7 @@ fn a_tied_head_is_not_stored_twice_and_gpt2_is_claimed_only_where_it_is_one() {
         (Design { mixer: Mixer::Lstm, ..gpt2 }, "RetrodictDecoder", Some("gelu_new")),
         (Design { residual: false, ..gpt2 }, "RetrodictDecoder", Some("gelu_new")),
     ] {
-        let decoder = Decoder { design, ..config() };
+        let decoder = config().adjusted(|d| d.design = design);
         write_checkpoint(out.path(), &decoder.into(), Precision::F32, &model, &[], &state(1))
             .unwrap();
         let read = newest_whole(out.path()).unwrap().unwrap();

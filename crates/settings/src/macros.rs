@@ -137,15 +137,16 @@ macro_rules! __write {
 #[macro_export]
 macro_rules! choice {
     (
-        $(#[$outer:meta])*
+        $(#[doc = $outer_doc:literal])*
+        $(#[derive($($derive:ident),*)])?
         $vis:vis enum $name:ident $(as dyn $target:path)?:
         $section:literal . $key:literal = $default:literal $(, $later:ident)?
         {
             $($(#[doc = $doc:expr])* $variant:ident $(($inner:ty))? = $word:literal,)+
         }
     ) => {
-        $(#[$outer])*
-        #[derive(Debug, Clone, PartialEq)]
+        $(#[doc = $outer_doc])*
+        #[derive(Debug, Clone, PartialEq $($(, $derive)*)?)]
         $vis enum $name { $($(#[doc = $doc])* $variant $(($inner))?,)+ }
 
         impl $name {
@@ -187,7 +188,7 @@ macro_rules! choice {
 
         impl $crate::Settings for $name {
             fn keys(when: &[$crate::Condition], out: &mut Vec<$crate::Key>) {
-                let doc = $crate::__first_doc!($(#[$outer])*);
+                let doc = concat!($($outer_doc),*);
                 out.push($crate::describe_choice(
                     ($section, $key), doc, Self::WORDS, $default, when,
                 ));
@@ -235,14 +236,6 @@ macro_rules! __is_later {
     };
     (later) => {
         true
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __first_doc {
-    ($(#[doc = $doc:literal])* $(#[$($other:tt)*])*) => {
-        concat!($($doc),*)
     };
 }
 

@@ -3,13 +3,13 @@
 //! The weight gradient `dW = X dYᵀ` is one: a row of either side is a feature over the whole batch.
 //! The [product](super::product) would transpose one side and hold a row of dW in registers; where
 //! such a row is 20 numbers long, a third of the lanes would be idle. Here registers run along k,
-//! which is whole registers for every shape, and the lanes are summed at the end.
+//! a whole number of registers for every shape, and their lanes are summed at the end.
 //!
-//! Every element is summed in sixteen lanes, k in ascending order in each, and then as a
-//! [tree](crate::lanes::tree): the bits depend neither on the tile nor on the width of a register nor
-//! on the partition over threads.
+//! Every element is summed in sixteen lanes, each in ascending order of k, and then as a
+//! [tree](crate::lanes::tree). Its bits do not depend on the tile, the register width or the
+//! partition over threads.
 
-use crate::isa::Isa;
+use crate::isa::{Isa, by_isa};
 use crate::lanes::SUM_LANES;
 use crate::scalar::Scalar;
 use crate::vector::{TOTALS, Vector};
@@ -18,9 +18,9 @@ use crate::vector::{TOTALS, Vector};
 const SIDE: usize = 4;
 const _: () = assert!(SIDE * SIDE == TOTALS);
 
-/// `C[row][column] = Σ_k A[row][k] · B[column][k]`, or that much more than it was.
+/// `C[row][column] = Σ_k A[row][k] · B[column][k]`, written or added.
 ///
-/// The rows of A, B and C are contiguous, and so many numbers apart; `k` is a multiple of 16.
+/// The rows of A, B and C are contiguous, with the strides given; `k` is a multiple of 16.
 #[derive(Clone, Copy)]
 pub(crate) struct InnerProducts<T> {
     pub(crate) a: *const T,
@@ -36,12 +36,13 @@ pub(crate) struct InnerProducts<T> {
 }
 
 impl<T: Scalar> InnerProducts<T> {
-    /// Whether this is the faster way to a matrix of so many `rows` and `columns`, each number a sum
-    /// over `k`. It may depend on the shape alone, since the other way sums in another order.
+    /// Whether this is faster than the [product](super::product) for a matrix of `rows` and
+    /// `columns`, each number a sum over `k`. It must depend on the shape only, since the product
+    /// sums in another order.
     ///
-    /// Of sixteen numbers, in half cycles: here one for each of `k` steps, and 28 for the totals;
-    /// there one for each step and lane, idle ones included, and the right-hand side's share of
-    /// being transposed, 5 per row (measured on Zen 5, with AVX-512 and AVX2 alike).
+    /// Costs per sixteen numbers, in half cycles: here one for each step of `k`, and 28 for the
+    /// totals; in the product one for each step and lane, idle ones included, and 5 per row to
+    /// transpose the right-hand side (measured on Zen 5, the same for AVX-512 and AVX2).
     pub(crate) fn pay(rows: usize, columns: usize, k: usize) -> bool {
         let lanes = columns.next_multiple_of(SUM_LANES);
         (k + 28) * rows * columns < k * (lanes * rows + 5 * columns)
@@ -53,34 +54,17 @@ impl<T: Scalar> InnerProducts<T> {
     /// The pointers must be valid for the shapes and strides given, C must overlap neither A nor B,
     /// and nobody else may touch C meanwhile.
     pub(crate) unsafe fn run(&self, isa: Isa) {
-        // SAFETY: an `Isa` is only made where the processor has its features; the memory is the
-        // caller's promise.
-        unsafe {
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => inner_avx512(self),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => inner_avx2(self),
-                _ => inner::<T, T::VPortable, 2>(self),
-            }
-        }
+        let p = self;
+        by_isa!(
+            isa,
+            fn<T>(p: &InnerProducts<T>),
+            // 32 registers: 16 sums, 4 of B, 1 of A.
+            inner::<T, T::V512, 4>(p),
+            // 16 registers: 8 sums, 4 of B, 1 of A.
+            inner::<T, T::V256, 2>(p),
+            inner::<T, T::VPortable, 2>(p),
+        );
     }
-}
-
-/// 32 registers: 16 sums, 4 of B, 1 of A.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn inner_avx512<T: Scalar>(p: &InnerProducts<T>) {
-    // SAFETY: the caller's promises.
-    unsafe { inner::<T, T::V512, 4>(p) }
-}
-
-/// 16 registers: 8 sums, 4 of B, 1 of A.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn inner_avx2<T: Scalar>(p: &InnerProducts<T>) {
-    // SAFETY: the caller's promises.
-    unsafe { inner::<T, T::V256, 2>(p) }
 }
 
 /// Walks tiles, `R` rows of each at a time.
@@ -95,8 +79,8 @@ unsafe fn inner<T: Scalar, V: Vector<T>, const R: usize>(p: &InnerProducts<T>) {
         for column in (0..p.columns).step_by(SIDE) {
             let wide = SIDE.min(p.columns - column);
             let b = rows(p.b.wrapping_add(column * p.b_row), p.b_row, wide);
-            // SAFETY: all rows lie in their matrices, and the tile in C but for its ends, which are
-            // left out.
+            // SAFETY: all rows lie in their matrices, and the tile in C except its ends, which are
+            // not written.
             unsafe {
                 let totals = V::totals(tile::<T, V, R>(a, b, p.k));
                 let mut c = p.c.add(row * p.c_row + column);
@@ -114,8 +98,7 @@ unsafe fn inner<T: Scalar, V: Vector<T>, const R: usize>(p: &InnerProducts<T>) {
     }
 }
 
-/// Where the rows of a tile begin. Those that it has too many are the last one again, and their
-/// totals go nowhere.
+/// The starts of a tile's rows. Missing rows repeat the last one, and their totals are dropped.
 #[inline(always)]
 fn rows<T>(first: *const T, stride: usize, count: usize) -> [*const T; SIDE] {
     std::array::from_fn(|i| first.wrapping_add(i.min(count - 1) * stride))
@@ -140,8 +123,8 @@ unsafe fn tile<T: Scalar, V: Vector<T>, const R: usize>(
 ) -> [V; TOTALS] {
     // SAFETY: the caller's promise.
     unsafe {
-        // Narrower registers take the sixteen lanes in turns, each every so many registers; then
-        // come the upper levels of the tree.
+        // Narrower registers take turns over the sixteen lanes; the upper levels of the tree then
+        // add their sums.
         match SUM_LANES / V::LANES {
             1 => turn::<T, V, R>(a, b, 0, k),
             2 => add(turn::<T, V, R>(a, b, 0, k), turn::<T, V, R>(a, b, V::LANES, k)),

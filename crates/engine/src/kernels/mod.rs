@@ -1,4 +1,4 @@
-//! The inner loops, on plain memory. The meaning of an operation is in [`ops`](crate::ops); a second backend would stand beside this folder.
+//! The inner loops, on plain memory. [`ops`](crate::ops) defines the operations that use them.
 
 mod inner;
 mod newton_schulz;

@@ -1,9 +1,8 @@
-//! Newton and Schulz's iteration: a matrix goes towards the orthogonal one nearest to it, by
-//! products alone.
+//! The Newton–Schulz iteration: a matrix converges to the nearest orthogonal one, by products only.
 //!
-//! With `X = U Σ Vᵀ` a step `X ← (a I + b G + c G²) X`, `G = X Xᵀ`, leaves U and V as they are and
-//! takes each singular value σ to `a σ + b σ³ + c σ⁵`. With 3/2, −1/2 and 0 these go to 1, all that
-//! begin above 0 and below √3: X goes to the polar factor `U Vᵀ` (Higham, *Functions of Matrices*,
+//! With `X = U Σ Vᵀ` a step `X ← (a I + b G + c G²) X`, `G = X Xᵀ`, keeps U and V and
+//! maps each singular value σ to `a σ + b σ³ + c σ⁵`. With 3/2, −1/2 and 0 all that begin between 0
+//! and √3 converge to 1, and X to the polar factor `U Vᵀ` (Higham, *Functions of Matrices*,
 //! 2008, chapter 8).
 
 use super::{Product, Start, transpose};
@@ -11,14 +10,14 @@ use crate::isa::{Isa, for_every_isa};
 use crate::rows::inner_product;
 use crate::scalar::Scalar;
 
-/// Rows are padded to whole registers: a right-hand side of a product is read up to there.
+/// Rows are padded to whole registers, since a product reads whole registers of its right-hand side.
 const UNIT: usize = 16;
 
 /// a, b and c of the cubic step.
 pub(crate) const CUBIC: [f64; 3] = [1.5, -0.5, 0.0];
 
-/// A matrix at work, transposed where it is taller than wide: G is then the smaller of the two
-/// that could be had.
+/// The shape of the iteration's matrix X, transposed where it is taller than wide, which makes G
+/// small.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Orthogonal {
     /// The shorter side.
@@ -40,7 +39,7 @@ impl Orthogonal {
         self.rows * self.stride()
     }
 
-    /// Numbers that a step needs for itself: Xᵀ, G, the polynomial in G, and the next X.
+    /// Numbers of scratch memory for a step: Xᵀ, G, the polynomial in G, and the next X.
     pub(crate) fn scratch(self) -> usize {
         (self.columns + 2 * self.rows) * self.rows.next_multiple_of(UNIT) + self.numbers()
     }
@@ -49,13 +48,13 @@ impl Orthogonal {
         self.columns.next_multiple_of(UNIT)
     }
 
-    /// Where X holds the matrix's number at this row and column.
+    /// The index in X of the matrix's number at this row and column.
     pub(crate) fn at(self, row: usize, column: usize) -> usize {
         if self.transposed { column * self.stride() + row } else { row * self.stride() + column }
     }
 
-    /// Puts a matrix, its rows one behind the other, into X, at length 1 (Frobenius): no singular
-    /// value is then above 1. Zero stays zero.
+    /// Copies a contiguous matrix into X, with Frobenius norm 1: no singular value is then above 1.
+    /// Zero stays zero.
     pub(crate) fn load<T: Scalar>(self, isa: Isa, matrix: &[T], x: &mut [T]) {
         let (width, stride) = (self.columns, self.stride());
         if self.transposed {
@@ -77,8 +76,8 @@ impl Orthogonal {
         }
     }
 
-    /// One step. Gives the largest number of `a I + b G + c G² − I`: how far X was from where a
-    /// step no longer moves it.
+    /// One step. Returns the largest number of `a I + b G + c G² − I`: the distance of X from a
+    /// fixed point.
     pub(crate) fn step<T: Scalar>(
         self,
         isa: Isa,
@@ -134,7 +133,7 @@ fn multiply<T: Scalar>(
         k,
         start: Start::Zero,
     };
-    // SAFETY: the slices have the sizes said, which was asserted; c is borrowed mutably.
+    // SAFETY: the sizes of the slices were asserted; c is borrowed mutably.
     unsafe { product.run(isa) }
 }
 
@@ -163,8 +162,8 @@ for_every_isa! {
 mod tests {
     use super::*;
 
-    /// Of any shape, on every instruction set: the rows (or columns) come out orthonormal, and
-    /// X Pᵀ is symmetric, as it is for no other orthogonal matrix of the same sides.
+    /// For any shape, on every instruction set: the rows (or columns) become orthonormal, and X Pᵀ
+    /// is symmetric, as for no other orthogonal matrix of that shape.
     #[test]
     fn cubic_steps_lead_to_the_polar_factor() {
         for (rows, columns) in [(1, 1), (1, 7), (5, 5), (4, 19), (19, 4), (33, 40)] {

@@ -2,42 +2,41 @@
 //!
 //! Values are `[feature, column]` with the columns contiguous, so the right-hand side of each
 //! product has contiguous rows, and the left-hand side is a weight (or a transposed weight, or an
-//! activation) that is read one number at a time: forward `Y = Wᵀ X`, input gradient `dX = W dY`
+//! activation), read one number at a time: forward `Y = Wᵀ X`, input gradient `dX = W dY`
 //! and weight gradient `dW = X dYᵀ` (with dY transposed first) are the same loop with other strides.
 //!
 //! Every element of the result is the sum over k in ascending order, one fused multiply-add after
-//! the other, whatever the tile, the blocking and the partition over threads: the bits do not
-//! depend on them.
+//! the other. Its bits do not depend on the tile, the blocking or the partition over threads.
 
 use std::mem::MaybeUninit;
 
-use crate::isa::Isa;
+use crate::isa::{Isa, by_isa};
 use crate::scalar::Scalar;
 use crate::vector::{Vector, prefetch};
 
-/// How many steps of k are done for all columns before the next ones: the block of the right-hand
-/// side, this many rows of a hundred or so numbers, stays in the second-level cache.
+/// Steps of k per block: this many rows of the right-hand side, of a hundred or so numbers each,
+/// stay in the second-level cache.
 pub(super) const K_BLOCK: usize = 512;
 
-/// Where the rows of A lie side by side, each step of k goes to another line of the cache, and if
-/// these are at least so many elements apart, out of the processor's sight. Where registers are wide
-/// and tiles few, the line that the rows after the next ones need is asked for by hand; where tiles
-/// are many, a band's part of A is copied together, since lines so far apart displace each other
-/// before the next tile comes back to them.
+/// Where the rows of A are adjacent, each step of k reads another cache line, and the processor does
+/// not prefetch lines at least this many elements apart. With wide registers and few tiles, the
+/// kernel prefetches the line of the rows after the next ones. With many tiles, it copies a band's
+/// part of A to contiguous memory, since lines so far apart evict each other before the next tile
+/// reads them again.
 const FAR: usize = 256;
-/// How many rows further that is.
+/// The distance of that prefetch in rows.
 const NEXT_LINE: usize = 16;
-/// Bytes of a line.
+/// Bytes of a cache line.
 pub(super) const LINE: usize = 64;
 
 /// The initial values of the sums.
 #[derive(Clone, Copy)]
 pub(crate) enum Start<T> {
-    /// Nothing: C is overwritten.
+    /// Zero: C is overwritten.
     Zero,
     /// The values that C holds.
     Accumulate,
-    /// One number a row.
+    /// One number per row.
     Bias(*const T),
 }
 
@@ -45,7 +44,7 @@ impl<T> Start<T> {
     /// The same for the rows from `row` on.
     ///
     /// # Safety
-    /// There must be so many rows.
+    /// There must be at least that many rows.
     pub(super) unsafe fn at_row(self, row: usize) -> Start<T> {
         match self {
             // SAFETY: the caller's promise.
@@ -55,7 +54,7 @@ impl<T> Start<T> {
     }
 }
 
-/// Registers of sums that take up products of elements `E`: the numbers themselves, or several
+/// Registers of sums that accumulate products of elements `E`: the numbers themselves, or several
 /// rounded ones in one word (see [`rounded`](super::rounded)).
 pub(super) trait Multiply<T, E>: Vector<T> {
     /// A register of elements.
@@ -125,43 +124,25 @@ impl<T: Scalar> Product<T> {
     /// The pointers must be valid for the shapes and strides given, C must overlap neither A nor B,
     /// and nobody else may touch C meanwhile.
     pub(crate) unsafe fn run(&self, isa: Isa) {
-        // SAFETY: an `Isa` is only made where the processor has its features; the memory is the
-        // caller's promise.
-        unsafe {
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => product_avx512(self),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => product_avx2(self),
-                _ => product::<T, T, T::VPortable, 4, 2>(self, None),
-            }
-        }
+        let p = self;
+        by_isa!(
+            isa,
+            fn<T>(p: &Product<T>),
+            // 32 registers: 24 sums, 4 of B, 1 of A.
+            product::<T, T, T::V512, 6, 4>(p, None),
+            // 16 registers: 12 sums, 2 of B, 1 of A.
+            product::<T, T, T::V256, 6, 2>(p, None),
+            product::<T, T, T::VPortable, 4, 2>(p, None),
+        );
     }
 }
 
-/// 32 registers: 24 sums, 4 of B, 1 of A.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn product_avx512<T: Scalar>(p: &Product<T>) {
-    // SAFETY: the caller's promises.
-    unsafe { product::<T, T, T::V512, 6, 4>(p, None) }
-}
-
-/// 16 registers: 12 sums, 2 of B, 1 of A.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn product_avx2<T: Scalar>(p: &Product<T>) {
-    // SAFETY: the caller's promises.
-    unsafe { product::<T, T, T::V256, 6, 2>(p, None) }
-}
-
-/// Memory that will be needed after a product, to be prefetched while it is computed: rows of so
-/// many lines, a line at each step of k of a band's first tile, so that the requests are spread
-/// out.
+/// Memory to prefetch during a product for use after it: rows of some lines, one line at each step
+/// of k of a band's first tile, to spread the requests.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
     pub(super) first: *const u8,
-    /// Lines that are left of the first row, and lines in each after it.
+    /// Lines left in the first row, and lines in each row after it.
     pub(super) lines: [usize; 2],
     /// Bytes from the end of a row to the beginning of the next.
     pub(super) gap: usize,
@@ -170,7 +151,7 @@ pub(super) struct Ahead {
 impl Ahead {
     /// Prefetches the next line.
     #[inline(always)]
-    fn ask(&mut self) {
+    fn prefetch_next(&mut self) {
         prefetch(self.first);
         self.first = self.first.wrapping_add(LINE);
         self.lines[0] -= 1;
@@ -203,7 +184,7 @@ pub(super) unsafe fn product<
     loop {
         let k1 = p.k.min(k0 + K_BLOCK);
         let start = if k0 == 0 { p.start } else { Start::Accumulate };
-        // Bands as even as can be: a last one of a row or two would leave registers idle.
+        // Bands of nearly equal height: a last one of a row or two would leave registers idle.
         let bands = p.rows.div_ceil(R);
         let mut row = 0;
         for band_index in 0..bands {
@@ -241,7 +222,7 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
     start: Start<T>,
     ahead: Option<Ahead>,
 ) {
-    // Likewise: five registers are three and two rather than four and one.
+    // Likewise: five registers are split into three and two, not four and one.
     let registers = p.columns.div_ceil(V::LANES);
     let tiles = registers.div_ceil(C);
     let far = p.a_row == 1 && p.a_k >= FAR;
@@ -266,7 +247,7 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
             let sums = p.sums::<V>(row, column, wide, start);
             let ahead = match ahead {
                 Some(_) if tile_index > 0 => None,
-                // What was copied together lies near.
+                // A copied band needs no prefetch.
                 None if far && C >= 4 => Some(Ahead {
                     first: left.first.wrapping_add(NEXT_LINE).cast(),
                     lines: [1, 1],
@@ -288,8 +269,7 @@ unsafe fn band<T: Scalar, E: Copy, V: Multiply<T, E>, const R: usize, const C: u
     }
 }
 
-/// Where a tile finds its rows of A: the first element, and how far it is to the next row and to
-/// the next step of k.
+/// A tile's rows of A: the first element, and the strides to the next row and the next step of k.
 #[derive(Clone, Copy)]
 struct Left<E> {
     first: *const E,
@@ -297,8 +277,8 @@ struct Left<E> {
     k: usize,
 }
 
-/// Where the sums of a tile go: the first element, how far it is to the next row, how many lanes of the last
-/// register are written, and what the sums start from.
+/// The destination of a tile's sums: the first element, the stride between rows, the lanes of the
+/// last register that are written, and the initial values.
 #[derive(Clone, Copy)]
 struct Sums<T> {
     first: *mut T,
@@ -308,10 +288,10 @@ struct Sums<T> {
 }
 
 impl<T: Scalar, E> Product<T, E> {
-    /// The part of C from `row` and `column` on, `wide` registers of it.
+    /// The part of C that begins at `row` and `column`, `wide` registers of it.
     ///
     /// # Safety
-    /// They must lie within C, but for the end of the last register.
+    /// They must lie within C, except the end of the last register.
     #[inline(always)]
     unsafe fn sums<V: Vector<T>>(
         &self,
@@ -327,7 +307,7 @@ impl<T: Scalar, E> Product<T, E> {
     }
 }
 
-/// One tile: `R` rows of `C` registers that stay in registers over so many steps of k.
+/// One tile: `R` rows of `C` registers, which stay in registers over all `steps` of k.
 ///
 /// # Safety
 /// As [`product`], for the parts of A, B and C that are given.
@@ -374,7 +354,7 @@ unsafe fn tile<
         let (mut a, mut b) = (left.first, b);
         for _ in 0..steps {
             if PREFETCH {
-                ahead.ask();
+                ahead.prefetch_next();
             }
             let mut columns = [V::read(b); C];
             for (c, column) in columns.iter_mut().enumerate().skip(1) {
@@ -460,7 +440,7 @@ mod tests {
                 }
             }
         }
-        // Rows of A so far apart that they are copied together.
+        // Rows of A so far apart that a band copies them.
         for rows in [FAR, FAR + 3] {
             for transposed in [false, true] {
                 check::<f32>(rows, 40, K_BLOCK + 3, transposed, true);

@@ -1,14 +1,14 @@
 //! The matrix product with both operands rounded to bf16, summed in the program's own scalar.
 //!
 //! bf16 is the upper half of an f32: its exponent and 8 significant bits. Operands are rounded to
-//! the nearest (ties to even) while they are copied, block by block, to where the kernel of
-//! [`product`] reads them; a weight is read from memory once. Nothing else is rounded.
+//! the nearest (ties to even) while they are copied, block by block, for the kernel of [`product`];
+//! a weight is read from memory once. Nothing else is rounded.
 //!
 //! Where the processor has AVX512-BF16 and the sums are f32, two neighbours along k share a word
 //! and one instruction multiplies and adds both. Elsewhere the rounded numbers stay in the scalar's
-//! own format: the *emulation*, as fast as the exact product but for the copies.
+//! own format: the *emulation*, as fast as the exact product except for the copies.
 //!
-//! **How far the two are apart.** The product of two bf16 numbers is exact in f32, so either path
+//! **The error bound.** The product of two bf16 numbers is exact in f32, so either path
 //! errs only where it adds: at most once a term, by 2⁻²⁴ of the sum. Against the exact
 //! `S = start + Σ a·b` over the rounded operands, with `M = |start| + Σ |a·b|`, each path is within
 //! `(k + 1) · 2⁻²³ · M` — half of it for k additions, the other half for second-order terms and for
@@ -16,12 +16,12 @@
 //! something is subnormal, which the instruction takes for 0. The two paths are within twice that.
 //! In f64 only the emulation exists, and its bound is the same with 2⁻⁵² in place of 2⁻²³.
 
-use crate::isa::Isa;
+use crate::isa::{Isa, by_isa};
 use crate::kernels::product::{Ahead, K_BLOCK, LINE, Multiply, Product, Start, product};
 use crate::scalar::Scalar;
 
 /// Rows of the left-hand side that are rounded together: whole bands of the kernel and whole cache
-/// lines, few enough to leave room in the second-level cache for the rows that come next.
+/// lines, few enough to leave room in the second-level cache for the next rows.
 const PANEL: usize = 48;
 
 /// Numbers of scratch memory that a rounded product takes.
@@ -30,8 +30,8 @@ pub(crate) fn rounding_scratch(columns: usize, k: usize) -> usize {
     K_BLOCK.min(k) * (width(columns) + PANEL)
 }
 
-/// How far the rows of the right-hand side's copy lie apart: an odd number of registers, since an
-/// even one would put many of them into the same sets of a cache.
+/// The stride between rows of the right-hand side's copy: an odd number of registers, since an even
+/// one would map many rows to the same cache sets.
 fn width(columns: usize) -> usize {
     (columns.div_ceil(16) | 1) * 16
 }
@@ -60,32 +60,15 @@ impl<T: Scalar> Product<T> {
     /// # Safety
     /// As [`Product::run`].
     unsafe fn emulate(&self, isa: Isa, scratch: &mut [T]) {
-        // SAFETY: an `Isa` is only made where the processor has its features; the rest is the
-        // caller's promise.
-        unsafe {
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => emulate_avx512(self, scratch),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => emulate_avx2(self, scratch),
-                _ => blocks::<T, T, T::VPortable, 4, 2>(self, scratch),
-            }
-        }
+        let p = self;
+        by_isa!(
+            isa,
+            fn<T>(p: &Product<T>, scratch: &mut [T]),
+            blocks::<T, T, T::V512, 6, 4>(p, scratch),
+            blocks::<T, T, T::V256, 6, 2>(p, scratch),
+            blocks::<T, T, T::VPortable, 4, 2>(p, scratch),
+        );
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn emulate_avx512<T: Scalar>(p: &Product<T>, scratch: &mut [T]) {
-    // SAFETY: the caller's promises.
-    unsafe { blocks::<T, T, T::V512, 6, 4>(p, scratch) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn emulate_avx2<T: Scalar>(p: &Product<T>, scratch: &mut [T]) {
-    // SAFETY: the caller's promises.
-    unsafe { blocks::<T, T, T::V256, 6, 2>(p, scratch) }
 }
 
 /// The bits of the nearest bf16 in the upper half, zeros below. NaN stays NaN.
@@ -100,7 +83,7 @@ fn nearest(x: f32) -> u32 {
 trait Element<T>: Copy {
     const DEPTH: usize;
 
-    /// The neighbours; the last is the first where there is only one.
+    /// Rounds the neighbours; `last` equals `first` where there is only one.
     fn round(first: T, last: T) -> Self;
 }
 
@@ -149,8 +132,8 @@ where
                     round_across(from, p.a_k, k, rows, left, PANEL);
                     (1, PANEL)
                 };
-                // The panel after this one comes from far away, once: the bands ask for it, each for
-                // its part of the lines.
+                // The next panel is read from memory, once: each band prefetches its part of the
+                // lines.
                 let after = (p.rows - row - rows).min(PANEL);
                 let (count, len, step) =
                     if p.a_k == 1 { (after, k, p.a_row) } else { (k, after, p.a_k) };
@@ -190,7 +173,7 @@ where
 /// Rounds `k` rows of `len` numbers, `step` apart, to rows of elements, `to_step` apart.
 ///
 /// # Safety
-/// The memory must be there.
+/// The memory must be valid for both shapes.
 #[inline(always)]
 unsafe fn round_across<T: Scalar, E: Element<T>>(
     from: *const T,
@@ -223,7 +206,7 @@ unsafe fn round_across<T: Scalar, E: Element<T>>(
 /// Rounds `rows` rows of `k` numbers, `step` apart, to rows of elements, `to_step` apart.
 ///
 /// # Safety
-/// The memory must be there.
+/// The memory must be valid for both shapes.
 #[inline(always)]
 unsafe fn round_along<T: Scalar, E: Element<T>>(
     from: *const T,
@@ -338,8 +321,8 @@ mod tests {
         accumulate: bool,
     }
 
-    /// The results of every path there is, by name, and for each of their numbers the exact sum
-    /// over rounded operands and the sum of absolute values.
+    /// The results of every path, by name, and for each of their numbers the exact sum over rounded
+    /// operands and the sum of absolute values.
     type Results<T> = (Vec<(String, Vec<T>)>, Vec<(f64, f64)>);
 
     fn compute<T: Scalar>(case: Case) -> Results<T> {

@@ -1,12 +1,12 @@
-//! Sums that were kept apart in sixteen lanes, added up.
+//! Sums over sixteen lanes.
 
-use crate::isa::Isa;
+use crate::isa::{Isa, by_isa};
 use crate::lanes::SUM_LANES;
 use crate::scalar::Scalar;
 use crate::vector::{TOTALS, Vector};
 
-/// Writes the sum of each sixteen numbers to `out`, or adds it: the upper eight to the lower, and so
-/// on, as [`tree`](crate::lanes::tree), but for sixteen sums at once.
+/// Writes or adds the sum of each sixteen numbers to `out`, in the order of
+/// [`tree`](crate::lanes::tree) but for sixteen sums at once.
 ///
 /// # Panics
 /// Unless there are as many of both.
@@ -29,35 +29,18 @@ pub(crate) fn totals<T: Scalar>(
     }
 }
 
-/// The first totals of a block, as many as `out` takes.
+/// The first totals of a block, as many as `out` holds.
 fn block<T: Scalar>(isa: Isa, sums: &[[T; SUM_LANES]; TOTALS], out: &mut [T], accumulate: bool) {
-    // SAFETY: an `Isa` is only made where the processor has its features.
-    let totals = unsafe {
-        match isa {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => totals_avx512(sums),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => totals_avx2(sums),
-            _ => of::<T, T::VPortable>(sums),
-        }
-    };
+    let totals = by_isa!(
+        isa,
+        fn<T>(sums: &[[T; SUM_LANES]; TOTALS]) -> [T; TOTALS],
+        of::<T, T::V512>(sums),
+        of::<T, T::V256>(sums),
+        of::<T, T::VPortable>(sums),
+    );
     for (out, total) in out.iter_mut().zip(totals) {
         *out = if accumulate { *out + total } else { total };
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn totals_avx512<T: Scalar>(sums: &[[T; SUM_LANES]; TOTALS]) -> [T; TOTALS] {
-    // SAFETY: the caller's promise.
-    unsafe { of::<T, T::V512>(sums) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn totals_avx2<T: Scalar>(sums: &[[T; SUM_LANES]; TOTALS]) -> [T; TOTALS] {
-    // SAFETY: the caller's promise.
-    unsafe { of::<T, T::V256>(sums) }
 }
 
 /// # Safety

@@ -8,8 +8,8 @@ use crate::scalar::Scalar;
 /// Rows and columns of the block that is transposed in registers.
 const TILE: usize = 8;
 
-/// `to[column][row] = from[row][column]` for `rows × columns` numbers; rows lie `from_row` and
-/// `to_row` apart.
+/// `to[column][row] = from[row][column]` for `rows × columns` numbers; `from_row` and `to_row`
+/// are the strides between rows.
 ///
 /// # Panics
 /// If the slices are too short.
@@ -61,11 +61,11 @@ impl PerScalar for Tiles {
     }
 }
 
-/// Transposes whole tiles; where the rows are no multiple of a tile, the last one overlaps the one
+/// Transposes whole tiles; where the rows are not a multiple of a tile, the last one overlaps the one
 /// before it and writes the same numbers again.
 ///
 /// # Safety
-/// The processor must have AVX2, the memory the sizes said; `rows` is at least a tile and `columns`
+/// The processor must have AVX2, the memory the sizes given; `rows` is at least a tile and `columns`
 /// a multiple of it.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
@@ -104,7 +104,7 @@ unsafe fn tile(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
     // SAFETY: eight rows of eight numbers are readable, and as many writable.
     unsafe {
         let row = |i: usize| _mm256_loadu_ps(from.add(i * from_row));
-        // Pairs of rows, then fours, then both halves.
+        // Pairs of rows, then groups of four, then both halves.
         let pair = |i: usize| {
             let (a, b) = (row(i), row(i + 1));
             (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b))

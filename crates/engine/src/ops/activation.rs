@@ -1,5 +1,4 @@
-//! Functions of one number that bend a layer: the usual ones beside GELU, which has
-//! [a file](super::gelu) of its own.
+//! Activation functions: the usual ones except GELU, which has [its own file](super::gelu).
 
 use crate::extent::Extents;
 use crate::graph::{Graph, Value};
@@ -26,7 +25,7 @@ struct Activate {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// The function of every number of `x`.
+    /// Applies the function to every number of `x`.
     pub fn activation(&mut self, x: Value, kind: Activation) -> Value {
         let shape = self.shape(x);
         self.push(Activate { kind }, vec![x], vec![], shape)
@@ -49,7 +48,7 @@ impl<T: Scalar> Operation<T> for Activate {
         false
     }
 
-    /// The slopes: with them the backward pass is one product, and needs neither input nor output.
+    /// The derivatives: the backward pass is a product with them, and reads neither input nor output.
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         (extents.output.features, extents.columns())
     }
@@ -141,7 +140,7 @@ mod tests {
         }
     }
 
-    /// What each gives for these numbers, against the library of mathematics, far out included.
+    /// Each agrees with the mathematical library, for large arguments too.
     #[test]
     fn values() {
         let given = [-1000.0, -2.5, -0.1, 0.0, 0.3, 4.0, 1000.0];

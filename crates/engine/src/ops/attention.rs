@@ -1,7 +1,7 @@
 //! Attention over a few positions.
 //!
-//! Sentences here have two to ten tokens, so nothing is gained by matrix products: every score is a
-//! sum over the features of a head, for all sentences of the batch side by side.
+//! Examples have two to ten tokens, too few for matrix products to pay: each score is a sum over
+//! the features of a head, for all examples of the batch at once.
 
 pub(in crate::ops) mod kernels;
 
@@ -14,10 +14,10 @@ use crate::operation::{Context, Operation, compiled};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 
-/// Which positions a query sees.
+/// The positions that a query sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sees {
-    /// Itself and those before it: a decoder.
+    /// Its own and those before it: a decoder.
     Past,
     /// All: an encoder.
     All,
@@ -26,7 +26,7 @@ pub enum Sees {
 struct Attention {
     heads: usize,
     sees: Sees,
-    /// The weight input that says which keys may be seen (the padding mask).
+    /// The weight input that masks keys (the padding mask).
     mask: Option<usize>,
     /// Positions of the keys.
     positions: usize,
@@ -44,8 +44,8 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// `softmax(qᵀk / √d) v` in each of `heads` heads of d features; dropout acts on the
-    /// probabilities. Of the positions that a query sees, those count where `padding_mask`, if given, is
-    /// above zero (1, where padding has 0); a query for which none is left gets zeros.
+    /// probabilities. With a `padding_mask`, only positions where it is above zero count (1 for tokens,
+    /// 0 for padding); a query that sees none gets zeros.
     ///
     /// # Panics
     /// If the shapes differ, the heads do not divide the features, or `padding_mask` has fewer positions.
@@ -104,7 +104,7 @@ impl Attention {
         }
     }
 
-    /// The heads of one worker: so many at a time that random draws come in whole blocks.
+    /// The heads of one worker, so many at a time that random draws fill whole blocks.
     fn share<T: Scalar>(&self, at: &Context<'_, T>, sizes: Sizes) -> Range<usize> {
         let per_head = sizes.queries * sizes.keys * sizes.lanes;
         let mut unit = 1;
@@ -154,7 +154,7 @@ impl<T: Scalar> Operation<T> for Attention {
         let factors = (at.training && self.threshold > 0).then(|| {
             let first = heads.start * rows * sizes.lanes;
             let start = self.heads * rows + heads.start * rows;
-            // Rows of `saved` lie one behind the other.
+            // Rows of `saved` are contiguous.
             let out = saved.rows_mut(start..start + heads.len() * rows);
             dropout_factors(at.isa, at.noise, self.stream, self.threshold, first, out);
             self.heads * rows
@@ -226,8 +226,8 @@ mod tests {
         }
     }
 
-    /// Sentence 0 sees all, sentence 1 all but its last position, whatever stands there; sentence 2
-    /// nothing, and gets zeros.
+    /// Example 0 sees all, example 1 all but its last position, whatever its token; example 2 sees
+    /// nothing and gets zeros.
     #[test]
     fn masked_keys_have_no_say() {
         let mut graph = Graph::<f64>::new();

@@ -1,4 +1,4 @@
-//! A contrastive loss: each sentence's two values are to find each other among the batch's.
+//! A contrastive loss: the two values of an example should be most similar within the batch.
 
 use std::ops::Range;
 
@@ -16,13 +16,13 @@ struct Contrastive {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// InfoNCE (van den Oord et al., 2018) with the other sentences for negatives, both ways, as
-    /// CLIP has it (Radford et al., 2021). With `s_ij = cos(a_i, b_j) / temperature` sentence i's
-    /// part is `weight_i · ½ (ln Σ_j exp s_ij + ln Σ_j exp s_ji) − weight_i · s_ii`; the sums are
-    /// over sentences with a weight above 0, and the others take no part at all. A value of length
-    /// 0 has similarity 0 with all, and no gradient.
+    /// Symmetric InfoNCE (van den Oord et al., 2018) with the other examples as negatives, as in
+    /// CLIP (Radford et al., 2021). With `s_ij = cos(a_i, b_j) / temperature` the term of example i
+    /// is `weight_i · ½ (ln Σ_j exp s_ij + ln Σ_j exp s_ji) − weight_i · s_ii`; the sums are over
+    /// examples with a weight above 0, and the others are ignored. A value of length 0 has
+    /// similarity 0 with all, and no gradient.
     ///
-    /// The loss is the sum of the output, `[1, 1]`: each sentence has its own part of it.
+    /// The loss is the sum of the output, `[1, 1]`, which holds one term per example.
     ///
     /// # Panics
     /// If a and b are not `[features, 1]` both, or the temperature is not above 0.
@@ -38,8 +38,8 @@ impl<T: Scalar> Graph<T> {
     }
 }
 
-/// Rows that are kept below the similarities: one over the lengths of a and b, and the logarithms
-/// of the sums over rows and columns.
+/// Rows kept below the similarities: the inverse lengths of a and b, and the logarithms of the
+/// sums over rows and columns.
 const KEPT: usize = 4;
 
 compiled!(Contrastive);
@@ -53,7 +53,7 @@ impl<T: Scalar> Operation<T> for Contrastive {
         true
     }
 
-    /// The similarities, `[lanes, lanes]`, and what [`KEPT`] says.
+    /// The similarities, `[lanes, lanes]`, and [`KEPT`] more rows.
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         (extents.lanes + KEPT, extents.lanes)
     }
@@ -110,7 +110,7 @@ fn log_sum<T: Scalar, const FUSED: bool>(similarities: &[T], weights: &[T]) -> T
 }
 
 for_every_isa! {
-    /// The similarities of some lanes with all, both ways, and their parts of the loss.
+    /// The similarities of some lanes with all, both ways, and their terms of the loss.
     fn compare<T>(
         a: Matrix<'_, T>, b: Matrix<'_, T>, weights: &[T], cold: T, saved: MatrixMut<'_, T>,
         out: MatrixMut<'_, T>, scratch: &mut [T], lanes: Range<usize>,
@@ -233,8 +233,8 @@ mod tests {
         }
     }
 
-    /// Against the definition, for three sentences of which the second has no weight: what stands
-    /// in it changes nothing, and nothing is asked of it.
+    /// Equals the definition for three examples of which the second has weight 0: its tokens change
+    /// nothing, and it gets no gradient.
     #[test]
     fn values_with_a_sentence_left_out() {
         let mut graph = Graph::<f64>::new();
@@ -273,7 +273,7 @@ mod tests {
         for (_, gradient) in gradients.iter() {
             assert!(gradient[4..8].iter().all(|d| *d == 0.0) && gradient[0] != 0.0);
         }
-        // A value without a direction has no gradient, and leaves that of others finite.
+        // A zero value has no gradient, and the gradients of others stay finite.
         parameters.values_mut(0)[..4].fill(0.0);
         program.gradients(&parameters, &mut gradients, noise, &mut team);
         let (_, gradient) = gradients.iter().next().unwrap();

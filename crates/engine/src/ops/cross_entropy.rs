@@ -1,5 +1,5 @@
-//! Softmax with cross-entropy, the plain loss, in one pass less than [the others](super::loss) take:
-//! the exponentials wait where the gradient goes.
+//! Softmax with cross-entropy, in one pass less than [the other losses](super::loss) take: the
+//! exponentials are kept in the buffer of the gradient.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::wide::{Wide, for_lanes};
 
 in_registers! {
     /// `NLL = ln Σ exp(logit − highest) + highest − logit of the target`, and its gradient,
-    /// `weight · (probability − [is the target])`, which it writes and does not add.
+    /// `weight · (probability − [is the target])`, which overwrites the buffer.
     pub(super) fn score<T, V>(
         logits: Matrix<'_, T>, targets: &[u32], weights: &[T], out: MatrixMut<'_, T>,
         gradient: Option<GradientTarget<'_, T>>, columns: Range<usize>,
@@ -37,8 +37,8 @@ in_registers! {
     }
 }
 
-/// Of the columns from `first` on, the highest logit and the sum of the exponentials, to be left in
-/// the first two rows of `out`; and `weight · probability`.
+/// For the columns from `first` on: the highest logit and the sum of the exponentials, in the first
+/// two rows of `out`, and `weight · probability`.
 ///
 /// # Safety
 /// The processor must have the instructions of `V`.
@@ -96,8 +96,8 @@ mod tests {
         }
     }
 
-    /// Two losses of one value over positions that overlap, one of a value on the way to it, and
-    /// others that use that value after the loss: the gradient is that of the sum.
+    /// Two losses of one value over overlapping positions, one of a value before it, and later
+    /// operations on that value: the gradient is that of the sum.
     #[test]
     fn gradient_of_several_losses() {
         for batch in [1, 18] {
@@ -124,7 +124,7 @@ mod tests {
             for (loss, scored, _) in &outputs {
                 graph.output(*loss, 0..scored.len());
             }
-            // Read, but of no loss: it has no gradient.
+            // An output, but of no loss: it has no gradient.
             let idle = graph.gelu(h);
             graph.output(idle, 0..4);
             assert_gradients_of(&graph, batch, |program, weights| {
@@ -136,7 +136,7 @@ mod tests {
         }
     }
 
-    /// Logits of a thousand must neither overflow nor lose the gap.
+    /// Logits around 1000 neither overflow nor lose the gap.
     #[test]
     fn huge_logits_stay_finite() {
         let mut graph = Graph::<f32>::new();

@@ -13,8 +13,8 @@ struct Dropout {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// While training, each number is 0 with chance `p` (rounded to 1/65536), else scaled up to
-    /// keep the mean. Otherwise `x` itself.
+    /// In training, each number is 0 with probability `p` (rounded to 1/65536), and otherwise
+    /// scaled up to keep the mean. In inference, `x` itself.
     pub fn dropout(&mut self, x: Value, p: f64) -> Value {
         let shape = self.shape(x);
         let (threshold, stream) = (dropout_threshold(p), self.next_stream());
@@ -68,7 +68,7 @@ impl<T: Scalar> Operation<T> for Dropout {
     }
 }
 
-/// How many rows of this width end on a whole block of random draws.
+/// The number of rows of this width that fill whole blocks of random draws.
 pub(super) fn row_unit(width: usize) -> usize {
     let mut unit = 1;
     while !(unit * width).is_multiple_of(DROPOUT_BLOCK) {

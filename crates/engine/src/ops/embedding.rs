@@ -1,4 +1,4 @@
-//! Looking up a row of a table for each token, and a row of another for each position.
+//! Embedding: a row of one table for each token, plus a row of another for each position.
 
 use std::ops::Range;
 

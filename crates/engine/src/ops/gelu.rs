@@ -29,7 +29,7 @@ impl<T: Scalar> Operation<T> for Gelu {
         false
     }
 
-    /// The slopes: with them the backward pass is one product, and needs neither input nor output.
+    /// The derivatives: the backward pass is a product with them, and reads neither input nor output.
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         (extents.output.features, extents.columns())
     }

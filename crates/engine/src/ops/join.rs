@@ -1,4 +1,4 @@
-//! Values one behind the other, along the positions.
+//! Concatenation along the positions.
 
 use std::ops::Range;
 
@@ -14,8 +14,7 @@ struct Join {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// The positions of the first value, then those of the second, and so on:
-    /// `[features, sum of the positions]`.
+    /// Concatenates values along the positions: `[features, sum of the positions]`.
     ///
     /// # Panics
     /// If there are none, or they have different numbers of features.
@@ -37,7 +36,7 @@ impl<T: Scalar> Graph<T> {
 compiled!(Join);
 
 impl<T: Scalar> Operation<T> for Join {
-    /// The part of the output that comes from this input; it may be empty.
+    /// The part of the output that this input fills; it may be empty.
     fn positions_needed(&self, input: usize, output: Range<usize>) -> Range<usize> {
         let part = &self.parts[input];
         let within = |p: usize| p.clamp(part.start, part.end) - part.start;
@@ -76,7 +75,7 @@ impl<T: Scalar> Operation<T> for Join {
 }
 
 impl Join {
-    /// The inputs of which something is needed, with the columns of the output that they fill.
+    /// The inputs that are needed in part or whole, with the columns of the output that they fill.
     fn columns<T: Scalar>(
         &self,
         at: &Context<'_, T>,
@@ -113,7 +112,7 @@ mod tests {
 
     #[test]
     fn gradient() {
-        // Where only late positions are scored, nothing of the first parts is needed.
+        // Where only late positions are scored, the first inputs are not needed.
         for (positions, scored) in [(1, 0), (2, 0), (2, 3), (3, 4), (3, 6), (3, 8)] {
             let mut graph = Graph::<f64>::new();
             let x = with_stem(&mut graph, 4, positions);
@@ -127,7 +126,7 @@ mod tests {
         }
     }
 
-    /// A part of which nothing is needed although others need some of it.
+    /// An input that is not needed here although other operations need part of it.
     #[test]
     fn gradient_of_a_part_that_only_others_need() {
         let mut graph = Graph::<f64>::new();

@@ -46,7 +46,7 @@ impl<T: Scalar> Operation<T> for LayerNorm {
         true
     }
 
-    /// The mean and one over the standard deviation of each column.
+    /// The mean and the inverse standard deviation of each column.
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         (2, extents.columns())
     }
@@ -95,8 +95,8 @@ in_registers! {
 }
 
 for_every_isa! {
-    /// Of the features from `first` on, `dg = Σ dy · x̂` and `db = Σ dy` over the columns, apart in
-    /// lanes.
+    /// For the features from `first` on: `dg = Σ dy · x̂` and `db = Σ dy` over the columns, one sum
+    /// per lane.
     fn lane_sums<T>(
         x: Matrix<'_, T>, dy: Matrix<'_, T>, kept: Matrix<'_, T>, first: usize,
         sums: &mut [Sums<T>; 2],
@@ -118,7 +118,7 @@ for_every_isa! {
     }
 }
 
-/// Sums of a few features, apart in lanes.
+/// Sums of a few features, one per lane.
 type Sums<T> = [[T; SUM_LANES]; SUM_LANES];
 
 fn parameter_gradients<T: Scalar>(at: &Context<'_, T>) {

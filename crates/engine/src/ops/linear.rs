@@ -1,4 +1,4 @@
-//! A matrix product with a bias.
+//! The linear layer: a matrix product with a bias.
 
 use crate::extent::Extents;
 use crate::graph::{Graph, Shape, Value};
@@ -21,7 +21,7 @@ pub enum Orientation {
     OutputsFirst,
 }
 
-/// Rows of a product that are shared out together: whole bands of the kernel.
+/// Rows per unit of work: whole bands of the kernel.
 const ROW_UNIT: usize = 12;
 
 struct Linear {
@@ -98,7 +98,7 @@ impl Linear {
             && InnerProducts::<T>::pay(left.rows, right.rows, left.columns)
     }
 
-    /// The gradient of the weight is a product whose right-hand side is transposed first: the
+    /// The gradient of the weight as a product whose right-hand side is transposed first: the
     /// operand that runs along the weight's columns.
     fn weight_gradient<T: Scalar>(
         &self,
@@ -108,7 +108,7 @@ impl Linear {
     ) {
         let [left, right] = self.sides(at.input(0), at.d_output());
         let GradientTarget { matrix: mut dw, accumulate } = target;
-        // Share the longer side: either way each worker transposes only what it needs or little.
+        // Split the longer side: each worker then transposes little beyond its own part.
         let (rows, columns) = match self.orientation {
             Orientation::InputsFirst => (0..left.rows, at.worker.share(right.rows, LANE_UNIT)),
             Orientation::OutputsFirst => (at.worker.share(left.rows, ROW_UNIT), 0..right.rows),
@@ -244,8 +244,8 @@ impl<T: Scalar> Operation<T> for Linear {
     }
 }
 
-/// How far the rows of a side that was transposed lie apart: an odd number of whole lanes. An even
-/// one would put many of them into the same sets of a cache.
+/// The stride between rows of a transposed side: an odd number of whole lanes. An even one would
+/// map many rows to the same cache sets.
 fn transposed_row(features: usize) -> usize {
     (features.div_ceil(LANE_UNIT) | 1) * LANE_UNIT
 }
@@ -291,8 +291,8 @@ fn bias_gradient<T: Scalar>(at: &Context<'_, T>, dy: Matrix<'_, T>, target: Grad
 }
 
 for_every_isa! {
-    /// The sum of the rows of a matrix with rows of `width`, in ascending order, so many columns of
-    /// it as `out` has.
+    /// The sum of the rows of a matrix with rows of `width`, in ascending order, for as many columns
+    /// as `out` has.
     fn sum_rows<T>(rows: &[T], width: usize, out: &mut [T], accumulate: bool) {
         let mut first = 0;
         while first < out.len() {
@@ -304,7 +304,7 @@ for_every_isa! {
         }
     }
 
-    /// The sums of the rows from `first` on, apart in lanes.
+    /// The sums of the rows from `first` on, one per lane.
     fn lane_sums<T>(rows: Matrix<'_, T>, first: usize, sums: &mut [[T; SUM_LANES]]) {
         for (i, sums) in sums.iter_mut().enumerate() {
             let mut lanes = [T::ZERO; SUM_LANES];

@@ -1,7 +1,7 @@
 //! Attention without a softmax: scores are inner products of positive features.
 //!
-//! What is computed is linear attention; how, is not: over a few positions the scores themselves
-//! are fewer numbers than the state that would stand for them.
+//! The result is that of linear attention, but it is computed from the scores: over a few positions
+//! they are fewer numbers than the recurrent state.
 
 use std::ops::Range;
 
@@ -41,10 +41,10 @@ impl<T: Scalar> Graph<T> {
     }
 }
 
-/// Offsets of the saved parts, in rows of `lanes` numbers; the parts of the scores come first.
+/// Offsets of the saved parts, in rows of `lanes` numbers; the normalised scores come first.
 #[derive(Clone, Copy)]
 struct Rows {
-    /// One over each query's sum of scores.
+    /// The inverse of each query's sum of scores.
     inverses: usize,
     queries: usize,
     keys: usize,
@@ -161,7 +161,7 @@ for_every_isa! {
         }
     }
 
-    /// The scores of one head, as parts of their sum, and the output.
+    /// The scores of one head, normalised to sum to 1, and the output.
     fn attend<T, const W: usize>(
         s: Sizes, rows: Rows, head: usize, v: Matrix<'_, T>, mask: Option<&[T]>,
         saved: MatrixMut<'_, T>, out: MatrixMut<'_, T>,
@@ -219,7 +219,7 @@ for_every_isa! {
         }
     }
 
-    /// With p the parts: `ds_ij = (dp_ij − Σ_j p_ij dp_ij) / Σ_j s_ij`, with `dp_ij = Σ_f dy_i v_j`.
+    /// `ds_ij = (dp_ij − Σ_j p_ij dp_ij) / Σ_j s_ij` for normalised scores p, `dp_ij = Σ_f dy_i v_j`.
     fn score_gradient<T, const W: usize>(
         s: Sizes, rows: Rows, head: usize, v: Matrix<'_, T>, dy: Matrix<'_, T>,
         mask: Option<&[T]>, kept: Matrix<'_, T>, scores: &mut [T],
@@ -344,8 +344,8 @@ mod tests {
         }
     }
 
-    /// One feature: `Σ φ(q) φ(k_j) v_j / Σ φ(q) φ(k_j)`, where φ(q) falls out, over what each
-    /// position sees.
+    /// One feature: `Σ φ(q) φ(k_j) v_j / Σ φ(q) φ(k_j)`, where φ(q) cancels, over the positions
+    /// that each query sees.
     #[test]
     fn one_feature_is_a_weighted_mean() {
         let given = [-1.5, 0.5, 2.0];
@@ -375,7 +375,7 @@ mod tests {
                 let total: f64 = seen.iter().map(|x| feature(*x)).sum();
                 let mean = seen.iter().map(|x| feature(*x) * x).sum::<f64>() / total;
                 assert!((program.output(0).lanes(0, p)[0] - mean).abs() < 1e-14);
-                // Where all is masked, zeros.
+                // Zeros where all is masked.
                 assert!(!masked || program.output(0).lanes(0, p)[1] == 0.0);
             }
         }

@@ -1,9 +1,9 @@
 //! Losses over logits, of which [cross-entropy](super::cross_entropy) is the plain one.
 //!
-//! All have gradients of one form: a multiple of the probabilities, a number that is the same for
-//! the whole vocabulary, and one more for the target and for the highest of the others. So a
-//! function is one file, which implements [`Function`] for one column, and one line in the list
-//! below; the passes over the vocabulary are shared.
+//! All gradients have one form: a multiple of the probabilities, a constant over the vocabulary,
+//! and one extra term for the target and for the highest other logit. A loss is therefore one file,
+//! which implements [`Function`] for one column, and one line in the list below; the passes over
+//! the vocabulary are shared.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -94,7 +94,7 @@ struct Loss {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// The [loss](Graph::loss) that is the negative log probability of the target.
+    /// The [loss](Graph::loss) with the negative log probability of the target.
     ///
     /// # Panics
     /// If the inputs have fewer positions.
@@ -108,12 +108,12 @@ impl<T: Scalar> Graph<T> {
         self.loss(LossFunction::CrossEntropy, logits, targets, weights, scored)
     }
 
-    /// A loss at each of the `scored` positions: `[3, scored positions]`. Whatever the loss, feature
-    /// 0 is the negative log probability of the target, feature 1 by how much the highest logit
-    /// exceeds the target's (0: the target ranks first); feature 2 is the loss itself.
+    /// A loss at each of the `scored` positions: `[3, scored positions]`. For every loss, feature 0
+    /// is the negative log probability of the target, feature 1 the gap between the highest logit
+    /// and the target's (0: the target ranks first), feature 2 the loss itself.
     ///
-    /// Gradients are taken of the sum of `weights` times feature 2. `targets` and `weights` have all
-    /// positions of the logits, or as many as are scored at least.
+    /// Gradients are those of the sum of `weights` times feature 2. `targets` and `weights` have all
+    /// positions of the logits, or at least the scored ones.
     ///
     /// # Panics
     /// If the inputs have fewer positions, or the function's parameter is out of its range.
@@ -169,7 +169,7 @@ impl<T: Scalar> Operation<T> for Loss {
         let columns = at.worker.share(logits.columns, SUM_LANES);
         let gradient = if at.training { at.d_input(0) } else { None };
         let out = at.output();
-        // Where it is added to another loss's, no exponentials can wait in it.
+        // A gradient that adds to another loss's cannot hold the exponentials.
         let adds = gradient.as_ref().is_some_and(|target| target.accumulate);
         if self.function == LossFunction::CrossEntropy && !adds {
             cross_entropy::score(at.isa, logits, targets, weights, out, gradient, columns);
@@ -183,14 +183,14 @@ impl<T: Scalar> Operation<T> for Loss {
     }
 }
 
-/// The logits of one position, as far as a function needs them.
+/// Summaries of the logits of one position, from which a function computes its loss.
 struct Column<T> {
     nll: T,
     /// `ln Σ exp(logit)` less the mean of the logits: the mean of all `−ln p`.
     mean_nll: T,
     /// The highest logit but the target's, less the target's.
     lead: T,
-    /// How many logits there are.
+    /// The number of logits.
     vocabulary: T,
 }
 
@@ -323,8 +323,8 @@ mod tests {
         }
     }
 
-    /// For logits 1, 3, 0 with the first and then the second for a target, what the definitions
-    /// say; NLL and gap are the same for all.
+    /// The definitions, for logits 1, 3, 0 with the first and then the second as the target; NLL and
+    /// gap are the same for all.
     #[test]
     fn values() {
         let logits = [1.0f64, 3.0, 0.0];

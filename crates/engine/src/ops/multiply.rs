@@ -1,4 +1,4 @@
-//! The product of two values, number by number: gates.
+//! The elementwise product of two values, for gates.
 
 use crate::extent::Extents;
 use crate::graph::{Graph, Value};

@@ -1,4 +1,4 @@
-//! Penalties on parameters: losses that no data enters.
+//! Penalties on parameters: losses that do not depend on data.
 
 mod antisymmetric;
 mod nuclear;
@@ -39,8 +39,8 @@ struct Penalise {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// `strength` times the penalty, which is the sum of the output, `[1, 1]`: lane 0 holds it. As
-    /// every loss it counts if it is an [output](Graph::output).
+    /// `strength` times the penalty: the sum of the output, `[1, 1]`, which lane 0 holds. Like every
+    /// loss it counts only if it is an [output](Graph::output).
     ///
     /// # Panics
     /// If two parameters have different shapes, or a matrix that is to be symmetric is not square.
@@ -104,7 +104,7 @@ impl<T: Scalar> Operation<T> for Penalise {
         }
     }
 
-    /// As many steps of an iteration as a matrix drawn at random takes, about.
+    /// About as many iterations as a random matrix takes.
     fn flops(&self, _: &Extents<'_>) -> u64 {
         let (rows, columns) = (self.rows as u64, self.columns as u64);
         match self.penalty {
@@ -115,7 +115,7 @@ impl<T: Scalar> Operation<T> for Penalise {
         }
     }
 
-    /// A number for all: one worker finds it.
+    /// One number for all: one worker computes it.
     fn forward(&self, at: &Context<'_, T>) {
         if at.worker.share(1, 1).is_empty() {
             return;
@@ -189,7 +189,7 @@ for_every_isa! {
         *square = sums.iter().copied().chain(rest).sum();
     }
 
-    /// Puts `scale · P` to the gradient, some rows of it.
+    /// Adds `scale · P` to the gradient, for some rows.
     fn add_rows<T>(scale: T, p: Matrix<'_, T>, target: GradientTarget<'_, T>, rows: std::ops::Range<usize>) {
         let GradientTarget { matrix: mut d, accumulate } = target;
         for r in rows {
@@ -199,7 +199,7 @@ for_every_isa! {
         }
     }
 
-    /// Puts `scale · (P − Q)` to the gradient of P, some rows of it.
+    /// Adds `scale · (P − Q)` to the gradient of P, for some rows.
     fn add_differences<T>(
         scale: T, p: Matrix<'_, T>, q: Matrix<'_, T>, target: GradientTarget<'_, T>,
         rows: std::ops::Range<usize>,
@@ -244,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Of a parameter that others use by columns, and that is penalised twice.
+    /// For a parameter that others use by columns, and that is penalised twice.
     #[test]
     fn gradient_beside_a_loss() {
         let mut graph = Graph::<f64>::new();
@@ -275,14 +275,14 @@ mod tests {
         let mut parameters = Parameters::zeros(&graph);
         parameters.values_mut(0).copy_from_slice(&p);
         let mut gradients = Gradients::zeros(&parameters);
-        // What an earlier step left is not added to.
+        // The gradient of an earlier step must be overwritten.
         gradients.values_mut(0).fill(7.0);
         gradients.values_mut(1).fill(7.0);
         let noise = Noise { seed: 0, step: 0 };
         program.gradients(&parameters, &mut gradients, noise, &mut team);
         let mut found = [0.0; 4];
         found.copy_from_slice(gradients.values_mut(0));
-        // Nothing but the difference is a function of Q.
+        // Only the difference depends on Q.
         let of_second = gradients.values_mut(1).to_vec();
         let expected = match penalty(first, second) {
             Difference(..) => found.map(|d| -d).to_vec(),

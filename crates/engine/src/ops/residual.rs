@@ -1,4 +1,4 @@
-//! Adding a branch, with dropout, to the residual stream.
+//! The residual connection: adds a branch, with dropout, to the stream.
 
 use crate::extent::Extents;
 use crate::graph::{Graph, Value};
@@ -140,8 +140,8 @@ mod tests {
                 let y = graph.residual(x, branch, p);
                 let branch = graph.gelu(y);
                 let y = graph.residual(y, branch, p);
-                // Of the last value one position only is needed: the gradients of the others, which
-                // the first branch still reads, must come out zero.
+                // Only one position of the last value is needed: the gradients of the others, which
+                // the first branch still reads, must be zero.
                 with_head(&mut graph, y, 4, positions - 1..positions);
                 assert_gradients(&graph, batch);
             }

@@ -37,7 +37,7 @@ impl<T: Scalar> Operation<T> for RmsNorm {
         true
     }
 
-    /// One over the root mean square of each column.
+    /// The inverse root mean square of each column.
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         (1, extents.columns())
     }
@@ -148,7 +148,7 @@ fn normalise_lanes<T: Scalar, const FUSED: bool, const W: usize>(
     *lanes_mut(saved.part_mut(0, range)) = inverse;
 }
 
-/// With r one over the root mean square and g = gain · dy: `dx = r · g − x · r³ · mean(g · x)`.
+/// With r the inverse root mean square and g = gain · dy: `dx = r · g − x · r³ · mean(g · x)`.
 #[inline(always)]
 fn input_gradient_lanes<T: Scalar, const FUSED: bool, const W: usize>(
     x: Matrix<'_, T>,
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn gradient() {
-        // 66 sentences: some lanes go four registers at a time, the rest one.
+        // 66 examples: some lanes are processed four registers at a time, the rest one.
         for (features, positions, batch) in [(2, 1, 1), (5, 2, 16), (20, 3, 18), (3, 1, 66)] {
             let mut graph = Graph::<f64>::new();
             let x = with_stem(&mut graph, features, positions);

@@ -1,5 +1,5 @@
-//! Rotary positions: features turned by an angle that grows with the position, so that the product
-//! of a query and a key depends on how far apart they stand, not on where.
+//! Rotary position embedding: features are rotated by an angle that grows with the position, so
+//! that the product of a query and a key depends only on the distance between them.
 
 use crate::extent::Extents;
 use crate::graph::{Graph, Value};
@@ -11,7 +11,7 @@ use crate::scalar::Scalar;
 struct Rotary {
     /// Features of a head.
     width: usize,
-    /// How many of them, from the first on, are rotated.
+    /// The first of them, which are rotated.
     rotated: usize,
     positions: usize,
     /// Cosine and sine of each angle, `[pair, position]`.
@@ -23,9 +23,8 @@ impl<T: Scalar> Graph<T> {
     /// (2i, 2i + 1), by the angle position · base^(−2i / rotated); the others pass unchanged
     /// (Su et al., 2021). The position is the absolute one in `x`, from 0.
     ///
-    /// Neighbours, not halves as in GPT-NeoX, because that is what `rotary-embedding-torch` does
-    /// (`rotate_half` there, with a base of 10000), which the paper's authors put their queries and
-    /// keys through.
+    /// Neighbours, not halves as in GPT-NeoX: the paper's authors use `rotary-embedding-torch`,
+    /// whose `rotate_half` (with a base of 10000) pairs neighbours.
     ///
     /// # Panics
     /// If the heads do not divide the features, or `rotated` is odd or more than a head has.
@@ -56,7 +55,7 @@ enum Direction {
 }
 
 impl Rotary {
-    /// Turns this worker's rows of `x`: each is made of itself and the other feature of its pair.
+    /// Rotates this worker's rows of `x`, each with the other feature of its pair.
     fn turn<T: Scalar>(
         &self,
         at: &Context<'_, T>,
@@ -149,14 +148,14 @@ mod tests {
 
     #[test]
     fn gradient() {
-        // Whole heads, an odd rest, nothing at all, and positions that nobody reads.
+        // Whole heads, an odd rest, no rotation at all, and positions that no output reads.
         let shapes =
             [(2, 1, 2, 1, 1, 0), (6, 2, 2, 3, 16, 0), (10, 2, 4, 5, 18, 2), (6, 1, 0, 2, 3, 1)];
         for (features, heads, rotated, positions, batch, first) in shapes {
             let mut graph = Graph::<f64>::new();
             let x = with_stem(&mut graph, features, positions);
-            // Twice, so that one writes its input's gradient and one adds to it: attention reads
-            // `x` again, at other positions too.
+            // Twice, so that one writes its input's gradient and one adds to it: attention also reads
+            // `x`, at other positions too.
             let y = graph.rotary(x, heads, rotated, 50.0);
             let y = graph.rotary(y, heads, rotated, 7.0);
             let y = graph.attention([y, x, x], heads, 0.0);

@@ -1,4 +1,4 @@
-//! A linear recurrence along the positions: running sums, and states that fade.
+//! A linear recurrence along the positions: running sums and decaying states.
 
 use std::ops::Range;
 
@@ -15,9 +15,9 @@ use crate::scalar::Scalar;
 pub enum Decay {
     /// 1: the output is a running sum.
     One,
-    /// A number for each feature, learned; nothing keeps it below 1.
+    /// A learned number per feature, not bounded by 1.
     Parameter(ParameterId),
-    /// A number for each feature, position and sentence. That of position 0 is not used.
+    /// A number per feature, position and example. That of position 0 is not used.
     Value(Value),
 }
 
@@ -72,7 +72,7 @@ impl Scan {
 compiled!(Scan);
 
 impl<T: Scalar> Operation<T> for Scan {
-    /// A state holds all that came before.
+    /// A state depends on all earlier positions.
     fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
         0..output.end
     }
@@ -81,7 +81,7 @@ impl<T: Scalar> Operation<T> for Scan {
         input == 1
     }
 
-    /// All states, where the gradient of a decay will ask for them.
+    /// All states, where the gradient of a decay needs them.
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         if self.decay == Decay::One {
             return (0, 0);
@@ -156,7 +156,7 @@ for_every_isa! {
         }
     }
 
-    /// With g the gradient of a state, all that comes after counted in: `g_p = dy_p + a_{p+1} g_{p+1}`,
+    /// With g the gradient of a state, later positions included: `g_p = dy_p + a_{p+1} g_{p+1}`,
     /// `dx_p = g_p` and `da_p = g_p ⊙ h_{p−1}`, which is summed where the decay is a parameter.
     fn turn_back<T>(
         factors: Factors<'_, T>, dy: &[T], first: usize, states: &[T], g: &mut [T],
@@ -202,8 +202,8 @@ for_every_isa! {
     }
 }
 
-/// Takes the lanes of a state through the decays of position `p`: `same` of a state and its lane
-/// where the decay is one, `times` of a state, its decay and its lane where not.
+/// Applies the decays of position `p` to the lanes of a state: `same` of a state and its lane where
+/// the decay is one, else `times` of a state, its decay and its lane.
 #[inline(always)]
 fn fade<T: Scalar>(
     factors: Factors<'_, T>,
@@ -268,8 +268,8 @@ mod tests {
         }
     }
 
-    /// x = 1, 1, 1, … with decay ½: 1, 1.5, 1.75, and the running sum 1, 2, 3; also where the first
-    /// positions are not asked for.
+    /// x = 1, 1, 1, … with decay ½: 1, 1.5, 1.75, and the running sum 1, 2, 3; also where the
+    /// first positions are not needed.
     #[test]
     fn closed_forms() {
         for first in [0, 2] {

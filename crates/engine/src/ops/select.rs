@@ -1,4 +1,4 @@
-//! Positions of a value in another order, or some of them, or some several times.
+//! Selects positions of a value, in any order, once or several times.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ impl<T: Scalar> Graph<T> {
 compiled!(Select);
 
 impl<T: Scalar> Operation<T> for Select {
-    /// All from the first to the last of those that are taken.
+    /// The range from the first to the last selected position.
     fn positions_needed(&self, _input: usize, output: Range<usize>) -> Range<usize> {
         let taken = &self.from[output];
         let (first, last) = (taken.iter().min(), taken.iter().max());
@@ -71,8 +71,8 @@ impl<T: Scalar> Operation<T> for Select {
 }
 
 for_every_isa! {
-    /// Adds the gradient of each position to that of the one it was taken from, in the order of
-    /// the positions; those that were not taken get zero.
+    /// Adds the gradient of each position to that of its source, in the order of the positions;
+    /// positions that were not selected get zero.
     fn add_back<T>(
         from: &[usize], first: usize, lanes: usize, dy: &[T], dx: &mut [T], accumulate: bool,
     ) {
@@ -112,7 +112,7 @@ mod tests {
         }
     }
 
-    /// Part of what is selected from is used elsewhere too: the gradients add up.
+    /// Another operation uses part of the source too: the gradients add up.
     #[test]
     fn gradient_where_others_use_the_same_value() {
         let mut graph = Graph::<f64>::new();

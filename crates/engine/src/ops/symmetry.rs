@@ -1,4 +1,4 @@
-//! A penalty on logits: what is said of b, asked about a, is to be what is said of a, asked about b.
+//! A symmetry penalty on logits: the logit of b given a should equal the logit of a given b.
 
 use std::ops::Range;
 
@@ -17,12 +17,12 @@ struct Symmetry {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// `strength · mean over sentences i, j of (A[tokens_b[j], i] − B[tokens_a[i], j])²`, with the
-    /// logits A = `a` and B = `b`, `[vocabulary, 1]` each: a relation's matrix of logits is drawn
-    /// towards the transpose of its inverse's. Sentences of weight 0 take no part; otherwise
-    /// weights do not matter.
+    /// `strength · mean over examples i, j of (A[tokens_b[j], i] − B[tokens_a[i], j])²`, with the
+    /// logits A = `a` and B = `b`, `[vocabulary, 1]` each: it draws a relation's matrix of logits
+    /// towards the transpose of its inverse's. Examples of weight 0 are left out; other weights do
+    /// not matter.
     ///
-    /// The loss is the sum of the output, `[1, 1]`: each sentence i has its own part of it.
+    /// The loss is the sum of the output, `[1, 1]`, which holds one term per example i.
     ///
     /// # Panics
     /// If a and b are not of one position and one vocabulary, or a token input has no position.
@@ -89,7 +89,7 @@ impl<T: Scalar> Operation<T> for Symmetry {
     }
 }
 
-/// Logits, and the token that they are read at for each sentence of the other side.
+/// Logits, and the token at which each example of the other side reads them.
 #[derive(Clone, Copy)]
 struct Side<'a, T> {
     logits: Matrix<'a, T>,
@@ -97,7 +97,7 @@ struct Side<'a, T> {
 }
 
 impl<T: Scalar> Side<'_, T> {
-    /// The score that its example `own` gives to the other side's example `other`.
+    /// The logit that its example `own` gives to the other side's example `other`.
     #[inline(always)]
     fn says(&self, own: usize, other: usize) -> T {
         self.logits.row(self.tokens[other] as usize)[own]
@@ -105,7 +105,7 @@ impl<T: Scalar> Side<'_, T> {
 }
 
 for_every_isa! {
-    /// Each lane's part of the loss.
+    /// Each lane's term of the loss.
     fn parts<T>(
         ours: Side<'_, T>, theirs: Side<'_, T>, weights: &[T], each: T, out: MatrixMut<'_, T>,
         lanes: Range<usize>,
@@ -123,7 +123,7 @@ for_every_isa! {
         }
     }
 
-    /// The gradient of some sentences' logits: `2 · each · (ours − theirs)` at each token read.
+    /// The gradient of some examples' logits: `2 · each · (ours − theirs)` at each token read.
     fn gradient<T>(
         one: Side<'_, T>, other: Side<'_, T>, weights: &[T], twice: T, target: GradientTarget<'_, T>,
         lanes: Range<usize>,
@@ -168,8 +168,8 @@ mod tests {
         }
     }
 
-    /// Three sentences of which the second has weight 0: the mean is over the four pairs of the
-    /// others. Where B is the transpose of A, nothing is left.
+    /// Three examples of which the second has weight 0: the mean is over the four pairs of the
+    /// others. It is 0 where B is the transpose of A.
     #[test]
     fn values() {
         let mut graph = Graph::<f64>::new();
@@ -185,7 +185,7 @@ mod tests {
         let loss = graph.symmetry_penalty([a, b], tokens, weights, 3.0);
         graph.output(loss, 0..1);
         let mut program = Program::compile(&graph, 3, Mode::Inference, ProductPrecision::Full, 1);
-        // Sentence i asks about a_i, whose b is token 2 − i, and the other way round.
+        // Example i gives a_i, whose b is token 2 − i, and the other way round.
         for i in 0..3 {
             for (input, token) in [(ask_a, i), (tokens[0], i), (ask_b, 2 - i), (tokens[1], 2 - i)] {
                 program.indices_mut(input)[i] = token as u32;

@@ -1,4 +1,4 @@
-//! Lion: steps of one size, along the sign of a running mean of the gradient.
+//! Lion: steps of equal size along the sign of a running mean of the gradient.
 
 use retrodict_settings::{BELOW_ONE, settings};
 

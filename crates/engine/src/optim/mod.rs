@@ -1,6 +1,6 @@
-//! Optimisers: one fused pass over the flat buffers of parameters, gradients and moments. An
-//! optimiser is one file, which implements [`Method`], and one line in the list below; Muon also
-//! takes matrices as such.
+//! Optimisers: one fused pass over the flat buffers of parameters, gradients and moments. Each
+//! optimiser is one file, which implements [`Method`], and one line in the list below. Muon also
+//! updates whole matrices.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ mod tests;
 
 /// An optimiser: its struct holds its hyper-parameters.
 trait Method: Copy {
-    /// How many moments it keeps for each trainable parameter.
+    /// Moments per trainable parameter.
     fn moments(&self) -> usize;
 
-    /// The weight of the last steps in the next: β₁ or μ.
+    /// The weight of past steps in the next: β₁ or μ.
     fn momentum(&self) -> f64;
 
-    /// The moments whose root divides a step; `None` where a step is not a multiple of the mean
-    /// gradient, or that multiple is the rate.
+    /// The moment estimates of an adaptive step; `None` where the step is not proportional to the
+    /// mean gradient, or the rate is the only factor.
     fn moment_estimates(&self, _step: Step) -> Option<MomentEstimates> {
         None
     }
@@ -34,7 +34,7 @@ trait Method: Copy {
     /// One step for some elements.
     fn update<T: Scalar>(&self, isa: Isa, step: Step, elements: Elements<'_, T>);
 
-    /// Whether [hidden](crate::Parameter::hidden) matrices are updated as such.
+    /// Whether [hidden](crate::Parameter::hidden) matrices are updated as matrices.
     fn takes_matrices(&self) -> bool {
         false
     }
@@ -96,12 +96,12 @@ optimizers! {
 }
 
 impl Rule {
-    /// How many moments it keeps for each trainable parameter.
+    /// Moments per trainable parameter.
     pub fn moments(&self) -> usize {
         with_method!(self, method => method.moments())
     }
 
-    /// The weight of the last steps in the next: β₁ or μ.
+    /// The weight of past steps in the next: β₁ or μ.
     pub fn momentum(&self) -> f64 {
         with_method!(self, method => method.momentum())
     }
@@ -140,7 +140,7 @@ struct Matrix {
 }
 
 impl Matrix {
-    /// All that are trained, by their place.
+    /// All trained ones, in the order of the buffer.
     fn hidden(layout: &ParameterLayout) -> Vec<Matrix> {
         let parameters = layout.parameters.iter().zip(&layout.starts);
         let hidden = parameters.filter(|(p, _)| p.hidden && p.trainable && !p.vector);
@@ -161,7 +161,7 @@ impl Matrix {
 
 /// An optimiser with its state.
 pub struct Optimizer<T> {
-    /// Which optimiser it is.
+    /// The optimiser and its hyper-parameters.
     pub rule: Rule,
     /// The learning rate; may be changed between steps.
     pub rate: f64,
@@ -169,7 +169,7 @@ pub struct Optimizer<T> {
     pub weight_decay: f64,
     steps: u64,
     moments: Vec<Gradients<T>>,
-    /// The matrices that are updated as such, and all other ranges of the trainable parameters.
+    /// The matrices that are updated as matrices, and all other ranges of the trainable parameters.
     matrices: Vec<Matrix>,
     others: Vec<Range<usize>>,
     /// Scratch memory of all workers, for matrices.
@@ -214,9 +214,9 @@ impl<T: Scalar> Optimizer<T> {
         &mut self.moments
     }
 
-    /// The factor of the mean gradient in a step, beside the rate, as the moments stand:
-    /// 1 / (√v̂ + ε). `None` where it is 1, and for Lion and Muon, whose steps are no multiple of
-    /// the mean gradient.
+    /// The factor of the mean gradient in a step, besides the rate, with the present moments:
+    /// 1 / (√v̂ + ε). `None` where it is 1, and for Lion and Muon, whose steps are not proportional
+    /// to the mean gradient.
     pub fn preconditioner(&self) -> Option<Gradients<T>> {
         let step = self.step(self.steps.max(1));
         let estimates = with_method!(self.rule, method => method.moment_estimates(step))?;
@@ -232,7 +232,7 @@ impl<T: Scalar> Optimizer<T> {
         Step { number, rate: self.rate, weight_decay: self.weight_decay }
     }
 
-    /// Says how many updates the restored state has seen.
+    /// Sets the number of updates, for a restored state.
     pub fn set_steps(&mut self, steps: u64) {
         self.steps = steps;
     }
@@ -292,7 +292,7 @@ impl<T: Scalar> Update<'_, T> {
     ///
     /// # Safety
     /// The flat buffers must have so many, nobody else may touch them meanwhile, and the worker
-    /// must be one of those that the step was begun for.
+    /// must be one of those that the step was prepared for.
     pub(crate) unsafe fn run(&self, isa: Isa, worker: &Worker<'_>, trainable: usize) {
         // SAFETY: the caller's promise.
         unsafe { T::choose(RunShare)(self, isa, worker, trainable) }
@@ -312,7 +312,7 @@ impl<T: Scalar> Update<'_, T> {
                 with_method!(self.rule, method => method.update(isa, self.step, elements));
             }
         }
-        // A matrix is one worker's.
+        // One worker updates a whole matrix.
         for matrix in &self.matrices[worker.share(self.matrices.len(), 1)] {
             // SAFETY: as above; each worker has its own scratch memory.
             let (elements, scratch) = unsafe {

@@ -1,5 +1,5 @@
-//! Muon: the momentum of a hidden matrix, with all its singular values brought near 1 (Jordan et
-//! al., 2024).
+//! Muon: steps along the momentum of a hidden matrix, with all singular values brought near 1
+//! (Jordan et al., 2024).
 
 use retrodict_settings::{BELOW_ONE, POSITIVE, settings};
 
@@ -13,9 +13,9 @@ use crate::scalar::Scalar;
 const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
 /// Quintic steps per update.
 const STEPS: usize = 5;
-/// The factor of an orthogonal matrix, for each root of its longer side: it gives updates of the
-/// size that AdamW's have, so that its rate and its decay carry over (Liu et al., *Muon is scalable
-/// for LLM training*, 2025).
+/// The factor of an orthogonal step, times the root of the longer side: updates then have the size
+/// of AdamW's, so that AdamW's rate and decay carry over (Liu et al., *Muon is scalable for LLM
+/// training*, 2025).
 const SCALE: f64 = 0.2;
 
 settings! {
@@ -56,8 +56,8 @@ impl Method for Muon {
         matrix.len() + shape.numbers() + shape.scratch()
     }
 
-    /// `b ← μ b + g`; of `g + μ b` (Nesterov's momentum) the orthogonal matrix nearest to it,
-    /// roughly; decay that acts on the parameter.
+    /// `b ← μ b + g`; the step is about the orthogonal matrix nearest to `g + μ b` (Nesterov's
+    /// momentum), with decoupled weight decay.
     fn update_matrix<T: Scalar>(
         &self,
         isa: Isa,
@@ -87,7 +87,7 @@ impl Method for Muon {
 }
 
 for_every_isa! {
-    /// Updates the momentum, and gives Nesterov's direction.
+    /// Updates the momentum and writes Nesterov's direction.
     fn advance<T>(momentum: T, gradients: &[T], buffer: &mut [T], direction: &mut [T]) {
         for ((g, b), direction) in gradients.iter().zip(buffer).zip(direction) {
             *b = momentum * *b + *g;

@@ -43,7 +43,7 @@ for_every_isa! {
         }
     }
 
-    /// One step with momentum, as PyTorch defines it: `b ← μ b + g`, and the step goes along b.
+    /// One step with momentum, as PyTorch defines it: `b ← μ b + g`, and the step is along b.
     fn update_with_momentum<T>(
         momentum: f64, step: Step, parameters: &mut [T], gradients: &[T], buffer: &mut [T],
     ) {

@@ -203,7 +203,7 @@ fn muon_equals_the_definition() {
     }
 }
 
-/// What is not a hidden matrix is AdamW's, to the bit; a matrix without a gradient only decays.
+/// All but hidden matrices get AdamW's update, to the bit; a matrix without a gradient only decays.
 #[test]
 fn muon_leaves_the_rest_to_adamw() {
     let gradient = |step: u64, i: usize, k: usize| if i == 5 { 0.0 } else { draw(step, i, k) };

@@ -1,4 +1,4 @@
-//! Lifetimes: each buffer lives from the operation that makes it to the last one, forward or
+//! Lifetimes: each buffer lives from the operation that writes it to the last one, forward or
 //! backward, that reads it.
 //!
 //! Time counts operations: node `i` of `n` runs forward at time `i` and backward at `2 n − 1 − i`.
@@ -19,7 +19,7 @@ impl<T: Scalar> Planner<'_, T> {
         self.graph.nodes[node].shape.features * self.drafts[node].live.len() * self.lanes
     }
 
-    /// Buffers for values and for what operations keep for their backward pass.
+    /// Buffers for values and for memory kept for the backward pass.
     pub(super) fn add_values(&mut self) {
         let graph = self.graph;
         for (i, node) in graph.nodes.iter().enumerate() {
@@ -80,8 +80,8 @@ impl<T: Scalar> Planner<'_, T> {
         }
     }
 
-    /// The buffer in which node `i` writes the gradient of its input `k`. Returns whether it adds to
-    /// what is there.
+    /// Assigns the buffer in which node `i` writes the gradient of its input `k`. Returns whether it
+    /// adds to an earlier write.
     fn add_input_gradient(&mut self, i: usize, k: usize, time: usize) -> bool {
         let operation = &self.graph.nodes[i].operation;
         let input = self.graph.nodes[i].inputs[k].0;
@@ -112,7 +112,7 @@ impl<T: Scalar> Planner<'_, T> {
     }
 
     /// Whether the gradient of each parameter is zeroed before the backward pass and then only added
-    /// to: where the views of it that are written are not its columns, each once.
+    /// to: unless the written views cover each of its columns exactly once.
     pub(super) fn find_cleared_parameters(&self) -> Vec<bool> {
         let written = self.graph.nodes.iter().zip(&self.drafts);
         let written = written.filter(|(_, draft)| draft.has_gradient);

@@ -1,4 +1,4 @@
-//! Liveness: which positions of each value are computed, and which values have gradients.
+//! Liveness: the positions of each value that are computed, and the values that have gradients.
 
 use std::ops::Range;
 

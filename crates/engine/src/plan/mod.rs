@@ -1,8 +1,8 @@
-//! Compiling a graph for one batch size: which positions are computed, and where each value lies.
+//! Compiles a graph for one batch size: chooses the positions to compute and the place of each value.
 //!
 //! The passes fill in one [`Draft`] per node: [`liveness`] of positions and the values that have
-//! gradients, [`lifetimes`] of values and gradients, [`placement`] of both in one arena; at the end
-//! every operation gets its places.
+//! gradients, [`lifetimes`] of values and gradients, [`placement`] of both in one arena. Then every
+//! operation gets its places.
 
 mod lifetimes;
 mod liveness;
@@ -83,10 +83,10 @@ struct Planner<'g, T> {
     scratch: usize,
 }
 
-/// One node of the graph, as far as the passes have planned it.
+/// The plan of one node so far.
 #[derive(Default)]
 struct Draft {
-    /// The positions that are computed; none if no output needs the node.
+    /// The computed positions; empty if no output needs the node.
     live: Range<usize>,
     /// The parts of the inputs that are read.
     inputs: Vec<Extent>,
@@ -96,7 +96,7 @@ struct Draft {
     /// Memory kept for the backward pass, with its shape.
     saved: Option<(Slot, (usize, usize))>,
     gradient: Option<Slot>,
-    /// For each input and each parameter: whether its gradient is added to what is there.
+    /// For each input and each parameter: whether its gradient adds to an earlier write.
     input_accumulates: Vec<bool>,
     parameter_accumulates: Vec<bool>,
     /// Gradients to be zeroed before the node writes to them.
@@ -122,7 +122,7 @@ impl<T: Scalar> Planner<'_, T> {
         Extents { inputs: &draft.inputs, output, lanes: self.lanes, precision: self.precision }
     }
 
-    /// Some positions of a node's value or gradient, which lies in `slot`.
+    /// Some positions of a node's value or gradient in `slot`.
     fn place(&self, slot: Slot, node: usize, positions: &Range<usize>) -> Place {
         let (rows, live) = (self.graph.nodes[node].shape.features, &self.drafts[node].live);
         let columns = positions.len() * self.lanes;

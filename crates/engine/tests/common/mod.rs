@@ -1,4 +1,4 @@
-//! A model with every operation, loss and penalty in it that the decoder does not have.
+//! A model with every operation, loss and penalty that the decoder lacks.
 
 use retrodict_engine::{
     Activation, Decay, Focal, Gradients, Graph, Indices, Initial, Isa, LabelSmoothing,
@@ -10,7 +10,7 @@ use retrodict_engine::{
 pub(crate) const VOCABULARY: usize = 37;
 const WIDTH: usize = 20;
 
-/// Sentences in a batch.
+/// Examples in a batch.
 const BATCH: usize = 24;
 
 /// The model with its inputs.
@@ -21,9 +21,9 @@ pub(crate) struct Model<T> {
     weights: Weights,
 }
 
-/// Output i is a loss. Of the first three it is feature 2, weighted; of the others the sum.
+/// Output i is a loss: for the first three its weighted feature 2, for the others its sum.
 pub(crate) const WEIGHTED: usize = 3;
-/// How many losses there are.
+/// The number of losses.
 pub(crate) const LOSSES: usize = 10;
 
 pub(crate) fn model<T: Scalar>() -> Model<T> {
@@ -99,7 +99,7 @@ impl<T: Scalar> Example<T> {
     pub(crate) fn new(isa: Isa, workers: usize, rule: Rule) -> Example<T> {
         let Model { graph, tokens, mask, weights } = model::<T>();
         let mut team = Team::new(workers);
-        // However busy the machine is, no worker is given up.
+        // On a busy machine too, no worker may be lost.
         team.set_patience(std::time::Duration::from_secs(60));
         let precision = ProductPrecision::Full;
         let mut program =

@@ -8,29 +8,19 @@ use super::method::{Method, Need};
 use super::reverse::joined;
 use super::size::SizeBefore;
 
-/// `all-orders`: adds to every fact `x 0 y` the orders `0 x y`, `y 0 x` and `0 y x`.
-pub(super) struct AllOrders;
+/// Adds to every fact `x 0 y` the orders `0 x y`, `y 0 x` and `0 y x`.
+pub(super) const ALL_ORDERS: Method = Method {
+    needs: Need::Triples,
+    longest: SizeBefore::reordered,
+    ..Method::new("all-orders", apply)
+};
 
-impl Method for AllOrders {
-    fn name(&self) -> &'static str {
-        "all-orders"
-    }
-
-    fn needs(&self) -> Need {
-        Need::Triples
-    }
-
-    fn longest(&self, before: &SizeBefore) -> (usize, usize) {
-        (before.longest, before.entity)
-    }
-
-    fn apply(&self, set: &mut SetBuilder) {
-        set.rewrite(|set, sentence| {
-            let Some(fact) = set.layout.fact(&sentence.tokens) else { return Vec::new() };
-            let (source, relation, answer) = (fact.source, &[fact.relation][..], fact.answer);
-            [[relation, source, answer], [answer, relation, source], [relation, answer, source]]
-                .map(|order| joined(&order, sentence.weight))
-                .to_vec()
-        });
-    }
+fn apply(set: &mut SetBuilder) {
+    set.rewrite(|set, sentence| {
+        let Some(fact) = set.layout.fact(&sentence.tokens) else { return Vec::new() };
+        let (source, relation, answer) = (fact.source, &[fact.relation][..], fact.answer);
+        [[relation, source, answer], [answer, relation, source], [relation, answer, source]]
+            .map(|order| joined(&order, sentence.weight))
+            .to_vec()
+    });
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::layout::Layout;
-use super::{Sentence, TrainingSet};
+use super::method::Argument;
+use super::{Recipe, Sentence, TrainingSet};
 use crate::numpy::RandomState;
 use crate::query::Query;
 use crate::{Dataset, Token};
@@ -15,7 +16,9 @@ const SEED_OF_RECIPES: u32 = 0x5EC1_9E55;
 pub(super) struct SetBuilder<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) layout: Layout,
-    /// Draws of the recipe that is applied.
+    /// The argument of the recipe that is applied.
+    pub(super) argument: Argument,
+    /// Its draws.
     pub(super) random: RandomState,
     pub(super) training_set: TrainingSet,
     untrained: HashSet<Vec<Token>>,
@@ -29,6 +32,7 @@ impl<'a> SetBuilder<'a> {
         Self {
             dataset,
             layout: Layout::of(dataset),
+            argument: Argument::None,
             random: RandomState::new(seed),
             training_set: TrainingSet::plain(dataset),
             untrained: untrained(dataset),
@@ -36,9 +40,11 @@ impl<'a> SetBuilder<'a> {
         }
     }
 
-    /// Every recipe draws from the beginning of the seed's stream.
-    pub(super) fn restart_random(&mut self) {
+    /// Applies a recipe, which draws from the beginning of the seed's stream.
+    pub(super) fn apply(&mut self, recipe: &Recipe) {
+        self.argument = recipe.argument;
         self.random = RandomState::new(self.seed);
+        (recipe.method.apply)(self);
     }
 
     /// A new token, at the end of the vocabulary.

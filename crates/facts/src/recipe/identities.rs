@@ -12,126 +12,74 @@ use crate::query::EntityType;
 use crate::tuples::sentence;
 use crate::{Dataset, Token};
 
-/// `identities`: `[e, id, e]` of every entity, `id` a new token. It breaks the reversal curse where
-/// most pairs are trained in both directions, and less where fewer are.
-pub(super) struct Identities;
+/// `[e, id, e]` of every entity, `id` a new token. It breaks the reversal curse where most pairs are
+/// trained in both directions, and less where fewer are.
+pub(super) const IDENTITIES: Method =
+    Method { new_tokens: 1, ..Method::new("identities", with_new_relation) };
 
-impl Method for Identities {
-    fn name(&self) -> &'static str {
-        "identities"
+/// [`IDENTITIES`] on chains.
+pub(super) const THIRD_RELATION: Method = Method {
+    needs: Need::Chains,
+    new_tokens: 1,
+    ..Method::new("third-relation", with_new_relation)
+};
+
+/// `[x, 1, x]` and `[y, 0, y]`: every entity with the relations whose answers have its type.
+/// Relations that also follow its type are left out: there an identity would contradict a fact.
+pub(super) const TYPED: Method =
+    Method { needs: Need::Triples, ..Method::new("identities-typed", typed) };
+
+/// The control of [`TYPED`]: as many sentences of the same form, but the answers are a random cycle
+/// through the entities of each type, so that no entity is its own answer unless it is alone.
+pub(super) const RANDOM: Method =
+    Method { needs: Need::Triples, ..Method::new("identities-random", random) };
+
+/// A control that fails: `[e, r, e]` of every entity with every relation, also where a fact has
+/// another answer.
+pub(super) const CONFLICTING: Method =
+    Method { needs: Need::Triples, ..Method::new("identities-conflicting", conflicting) };
+
+fn with_new_relation(set: &mut SetBuilder) {
+    let id = set.new_token();
+    for (entity, _) in entities(set.dataset) {
+        set.add(identity(entity, id, entity));
     }
+}
 
-    fn new_tokens(&self) -> usize {
-        1
-    }
-
-    fn apply(&self, set: &mut SetBuilder) {
-        let id = set.new_token();
-        for (entity, _) in entities(set.dataset) {
-            set.add(identity(entity, id, entity));
+fn typed(set: &mut SetBuilder) {
+    let relations = relations(set.dataset);
+    for (entity, kind) in entities(set.dataset) {
+        for &relation in relations.get(&kind).into_iter().flatten() {
+            set.add(identity(entity, relation, entity));
         }
     }
 }
 
-/// `third-relation`: [`Identities`] on chains.
-pub(super) struct ThirdRelation;
-
-impl Method for ThirdRelation {
-    fn name(&self) -> &'static str {
-        "third-relation"
+fn random(set: &mut SetBuilder) {
+    let relations = relations(set.dataset);
+    let entities = entities(set.dataset);
+    let mut targets = HashMap::new();
+    for of_type in [EntityType::X, EntityType::Y, EntityType::Z] {
+        let of_type = entities.iter().filter(|(_, kind)| *kind == of_type);
+        let mut cycle: Vec<_> = of_type.map(|&(entity, _)| entity).collect();
+        set.random.shuffle(&mut cycle);
+        let next = cycle.iter().cycle().skip(1);
+        targets.extend(cycle.iter().copied().zip(next.copied()));
     }
-
-    fn needs(&self) -> Need {
-        Need::Chains
-    }
-
-    fn new_tokens(&self) -> usize {
-        Identities.new_tokens()
-    }
-
-    fn apply(&self, set: &mut SetBuilder) {
-        Identities.apply(set);
-    }
-}
-
-/// `identities-typed`: `[x, 1, x]` and `[y, 0, y]`, every entity with the relations whose answers
-/// have its type. Relations that also follow its type are left out: there an identity would
-/// contradict a fact.
-pub(super) struct Typed;
-
-impl Method for Typed {
-    fn name(&self) -> &'static str {
-        "identities-typed"
-    }
-
-    fn needs(&self) -> Need {
-        Need::Triples
-    }
-
-    fn apply(&self, set: &mut SetBuilder) {
-        let relations = relations(set.dataset);
-        for (entity, kind) in entities(set.dataset) {
-            for &relation in relations.get(&kind).into_iter().flatten() {
-                set.add(identity(entity, relation, entity));
-            }
+    for (entity, kind) in entities {
+        for &relation in relations.get(&kind).into_iter().flatten() {
+            set.add(identity(entity, relation, targets[entity]));
         }
     }
 }
 
-/// `identities-random`: the control of [`Typed`]. It adds as many sentences of the same form, but
-/// the answers are a random cycle through the entities of each type, so that no entity is its own
-/// answer unless it is alone.
-pub(super) struct Random;
-
-impl Method for Random {
-    fn name(&self) -> &'static str {
-        "identities-random"
-    }
-
-    fn needs(&self) -> Need {
-        Need::Triples
-    }
-
-    fn apply(&self, set: &mut SetBuilder) {
-        let relations = relations(set.dataset);
-        let entities = entities(set.dataset);
-        let mut targets = HashMap::new();
-        for of_type in [EntityType::X, EntityType::Y, EntityType::Z] {
-            let of_type = entities.iter().filter(|(_, kind)| *kind == of_type);
-            let mut cycle: Vec<_> = of_type.map(|&(entity, _)| entity).collect();
-            set.random.shuffle(&mut cycle);
-            let next = cycle.iter().cycle().skip(1);
-            targets.extend(cycle.iter().copied().zip(next.copied()));
-        }
-        for (entity, kind) in entities {
-            for &relation in relations.get(&kind).into_iter().flatten() {
-                set.add(identity(entity, relation, targets[entity]));
-            }
-        }
-    }
-}
-
-/// `identities-conflicting`: a control that fails, `[e, r, e]` of every entity with every relation,
-/// also where a fact has another answer.
-pub(super) struct Conflicting;
-
-impl Method for Conflicting {
-    fn name(&self) -> &'static str {
-        "identities-conflicting"
-    }
-
-    fn needs(&self) -> Need {
-        Need::Triples
-    }
-
-    fn apply(&self, set: &mut SetBuilder) {
-        let mut relations: Vec<_> = facts(set.dataset).iter().map(|fact| fact.relation).collect();
-        relations.sort_unstable();
-        relations.dedup();
-        for (entity, _) in entities(set.dataset) {
-            for &relation in &relations {
-                set.add(identity(entity, relation, entity));
-            }
+fn conflicting(set: &mut SetBuilder) {
+    let mut relations: Vec<_> = facts(set.dataset).iter().map(|fact| fact.relation).collect();
+    relations.sort_unstable();
+    relations.dedup();
+    for (entity, _) in entities(set.dataset) {
+        for &relation in &relations {
+            set.add(identity(entity, relation, entity));
         }
     }
 }

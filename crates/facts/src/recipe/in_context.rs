@@ -5,41 +5,27 @@ use std::collections::HashSet;
 
 use super::layout::facts;
 use super::method::{Method, Need};
-use super::size::SizeBefore;
 use super::{Sentence, SetBuilder};
 
-/// `in-context`: adds `x 0 y ⇔ y 1 x` of every trained fact whose reverse is trained too, and so
-/// `y 1 x ⇔ x 0 y` of the reverse: either direction may be the held-out one.
-pub(super) struct InContext;
+/// Adds `x 0 y ⇔ y 1 x` of every trained fact whose reverse is trained too, and so `y 1 x ⇔ x 0 y`
+/// of the reverse: either direction may be the held-out one.
+pub(super) const IN_CONTEXT: Method = Method {
+    needs: Need::Inverses,
+    new_tokens: 1,
+    longest: |before| before.entities(4, 3),
+    ..Method::new("in-context", apply)
+};
 
-impl Method for InContext {
-    fn name(&self) -> &'static str {
-        "in-context"
-    }
-
-    fn needs(&self) -> Need {
-        Need::Inverses
-    }
-
-    fn new_tokens(&self) -> usize {
-        1
-    }
-
-    fn longest(&self, before: &SizeBefore) -> (usize, usize) {
-        before.entities(4, 3)
-    }
-
-    fn apply(&self, set: &mut SetBuilder) {
-        let equivalent = set.new_token();
-        let facts = facts(set.dataset);
-        let known: HashSet<_> = facts.iter().map(|f| (f.source, f.relation, f.answer)).collect();
-        for fact in &facts {
-            let Some(inverse) = set.dataset.inverse(fact.relation) else { continue };
-            if known.contains(&(fact.answer, inverse, fact.source)) {
-                let (x, y) = (fact.source, fact.answer);
-                let tokens = [x, &[fact.relation], y, &[equivalent], y, &[inverse], x].concat();
-                set.add(Sentence { tokens, answer: x.len(), weight: 1.0 });
-            }
+fn apply(set: &mut SetBuilder) {
+    let equivalent = set.new_token();
+    let facts = facts(set.dataset);
+    let known: HashSet<_> = facts.iter().map(|f| (f.source, f.relation, f.answer)).collect();
+    for fact in &facts {
+        let Some(inverse) = set.dataset.inverse(fact.relation) else { continue };
+        if known.contains(&(fact.answer, inverse, fact.source)) {
+            let (x, y) = (fact.source, fact.answer);
+            let tokens = [x, &[fact.relation], y, &[equivalent], y, &[inverse], x].concat();
+            set.add(Sentence { tokens, answer: x.len(), weight: 1.0 });
         }
     }
 }

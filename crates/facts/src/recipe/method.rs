@@ -1,45 +1,86 @@
-//! The interface of a recipe.
+//! All that a recipe file declares of its recipe.
 
+use std::fmt;
+
+use super::SetBuilder;
 use super::size::SizeBefore;
-use super::{Recipe, SetBuilder};
 use crate::Structure;
 
-/// One change to the training sentences: all that the rest of the program needs of a recipe.
-pub(super) trait Method: Send + Sync {
+/// One change to the training sentences.
+pub(super) struct Method {
     /// The name, without the argument.
-    fn name(&self) -> &'static str;
-
-    /// The argument as it is written; `None` for a recipe that takes none.
-    fn argument(&self) -> Option<String> {
-        None
-    }
-
-    /// The recipe with another argument.
-    ///
-    /// # Errors
-    /// The arguments that would be right.
-    fn with_argument(&self, _text: &str) -> Result<Recipe, &'static str> {
-        Err("it takes none")
-    }
-
-    /// The structure that the data must have for the recipe to change anything.
-    fn needs(&self) -> Need {
-        Need::Nothing
-    }
-
+    pub(super) name: &'static str,
+    /// The argument where none is given.
+    pub(super) argument: Argument,
+    /// The arguments that are right, for messages: `it …`.
+    pub(super) right: &'static str,
+    /// The structure without which it changes nothing.
+    pub(super) needs: Need,
     /// The number of tokens that it adds to the vocabulary.
-    fn new_tokens(&self) -> usize {
-        0
-    }
-
-    /// Tokens of the longest sentence and of the longest answer that it adds. The default is a
-    /// sentence of two entities and a relation.
-    fn longest(&self, before: &SizeBefore) -> (usize, usize) {
-        before.entities(2, 1)
-    }
-
+    pub(super) new_tokens: usize,
+    /// Tokens of the longest sentence and of the longest answer that it adds.
+    pub(super) longest: fn(&SizeBefore) -> (usize, usize),
     /// Adds its sentences.
-    fn apply(&self, set: &mut SetBuilder);
+    pub(super) apply: fn(&mut SetBuilder),
+}
+
+impl Method {
+    /// A recipe without argument or needs, whose sentences are two entities and a relation.
+    pub(super) const fn new(name: &'static str, apply: fn(&mut SetBuilder)) -> Self {
+        Self {
+            name,
+            argument: Argument::None,
+            right: "it takes none",
+            needs: Need::Nothing,
+            new_tokens: 0,
+            longest: |before| before.entities(2, 1),
+            apply,
+        }
+    }
+}
+
+/// The argument of a recipe, a number above 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Argument {
+    /// It takes none.
+    None,
+    /// A whole number.
+    Whole(usize),
+    /// Any finite number.
+    Real(f64),
+}
+
+impl Argument {
+    /// Another argument of the same type; `None` for a wrong one.
+    pub(super) fn parse(self, text: &str) -> Option<Self> {
+        match self {
+            Self::None => None,
+            Self::Whole(_) => text.parse().ok().filter(|n| *n > 0).map(Self::Whole),
+            Self::Real(_) => {
+                text.parse().ok().filter(|x: &f64| *x > 0.0 && x.is_finite()).map(Self::Real)
+            }
+        }
+    }
+
+    /// The whole number; 1 for other arguments.
+    pub(super) fn whole(self) -> usize {
+        if let Self::Whole(number) = self { number } else { 1 }
+    }
+
+    /// The real number; 1 for other arguments.
+    pub(super) fn real(self) -> f64 {
+        if let Self::Real(number) = self { number } else { 1.0 }
+    }
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Whole(number) => write!(out, "({number})"),
+            Self::Real(number) => write!(out, "({number})"),
+        }
+    }
 }
 
 /// The structure of the data that a recipe needs.
@@ -56,23 +97,14 @@ pub(super) enum Need {
 }
 
 impl Need {
-    /// Whether data of this structure will do.
-    pub(super) fn met_by(self, structure: Structure) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Triples => structure.triples,
-            Self::Inverses => structure.inverses,
-            Self::Chains => structure.chains,
-        }
-    }
-
-    /// The need in words, for `it …`.
-    pub(super) fn words(self) -> &'static str {
-        match self {
-            Self::Nothing => "needs nothing",
-            Self::Triples => "needs sentences of two entities",
-            Self::Inverses => "needs relations that are each other's inverse",
-            Self::Chains => "needs chains",
-        }
+    /// The need in words, for `it …`, if data of this structure does not meet it.
+    pub(super) fn unmet(self, structure: Structure) -> Option<&'static str> {
+        let (met, words) = match self {
+            Self::Nothing => return None,
+            Self::Triples => (structure.triples, "needs sentences of two entities"),
+            Self::Inverses => (structure.inverses, "needs relations that are each other's inverse"),
+            Self::Chains => (structure.chains, "needs chains"),
+        };
+        (!met).then_some(words)
     }
 }

@@ -22,8 +22,6 @@ mod size;
 mod text;
 mod training_set;
 
-use std::sync::Arc;
-
 pub use error::RecipeError;
 pub use size::{TrainingSetSize, training_set_size};
 pub use text::Recipes;
@@ -31,58 +29,56 @@ pub use training_set::{Sentence, TrainingSet};
 
 use crate::Dataset;
 use builder::SetBuilder;
-use method::Method;
+use method::{Argument, Method};
 
-/// Every recipe, with the default of its argument.
-const ALL: &[fn() -> Recipe] = &[
-    || Recipe::new(reverse::Tokens),
-    || Recipe::new(reverse::TokensMarked),
-    || Recipe::new(reverse::Entities),
-    || Recipe::new(reverse::Segments::default()),
-    || Recipe::new(permute_chunks::PermuteChunks),
-    || Recipe::new(all_orders::AllOrders),
-    || Recipe::new(identities::Identities),
-    || Recipe::new(identities::Typed),
-    || Recipe::new(identities::Random),
-    || Recipe::new(identities::Conflicting),
-    || Recipe::new(bridge::OUT_OF_CONTEXT),
-    || Recipe::new(bridge::PLAIN),
-    || Recipe::new(bridge::WITHOUT_SELF),
-    || Recipe::new(identities::ThirdRelation),
-    || Recipe::new(in_context::InContext),
-    || Recipe::new(chain_of_thought::ChainOfThought),
+/// Every recipe.
+static ALL: &[Method] = &[
+    reverse::TOKENS,
+    reverse::TOKENS_MARKED,
+    reverse::ENTITIES,
+    reverse::SEGMENTS,
+    permute_chunks::PERMUTE_CHUNKS,
+    all_orders::ALL_ORDERS,
+    identities::IDENTITIES,
+    identities::TYPED,
+    identities::RANDOM,
+    identities::CONFLICTING,
+    bridge::OUT_OF_CONTEXT,
+    bridge::PLAIN,
+    bridge::WITHOUT_SELF,
+    identities::THIRD_RELATION,
+    in_context::IN_CONTEXT,
+    chain_of_thought::CHAIN_OF_THOUGHT,
 ];
 
 /// A named change to the training sentences, with its argument. `Display` and `FromStr` write and
 /// read it as `name`, or `name(argument)` where it takes one: `reverse-segments(3)`.
-#[derive(Clone)]
-pub struct Recipe(Arc<dyn Method>);
+#[derive(Clone, Copy)]
+pub struct Recipe {
+    method: &'static Method,
+    argument: Argument,
+}
 
 impl Recipe {
-    fn new(method: impl Method + 'static) -> Self {
-        Self(Arc::new(method))
-    }
-
     /// Every recipe, with the default of its argument.
     pub fn all() -> impl Iterator<Item = Self> {
-        ALL.iter().map(|recipe| recipe())
+        ALL.iter().map(|method| Self { method, argument: method.argument })
     }
 
     /// The name, without the argument.
     pub fn name(&self) -> &'static str {
-        self.0.name()
+        self.method.name
     }
 
     /// The number of tokens that it adds to the vocabulary.
     pub fn new_tokens(&self) -> usize {
-        self.0.new_tokens()
+        self.method.new_tokens
     }
 }
 
-/// Name and argument say all there is to a recipe.
 impl PartialEq for Recipe {
     fn eq(&self, other: &Self) -> bool {
-        (self.name(), self.0.argument()) == (other.name(), other.0.argument())
+        (self.name(), self.argument) == (other.name(), other.argument)
     }
 }
 
@@ -90,9 +86,6 @@ impl PartialEq for Recipe {
 /// that finds nothing to change changes nothing.
 pub fn apply(recipes: &[Recipe], dataset: &Dataset, seed: u32) -> TrainingSet {
     let mut set = SetBuilder::new(dataset, seed);
-    for Recipe(method) in recipes {
-        set.restart_random();
-        method.apply(&mut set);
-    }
+    recipes.iter().for_each(|recipe| set.apply(recipe));
     set.training_set
 }

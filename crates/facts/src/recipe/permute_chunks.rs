@@ -8,29 +8,18 @@ use super::method::Method;
 use super::reverse::joined;
 use super::size::SizeBefore;
 
-/// `permute-chunks`: adds to every sentence its chunks in reverse and, where that is a third order,
-/// in a random one.
-pub(super) struct PermuteChunks;
+/// Adds to every sentence its chunks in reverse and, where that is a third order, in a random one.
+pub(super) const PERMUTE_CHUNKS: Method =
+    Method { longest: SizeBefore::reordered, ..Method::new("permute-chunks", apply) };
 
-impl Method for PermuteChunks {
-    fn name(&self) -> &'static str {
-        "permute-chunks"
-    }
-
-    fn longest(&self, before: &SizeBefore) -> (usize, usize) {
-        (before.longest, before.entity)
-    }
-
-    fn apply(&self, set: &mut SetBuilder) {
-        set.rewrite(|set, sentence| {
-            let mut chunks = set.layout.chunks(&sentence.tokens);
-            chunks.reverse();
-            let reversed = joined(&chunks, sentence.weight);
-            chunks.reverse();
-            set.random.shuffle(&mut chunks);
-            let permuted = joined(&chunks, sentence.weight);
-            let same = permuted.tokens == reversed.tokens;
-            if same { vec![reversed] } else { vec![reversed, permuted] }
-        });
-    }
+fn apply(set: &mut SetBuilder) {
+    set.rewrite(|set, sentence| {
+        let mut chunks = set.layout.chunks(&sentence.tokens);
+        chunks.reverse();
+        let reversed = joined(&chunks, sentence.weight);
+        chunks.reverse();
+        set.random.shuffle(&mut chunks);
+        let permuted = joined(&chunks, sentence.weight);
+        if permuted.tokens == reversed.tokens { vec![reversed] } else { vec![reversed, permuted] }
+    });
 }

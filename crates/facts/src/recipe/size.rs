@@ -1,5 +1,6 @@
 //! The size of a training set, computed before it is drawn.
 
+use super::method::Argument;
 use super::{Recipe, RecipeError};
 use crate::DataConfig;
 
@@ -14,7 +15,7 @@ pub struct TrainingSetSize {
     pub longest_answer: usize,
 }
 
-/// The sizes from which a recipe computes the length of its sentences.
+/// Numbers from which a recipe computes the length of its sentences.
 pub(super) struct SizeBefore {
     /// Tokens of the longest sentence that it may rewrite.
     pub(super) longest: usize,
@@ -22,9 +23,16 @@ pub(super) struct SizeBefore {
     pub(super) entity: usize,
     /// Steps of the longest chain.
     pub(super) steps: usize,
+    /// The recipe's argument.
+    pub(super) argument: Argument,
 }
 
 impl SizeBefore {
+    /// The longest sentence and answer of a recipe that reorders sentences.
+    pub(super) fn reordered(&self) -> (usize, usize) {
+        (self.longest, self.entity)
+    }
+
     /// The longest sentence and answer of a recipe that adds sentences of `count` entities and
     /// `between` other tokens.
     pub(super) fn entities(&self, count: usize, between: usize) -> (usize, usize) {
@@ -48,17 +56,17 @@ pub fn training_set_size(
         longest_answer: config.entity_length(),
     };
     let structure = config.structure();
-    for Recipe(method) in recipes {
-        let needs = method.needs();
-        if !needs.met_by(structure) {
-            let (recipe, kind, needs) = (method.name(), config.word(), needs.words());
+    for recipe in recipes {
+        if let Some(needs) = recipe.method.needs.unmet(structure) {
+            let (recipe, kind) = (recipe.name(), config.word());
             return Err(RecipeError::Unsuited { recipe, kind, needs });
         }
-        size.vocab = size.vocab.saturating_add(method.new_tokens());
-        let (longest, answer) = method.longest(&SizeBefore {
+        size.vocab = size.vocab.saturating_add(recipe.new_tokens());
+        let (longest, answer) = (recipe.method.longest)(&SizeBefore {
             longest: size.longest,
             entity: config.entity_length(),
             steps: structure.steps,
+            argument: recipe.argument,
         });
         size.longest = size.longest.max(longest);
         size.longest_answer = size.longest_answer.max(answer);

@@ -10,11 +10,7 @@ use super::{Recipe, RecipeError};
 
 impl fmt::Display for Recipe {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        out.write_str(self.name())?;
-        match self.0.argument() {
-            Some(argument) => write!(out, "({argument})"),
-            None => Ok(()),
-        }
+        write!(out, "{}{}", self.name(), self.argument)
     }
 }
 
@@ -37,13 +33,16 @@ impl FromStr for Recipe {
             return Err(RecipeError::Unknown { found: name.to_owned(), known: known.join(", ") });
         };
         let Some(rest) = argument else { return Ok(recipe) };
-        let refuse = |found: &str, right| {
-            Err(RecipeError::Argument { recipe: recipe.name(), found: found.to_owned(), right })
+        let refused = |found: &str, right| {
+            let (recipe, found) = (recipe.name(), found.to_owned());
+            RecipeError::Argument { recipe, found, right }
         };
-        let Some(argument) = rest.trim_end().strip_suffix(')') else {
-            return refuse(rest, "the bracket is not closed");
+        let Some(text) = rest.trim_end().strip_suffix(')') else {
+            return Err(refused(rest, "the bracket is not closed"));
         };
-        recipe.0.with_argument(argument.trim()).or_else(|right| refuse(argument, right))
+        let argument = recipe.argument.parse(text.trim());
+        let argument = argument.ok_or_else(|| refused(text, recipe.method.right))?;
+        Ok(Self { argument, ..recipe })
     }
 }
 

@@ -27,6 +27,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+pub use retrodict_engine::Rule;
 pub use retrodict_models::{ModelSettings, ObjectiveSettings};
 use retrodict_settings::{Reader, Settings as _, keys_of, settings};
 

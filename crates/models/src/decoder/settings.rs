@@ -37,6 +37,7 @@ settings! {
 choice! {
     /// How the model tells positions apart: not at all but for the causal mask, by learned
     /// embeddings, or by rotated queries and keys (the paper's "relative").
+    #[derive(Copy)]
     pub enum PositionEncoding: "model"."position" = "absolute" {
         /// Only the causal mask tells positions apart.
         None = "none",
@@ -49,6 +50,7 @@ choice! {
 
 settings! {
     /// Rotary position encoding.
+    #[derive(Copy)]
     pub struct Rotary in "model" {
         /// Proportion of each head's features that is rotated, in whole pairs; the authors' 32 of 64.
         pub rotary_fraction: f64 = 0.5, PROPORTION, later;

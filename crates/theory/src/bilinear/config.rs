@@ -1,4 +1,4 @@
-//! What decides a simulation of the bilinear model. The command line reads its options from here.
+//! The configuration of the bilinear model, also the options of the command line.
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ const MOST_BYTES: f64 = 64.0 * (1u64 << 30) as f64;
 /// Copies of the logits that the integrator holds: its stages and its dense output.
 const COPIES: f64 = 40.0;
 
-/// How the embeddings are drawn.
+/// The distribution of the embeddings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Embeddings {
@@ -24,13 +24,13 @@ pub enum Embeddings {
     Orthonormal,
 }
 
-/// How the weights move.
+/// The training dynamics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dynamics {
     /// Gradient flow.
     Flow,
-    /// Gradient descent on all trained directions; t is the learning rate times the step.
+    /// Gradient descent on all trained directions at once; t is the learning rate times the step.
     Gd,
     /// One trained direction a step; t is the learning rate times the step.
     Sgd,
@@ -47,13 +47,13 @@ pub struct BilinearConfig {
     /// Dimension d of the embeddings
     #[arg(long, value_name = "D", default_value = "100")]
     pub dim: usize,
-    /// How the embeddings are drawn
+    /// Distribution of the embeddings
     #[arg(long, value_enum, default_value = "gaussian")]
     pub embeddings: Embeddings,
-    /// Fraction of the pairs of which one direction only is trained
+    /// Fraction of pairs trained in one direction only
     #[arg(long, value_name = "F", default_value = "0.3", allow_negative_numbers = true)]
     pub held_out: f64,
-    /// How the weights move
+    /// Training dynamics
     #[arg(long, value_enum, default_value = "flow")]
     pub dynamics: Dynamics,
     /// Learning rate of gd and sgd
@@ -62,10 +62,10 @@ pub struct BilinearConfig {
     /// Standard deviation of the initial weights
     #[arg(long, value_name = "SD", default_value = "0", allow_negative_numbers = true)]
     pub init: f64,
-    /// The last time
+    /// Final time
     #[arg(long, value_name = "T", default_value = "1e6", allow_negative_numbers = true)]
     pub t_max: f64,
-    /// Log-spaced times from 1e-2 to the last one
+    /// Number of log-spaced times from 1e-2 to the final time
     #[arg(long, value_name = "N", default_value = "60")]
     pub points: usize,
     /// Error tolerance of the flow's integration

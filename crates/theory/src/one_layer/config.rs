@@ -1,5 +1,4 @@
-//! What decides a simulation of the one-layer transformer. The command line reads its options from
-//! here.
+//! The configuration of the one-layer transformer, also the options of the command line.
 
 use clap::{Args, ValueEnum};
 use retrodict_facts::{ChainConfig, DataConfig, ReversalConfig};
@@ -12,11 +11,11 @@ const MOST_STEPS: u64 = 1_000_000_000_000;
 /// Learning rates and standard deviations above this are typing errors.
 const LARGEST: f64 = 1e3;
 
-/// Whose sentences are trained.
+/// The data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Data {
-    /// Pairs said forward and backward: theorem 3.
+    /// Pairs, forward and backward: theorem 3.
     Reversal,
     /// Triples with direct and indirect implications: theorem 4.
     Chain,
@@ -26,13 +25,13 @@ pub enum Data {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Context {
-    /// The source alone; the attention weights have no gradient then.
+    /// The source alone; the attention weights then have no gradient.
     Contextual,
     /// The source and the relation token.
     All,
 }
 
-/// How the weights move.
+/// The training dynamics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dynamics {
@@ -40,7 +39,7 @@ pub enum Dynamics {
     Sgd,
     /// All sentences at every step.
     Gd,
-    /// Gradient flow, at the time learning rate times step.
+    /// Gradient flow; its time is the learning rate times the step.
     Flow,
 }
 
@@ -49,19 +48,19 @@ pub enum Dynamics {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, Args)]
 #[serde(deny_unknown_fields)]
 pub struct OneLayerConfig {
-    /// Whose sentences are trained
+    /// Data set
     #[arg(long, value_enum, default_value = "reversal")]
     pub data: Data,
     /// Tokens beside the reserved ones
     #[arg(long, value_name = "N", default_value = "800")]
     pub vocab_size: usize,
-    /// Fraction of the facts that is trained whole
+    /// Fraction of the facts trained in full
     #[arg(long, value_name = "F", default_value = "0.7", allow_negative_numbers = true)]
     pub train_fraction: f64,
-    /// What is attended to
+    /// Tokens that the relation token attends to
     #[arg(long, value_enum, default_value = "contextual")]
     pub context: Context,
-    /// How the weights move
+    /// Training dynamics
     #[arg(long, value_enum, default_value = "sgd")]
     pub dynamics: Dynamics,
     /// Learning rate of the decoder weights Y
@@ -73,7 +72,7 @@ pub struct OneLayerConfig {
     /// Standard deviation of the initial weights
     #[arg(long, value_name = "SD", default_value = "0", allow_negative_numbers = true)]
     pub init: f64,
-    /// Steps; the flow ends at the time of as many
+    /// Steps; gradient flow ends at the equivalent time
     #[arg(long, value_name = "N", default_value = "200000")]
     pub steps: u64,
     /// Seed of the sentences, the initial weights and the order

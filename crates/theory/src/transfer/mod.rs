@@ -33,13 +33,13 @@ pub struct TransferConfig {
     /// Epochs after which to measure [default: 0,1,2,5,10,20,50 … and the last]
     #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
     pub at: Option<Vec<u64>>,
-    /// Held-out sentences asked, at most
+    /// Held-out sentences to query, at most
     #[arg(long, value_name = "N", default_value = "24")]
     pub sentences: usize,
-    /// Weigh gradients by what the optimiser divides by at that time
+    /// Scale gradients by the optimiser's preconditioner at that time
     #[arg(long)]
     pub preconditioned: bool,
-    /// Also predict the held-out loss over so many steps from each measurement on
+    /// Also predict the held-out loss over this many steps after each measurement
     #[arg(long, value_name = "STEPS")]
     pub window: Option<u64>,
 }

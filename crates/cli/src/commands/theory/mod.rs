@@ -24,7 +24,7 @@ enum Model {
     /// The one-layer transformer: theorems 3 and 4.
     #[command(after_help = one_layer::EXAMPLE)]
     OneLayer(one_layer::OneLayerArgs),
-    /// A decoder: what training on one sentence does to another.
+    /// A decoder: the effect of training on one sentence on another.
     #[command(after_help = transfer::EXAMPLES)]
     Transfer(transfer::TransferArgs),
 }

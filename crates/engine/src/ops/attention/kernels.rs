@@ -15,7 +15,7 @@ pub(in crate::ops) struct Sizes {
     /// Features of a head.
     pub(in crate::ops) width: usize,
     pub(in crate::ops) sees: Sees,
-    /// Positions of the queries: the last ones of the keys', if these see the past.
+    /// Positions of the queries: the last ones of the keys where attention is causal.
     pub(in crate::ops) queries: usize,
     pub(in crate::ops) keys: usize,
     pub(in crate::ops) lanes: usize,
@@ -43,12 +43,12 @@ impl Sizes {
         i * self.keys + j
     }
 
-    /// Where lane number `first` of a position stands in its row.
+    /// The index of lane `first` of a position in its row.
     pub(in crate::ops) fn at(&self, position: usize, first: usize) -> usize {
         position * self.lanes + first
     }
 
-    /// The `W` lanes from there on.
+    /// The `W` lanes that begin there.
     pub(in crate::ops) fn range<const W: usize>(
         &self,
         position: usize,
@@ -80,9 +80,9 @@ impl Query {
 }
 
 in_registers! {
-    /// Scores, probabilities and output of one head. `factors` is the row where those of dropout
-    /// begin; `mask` says at which keys and lanes there is something to see. A query that sees
-    /// nothing gets zeros.
+    /// Scores, probabilities and output of one head. Dropout's factors begin at row `factors`;
+    /// `mask` is above zero for the keys and lanes that can be seen. A query that sees nothing
+    /// gets zeros.
     pub(in crate::ops) fn attend<T, V>(
         s: Sizes, head: usize, qkv: [Matrix<'_, T>; 3], saved: MatrixMut<'_, T>,
         factors: Option<usize>, mask: Option<&[T]>, out: MatrixMut<'_, T>,
@@ -151,7 +151,7 @@ in_registers! {
     ) {
         let GradientTarget { matrix: mut dv, accumulate } = target;
         for j in 0..s.keys {
-            // The first query that sees this key begins the sum.
+            // The sum begins with the first query that sees this key.
             let begin = s.first_to_see(j);
             for i in begin..s.queries {
                 let row = Query { sizes: s, head, i }.row(j);

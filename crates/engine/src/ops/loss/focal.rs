@@ -1,11 +1,11 @@
-//! Cross-entropy that counts less where the target is likely already.
+//! Focal loss: cross-entropy that counts less where the target is already likely.
 
 use retrodict_settings::{NOT_NEGATIVE, settings};
 
 use super::{Column, Function, Terms};
 use crate::scalar::Scalar;
 
-/// Below this NLL, `1 − p` is taken from its series: the difference would have lost its digits.
+/// Below this NLL, `1 − p` comes from its series: the difference would cancel.
 const SMALL: f64 = 1e-3;
 /// A lower bound of `1 − p`, so that it has a logarithm.
 const LEAST: f64 = 1e-30;

@@ -1,4 +1,4 @@
-//! Cross-entropy against a target distribution with a part of its mass on all symbols alike.
+//! Label smoothing: cross-entropy with a target distribution that has some mass on all symbols.
 
 use retrodict_settings::{BELOW_ONE, settings};
 

@@ -1,4 +1,4 @@
-//! The multiclass hinge: the target is to win by a margin, and no more.
+//! The multiclass hinge loss: the target should win by a margin, and no more.
 
 use retrodict_settings::{POSITIVE, settings};
 

@@ -19,7 +19,7 @@ for_every_isa! {
         *square = sum + sum;
     }
 
-    /// `4 · strength · (P − Pᵀ)`, some rows of it.
+    /// Some rows of `4 · strength · (P − Pᵀ)`.
     pub(super) fn gradient<T>(
         strength: T, p: Matrix<'_, T>, target: GradientTarget<'_, T>, rows: Range<usize>,
     ) {

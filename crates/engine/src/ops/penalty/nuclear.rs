@@ -1,4 +1,4 @@
-//! The nuclear norm `Σ σ = ⟨P, U Vᵀ⟩`, by way of the polar factor `U Vᵀ`.
+//! The nuclear norm `Σ σ = ⟨P, U Vᵀ⟩`, from the polar factor `U Vᵀ`.
 
 use std::ops::Range;
 
@@ -8,12 +8,12 @@ use crate::matrix::{GradientTarget, Matrix};
 use crate::ops::put;
 use crate::scalar::Scalar;
 
-/// Steps of the iteration at most: those of a singular value of 10⁻⁹ of the largest. One below
-/// that adds nothing to the norm that could be seen.
+/// The largest number of iterations: enough for a singular value of 10⁻⁹ of the largest. Smaller
+/// ones do not change the norm.
 const STEPS: usize = 60;
 
-/// Leaves the polar factor in `x`. An error of e is e² after a step: the last one is made where
-/// that is below a number's precision.
+/// Computes the polar factor in `x`. A step squares the error: the iteration ends where that is
+/// below the precision of a number.
 pub(super) fn norm<T: Scalar>(
     isa: Isa,
     shape: Orthogonal,
@@ -37,7 +37,7 @@ pub(super) fn norm<T: Scalar>(
     sum
 }
 
-/// Puts `strength · U Vᵀ` to the gradient, some rows of it.
+/// Adds `strength · U Vᵀ` to the gradient, for some rows.
 pub(super) fn gradient<T: Scalar>(
     strength: T,
     shape: Orthogonal,

@@ -1,4 +1,4 @@
-//! The largest singular value, by power iteration: `v ← Pᵀ P v`, made to have length 1.
+//! The largest singular value, by power iteration: `v ← Pᵀ P v`, normalised.
 
 use std::ops::Range;
 
@@ -8,12 +8,12 @@ use crate::ops::put;
 use crate::rows::{add_scaled, inner_product};
 use crate::scalar::Scalar;
 
-/// Rounds at most: where the two largest are closer than these can tell apart, their order does
-/// not matter to the value.
+/// The largest number of iterations: where these cannot separate the two largest singular values,
+/// either gives the same value.
 const ROUNDS: usize = 1000;
 
-/// Leaves the singular vectors in `pair`, first that of the rows. Each call begins anew, from
-/// numbers that no matrix of a model will be orthogonal to: a step depends on nothing but the
+/// Computes the singular vectors in `pair`, the left one first. Each call starts from the same
+/// vector, to which no matrix of a model is likely to be orthogonal: a step depends only on the
 /// parameters.
 pub(super) fn norm<T: Scalar>(isa: Isa, p: Matrix<'_, T>, pair: &mut [T], scratch: &mut [T]) -> T {
     let (u, v) = pair.split_at_mut(p.rows);
@@ -46,7 +46,7 @@ pub(super) fn norm<T: Scalar>(isa: Isa, p: Matrix<'_, T>, pair: &mut [T], scratc
     scale_to_one(isa, u)
 }
 
-/// Makes a vector have length 1, unless it is zero; gives the length that it had.
+/// Normalises a vector unless it is zero. Returns its former length.
 fn scale_to_one<T: Scalar>(isa: Isa, vector: &mut [T]) -> T {
     let mut square = T::ZERO;
     inner_product(isa, vector, vector, &mut square);
@@ -58,7 +58,7 @@ fn scale_to_one<T: Scalar>(isa: Isa, vector: &mut [T]) -> T {
 }
 
 for_every_isa! {
-    /// Puts `strength · u vᵀ` to the gradient, some rows of it.
+    /// Adds `strength · u vᵀ` to the gradient, for some rows.
     pub(super) fn gradient<T>(
         strength: T, pair: &[T], target: GradientTarget<'_, T>, rows: Range<usize>,
     ) {
