@@ -12,6 +12,7 @@ use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use retrodict_lab::spec::SpecHash;
 use retrodict_lab::{Job, Snapshot};
+use retrodict_report::whole_seconds;
 
 use crate::terminal;
 
@@ -203,18 +204,7 @@ fn losses(run: &Snapshot, with_epoch: bool) -> String {
 }
 
 fn time_left(left: Duration) -> String {
-    format!("{} left", duration(left))
-}
-
-/// A duration for people: `4 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration(time: Duration) -> String {
-    let seconds = time.as_secs_f64().round() as u64;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} days", seconds / 86_400),
-    }
+    format!("{} left", whole_seconds(left.as_secs_f64()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use retrodict_facts::{Dataset, Entity, EntityType, Group, Query, Question, Role, Token};
 use serde::{Deserialize, Serialize};
 
-use crate::controls;
+use crate::{controls, mean};
 
 /// Accuracies and ranks over the questions of a data set, fractions from 0 to 1 and ranks from 1.
 /// `None` where there is no such question.
@@ -231,11 +231,6 @@ fn log_softmax(row: &[f32]) -> Vec<f64> {
     let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let shift = largest + row.iter().map(|&x| (f64::from(x) - largest).exp()).sum::<f64>().ln();
     row.iter().map(|&x| f64::from(x) - shift).collect()
-}
-
-pub(crate) fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
-    let count = values.len();
-    (count > 0).then(|| values.sum::<f64>() / count as f64)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 
 use retrodict_facts::{Dataset, Query, Question, Role, Token};
 
-use crate::answers::{direct, greedy, mean};
+use crate::answers::{direct, greedy};
+use crate::mean;
 
 /// The share of questions answered right, over all that is trained of the held-out facts.
 pub(crate) fn forward(

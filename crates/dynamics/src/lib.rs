@@ -10,6 +10,7 @@ mod cosines;
 mod effective_weights;
 mod intransitivity;
 pub mod locate;
+mod mean;
 mod weight_matrix;
 
 pub use answers::{Answers, answers};
@@ -17,4 +18,5 @@ pub use asymmetry::asymmetry;
 pub use cosines::{cosines, evenly_spread, mean_absolute_cosine};
 pub use effective_weights::{Context, measure};
 pub use intransitivity::intransitivity;
+pub use mean::mean;
 pub use weight_matrix::{NotSquare, WeightMatrix};

@@ -1,5 +1,6 @@
 //! A panel of effective weights, and what is read off it.
 
+use crate::mean;
 use retrodict_facts::EntityType;
 use thiserror::Error;
 
@@ -111,11 +112,6 @@ impl Contest<'_> {
             move |&column: &usize| column != answer && self.types[column] == self.types[answer];
         (0..self.row.len()).filter(rival).map(|column| f64::from(self.row[column]))
     }
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0_usize), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / count as f64)
 }
 
 #[cfg(test)]

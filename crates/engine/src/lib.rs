@@ -79,7 +79,7 @@ pub use parameters::{Gradients, Parameters};
 pub use precision::ProductPrecision;
 pub use profile::{Pass, Profile};
 pub use program::{Mode, Output, Program};
-pub use random::{Noise, Purpose, Stream};
+pub use random::{Noise, Purpose, Stream, below};
 pub use roofline::Roofline;
 pub use scalar::Scalar;
 pub use team::{Team, Worker};

@@ -74,6 +74,12 @@ impl Stream {
         philox(counter, self.key).map(|[word]| word)
     }
 
+    /// A number below `count`, every one with the same chance.
+    pub fn below(&self, count: usize, index: u64) -> usize {
+        let [high, low, ..] = self.words(index);
+        below(count, [high, low])
+    }
+
     /// Two independent draws from N(0, 1), by Box and Muller's method.
     pub fn normals(&self, index: u64) -> [f64; 2] {
         let [a, b, c, d] = self.words(index);
@@ -89,11 +95,15 @@ impl Stream {
     /// Shuffles items (Fisher and Yates).
     pub fn shuffle<I>(&self, items: &mut [I]) {
         for last in (1..items.len()).rev() {
-            let [a, b, ..] = self.words(last as u64);
-            let bits = u64::from(a) << 32 | u64::from(b);
-            items.swap(last, ((u128::from(bits) * (last as u128 + 1)) >> 64) as usize);
+            items.swap(last, self.below(last + 1, last as u64));
         }
     }
+}
+
+/// A number below `count` from 64 random bits: `high` and `low` are the words of a fraction of it.
+pub fn below(count: usize, [high, low]: [u32; 2]) -> usize {
+    let bits = u64::from(high) << 32 | u64::from(low);
+    ((u128::from(bits) * count as u128) >> 64) as usize
 }
 
 /// The inputs of dropout's random draws in a step.

@@ -63,7 +63,7 @@ fn all(values: &[f64]) -> Vec<f64> {
             *slot = values[rest % n];
             rest /= n;
         }
-        means.push(mean(&mut taken));
+        means.push(mean_in_order(&mut taken));
     }
     means
 }
@@ -75,17 +75,15 @@ fn drawn(values: &[f64]) -> Vec<f64> {
     let resample = |stream: usize| {
         let stream = Stream::new(SEED, Purpose::Resample, stream as u32);
         for (index, slot) in taken.iter_mut().enumerate() {
-            let [a, b, ..] = stream.words(index as u64);
-            let bits = u64::from(a) << 32 | u64::from(b);
-            *slot = values[((u128::from(bits) * n as u128) >> 64) as usize];
+            *slot = values[stream.below(n, index as u64)];
         }
-        mean(&mut taken)
+        mean_in_order(&mut taken)
     };
     (0..RESAMPLES).map(resample).collect()
 }
 
 /// Summed in rising order, so that resamples of the same values have the same mean to the bit.
-fn mean(taken: &mut [f64]) -> f64 {
+fn mean_in_order(taken: &mut [f64]) -> f64 {
     taken.sort_by(f64::total_cmp);
     stats::mean(taken).unwrap_or(f64::NAN)
 }

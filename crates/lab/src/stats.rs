@@ -1,10 +1,9 @@
 //! Means over seeds and their spread. What is not finite (a diverged run, a measure that does not
 //! apply) is left out.
 
-/// The arithmetic mean; `None` of nothing.
+/// The arithmetic mean of what is finite; `None` of nothing.
 pub fn mean(values: &[f64]) -> Option<f64> {
-    let (sum, count) = finite(values).fold((0.0, 0), |(sum, count), v| (sum + v, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
+    retrodict_dynamics::mean(finite(values))
 }
 
 /// The standard deviation of a sample (ddof 1); `None` of fewer than two values.

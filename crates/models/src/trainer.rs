@@ -8,8 +8,8 @@ mod tangent;
 use std::time::Instant;
 
 use retrodict_engine::{
-    Gradients, Graph, Mode, Noise, Optimizer, Parameters, ProductPrecision, Profile, Program,
-    Purpose, Roofline, Rule, Scalar, Stream, Team,
+    Gradients, Graph, Noise, Optimizer, Parameters, ProductPrecision, Profile, Purpose, Roofline,
+    Rule, Scalar, Stream, Team,
 };
 
 use crate::lr_schedule::LrSchedule;
@@ -220,37 +220,9 @@ impl<T: Scalar> Trainer<T> {
     /// # Panics
     /// If the contexts differ in length, or are longer than the table of positions.
     pub fn next_token_logits(&mut self, contexts: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        let mut logits = Vec::with_capacity(contexts.len());
-        let prompt = self.objective.reading.prompt();
-        for batch in contexts.chunks(EVALUATION_BATCH) {
-            let length = batch[0].len() + usize::from(prompt.is_some());
-            let mut graph = Graph::<T>::new();
-            let inputs = self.network.inputs(&mut graph, length);
-            let hidden = self.network.hidden(&mut graph, inputs);
-            let value = self.network.head(&mut graph, hidden);
-            self.objective.parameters(&mut graph, &self.network, hidden);
-            graph.output(value, length - 1..length);
-            let (precision, workers) = (self.precision, self.team.workers());
-            let mut program =
-                Program::compile(&graph, batch.len(), Mode::Inference, precision, workers);
-            let lanes = program.lanes();
-            for (lane, context) in batch.iter().enumerate() {
-                assert_eq!(context.len(), batch[0].len(), "contexts have one length");
-                for (p, token) in context.iter().chain(&prompt).enumerate() {
-                    program.indices_mut(inputs.tokens)[p * lanes + lane] = *token;
-                }
-            }
-            if let Some(padding_mask) = inputs.padding_mask {
-                program.weights_mut(padding_mask).fill(T::ONE);
-            }
-            program.forward(&self.parameters, Noise { seed: 0, step: 0 }, &mut self.team);
-            let out = program.output(0);
-            for lane in 0..batch.len() {
-                let row = (0..out.features()).map(|f| out.lanes(f, 0)[lane].to_f64() as f32);
-                logits.push(row.collect());
-            }
-        }
-        logits
+        let mut read = self.look([contexts], |_, _, logits| vec![logits]);
+        let rows = read.pop().unwrap_or_default();
+        rows.into_iter().map(|row| row.into_iter().map(|x| x as f32).collect()).collect()
     }
 
     /// Measures where the time of `steps` steps on a batch goes, and what the machine could do at

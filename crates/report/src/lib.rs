@@ -55,5 +55,6 @@ pub use report::{Experiment, NamedTable, Report, Section, SeedRow};
 pub use stored::{Reproduction, from_store};
 pub use summary::{Claim, Comparator};
 pub use tables::Table;
+pub use text::whole_seconds;
 pub use theory::TheoryFigure;
 pub use write::write;

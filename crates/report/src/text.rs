@@ -86,19 +86,24 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{}\u{a0}%", number(share * 100.0))
 }
 
-/// Seconds below a minute, minutes and seconds below an hour, hours and minutes beyond.
+/// A duration on the page: tenths of a second below ten seconds, and spaces that do not break.
 pub(crate) fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds < 0.0 {
-        return NONE.into();
-    }
-    if seconds < 10.0 {
-        return format!("{seconds:.1}\u{a0}s");
-    }
-    let whole = seconds.round() as u64;
-    match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, s) => format!("{s}\u{a0}s"),
-        (0, m, s) => format!("{m}\u{a0}min\u{a0}{s}\u{a0}s"),
-        (h, m, _) => format!("{h}\u{a0}h\u{a0}{m}\u{a0}min"),
+    let text = match seconds {
+        0.0..10.0 => format!("{seconds:.1} s"),
+        _ if !seconds.is_finite() || seconds < 0.0 => NONE.into(),
+        _ => whole_seconds(seconds),
+    };
+    text.replace(' ', "\u{a0}")
+}
+
+/// A duration to the second: `4 s`, `3 min 20 s`, `2 h 5 min`, `3 days`.
+pub fn whole_seconds(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 

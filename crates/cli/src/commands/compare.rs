@@ -127,10 +127,10 @@ fn cells(row: &Row) -> [String; 8] {
     [
         row.rank.to_string(),
         row.name.clone(),
-        number(row.reverse_accuracy.mean),
-        interval(&row.reverse_accuracy),
-        number(row.reverse_nll.mean),
-        number(row.forward_accuracy.mean),
+        number(row.reverse_accuracy().mean),
+        interval(row.reverse_accuracy()),
+        number(row.reverse_nll().mean),
+        number(row.forward_accuracy().mean),
         if row.seeds == row.seeds_asked {
             row.seeds.to_string()
         } else {

@@ -1,12 +1,11 @@
 //! Estimates the time of runs on this machine from a few timed steps of each size of model.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use retrodict_lab::{BenchOptions, Experiment, Resources, Steps};
+use retrodict_report::whole_seconds;
 
 use super::Failure;
-use crate::progress::duration;
 
 /// FLOPs to time for each size of model: few, since the reader of a list waits.
 const TIMED: u64 = 2_000_000_000;
@@ -100,5 +99,5 @@ impl Estimates {
 }
 
 fn words(seconds: f64) -> String {
-    duration(Duration::from_secs_f64(seconds.max(1.0)))
+    whole_seconds(seconds.max(1.0))
 }

@@ -9,13 +9,14 @@ use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{Experiment, Job, Resources, run_all};
 use retrodict_report::{
     PaperFigure, Reproduction, Scale, TheoryFigure, Variant, Wanted, experiments, figures,
+    whole_seconds,
 };
 
 use super::estimate::Estimates;
 use super::report::{draw, last_line};
 use super::{Failure, complaints, print, stop_on_interrupt};
 use crate::args::{self, ReproduceArgs};
-use crate::progress::{duration, show_progress};
+use crate::progress::show_progress;
 
 /// A figure with its experiments.
 type Trained = (&'static PaperFigure, Vec<(&'static Variant, Experiment)>);
@@ -144,7 +145,7 @@ fn list(wanted: &[Trained], theory: &[&TheoryFigure], resources: Resources) -> R
         print(&format!("{}  {}: {}\n  {time}\n", figure.name, figure.title, figure.claim))?;
     }
     for figure in theory {
-        let time = duration(Duration::from_secs_f64(figure.seconds));
+        let time = whole_seconds(figure.seconds);
         let TheoryFigure { name, title, claim, .. } = figure;
         print(&format!("{name}  {title}: {claim}\n  simulations, about {time} on two cores\n"))?;
         estimates.add(figure.seconds);

@@ -8,7 +8,7 @@ use retrodict_engine::{
 
 use retrodict_settings::settings;
 
-use crate::decoder::{DIM, ModelError, TOKEN_EMBEDDINGS};
+use crate::decoder::{DIM, TOKEN_EMBEDDINGS};
 
 settings! {
     /// The shape of a bilinear model.
@@ -32,13 +32,6 @@ pub struct BilinearNetwork {
 }
 
 impl BilinearNetwork {
-    pub(super) fn validate(&self) -> Result<(), ModelError> {
-        match self.settings.dim {
-            0 => Err(ModelError::Zero { key: "dim" }),
-            _ => Ok(()),
-        }
-    }
-
     fn table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {
         let normal = Initial::Normal { std: 1.0 / (self.settings.dim as f64).sqrt() };
         let table = Parameter::matrix(TOKEN_EMBEDDINGS, [self.vocab, self.settings.dim], normal);

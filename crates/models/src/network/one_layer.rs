@@ -7,7 +7,7 @@ use retrodict_engine::{Decay, Graph, Indices, Initial, Orientation, Parameter, S
 
 use retrodict_settings::{Condition, keywords, settings};
 
-use crate::decoder::{DIM, ModelError, TOKEN_EMBEDDINGS, ValueOutput};
+use crate::decoder::{DIM, TOKEN_EMBEDDINGS, ValueOutput};
 
 /// The standard deviation of the initial factors.
 const FACTOR_STD: f64 = 0.02;
@@ -49,13 +49,6 @@ pub struct OneLayerNetwork {
 }
 
 impl OneLayerNetwork {
-    pub(super) fn validate(&self) -> Result<(), ModelError> {
-        match self.factors() {
-            Some(0) => Err(ModelError::Zero { key: "dim" }),
-            _ => Ok(()),
-        }
-    }
-
     /// The inner dimension of `W = W_O W_V`; `None` where value and output are one matrix.
     pub fn factors(&self) -> Option<usize> {
         let factorised = self.settings.value_output == ValueOutput::Factorised;

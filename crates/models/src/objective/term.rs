@@ -2,7 +2,7 @@
 
 use retrodict_engine::{
     Graph, Indices, Initial, LossFunction, Orientation, Parameter, ParameterId, Program, Scalar,
-    Stream, Value,
+    Stream, Value, below,
 };
 
 use super::{LossOn, Objective, PenaltyOn, ResolvedExample, TargetSet};
@@ -176,7 +176,7 @@ impl Term {
             // Padding repeats the first pair, and has no weight.
             let words = stream.words(if lane < batch { lane } else { 0 } as u64);
             let drawn = [(&pairs.left, words[0]), (&pairs.right, words[1])]
-                .map(|(from, word)| from[((u64::from(word) * from.len() as u64) >> 32) as usize]);
+                .map(|(from, word)| from[below(from.len(), [word, 0])]);
             for (at, side) in sides.iter().enumerate() {
                 program.indices_mut(side.entity)[lane] = drawn[at];
                 let relation = pairs.relations.map(|relations| relations[at]);

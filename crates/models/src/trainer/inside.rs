@@ -65,7 +65,7 @@ impl<T: Scalar> Trainer<T> {
     ) -> Result<Vec<Vec<Vec<f64>>>, NotADecoder> {
         let decoder = self.decoder()?.clone();
         let sites = decoder.stream_sites();
-        self.look([contexts], |graph, [inputs]| {
+        Ok(self.look([contexts], |graph, [inputs], _| {
             let mut streams = Vec::new();
             decoder.hidden_with_hook(graph, inputs, &mut |_, site, value| {
                 if sites.contains(&site) {
@@ -78,7 +78,7 @@ impl<T: Scalar> Trainer<T> {
                 decoder.head(graph, hidden)
             });
             read.collect()
-        })
+        }))
     }
 
     /// Activation patching (Vig et al., 2020; Meng et al., 2022): the logits `[context][vocabulary]`
@@ -97,7 +97,7 @@ impl<T: Scalar> Trainer<T> {
         patch: &Patch,
     ) -> Result<Vec<Vec<f64>>, NotADecoder> {
         let decoder = self.decoder()?.clone();
-        let mut logits = self.look([clean, corrupted], |graph, [clean, corrupted]| {
+        let mut logits = self.look([clean, corrupted], |graph, [clean, corrupted], _| {
             let mut taken = None;
             decoder.hidden_with_hook(graph, clean, &mut |_, site, value| {
                 if site == patch.site {
@@ -111,17 +111,18 @@ impl<T: Scalar> Trainer<T> {
                     _ => own,
                 });
             vec![decoder.head(graph, hidden)]
-        })?;
+        });
         Ok(logits.pop().unwrap_or_default())
     }
 
     /// Runs a graph of one's own on sets of contexts of one length each, those of one number side
-    /// by side, and reads the last position of its values: `[value][context][feature]`.
+    /// by side, and reads the last position of its values: `[value][context][feature]`. `build` gets
+    /// the model's own logits on the first set, which cost nothing unless it returns them.
     pub(super) fn look<const N: usize>(
         &mut self,
         contexts: [&[Vec<u32>]; N],
-        build: impl Fn(&mut Graph<T>, [Inputs; N]) -> Vec<Value>,
-    ) -> Result<Vec<Vec<Vec<f64>>>, NotADecoder> {
+        build: impl Fn(&mut Graph<T>, [Inputs; N], Value) -> Vec<Value>,
+    ) -> Vec<Vec<Vec<f64>>> {
         let count = contexts.first().map_or(0, |contexts| contexts.len());
         assert!(contexts.iter().all(|c| c.len() == count), "contexts go together one by one");
         let prompt = self.objective.reading.prompt();
@@ -131,11 +132,11 @@ impl<T: Scalar> Trainer<T> {
             let lengths = batch.map(|contexts| self.positions_of(contexts[0].len()));
             let mut graph = Graph::<T>::new();
             let inputs = lengths.map(|length| self.network.inputs(&mut graph, length));
-            // All parameters in the order of the trainer; of the values nothing is asked.
+            // All parameters in the order of the trainer.
             let hidden = self.network.hidden(&mut graph, inputs[0]);
-            self.network.head(&mut graph, hidden);
+            let logits = self.network.head(&mut graph, hidden);
             self.objective.parameters(&mut graph, &self.network, hidden);
-            let values = build(&mut graph, inputs);
+            let values = build(&mut graph, inputs, logits);
             for value in &values {
                 let positions = graph.positions(*value);
                 graph.output(*value, positions - 1..positions);
@@ -168,7 +169,7 @@ impl<T: Scalar> Trainer<T> {
                 }));
             }
         }
-        Ok(read)
+        read
     }
 }
 

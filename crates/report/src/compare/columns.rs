@@ -1,28 +1,108 @@
-//! The table as CSV: one line an intervention, every number in full.
+//! The measures that interventions are compared by, and the table as CSV: one line an intervention,
+//! every number in full.
+
+use retrodict_lab::Measure;
+use retrodict_lab::measures::Unit;
 
 use super::result::ComparisonResult;
 use super::row::{Measured, Row};
 use crate::tables::{Table, cell};
+use crate::text;
 
-/// The measures with an interval: what the columns are called, and where they are.
-type Column = (&'static str, fn(&Row) -> &Measured);
+/// A measure that interventions are compared by.
+pub(super) struct Column {
+    /// Its key in JSON, and its column in the CSV file.
+    pub(super) id: &'static str,
+    pub(super) measure: &'static Measure,
+    /// The heading in the page's table; empty leaves it out there.
+    pub(super) heading: &'static str,
+    /// Its name in an intervention's own section of the page, without the unit.
+    name: &'static str,
+}
 
-const COLUMNS: [Column; 8] = [
-    ("reverse_accuracy", |row| &row.reverse_accuracy),
-    ("reverse_nll", |row| &row.reverse_nll),
-    ("reverse_among_candidates", |row| &row.reverse_among_candidates),
-    ("forward_accuracy", |row| &row.forward_accuracy),
-    ("control_accuracy", |row| &row.control_accuracy),
-    ("blind_swap_rate", |row| &row.blind_swap_rate),
-    ("echo_rate", |row| &row.echo_rate),
-    ("train_nll", |row| &row.train_nll),
+/// The id of the column that ranks interventions.
+pub(super) const REVERSE_ACCURACY: &str = "reverse_accuracy";
+/// The id of the column that ranks those of one accuracy.
+pub(super) const REVERSE_NLL: &str = "reverse_nll";
+/// The id of the trained side of the same facts.
+pub(super) const FORWARD_ACCURACY: &str = "forward_accuracy";
+
+/// The measures of a comparison, one entry each: JSON, CSV and page read them here.
+pub(super) const COLUMNS: [Column; 8] = [
+    Column {
+        id: REVERSE_ACCURACY,
+        measure: Measure::named("held_out_top1"),
+        heading: "Reverse accuracy",
+        name: "Reverse accuracy",
+    },
+    Column {
+        id: REVERSE_NLL,
+        measure: Measure::named("held_out_nll"),
+        heading: "Reverse NLL",
+        name: "Reverse NLL",
+    },
+    Column {
+        id: "reverse_among_candidates",
+        measure: Measure::named("top1_among_candidates"),
+        heading: "First among candidates",
+        name: "Right answer first among candidates",
+    },
+    Column {
+        id: FORWARD_ACCURACY,
+        measure: Measure::named("forward_top1"),
+        heading: "Forward accuracy",
+        name: "Forward accuracy",
+    },
+    Column {
+        id: "control_accuracy",
+        measure: Measure::named("control_top1"),
+        heading: "Control accuracy",
+        name: "Control accuracy",
+    },
+    Column {
+        id: "blind_swap_rate",
+        measure: Measure::named("blind_swap_rate"),
+        heading: "Blind swaps",
+        name: "Blind swaps",
+    },
+    Column {
+        id: "echo_rate",
+        measure: Measure::named("echo_rate"),
+        heading: "Echoes",
+        name: "Answered with the question's own entity",
+    },
+    Column {
+        id: "train_nll",
+        measure: Measure::named("train_nll"),
+        heading: "",
+        name: "Training NLL",
+    },
 ];
+
+impl Column {
+    /// The name with the unit, where it has one.
+    pub(super) fn name_with_unit(&self) -> String {
+        match self.measure.unit {
+            Unit::Nats => format!("{} (nats)", self.name),
+            _ => self.name.to_owned(),
+        }
+    }
+
+    /// Mean and interval as the page shows them.
+    pub(super) fn shown(&self, measured: &Measured) -> String {
+        let interval = measured.low.zip(measured.high);
+        match self.measure.unit {
+            Unit::Fraction => text::share_and_interval(measured.mean, interval),
+            _ => text::mean_and_interval(measured.mean, interval),
+        }
+    }
+}
 
 /// All tasks below each other.
 pub(super) fn table(result: &ComparisonResult) -> Table {
     let mut table =
         Table::new(&["task", "rank", "id", "name", "family", "verdict", "seeds", "seeds_asked"]);
-    for (name, _) in COLUMNS {
+    for Column { id: name, .. } in COLUMNS {
         table.header.extend([name.to_owned(), format!("{name}_low"), format!("{name}_high")]);
     }
     let last = [
@@ -54,8 +134,8 @@ fn cells(task: &str, row: &Row) -> Vec<String> {
         row.seeds.to_string(),
         row.seeds_asked.to_string(),
     ];
-    for (_, of) in COLUMNS {
-        let measured = of(row);
+    for Column { id, .. } in COLUMNS {
+        let measured = row.measured(id);
         cells.extend([measured.mean, measured.low, measured.high].map(number));
     }
     let rest = [

@@ -4,6 +4,7 @@
 use minijinja::Value;
 use serde::Serialize;
 
+use super::columns::COLUMNS;
 use super::result::{ComparisonResult, TaskResult};
 use super::row::{Measured, Row};
 use super::verdict::{Published, Verdict};
@@ -116,7 +117,7 @@ struct RowView<'a> {
     spec: &'a str,
     hash: &'a str,
     /// Every measure that applies, with what it is called.
-    measured: Vec<(&'static str, String)>,
+    measured: Vec<(String, String)>,
     published: String,
     published_class: &'static str,
     published_short: &'static str,
@@ -142,27 +143,18 @@ impl<'a> ClaimView<'a> {
             name: &row.name,
             source: row.intervention.as_ref().map_or("", |words| &words.source),
             published: published.words(),
-            measured: share(&row.reverse_accuracy),
+            measured: COLUMNS[0].shown(row.reverse_accuracy()),
             class,
             result: result_words,
         })
     }
 }
 
-type Column = (&'static str, &'static str, fn(&Row) -> String);
+type Cost = (&'static str, &'static str, fn(&Row) -> String);
 
-/// In the table: a heading, what the intervention's own section calls it, the cell.
-const COLUMNS: [Column; 11] = [
-    ("Reverse accuracy", "Reverse accuracy", |r| share(&r.reverse_accuracy)),
-    ("Reverse NLL", "Reverse NLL (nats)", |r| shown(&r.reverse_nll)),
-    ("First among candidates", "Right answer first among candidates", |r| {
-        share(&r.reverse_among_candidates)
-    }),
-    ("Forward accuracy", "Forward accuracy", |r| share(&r.forward_accuracy)),
-    ("Control accuracy", "Control accuracy", |r| share(&r.control_accuracy)),
-    ("Blind swaps", "Blind swaps", |r| share(&r.blind_swap_rate)),
-    ("Echoes", "Answered with the question's own entity", |r| share(&r.echo_rate)),
-    ("", "Training NLL (nats)", |r| shown(&r.train_nll)),
+/// The costs of an intervention: a heading in the table (empty leaves it out there), the name in
+/// the intervention's own section, the cell.
+const COSTS: [Cost; 3] = [
     ("Extra tokens", "Extra training tokens an epoch", extra_tokens),
     ("Time to reach", "Training time to 95 % of its reverse accuracy", |r| {
         duration(&r.seconds_to_reach)
@@ -170,12 +162,37 @@ const COLUMNS: [Column; 11] = [
     ("", "Whole run", |r| duration(&r.wall_seconds)),
 ];
 
+/// A measure or a cost of an intervention.
+struct Shown {
+    /// Empty where the table does not show it.
+    heading: &'static str,
+    name: String,
+    cell: String,
+}
+
+/// The measures, then the costs.
+fn shown(row: &Row) -> Vec<Shown> {
+    let measures = COLUMNS.iter().map(|column| Shown {
+        heading: column.heading,
+        name: column.name_with_unit(),
+        cell: column.shown(row.measured(column.id)),
+    });
+    let costs = COSTS.iter().map(|&(heading, name, cell)| Shown {
+        heading,
+        name: name.to_owned(),
+        cell: cell(row),
+    });
+    measures.chain(costs).collect()
+}
+
 impl<'a> TaskView<'a> {
     fn of(result: &'a ComparisonResult, task: &'a TaskResult, figure: &'a Figure) -> Self {
-        let applies = |column: &&Column| {
-            !column.0.is_empty() && task.rows.iter().any(|row| column.2(row) != text::NONE)
-        };
-        let columns: Vec<&Column> = COLUMNS.iter().filter(applies).collect();
+        // A column that applies to no row is left out.
+        let all: Vec<Vec<Shown>> = task.rows.iter().map(shown).collect();
+        let applies = |shown: &Shown| !shown.heading.is_empty() && shown.cell != text::NONE;
+        let columns: Vec<usize> = (0..COLUMNS.len() + COSTS.len())
+            .filter(|&at| all.iter().any(|row| applies(&row[at])))
+            .collect();
         let anchor = format!("{}-{}", result.name, task.id);
         let baseline = task.rows.iter().find(|row| row.verdict == Verdict::Baseline);
         Self {
@@ -187,8 +204,10 @@ impl<'a> TaskView<'a> {
             narrow: figure.inline_narrow().map(Value::from_safe_string).collect(),
             caption: &figure.caption,
             figure: &figure.name,
-            headings: columns.iter().map(|column| column.0).collect(),
-            rows: task.rows.iter().map(|row| RowView::of(&anchor, row, &columns)).collect(),
+            headings: columns.iter().filter_map(|&at| Some(all.first()?[at].heading)).collect(),
+            rows: (task.rows.iter().zip(all))
+                .map(|(row, shown)| RowView::of(&anchor, row, shown, &columns))
+                .collect(),
             baseline: baseline.map_or("", |row| &row.spec),
             baseline_hash: baseline.map_or("", |row| &row.spec_hash),
             anchor,
@@ -197,7 +216,7 @@ impl<'a> TaskView<'a> {
 }
 
 impl<'a> RowView<'a> {
-    fn of(task: &str, row: &'a Row, columns: &[&Column]) -> Self {
+    fn of(task: &str, row: &'a Row, shown: Vec<Shown>, columns: &[usize]) -> Self {
         let (sign, class) = match row.verdict {
             Verdict::Baseline => ("", ""),
             Verdict::Helps if row.by == Some(By::Accuracy) => ("✓ ", "held"),
@@ -206,7 +225,6 @@ impl<'a> RowView<'a> {
             Verdict::Open => ("? ", ""),
         };
         let words = row.intervention.as_ref();
-        let measured = COLUMNS.iter().map(|(_, name, cell)| (*name, cell(row)));
         let (published, published_class, published_short) =
             row.published.map(published).unwrap_or_default();
         Self {
@@ -222,13 +240,15 @@ impl<'a> RowView<'a> {
                 true => row.seeds.to_string(),
                 false => format!("{} of {}", row.seeds, row.seeds_asked),
             },
-            cells: columns.iter().map(|column| column.2(row)).collect(),
+            cells: columns.iter().map(|&at| shown[at].cell.clone()).collect(),
             idea: words.map_or("", |words| &words.idea),
             source: words.map_or("", |words| &words.source),
             formula: words.map_or("", |words| words.formula.trim()),
             spec: &row.spec,
             hash: &row.spec_hash,
-            measured: measured.filter(|(_, cell)| cell != text::NONE).collect(),
+            measured: (shown.into_iter().filter(|shown| shown.cell != text::NONE))
+                .map(|shown| (shown.name, shown.cell))
+                .collect(),
             published,
             published_class,
             published_short,
@@ -275,14 +295,6 @@ fn published(published: Published) -> (String, &'static str, &'static str) {
         None => ("open here", "", ""),
     };
     (format!("Published: {}; {outcome}.", published.words()), class, short)
-}
-
-fn shown(measured: &Measured) -> String {
-    text::mean_and_interval(measured.mean, measured.low.zip(measured.high))
-}
-
-fn share(measured: &Measured) -> String {
-    text::share_and_interval(measured.mean, measured.low.zip(measured.high))
 }
 
 fn duration(measured: &Measured) -> String {

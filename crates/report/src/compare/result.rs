@@ -75,8 +75,8 @@ fn claims(result: &ComparisonResult) -> Vec<Value> {
                 "id": format!("{}.{}.{}", result.name, task.id, row.id),
                 "claim": format!("{}: {}", row.name, published.words()),
                 "source": words.source,
-                "value": row.reverse_accuracy.mean,
-                "values": row.reverse_accuracy.values,
+                "value": row.reverse_accuracy().mean,
+                "values": row.reverse_accuracy().values,
                 "verdict": row.verdict,
                 "holds": published.reproduced,
             }))

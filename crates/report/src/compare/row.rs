@@ -1,12 +1,15 @@
 //! What was measured of one intervention.
 
+use std::collections::BTreeMap;
+
+use retrodict_lab::Experiment;
 use retrodict_lab::bootstrap::interval_of_mean;
 use retrodict_lab::stats;
 use retrodict_lab::store::MetricsRow;
-use retrodict_lab::{Experiment, Measure};
 use serde::Serialize;
 
 use super::Planned;
+use super::columns::{COLUMNS, Column, FORWARD_ACCURACY, REVERSE_ACCURACY, REVERSE_NLL};
 use super::file::{Family, Intervention};
 use super::plan::difference;
 use super::verdict::{By, Intervals, Published, Verdict, published, verdict};
@@ -62,26 +65,13 @@ pub struct Row {
     pub seeds: usize,
     /// Runs that were asked for.
     pub seeds_asked: usize,
-    /// Held-out questions answered right.
-    pub reverse_accuracy: Measured,
-    /// NLL of the held-out sentences, in nats.
-    pub reverse_nll: Measured,
+    /// The measures of every comparison, by id.
+    #[serde(flatten)]
+    measures: BTreeMap<&'static str, Measured>,
     /// The NLL of uniform guessing, in nats.
     pub guessing_nll: f64,
-    /// Held-out questions whose answer ranks first among the candidates of its type.
-    pub reverse_among_candidates: Measured,
     /// The accuracy of a guess among these candidates.
     pub chance: Option<f64>,
-    /// What is trained of the held-out facts, answered right.
-    pub forward_accuracy: Measured,
-    /// Trained facts of relations without a reverse, answered right.
-    pub control_accuracy: Measured,
-    /// Questions about them answered as if there were one.
-    pub blind_swap_rate: Measured,
-    /// Held-out questions answered with the entity that they ask about.
-    pub echo_rate: Measured,
-    /// NLL of the training sentences, in nats, in training mode.
-    pub train_nll: Measured,
     /// Training tokens of an epoch.
     pub tokens_an_epoch: Measured,
     /// The same over the baseline's.
@@ -103,9 +93,29 @@ pub struct Row {
 }
 
 impl Row {
+    /// Held-out questions answered right.
+    pub fn reverse_accuracy(&self) -> &Measured {
+        self.measured(REVERSE_ACCURACY)
+    }
+
+    /// NLL of the held-out sentences, in nats.
+    pub fn reverse_nll(&self) -> &Measured {
+        self.measured(REVERSE_NLL)
+    }
+
+    /// What is trained of the held-out facts, answered right.
+    pub fn forward_accuracy(&self) -> &Measured {
+        self.measured(FORWARD_ACCURACY)
+    }
+
+    /// The measure of a column.
+    pub(super) fn measured(&self, id: &str) -> &Measured {
+        &self.measures[id]
+    }
+
     /// Whether its reverse NLL, which may clear the baseline's, is still no better than guessing.
     pub fn is_no_better_than_guessing(&self) -> bool {
-        self.reverse_nll.mean.is_some_and(|nll| nll >= self.guessing_nll)
+        self.reverse_nll().mean.is_some_and(|nll| nll >= self.guessing_nll)
     }
 
     /// The verdict as a table says it.
@@ -144,11 +154,11 @@ pub(super) fn rows(
         row.extra_tokens = row.tokens_an_epoch.mean.zip(tokens).map(|(own, base)| own - base);
         let Some(intervention) = &row.intervention else { continue };
         (row.verdict, row.by) = verdict(intervals(row), base, row.chance);
-        row.published = published(intervention, row.verdict, row.reverse_accuracy.mean);
+        row.published = published(intervention, row.verdict, row.reverse_accuracy().mean);
     }
     // A measure that is missing stands last.
-    let accuracy = |row: &Row| row.reverse_accuracy.mean.unwrap_or(f64::NEG_INFINITY);
-    let nll = |row: &Row| row.reverse_nll.mean.unwrap_or(f64::INFINITY);
+    let accuracy = |row: &Row| row.reverse_accuracy().mean.unwrap_or(f64::NEG_INFINITY);
+    let nll = |row: &Row| row.reverse_nll().mean.unwrap_or(f64::INFINITY);
     rows.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)).then(nll(a).total_cmp(&nll(b))));
     for (row, rank) in rows.iter_mut().zip(1..) {
         row.rank = rank;
@@ -163,7 +173,7 @@ fn intervals(row: &Row) -> Option<Intervals> {
         Some(retrodict_lab::bootstrap::Interval { low, high })
     };
     let complete = row.seeds == row.seeds_asked;
-    let (accuracy, nll) = of(&row.reverse_accuracy).zip(of(&row.reverse_nll))?;
+    let (accuracy, nll) = of(row.reverse_accuracy()).zip(of(row.reverse_nll()))?;
     complete.then_some(Intervals { accuracy, nll })
 }
 
@@ -175,8 +185,9 @@ fn row(
 ) -> Result<Row, ReportError> {
     let experiment = &planned.experiment;
     let runs = stored.map_or(&[][..], |stored| &stored.runs);
-    let of = |measure: &Measure| {
-        Measured::of(stored.map(|stored| stored.values(measure)).unwrap_or_default())
+    let measured = |column: &Column| {
+        let values = stored.map(|stored| stored.values(column.measure)).unwrap_or_default();
+        (column.id, Measured::of(values))
     };
     let tokens = runs
         .iter()
@@ -199,16 +210,9 @@ fn row(
         published: None,
         seeds: runs.len(),
         seeds_asked,
-        reverse_accuracy: of(Measure::named("held_out_top1")),
-        reverse_nll: of(Measure::named("held_out_nll")),
+        measures: COLUMNS.iter().map(measured).collect(),
         guessing_nll: experiment.guessing_nll(),
-        reverse_among_candidates: of(Measure::named("top1_among_candidates")),
         chance: stats::mean(&chances),
-        forward_accuracy: of(Measure::named("forward_top1")),
-        control_accuracy: of(Measure::named("control_top1")),
-        blind_swap_rate: of(Measure::named("blind_swap_rate")),
-        echo_rate: of(Measure::named("echo_rate")),
-        train_nll: of(Measure::named("train_nll")),
         tokens_an_epoch: Measured::of(tokens),
         extra_tokens: None,
         seconds_to_reach: Measured::of(reached.unwrap_or_default()),

@@ -128,8 +128,8 @@ fn picture(result: &ComparisonResult, task: &TaskResult) -> Figure {
             number: row.rank,
             label: row.name.clone(),
             family: row.family,
-            reverse: of(&row.reverse_accuracy),
-            forward: of(&row.forward_accuracy),
+            reverse: of(row.reverse_accuracy()),
+            forward: of(row.forward_accuracy()),
         })
         .collect();
     forward_reverse(&name, &task.title, &dots)
@@ -140,7 +140,7 @@ fn over_a_number(name: &str, task: &TaskResult, response: &Response) -> Figure {
     let mut rows: Vec<_> = task
         .rows
         .iter()
-        .filter_map(|row| Some((row, row.dose?, row.reverse_accuracy.mean?)))
+        .filter_map(|row| Some((row, row.dose?, row.reverse_accuracy().mean?)))
         .collect();
     rows.sort_by(|a, b| a.1.total_cmp(&b.1));
     let mut lines_of: Vec<Series> = Vec::new();
@@ -156,7 +156,7 @@ fn over_a_number(name: &str, task: &TaskResult, response: &Response) -> Figure {
             });
             lines_of.len() - 1
         });
-        let Measured { low, high, .. } = &row.reverse_accuracy;
+        let Measured { low, high, .. } = row.reverse_accuracy();
         lines_of[at].points.push((dose, accuracy));
         lines_of[at].spread.push(low.zip(*high).map_or(0.0, |(low, high)| (high - low) / 2.0));
     }

@@ -1,7 +1,7 @@
 //! Gradient descent, on all trained directions at once or on one at a time. Time is the learning
 //! rate times the number of steps, so that small rates follow the gradient flow.
 
-use retrodict_engine::{Purpose, Stream};
+use retrodict_engine::{Purpose, Stream, below};
 
 use super::loss::residual;
 use super::{Bilinear, BilinearError, Crossing, Gram, Request, Sink};
@@ -68,9 +68,7 @@ pub(super) fn stochastic_gradient_descent(
     for wanted in steps(times, rate) {
         while step < wanted {
             let [low, high, ..] = order.words(step);
-            let bits = u64::from(high) << 32 | u64::from(low);
-            let drawn = ((u128::from(bits) * model.trained.len() as u128) >> 64) as usize;
-            let drawn = model.trained[drawn];
+            let drawn = model.trained[below(model.trained.len(), [high, low])];
             logits.copy_from_slice(model.row(&model.initial, drawn.row));
             match &model.gram {
                 Gram::Identity => add_scaled(1.0, model.row(&moved, drawn.row), &mut logits),

@@ -1,6 +1,6 @@
 //! Gradient descent, on one sentence at a time or on all.
 
-use retrodict_engine::{Isa, Purpose, Stream, rows};
+use retrodict_engine::{Isa, Purpose, Stream, below, rows};
 
 use super::gradient::{Push, push};
 use super::layout::{Layout, Place};
@@ -83,7 +83,7 @@ fn apply(
 /// Which sentence each step of SGD trains: uniform, independent draws.
 pub(super) struct Order {
     stream: Stream,
-    sentences: u128,
+    sentences: usize,
     /// The last block of draws: two steps share one.
     block: (u64, [u32; 4]),
 }
@@ -91,7 +91,7 @@ pub(super) struct Order {
 impl Order {
     pub(super) fn new(seed: u64, sentences: usize) -> Order {
         let stream = Stream::new(seed, Purpose::Order, 0);
-        Order { stream, sentences: sentences as u128, block: (0, stream.words(0)) }
+        Order { stream, sentences, block: (0, stream.words(0)) }
     }
 
     pub(super) fn draw(&mut self, step: u64) -> usize {
@@ -100,8 +100,6 @@ impl Order {
             self.block = (index, self.stream.words(index));
         }
         let [a, b, c, d] = self.block.1;
-        let (high, low) = if step.is_multiple_of(2) { (a, b) } else { (c, d) };
-        let bits = u64::from(high) << 32 | u64::from(low);
-        ((u128::from(bits) * self.sentences) >> 64) as usize
+        below(self.sentences, if step.is_multiple_of(2) { [a, b] } else { [c, d] })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use retrodict_dynamics::{asymmetry, intransitivity};
+use retrodict_dynamics::{asymmetry, intransitivity, mean};
 use retrodict_facts::{EntityType, Group, Role, Step};
 use serde::{Deserialize, Serialize};
 
@@ -136,11 +136,6 @@ fn margin(model: &OneLayer, group: &Group, rivals: &[(EntityType, TokenSet)]) ->
         let right = row.weight(query.answer[0]);
         Some(right - (row.sum(candidates) - right) / (candidates.len() - 1) as f64)
     }))
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0_usize), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / count as f64)
 }
 
 #[cfg(test)]
