@@ -1,5 +1,4 @@
-//! How a model answers what it was not trained to answer: directly, among given candidates, and
-//! in two explicit steps.
+//! Answers to held-out questions: greedy, among given candidates, and in two explicit steps.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,45 +13,46 @@ use crate::{controls, mean};
 ///
 /// Decoding is greedy, token by token over the whole vocabulary, and an answer is right if every
 /// token of the entity is. **Candidates** are the entities of the right answer's type that are
-/// answers to held-out questions themselves, scored by the probability of all their tokens.
+/// answers to held-out questions, scored by the probability of all their tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answers {
-    /// Held-out questions answered right.
+    /// Held-out questions answered correctly.
     pub direct_top1: Option<f64>,
-    /// Candidates of a held-out question, on average: chance ranks at (n + 1)/2.
+    /// Mean number of candidates of a held-out question; the rank of chance is (n + 1)/2.
     pub candidates_mean: Option<f64>,
-    /// How often a guess among them is right: the mean of 1/n.
+    /// Accuracy of a guess among them: the mean of 1/n.
     pub chance: Option<f64>,
-    /// The right answer's rank among them, on average; 1 is best. Of equals each has the mean rank.
-    /// Questions with one candidate are left out, here and below.
+    /// Mean rank of the right answer among them; 1 is best, and ties share their mean rank.
+    /// Questions with one candidate are excluded, here and below.
     pub rank_among_candidates_mean: Option<f64>,
     /// Held-out questions whose right answer ranks before every other candidate.
     pub top1_among_candidates: Option<f64>,
-    /// Held-out chains whose C is found in two explicit steps: the answer to A → is asked on, B →
-    /// (the paper's chain of thought, section 5).
+    /// Held-out chains whose C is found in two explicit steps: the answer to A → is the source of B
+    /// → (the paper's chain of thought, section 5).
     pub two_step_top1: Option<f64>,
-    /// Chains trained whole whose A ⇝ is answered right.
+    /// Fully trained chains whose A ⇝ is answered correctly.
     pub whole_direct_top1: Option<f64>,
-    /// Chains trained whole whose C is found in two explicit steps.
+    /// Fully trained chains whose C is found in two explicit steps.
     pub whole_two_step_top1: Option<f64>,
-    /// What is trained of the held-out facts, answered right: pairs in their seen direction; A → B
-    /// and B → C of chains. A remedy that costs this has only moved the curse.
+    /// The trained part of the held-out facts, answered correctly: pairs in their seen direction; A
+    /// → B and B → C of chains. A remedy that lowers it has only moved the curse.
     pub forward_top1: Option<f64>,
-    /// Held-out questions answered with the entity that they ask about.
+    /// Held-out questions answered with the entity in the question.
     pub echo_rate: Option<f64>,
-    /// Trained facts of relations that have no reverse, answered right (group `control_trained`).
+    /// Trained facts of relations that have no reverse, answered correctly (group
+    /// `control_trained`).
     pub control_top1: Option<f64>,
-    /// Questions whose answer would be right if every relation had a reverse, so answered: blind
-    /// swaps (group `control_swapped`; 2406.05183 reports them).
+    /// Questions answered as if every relation had a reverse: blind swaps (group `control_swapped`;
+    /// reported in 2406.05183).
     pub blind_swap_rate: Option<f64>,
 }
 
-/// Asks a model everything. `logits` gives the logits `[context][vocabulary]` of what follows
-/// each context; the contexts of one call have one length.
+/// Measures a model's answers. `logits` returns the logits `[context][vocabulary]` of the token
+/// after each context; the contexts of one call have one length.
 ///
 /// # Panics
-/// If `logits` answers another number of rows than it got contexts, or a row without some
-/// candidate's token.
+/// If `logits` returns another number of rows than contexts, or a row without some candidate's
+/// token.
 pub fn answers(
     dataset: &Dataset,
     mut logits: impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
@@ -80,7 +80,7 @@ pub fn answers(
     }
 }
 
-/// The fraction of questions that greedy decoding answers right.
+/// The fraction of questions that greedy decoding answers correctly.
 pub(crate) fn direct(
     questions: &[Question],
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
@@ -91,7 +91,7 @@ pub(crate) fn direct(
     mean(said.iter().zip(questions).map(|(said, question)| f64::from(*said == question.answer)))
 }
 
-/// The fraction of chains whose end is found by asking for what the first step said.
+/// The fraction of chains whose end is found with the first step's answer as the next source.
 fn two_steps(
     a_to_b: &Group,
     b_to_c: &Group,
@@ -109,7 +109,7 @@ fn two_steps(
     mean(said.iter().zip(answers).map(|(said, right)| f64::from(said == right)))
 }
 
-/// The likeliest next token, `length` times, after each context.
+/// Decodes `length` tokens greedily after each context.
 pub(crate) fn greedy(
     mut contexts: Vec<Vec<Token>>,
     length: usize,
@@ -121,7 +121,7 @@ pub(crate) fn greedy(
         for ((context, entity), row) in contexts.iter_mut().zip(&mut entities).zip(rows) {
             let likeliest =
                 row.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (at, &x)| {
-                    // Of equals the first; NaN never is the largest.
+                    // Ties go to the first; a NaN is never the largest.
                     if x > best.1 { (at, x) } else { best }
                 });
             context.push(likeliest.0 as Token);
@@ -131,14 +131,14 @@ pub(crate) fn greedy(
     entities
 }
 
-/// Where the right answer to one question stands.
+/// The rank of the right answer to one question.
 struct Rank {
     rank: f64,
     candidates: usize,
     first: bool,
 }
 
-/// The ranks of all right answers that have rivals.
+/// The ranks of all right answers that have competitors.
 fn ranks(
     questions: &[Question],
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
@@ -166,7 +166,7 @@ fn ranks(
             match right.partial_cmp(other) {
                 Some(Ordering::Greater) => {}
                 Some(Ordering::Equal) => equal += 1,
-                // A NaN is behind whatever it is compared with.
+                // A NaN ranks last.
                 Some(Ordering::Less) | None => before += 1,
             }
         }
@@ -179,8 +179,8 @@ fn ranks(
     ranks
 }
 
-/// The mean of 1/n over questions with n candidates. Questions are counted first, so that sixty with
-/// sixty candidates give 1/60 to the last bit, and "no better than a guess" can be told.
+/// The mean of 1/n over questions with n candidates. Questions are counted first, so that sixty
+/// with sixty candidates give 1/60 to the last bit, and a result at chance can be recognised.
 fn chance(ranks: &[Rank]) -> Option<f64> {
     let mut questions: BTreeMap<usize, usize> = BTreeMap::new();
     for rank in ranks {
@@ -203,7 +203,7 @@ fn log_probabilities<'c>(
         candidates.iter().map(|&candidate| (candidate, first[candidate[0] as usize])).collect();
     let length = candidates.first().map_or(0, |candidate| candidate.len());
     for place in 1..length {
-        // Sorted as they are, candidates that begin alike stand together.
+        // Sorting puts candidates that begin alike side by side.
         let mut prefixes: Vec<&[Token]> = candidates.iter().map(|c| &c[..place]).collect();
         prefixes.dedup();
         let contexts: Vec<_> = prefixes.iter().map(|prefix| [context, prefix].concat()).collect();
@@ -245,7 +245,7 @@ mod tests {
         (found.unwrap() - right).abs() < 1e-12
     }
 
-    /// A model that has learned sentences by heart: 9 for what once followed a context, else 0.
+    /// A model that has memorised sentences: 9 for each token that once followed a context, else 0.
     fn by_heart(
         sentences: &[Vec<Token>],
         vocab: usize,
@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// Logits without any order in them, a function of the context.
+    /// Logits without any order, a function of the context.
     fn scattered(contexts: &[Vec<Token>], vocab: usize) -> Vec<Vec<f32>> {
         let row = |context: &Vec<Token>| {
             let mut state = context

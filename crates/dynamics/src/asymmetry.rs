@@ -1,4 +1,4 @@
-//! How much less a model knows a fact backward than forward.
+//! The gap between forward and backward knowledge of a fact.
 
 /// The **asymmetry** of the held-out pairs, from their margins in the seen and in the unseen direction:
 ///
@@ -11,7 +11,7 @@ pub fn asymmetry(seen: f64, unseen: f64) -> Option<f64> {
     untransferred(seen, unseen)
 }
 
-/// Which part of a trained margin is missing in the held-out one.
+/// The fraction of a trained margin that is missing in the held-out one.
 pub(crate) fn untransferred(trained: f64, held_out: f64) -> Option<f64> {
     let defined = trained > 0.0 && trained.is_finite() && held_out.is_finite();
     defined.then(|| (1.0 - held_out.max(0.0) / trained).clamp(0.0, 1.0))

@@ -1,11 +1,12 @@
 //! Cosine similarities between embeddings: the theory assumes them near zero.
 
-/// Vectors whose pairs are all compared; of more, so many evenly spread ones are.
+/// The most vectors that are all compared; of more, this many evenly spaced ones are.
 const MOST_COMPARED: usize = 4096;
 
 /// The mean absolute cosine similarity of two different vectors of `vectors` (paper, section 5,
-/// embedding orthogonality). With more than 4,096 vectors, of 4,096 evenly spread ones. Independent
-/// random directions in d dimensions have √(2/(πd)) for large d. `None` of fewer than two vectors.
+/// embedding orthogonality). Of more than 4,096 vectors, 4,096 evenly spaced ones are compared.
+/// Independent random directions in d dimensions have √(2/(πd)) for large d. `None` for fewer than
+/// two vectors.
 ///
 /// # Panics
 /// If vectors differ in length.
@@ -18,8 +19,8 @@ pub fn mean_absolute_cosine(vectors: &[Vec<f64>]) -> Option<f64> {
     (pairs > 0).then(|| units.iter().enumerate().map(of_row).sum::<f64>() / pairs as f64)
 }
 
-/// The cosine similarities of all pairs, `[vector, vector]`, row-major. A vector of zeros has no
-/// direction and the similarity 0 with all.
+/// The cosine similarities of all pairs, `[vector, vector]`, row-major. A zero vector has
+/// similarity 0 with every vector.
 ///
 /// # Panics
 /// If vectors differ in length.
@@ -28,7 +29,7 @@ pub fn cosines(vectors: &[Vec<f64>]) -> Vec<f64> {
     units.iter().flat_map(|a| units.iter().map(|b| dot(a, b))).collect()
 }
 
-/// At most `most` indexes below `n`, rising, in equal strides: all of them if they are so few.
+/// At most `most` evenly spaced indices below `n`, ascending; all of them if there are no more.
 pub fn evenly_spread(n: usize, most: usize) -> Vec<usize> {
     let shown = n.min(most);
     (0..shown).map(|i| i * n / shown).collect()

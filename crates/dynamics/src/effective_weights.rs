@@ -5,12 +5,12 @@ use retrodict_facts::{Group, Query, Token};
 
 use crate::WeightMatrix;
 
-/// What stands before the answer.
+/// The context before the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Context {
-    /// The source alone, as the paper's figures have it.
+    /// The source alone, as in the paper's figures.
     SingleToken,
-    /// The source and the relation token, as the sentences have it.
+    /// The source and the relation token, as in the sentences.
     WithRelation,
 }
 
@@ -25,15 +25,14 @@ impl Context {
 
 /// Measures the effective weights of a group.
 ///
-/// `logits` is called once with the contexts, a row of tokens for each query and
-/// all of one length, and answers `[context, vocabulary]`: the logits at each
-/// context's last position. It is not called where nothing can be measured:
-/// `None` for a group without queries, and where an entity has several tokens,
-/// since no single logit is that of an entity then.
+/// `logits` is called once with the contexts, a row of tokens for each query and all of one length,
+/// and returns `[context, vocabulary]`: the logits at each context's last position. Returns `None`
+/// without a call for a group without queries, and where an entity has several tokens: no single
+/// logit is an entity's then.
 ///
 /// # Panics
-/// If `logits` answers another number of rows than it got contexts, or a row
-/// without some candidate's token.
+/// If `logits` returns another number of rows than contexts, or a row without some candidate's
+/// token.
 pub fn measure(
     group: &Group,
     context: Context,
@@ -78,7 +77,7 @@ mod tests {
         Group::new(Role::Seen, queries)
     }
 
-    /// The logit of token t after a context: its digits, read as a number, and t.
+    /// The logit of token t after a context: the context's digits, read as a number, and t.
     fn readable(contexts: &[Vec<Token>]) -> Vec<Vec<f32>> {
         let number = |context: &Vec<Token>| context.iter().fold(0, |number, &t| 10 * number + t);
         let row = |context| (0..8).map(|t| (10 * number(context) + t) as f32).collect();
@@ -116,8 +115,8 @@ mod tests {
         assert_eq!(measure(&empty, Context::SingleToken, |_| panic!("asked")), None);
     }
 
-    /// A bigram table that has learned just the training sentences: 5 where a
-    /// source and a target stood together, whatever the relation, else 0.
+    /// A bigram table that has learned only the training sentences: 5 where a source and a target
+    /// occurred together, whatever the relation, else 0.
     fn margins<const N: usize>(dataset: &Dataset, ids: [&str; N]) -> [f64; N] {
         let table = |contexts: &[Vec<Token>]| {
             let row = |context: &Vec<Token>| {

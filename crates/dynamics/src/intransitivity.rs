@@ -1,4 +1,4 @@
-//! How much less a model knows a chain's end from its beginning than link by link.
+//! The gap between knowledge of a chain's links and of its end.
 
 use crate::asymmetry::untransferred;
 
@@ -7,10 +7,10 @@ use crate::asymmetry::untransferred;
 ///
 /// clamp(1 − max(0, A ⇝ C) / min(A → B, B → C), 0, 1)
 ///
-/// 1: nothing of A ⇝ C follows, so that a chain of thought is needed; 0: all of
-/// it does. `None` where a link's margin is not positive or a margin is not finite.
+/// At 1 nothing of A ⇝ C follows, so that a chain of thought is needed; at 0 all of it does. `None`
+/// where a link's margin is not positive or a margin is not finite.
 pub fn intransitivity(a_to_b: f64, b_to_c: f64, a_to_c: f64) -> Option<f64> {
-    // The weaker link leaves the smaller part missing.
+    // The weaker link gives the smaller value.
     Some(untransferred(a_to_b, a_to_c)?.min(untransferred(b_to_c, a_to_c)?))
 }
 

@@ -1,7 +1,7 @@
-//! What is measured of a model: effective weights, margins, asymmetry, answers, embeddings.
+//! Measures of a model: effective weights, margins, asymmetry, answers, embeddings.
 //!
-//! The measures are pure: they see a data set's groups and matrices of logits,
-//! never a model. [`measure`] asks for the logits, the rest is arithmetic.
+//! The measures are pure functions of a data set's groups and of matrices of logits; they never see
+//! a model. [`measure`] requests the logits, the rest is arithmetic.
 
 mod answers;
 mod asymmetry;

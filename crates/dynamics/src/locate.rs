@@ -1,18 +1,18 @@
-//! Where in a model an answer comes about: what is read off logits and off what the parts of a
-//! model wrote, as plain numbers.
+//! Where in a model an answer arises: measures of logits and of the parts' contributions, on plain
+//! numbers.
 
 /// −ln of the probability of a token, from logits over the whole vocabulary.
 ///
 /// # Panics
-/// If there is no such token.
+/// If the vocabulary has no such token.
 pub fn nll(logits: &[f64], right: usize) -> f64 {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|x| libm::exp(x - largest)).sum();
     libm::log(sum) + largest - logits[right]
 }
 
-/// The rank of the right token among itself and the others, 1 the best; of equals each has the
-/// mean rank, and a NaN stands last.
+/// The rank of the right token among itself and the others; 1 is best. Ties share their mean rank,
+/// and a NaN ranks last.
 pub fn rank(logits: &[f64], right: usize, others: &[usize]) -> f64 {
     let own = logits[right];
     let before = |other: &&usize| own.partial_cmp(&logits[**other]).is_none_or(|o| o.is_lt());
@@ -21,23 +21,22 @@ pub fn rank(logits: &[f64], right: usize, others: &[usize]) -> f64 {
     1.0 + ahead as f64 + equal as f64 / 2.0
 }
 
-/// The margin of the right token: its logit over the mean of the others'. `None` without others.
+/// The margin of the right token: its logit minus the mean of the others'. `None` without others.
 pub fn margin(logits: &[f64], right: usize, others: &[usize]) -> Option<f64> {
     let mean = others.iter().map(|other| logits[*other]).sum::<f64>() / others.len() as f64;
     (!others.is_empty()).then(|| logits[right] - mean)
 }
 
-/// Runs whose margins differ by less than this part of their sizes answer alike.
+/// Runs whose margins differ by less than this fraction of their sizes count as equal.
 const ALIKE: f64 = 0.01;
 
-/// The share of an answer that a patch brings back: `Σ (patched − corrupted) / Σ (clean −
-/// corrupted)` over pairs of runs (Meng et al., 2022, of one pair). The sums are taken first, so
-/// that a pair whose runs answer nearly alike does not outweigh all others. `None` where clean and
-/// corrupted runs answer alike, to a hundredth of their margins: there is nothing to bring back,
-/// and a share of nearly nothing would be noise.
+/// The share of an answer that a patch restores: `Σ (patched − corrupted) / Σ (clean − corrupted)`
+/// over pairs of runs (Meng et al., 2022, for one pair). The sums are taken first, so that a pair
+/// whose runs nearly agree does not outweigh all others. `None` where clean and corrupted runs
+/// agree to a hundredth of their margins: a share of nearly nothing would be noise.
 ///
 /// # Panics
-/// If the three are not as many.
+/// If the three slices differ in length.
 pub fn recovered(clean: &[f64], corrupted: &[f64], patched: &[f64]) -> Option<f64> {
     assert!(clean.len() == corrupted.len() && clean.len() == patched.len(), "runs go in threes");
     let sum = |of: &[f64]| of.iter().zip(corrupted).map(|(x, c)| x - c).sum::<f64>();
@@ -46,37 +45,37 @@ pub fn recovered(clean: &[f64], corrupted: &[f64], patched: &[f64]) -> Option<f6
     (whole.abs() > ALIKE * size).then(|| sum(patched) / whole)
 }
 
-/// How a residual stream is read: `gain ⊙ (x − mean x)/√(var x + ε) + bias`.
+/// The reading of a residual stream: `gain ⊙ (x − mean x)/√(var x + ε) + bias`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reader<'a> {
-    /// What each feature is multiplied with.
+    /// The factor of each feature.
     pub gain: &'a [f64],
-    /// What is added.
+    /// The bias of each feature.
     pub bias: &'a [f64],
-    /// The ε; `None` where nothing is divided by.
+    /// The ε; `None` where nothing is divided.
     pub epsilon: Option<f64>,
-    /// Whether the mean is taken off.
+    /// Whether the mean is subtracted.
     pub centred: bool,
 }
 
-/// What each part adds to the inner product of a direction with what is read of the stream.
+/// The contribution of each part to the inner product of a direction with the normed stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribution {
-    /// Part by part.
+    /// By part.
     pub parts: Vec<f64>,
-    /// What the norm's bias adds.
+    /// The contribution of the norm's bias.
     pub bias: f64,
 }
 
 impl Attribution {
-    /// All together: the inner product itself.
+    /// The sum of all contributions: the inner product itself.
     pub fn total(&self) -> f64 {
         self.parts.iter().sum::<f64>() + self.bias
     }
 }
 
-/// The direction whose inner product with what the head reads is the [`margin`]: the right token's
-/// row of the head, less the mean of the others'. `None` without others.
+/// The direction whose inner product with the head's input is the [`margin`]: the right token's row
+/// of the head, minus the mean of the others'. `None` without others.
 pub fn margin_direction(head: &[Vec<f64>], right: usize, others: &[usize]) -> Option<Vec<f64>> {
     let mut direction = head[right].clone();
     for other in others {
@@ -86,9 +85,9 @@ pub fn margin_direction(head: &[Vec<f64>], right: usize, others: &[usize]) -> Op
     (!others.is_empty()).then_some(direction)
 }
 
-/// Direct attribution (Elhage et al., 2021): the stream is the sum of what the parts wrote, and
-/// once the norm's scale is taken as it is, reading it is linear, so that the parts' contributions
-/// sum to the whole exactly. `parts` is `[part][feature]`.
+/// Direct attribution (Elhage et al., 2021). The stream is the sum of the parts' contributions, and
+/// with the norm's scale held fixed its reading is linear, so that the contributions sum to the
+/// whole exactly. `parts` is `[part][feature]`.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -143,7 +142,8 @@ mod tests {
         assert!(recovered(&[2.0], &[1.9], &[3.0]).is_some());
     }
 
-    /// One part's contribution is what its share of the normed stream is along the direction.
+    /// One part's contribution is the component of its share of the normed stream along the
+    /// direction.
     #[test]
     fn parts_sum_to_what_is_read() {
         let parts = [vec![1.0, -2.0, 0.5], vec![0.25, 4.0, -1.0]];

@@ -1,25 +1,25 @@
-//! A panel of effective weights, and what is read off it.
+//! A matrix of effective weights, with its margin and accuracy.
 
 use crate::mean;
 use retrodict_facts::EntityType;
 use thiserror::Error;
 
-/// Values and candidates that make no square matrix.
+/// Values that do not fill a square matrix of the candidates.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{values} values for {candidates} candidates, but a weight matrix has \
      one row and one column for each candidate"
 )]
 pub struct NotSquare {
-    /// How many values there were.
+    /// The number of values.
     pub values: usize,
-    /// How many candidates there were.
+    /// The number of candidates.
     pub candidates: usize,
 }
 
-/// Logits `[source, candidate]` of one group of queries (paper, section 5,
-/// "Effective weights"): a row for each source, a column for each answer of the
-/// group, in the same order, so that the diagonal holds the right answers.
+/// Logits `[source, candidate]` of one group of queries (paper, section 5, "Effective weights"): a
+/// row for each source and a column for each answer of the group, in the same order. The diagonal
+/// holds the right answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightMatrix {
     values: Vec<f32>,
@@ -27,8 +27,7 @@ pub struct WeightMatrix {
 }
 
 impl WeightMatrix {
-    /// A matrix of `values` in row-major order, and the type of each column's
-    /// candidate.
+    /// A matrix of `values` in row-major order, and the type of each column's candidate.
     ///
     /// # Errors
     /// [`NotSquare`] unless there are as many values as pairs of candidates.
@@ -40,7 +39,7 @@ impl WeightMatrix {
         Ok(Self { values, types })
     }
 
-    /// How many rows, and how many columns.
+    /// The number of rows, which equals that of columns.
     pub fn size(&self) -> usize {
         self.types.len()
     }
@@ -65,10 +64,9 @@ impl WeightMatrix {
     ///
     /// w(i, i) − mean of w(i, j) over the j ≠ i whose candidate is of the type of i's,
     ///
-    /// the right answer's logit over the mean of its rivals. Other types do not count: that a model
-    /// knows *which type* comes next says nothing about *which entity*. A row
-    /// without rivals is left out; `None` where no row is left. A NaN logit
-    /// that takes part makes the margin NaN.
+    /// the right answer's logit minus the mean of its rivals'. Other types do not count: to know
+    /// *which type* comes next is not to know *which entity*. Rows without rivals are excluded;
+    /// `None` if no row is left. A NaN logit among those compared makes the margin NaN.
     pub fn margin(&self) -> Option<f64> {
         mean(self.contests().map(|contest| {
             let rivals = contest.rivals();
@@ -76,10 +74,9 @@ impl WeightMatrix {
         }))
     }
 
-    /// The fraction of rows whose right answer has a larger logit than every rival
-    /// of its type: accuracy where the candidates are given, beside the accuracy
-    /// over the whole vocabulary. A tie or a NaN is no hit. Rows without rivals
-    /// are left out; `None` where no row is left.
+    /// The fraction of rows whose right answer has a larger logit than every rival of its type:
+    /// accuracy among given candidates, beside accuracy over the whole vocabulary. A tie or a NaN
+    /// is a miss. Rows without rivals are excluded; `None` if no row is left.
     pub fn top1_among_candidates(&self) -> Option<f64> {
         mean(self.contests().map(|contest| {
             let right = contest.right();

@@ -1,4 +1,4 @@
-//! The models, as compositions of the engine's operations, and how they are trained on sentences.
+//! Model architectures, built from the engine's operations, and their training on sentences.
 
 mod decoder;
 mod lr_schedule;

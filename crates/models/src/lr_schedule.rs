@@ -18,10 +18,10 @@ keywords! {
     }
 }
 
-/// A factor of the learning rate for each step.
+/// A warm-up and a decay of the learning rate, as a factor for each step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LrSchedule {
-    /// Steps in which the rate rises linearly from 0.
+    /// Steps over which the rate rises linearly from 0.
     pub warmup: u64,
     /// Steps in all; unused for a constant rate.
     pub steps: u64,
@@ -30,7 +30,7 @@ pub struct LrSchedule {
 }
 
 impl LrSchedule {
-    /// The factor of step number `step`, counted from 0: above 0, at most 1.
+    /// The factor for step `step`, counted from 0. It is above 0 and at most 1.
     pub fn factor(&self, step: u64) -> f64 {
         if step < self.warmup {
             return (step + 1) as f64 / (self.warmup + 1) as f64;

@@ -1,4 +1,4 @@
-//! A network with its numbers, its optimiser and its compiled programs: sentences in, scores out.
+//! The trainer: a network with its parameters, its optimiser and its compiled programs.
 
 mod compiled;
 mod inside;
@@ -21,41 +21,42 @@ pub use inside::{NotADecoder, Patch};
 pub use parts::{LastNorm, NoParts, Part, Parts};
 pub use tangent::Tangents;
 
-/// Sentences scored at once when nothing is trained.
+/// Sentences in one batch of an evaluation.
 const EVALUATION_BATCH: usize = 64;
 
-/// How well one sentence's last entity was predicted, each token from the true ones before it.
+/// The score of one sentence's last entity, each token predicted from the true tokens before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SentenceScore {
-    /// −ln of the probability of the whole entity. In training on masked or permuted sentences,
-    /// which predict other tokens than the entity's: their mean times the tokens of an entity.
+    /// −ln of the probability of the whole entity, in nats. In training on masked or permuted
+    /// sentences, which predict tokens other than the entity's: their mean NLL times the tokens of
+    /// an entity.
     pub nll: f64,
-    /// −ln of the probability of its first token.
+    /// −ln of the probability of its first token, in nats.
     pub first_token_nll: f64,
-    /// Whether every token of it ranked first in the whole vocabulary.
+    /// Whether every token of the entity ranks first in the whole vocabulary.
     pub top1: bool,
 }
 
-/// How a model is trained.
+/// The settings of training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainerOptions {
     /// The optimiser.
     pub rule: Rule,
     /// The learning rate.
     pub rate: f64,
-    /// The weight decay, of every trainable parameter.
+    /// The weight decay, applied to every trainable parameter.
     pub weight_decay: f64,
     /// The seed of the initial parameters.
     pub init_seed: u64,
     /// The seed of dropout.
     pub noise_seed: u64,
-    /// Threads that work on one step.
+    /// Threads of one step.
     pub threads: usize,
-    /// How the rate changes over training.
+    /// The learning-rate schedule.
     pub schedule: LrSchedule,
 }
 
-/// A network in training. After the first steps, a step allocates nothing.
+/// A network in training. After the first steps, a step allocates no memory.
 pub struct Trainer<T> {
     network: Network,
     objective: Objective,
@@ -66,18 +67,18 @@ pub struct Trainer<T> {
     noise_seed: u64,
     precision: ProductPrecision,
     team: Team,
-    /// Compiled when a size is first met; there are two or three.
+    /// Compiled when a batch size first occurs; a run has two or three sizes.
     training: Vec<Compiled<T>>,
     evaluation: Vec<Compiled<T>>,
     scores: Vec<SentenceScore>,
 }
 
 impl<T: Scalar> Trainer<T> {
-    /// A freshly drawn model.
+    /// A model with freshly drawn parameters.
     ///
     /// # Panics
-    /// If the network is not [valid](Network::validate), or has a table of positions that is
-    /// shorter than the inputs.
+    /// If the network is not [valid](Network::validate), or if its position table is shorter than
+    /// the inputs.
     pub fn new(
         network: impl Into<Network>,
         objective: Objective,
@@ -108,33 +109,33 @@ impl<T: Scalar> Trainer<T> {
         }
     }
 
-    /// The same, its matrix products computed in `precision` (at first: full), in training and in
-    /// evaluation.
+    /// The same trainer with matrix products in `precision`, in training and in evaluation. The
+    /// default is full precision.
     pub fn with_products(self, precision: ProductPrecision) -> Trainer<T> {
         Trainer { precision, training: Vec::new(), evaluation: Vec::new(), ..self }
     }
 
-    /// The model's numbers.
+    /// The parameters.
     pub fn parameters(&self) -> &Parameters<T> {
         &self.parameters
     }
 
-    /// The model's numbers, to be changed.
+    /// The parameters, mutable.
     pub fn parameters_mut(&mut self) -> &mut Parameters<T> {
         &mut self.parameters
     }
 
-    /// The optimiser with its state.
+    /// The optimiser and its state.
     pub fn optimizer(&self) -> &Optimizer<T> {
         &self.optimizer
     }
 
-    /// The optimiser, to be restored.
+    /// The optimiser, mutable, to restore its state.
     pub fn optimizer_mut(&mut self) -> &mut Optimizer<T> {
         &mut self.optimizer
     }
 
-    /// One training step on a batch. The scores are those before the update, dropout on.
+    /// Makes one training step on a batch. The scores are those before the update, with dropout.
     pub fn step<'s, L: Into<Example<'s>>>(
         &mut self,
         examples: impl ExactSizeIterator<Item = L>,
@@ -163,7 +164,7 @@ impl<T: Scalar> Trainer<T> {
         &self.scores
     }
 
-    /// The gradient of the loss on a batch, as the next step would see it.
+    /// The gradient that the next step would compute on a batch.
     pub fn gradients<'s, L: Into<Example<'s>>>(
         &mut self,
         examples: impl ExactSizeIterator<Item = L>,
@@ -181,7 +182,7 @@ impl<T: Scalar> Trainer<T> {
         &self.gradients
     }
 
-    /// The training program for a batch, the batch written into it.
+    /// Writes a batch into the training program of its size, and returns the program.
     fn prepare<'c, 's, L: Into<Example<'s>>>(
         training: &'c mut Vec<Compiled<T>>,
         (network, objective): (&Network, &Objective),
@@ -199,7 +200,7 @@ impl<T: Scalar> Trainer<T> {
         compiled
     }
 
-    /// Scores sentences, dropout off.
+    /// Scores sentences without dropout.
     pub fn evaluate(&mut self, sentences: &[Vec<u32>]) -> &[SentenceScore] {
         self.scores.clear();
         for batch in sentences.chunks(EVALUATION_BATCH) {
@@ -215,18 +216,18 @@ impl<T: Scalar> Trainer<T> {
         &self.scores
     }
 
-    /// The logits of what follows each context, `[context][vocabulary]`, dropout off.
+    /// The logits of the token after each context, `[context][vocabulary]`, without dropout.
     ///
     /// # Panics
-    /// If the contexts differ in length, or are longer than the table of positions.
+    /// If the contexts differ in length, or are longer than the position table.
     pub fn next_token_logits(&mut self, contexts: &[Vec<u32>]) -> Vec<Vec<f32>> {
         let mut read = self.look([contexts], |_, _, logits| vec![logits]);
         let rows = read.pop().unwrap_or_default();
         rows.into_iter().map(|row| row.into_iter().map(|x| x as f32).collect()).collect()
     }
 
-    /// Measures where the time of `steps` steps on a batch goes, and what the machine could do at
-    /// best with as many bytes as a step works on. The parameters change as in any step.
+    /// Measures the time of each operation over `steps` steps on a batch, and the machine's
+    /// roofline for a working set of the same size. The parameters change as in any step.
     pub fn profile(&mut self, batch: &[Example<'_>], steps: u64) -> (Profile, Roofline) {
         let sentences = || batch.iter().copied();
         for _ in 0..2 {
@@ -247,8 +248,8 @@ impl<T: Scalar> Trainer<T> {
         (profile, Roofline::measure::<T>(isa, &mut self.team, bytes))
     }
 
-    /// Multiplications and additions of a training step of `batch` sentences, and the bytes of
-    /// memory that it needs beside parameters, gradients and moments.
+    /// The multiplications and additions of a training step on `batch` sentences, and its memory in
+    /// bytes besides parameters, gradients and moments.
     pub fn cost(&self, batch: usize) -> (u64, usize) {
         let (network, objective) = (&self.network, &self.objective);
         let compiled =
@@ -257,7 +258,7 @@ impl<T: Scalar> Trainer<T> {
     }
 }
 
-/// The program for batches of this size, compiled the first time.
+/// The program for batches of this size, compiled on first use.
 fn program_for<T: Scalar>(
     programs: &mut Vec<Compiled<T>>,
     batch: usize,

@@ -1,4 +1,4 @@
-//! A block of a decoder: what mixes positions, then an MLP.
+//! A block of a decoder: a mixer of positions, then an MLP.
 
 use retrodict_engine::{
     Activation, Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Sees, Value,
@@ -8,13 +8,13 @@ use super::design::{Mixer, Nonlinearity, Norm, NormPlace};
 use super::{Decoder, Hook, PositionEncoding, Site};
 use crate::network::{INITIAL_STD, Inputs};
 
-/// The ε of a norm.
+/// The ε of every norm.
 pub(crate) const EPSILON: f64 = 1e-5;
-/// Features of the hidden layer of an MLP, for each feature of the residual stream.
+/// Hidden features of an MLP per feature of the residual stream.
 const EXPANSION: usize = 4;
-/// The name in a block of the matrix behind the mixer, inputs first.
+/// The name within a block of the mixer's output matrix, `[inputs, outputs]`.
 pub(crate) const MIXER_OUTPUT: &str = "attn.c_proj";
-/// The base of rotary angles, as in the library that the authors used.
+/// The base of the rotary angles, as in the authors' library.
 const ROTARY_BASE: f64 = 10_000.0;
 
 impl Decoder {
@@ -39,7 +39,7 @@ impl Decoder {
         })
     }
 
-    /// A branch with its norm and its way back.
+    /// A branch with its norm and its residual connection.
     fn branch<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
@@ -62,7 +62,7 @@ impl Decoder {
         }
     }
 
-    /// What each position gathers from the others; `None` where it gathers nothing.
+    /// The mixer's result before the output matrix; `None` where there is no mixer.
     fn mixed<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
@@ -83,7 +83,7 @@ impl Decoder {
         Some(mixed)
     }
 
-    /// What a block adds of what it has gathered.
+    /// Applies the output matrix to the mixer's result, where the design has one.
     fn mixer_output<T: Scalar>(&self, graph: &mut Graph<T>, mixed: Value, name: &str) -> Value {
         if !self.design.has_output_matrix() {
             return mixed;
@@ -139,7 +139,8 @@ impl Decoder {
         self.dense(graph, x, &name, [hidden, d], std)
     }
 
-    /// Weights that write into the residual stream begin smaller, by the root of their number.
+    /// Weights that write into the residual stream start smaller, by the square root of their
+    /// number.
     fn projection_std(&self) -> f64 {
         INITIAL_STD / ((2 * self.layers) as f64).sqrt()
     }

@@ -27,19 +27,19 @@ keywords! {
 }
 
 impl Mixer {
-    /// Whether a position sees those behind it.
+    /// Whether a position sees later positions.
     pub fn sees_all(self) -> bool {
         self == Mixer::Bidirectional
     }
 
-    /// Whether there are queries and keys, which can be rotated.
+    /// Whether the mixer has queries and keys, to which rotary encoding applies.
     pub fn has_queries(self) -> bool {
         matches!(self, Mixer::Attention | Mixer::Bidirectional | Mixer::Linear)
     }
 }
 
 keywords! {
-    /// What keeps the scale of the residual stream.
+    /// The normalisation of the residual stream.
     pub enum Norm {
         /// LayerNorm (Ba et al., 2016).
         Layer = "layer",
@@ -55,15 +55,15 @@ keywords! {
     pub enum NormPlace {
         /// Before each branch, and once before the head: `x + f(norm(x))`.
         Pre = "pre",
-        /// Behind each sum: `norm(x + f(x))`.
+        /// After each sum: `norm(x + f(x))`.
         Post = "post",
     }
 }
 
 keywords! {
-    /// What stands between the two matrices of an MLP.
+    /// The nonlinearity between the two matrices of an MLP.
     pub enum Nonlinearity {
-        /// GELU, its approximation with tanh.
+        /// GELU, in its tanh approximation.
         Gelu = "gelu",
         /// max(0, x).
         Relu = "relu",
@@ -75,11 +75,11 @@ keywords! {
 }
 
 keywords! {
-    /// How a head writes what it has read.
+    /// The matrices that write a head's result into the residual stream.
     pub enum ValueOutput {
         /// A value matrix, and an output matrix behind all heads: `W_O W_V`.
         Factorised = "factorised",
-        /// One matrix: values go straight into the residual stream, each head's into its own part.
+        /// One matrix: values enter the residual stream directly, each head's in its own features.
         Merged = "merged",
     }
 }
@@ -110,7 +110,7 @@ settings! {
 }
 
 impl Design {
-    /// Whether a matrix stands between what the mixer gathers and what the block adds.
+    /// Whether an output matrix follows the mixer.
     pub(crate) fn has_output_matrix(&self) -> bool {
         let merged = self.mixer.has_queries() && self.value_output == ValueOutput::Merged;
         self.mixer != Mixer::None && !merged

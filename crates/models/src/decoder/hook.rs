@@ -1,26 +1,26 @@
-//! Places in a decoder at which what flows through it can be seen, or exchanged.
+//! Sites in a decoder where a hook reads or replaces the value.
 
 use retrodict_engine::{Graph, Value};
 
-/// A place in a decoder; blocks count from 0.
+/// A site in a decoder. Blocks count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Site {
     /// The residual stream before the first block.
     Embeddings,
-    /// What the mixer of a block has gathered, each head in its own features, before the output
-    /// matrix if there is one.
+    /// The result of a block's mixer, each head in its own features, before the output matrix if
+    /// there is one.
     Mixed(usize),
-    /// What the MLP of a block adds to the stream.
+    /// The output of a block's MLP, which is added to the stream.
     Mlp(usize),
-    /// The residual stream behind a block.
+    /// The residual stream after a block.
     Block(usize),
 }
 
-/// Is shown each value `[features, positions]` where it arises, and says what goes on from there:
-/// the same value, if it only looks.
+/// Receives each value `[features, positions]` where it is computed, and returns the value that
+/// replaces it: the same one if the hook only reads.
 pub type Hook<'w, T> = dyn FnMut(&mut Graph<T>, Site, Value) -> Value + 'w;
 
-/// The hook that does nothing.
+/// The hook that returns every value unchanged.
 pub(super) fn no_hook<T>(_: &mut Graph<T>, _: Site, value: Value) -> Value {
     value
 }

@@ -1,5 +1,5 @@
-//! The GPT-2 decoder of the paper's section 5, as Hugging Face's `transformers` builds it, and
-//! what becomes of it when a part is exchanged.
+//! The GPT-2 decoder of the paper's section 5, built as in Hugging Face's `transformers`, and its
+//! variants with exchanged parts.
 
 pub(crate) mod block;
 mod design;
@@ -19,19 +19,19 @@ pub use settings::{DecoderSettings, PositionEncoding, Rotary};
 
 use crate::network::{INITIAL_STD, Inputs};
 
-/// The name of the token table, `[vocab, dim]`.
+/// The name of the token embeddings, `[vocab, dim]`.
 pub const TOKEN_EMBEDDINGS: &str = "transformer.wte.weight";
-/// The name of the free output head, `[vocab, dim]`.
+/// The name of the untied output head, `[vocab, dim]`.
 pub(crate) const HEAD: &str = "lm_head.weight";
-/// The name of the norm before the head.
+/// The name of the final norm, before the head.
 pub(crate) const LAST_NORM: &str = "transformer.ln_f";
 
-/// A decoder of a certain vocabulary and length of input.
+/// A decoder for one vocabulary size and input length.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoder {
     /// Tokens in the vocabulary, reserved ones included.
     pub vocab: usize,
-    /// Rows of the table of positions.
+    /// Rows of the position table.
     pub positions: usize,
     /// Its shape.
     pub settings: DecoderSettings,
@@ -45,15 +45,37 @@ impl Deref for Decoder {
     }
 }
 
-/// A decoder that cannot be built.
+/// Why a decoder cannot be built.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum ModelError {
-    /// There is nothing to rotate in a mixer without queries and keys.
+    /// A size is zero.
+    #[error("{key} is 0, but must be at least 1")]
+    Zero {
+        /// The name of the size.
+        key: &'static str,
+    },
+    /// The number of heads does not divide the number of features.
+    #[error("heads is {heads}, which does not divide dim = {dim}; {nearest} would")]
+    Heads {
+        /// The number of heads requested.
+        heads: usize,
+        /// The number of features.
+        dim: usize,
+        /// The nearest number of heads that divides it.
+        nearest: usize,
+    },
+    /// The dropout probability is not in [0, 1).
+    #[error("dropout is {0}, but must be at least 0 and below 1")]
+    Dropout(f64),
+    /// The rotated fraction is not in (0, 1].
+    #[error("rotary_fraction is {0}, but must be above 0 and at most 1")]
+    RotaryFraction(f64),
+    /// The mixer has no queries and keys to rotate.
     #[error(
         "position is \"rotary\", which turns queries and keys, and the mixer has none; \"absolute\" or \"none\" would do"
     )]
     RotaryMixer,
-    /// Not one pair of a head's features would be rotated.
+    /// The rotated fraction is less than one pair of a head's features.
     #[error(
         "rotary_fraction is {fraction}, but a pair of dimensions is the least that can be rotated, and \
          so much of a head's {width} (dim / heads) is less; {needed} would do"
@@ -61,9 +83,9 @@ pub enum ModelError {
     NothingToRotate {
         /// Features of a head.
         width: usize,
-        /// What was asked for.
+        /// The fraction requested.
         fraction: f64,
-        /// The fewest features of which this fraction has a pair.
+        /// The fewest features of a head of which this fraction contains a pair.
         needed: usize,
     },
 }
@@ -75,11 +97,10 @@ impl Decoder {
         self
     }
 
-    /// Refuses positions that cannot be encoded so. The settings themselves refuse sizes, heads and
-    /// fractions out of range when they are read.
+    /// Checks that the decoder can be built.
     ///
     /// # Errors
-    /// [`ModelError`] names the size and what would be right.
+    /// [`ModelError`] names the setting and a value that would be right.
     pub fn validate(&self) -> Result<(), ModelError> {
         if let PositionEncoding::Rotary(Rotary { rotary_fraction: fraction }) = self.position {
             if self.rotated(fraction) == 0 {
@@ -93,19 +114,19 @@ impl Decoder {
         Ok(())
     }
 
-    /// How many features of a head are rotated: whole pairs only.
+    /// Rotated features of a head, in whole pairs.
     fn rotated(&self, fraction: f64) -> usize {
         let width = self.dim / self.heads;
         (fraction * width as f64) as usize / 2 * 2
     }
 
-    /// What the output head reads, `[dim, positions]`. Parameters have the names and shapes of
-    /// `GPT2LMHeadModel`, as far as GPT-2 has them.
+    /// The input of the output head, `[dim, positions]`. Parameters have the names and shapes of
+    /// `GPT2LMHeadModel` where GPT-2 has them.
     pub fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
         self.hidden_with_hook(graph, inputs, &mut hook::no_hook)
     }
 
-    /// The same, every [`Site`] on the way shown to `hook`, which may exchange what flows there.
+    /// The same, with a call of `hook` at every [`Site`]; the hook may replace the value there.
     pub fn hidden_with_hook<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
@@ -125,8 +146,8 @@ impl Decoder {
         self.read(graph, x)
     }
 
-    /// What the output head would read of a residual stream: the stream with the last norm, where
-    /// the design has one there.
+    /// The head's input for a given residual stream: the stream after the final norm, where the
+    /// design has one.
     pub fn read<T: Scalar>(&self, graph: &mut Graph<T>, stream: Value) -> Value {
         match self.design.norm_place {
             NormPlace::Pre => self.norm(graph, stream, LAST_NORM),
@@ -184,7 +205,7 @@ mod tests {
         PositionEncoding::Rotary(Rotary { rotary_fraction: fraction })
     }
 
-    /// The whole gradient of a network, as it is trained.
+    /// The whole gradient of a network in training.
     fn check(decoder: &Decoder, positions: usize, first: usize) {
         let network = Network::from(decoder);
         let mut graph = Graph::<f64>::new();

@@ -1,5 +1,5 @@
-//! Recurrent networks in the place of attention. Sentences have a handful of tokens, so a network
-//! that must go from position to position is written out, one step a position.
+//! Recurrent mixers in place of attention. Sentences have a handful of tokens, so a recurrence is
+//! unrolled, one step for each position.
 
 use retrodict_engine::{
     Activation, Decay, Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Value,
@@ -8,7 +8,7 @@ use retrodict_engine::{
 use super::Decoder;
 use crate::network::INITIAL_STD;
 
-/// What a diagonal state keeps from one position to the next at first.
+/// The initial decay of a diagonal state from one position to the next.
 const INITIAL_DECAY: f64 = 0.9;
 
 /// A matrix and its bias, applied by parts.
@@ -20,7 +20,7 @@ struct Gates {
 }
 
 impl Gates {
-    /// Gate number `i` of a value.
+    /// The part of a value that belongs to gate `i`.
     fn of<T: Scalar>(self, graph: &mut Graph<T>, x: Value, i: usize) -> Value {
         let part = i * self.width..(i + 1) * self.width;
         let (w, b) = (graph.columns(self.weight, part.clone()), graph.columns(self.bias, part));
@@ -35,7 +35,8 @@ impl Decoder {
         Gates { weight, bias, width: self.dim }
     }
 
-    /// `c = f ⊙ c + i ⊙ g`, `h = o ⊙ tanh c`; i, f, o logistic and g a tanh of `W x + U h`.
+    /// One LSTM step: `c = f ⊙ c + i ⊙ g`, `h = o ⊙ tanh c`; i, f, o logistic and g a tanh of `W x
+    /// + U h`.
     pub(super) fn lstm<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {
         let from_input = self.gates(graph, &format!("{name}.input"), 4);
         let from_state = self.gates(graph, &format!("{name}.state"), 4);
@@ -70,7 +71,7 @@ impl Decoder {
         })
     }
 
-    /// `h = n + z ⊙ (h − n)`, `n = tanh(W x + r ⊙ U h)`; r and z logistic.
+    /// One GRU step: `h = n + z ⊙ (h − n)`, `n = tanh(W x + r ⊙ U h)`; r and z logistic.
     pub(super) fn gru<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {
         let from_input = self.gates(graph, &format!("{name}.input"), 3);
         let from_state = self.gates(graph, &format!("{name}.state"), 3);
@@ -127,7 +128,7 @@ impl Decoder {
         graph.scan(driven, Decay::Value(kept))
     }
 
-    /// The values that `step` gives for each position, in order.
+    /// The values that `step` returns for each position, in order.
     fn step_by_step<T: Scalar>(
         &self,
         graph: &mut Graph<T>,

@@ -1,6 +1,6 @@
 //! The bilinear model of the paper's section 3, trained on sentences: the logit of y after x is
-//! `u_xᵀ Θ u_y`, the embeddings u fixed. Of a sentence it reads the first token alone, as the paper
-//! has it: there is no relation in the model.
+//! `u_xᵀ Θ u_y`, with fixed embeddings u. It reads only the first token of a sentence: as in the
+//! paper, the model has no relation.
 
 use retrodict_engine::{
     Graph, Indices, Initial, Orientation, Parameter, ParameterId, Scalar, Value,
@@ -22,7 +22,7 @@ settings! {
     }
 }
 
-/// A bilinear model of a certain vocabulary.
+/// A bilinear model for one vocabulary size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BilinearNetwork {
     /// Tokens in the vocabulary.

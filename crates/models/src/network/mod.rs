@@ -1,4 +1,4 @@
-//! What can be trained on sentences: a composition of the engine's operations with a common face.
+//! Networks that can be trained on sentences, behind one interface.
 
 mod bilinear;
 mod one_layer;
@@ -15,13 +15,13 @@ use crate::decoder::{Decoder, DecoderSettings, ModelError};
 /// The standard deviation of GPT-2's initial weights.
 pub(crate) const INITIAL_STD: f64 = 0.02;
 
-/// What goes into a network.
+/// The inputs of a network.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs {
     /// The tokens, `[positions, batch]`.
     pub tokens: Indices,
-    /// 1 where there is a token and 0 behind a sentence's end, `[positions, batch]`; only networks
-    /// whose positions [see all others](Network::sees_all) ask for it.
+    /// The padding mask `[positions, batch]`: 1 for a token, 0 after a sentence's end. Only
+    /// networks whose positions [see all others](Network::sees_all) read it.
     pub padding_mask: Option<Weights>,
 }
 
@@ -38,7 +38,7 @@ choice! {
 }
 
 impl ModelSettings {
-    /// The network of this shape for so many tokens and positions.
+    /// The network of this architecture for these numbers of tokens and positions.
     pub fn network(&self, vocab: usize, positions: usize) -> Network {
         match self.clone() {
             Self::Decoder(settings) => Network::Decoder(Decoder { vocab, positions, settings }),
@@ -47,7 +47,7 @@ impl ModelSettings {
         }
     }
 
-    /// The decoder's settings, of a decoder.
+    /// The decoder's settings; `None` for the other architectures.
     pub fn decoder(&self) -> Option<&DecoderSettings> {
         match self {
             Self::Decoder(settings) => Some(settings),
@@ -56,14 +56,14 @@ impl ModelSettings {
     }
 }
 
-/// Any of the architectures.
+/// A network of any architecture.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Network {
-    /// GPT-2, or what else its design makes of it.
+    /// GPT-2 or a variant of it.
     Decoder(Decoder),
     /// The paper's bilinear model.
     Bilinear(BilinearNetwork),
-    /// The paper's one-layer transformer, its attention even.
+    /// The paper's one-layer transformer with even attention.
     OneLayer(OneLayerNetwork),
 }
 
@@ -86,10 +86,10 @@ impl From<&Network> for Network {
 }
 
 impl Network {
-    /// Refuses what cannot be built.
+    /// Checks that the network can be built.
     ///
     /// # Errors
-    /// [`ModelError`] names the size and what would be right.
+    /// [`ModelError`] names the setting and a value that would be right.
     pub fn validate(&self) -> Result<(), ModelError> {
         match self {
             Network::Decoder(decoder) => decoder.validate(),
@@ -106,21 +106,21 @@ impl Network {
         }
     }
 
-    /// How many numbers the network has.
+    /// The number of scalar parameters.
     pub fn parameter_count(&self) -> usize {
-        // Positions beyond the first add no parameter: the tables have their size from the shape.
+        // The settings fix the sizes of the tables, so one position has all parameters.
         let mut graph = Graph::<f32>::new();
         let inputs = self.inputs(&mut graph, 1);
         self.logits(&mut graph, inputs);
         graph.parameters().iter().map(|p| p.rows * p.columns).sum()
     }
 
-    /// Whether a position sees those behind it, and so must be told where a sentence ends.
+    /// Whether a position sees later positions, so that the network needs a padding mask.
     pub fn sees_all(&self) -> bool {
         matches!(self, Network::Decoder(decoder) if decoder.design.mixer.sees_all())
     }
 
-    /// The same network, deterministic in training.
+    /// The same network without dropout.
     pub(crate) fn without_dropout(&self) -> Network {
         match self {
             Network::Decoder(decoder) => decoder.clone().adjusted(|d| d.dropout = 0.0).into(),
@@ -128,15 +128,15 @@ impl Network {
         }
     }
 
-    /// New inputs of so many positions.
+    /// New inputs for a number of positions.
     pub(crate) fn inputs<T: Scalar>(&self, graph: &mut Graph<T>, positions: usize) -> Inputs {
         let tokens = graph.indices(positions);
         let padding_mask = self.sees_all().then(|| graph.weights(positions));
         Inputs { tokens, padding_mask }
     }
 
-    /// What the output head reads, `[features, positions]`. Applied twice in one graph, a network
-    /// has one set of parameters.
+    /// The input of the output head, `[features, positions]`. A network applied twice in one graph
+    /// shares its parameters.
     pub fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
         match self {
             Network::Decoder(decoder) => decoder.hidden(graph, inputs),
@@ -154,7 +154,7 @@ impl Network {
         }
     }
 
-    /// The logits `[vocab, positions]` of what follows each token.
+    /// The logits of the next token after each position, `[vocab, positions]`.
     pub fn logits<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
         let hidden = self.hidden(graph, inputs);
         self.head(graph, hidden)

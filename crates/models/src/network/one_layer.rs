@@ -1,7 +1,7 @@
 //! The one-layer transformer of the paper's section 4 with even attention (Z = 0), trained on
-//! sentences: the logits are a sum of one row for each token seen, `Σ W e_t`. Whether W is one
-//! matrix or a product of two decides which of the equal solutions gradient descent finds
-//! (arXiv 2506.10887): the product has the bias of a small nuclear norm.
+//! sentences. The logits are a sum over the tokens attended to, `Σ W e_t`. W is one matrix or a
+//! product of two. This decides which of the equal solutions gradient descent finds (arXiv
+//! 2506.10887): the product is biased towards a small nuclear norm.
 
 use retrodict_engine::{Decay, Graph, Indices, Initial, Orientation, Parameter, Scalar, Value};
 
@@ -39,12 +39,12 @@ settings! {
     }
 }
 
-/// A one-layer model of a certain vocabulary.
+/// A one-layer model for one vocabulary size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OneLayerNetwork {
     /// Tokens in the vocabulary.
     pub vocab: usize,
-    /// Its shape. A merged matrix begins at zero as in the paper.
+    /// Its shape. A merged matrix starts at zero, as in the paper.
     pub settings: OneLayerSettings,
 }
 
@@ -55,7 +55,7 @@ impl OneLayerNetwork {
         factorised.then_some(self.settings.dim)
     }
 
-    /// The sum over the tokens seen: of rows of W, or of columns of W_V.
+    /// The sum over the tokens attended to: of rows of W, or of columns of W_V.
     pub(super) fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
         let (columns, initial) = match self.factors() {
             Some(dim) => (dim, Initial::Normal { std: FACTOR_STD }),

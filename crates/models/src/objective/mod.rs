@@ -1,5 +1,5 @@
-//! What is asked of a model: how a sentence is read, which tokens are predicted, and what is
-//! minimised. An objective is data; the trainer has no case for any of them.
+//! Training objectives: how a sentence is read, which tokens are predicted, and which loss is
+//! minimised. An objective is data: the trainer has no special case for any of them.
 
 mod penalty;
 mod reading;
@@ -22,11 +22,11 @@ pub use term::{Pairs, Term};
 use crate::network::Network;
 
 keywords! {
-    /// The tokens of a sentence that the loss is on.
+    /// The tokens of a sentence that the loss covers.
     pub enum LossOn {
         /// The tokens of the last entity.
         LastEntity = "last_entity",
-        /// Every token that has one before it.
+        /// Every token after the first.
         Sequence = "sequence",
     }
 }
@@ -36,9 +36,9 @@ keywords! {
 pub struct Example<'s> {
     /// Its tokens.
     pub tokens: &'s [u32],
-    /// How many of the last ones are its answer; as many as an entity has, if not given.
+    /// The length of its answer, at the end of the sentence; by default that of an entity.
     pub answer: Option<usize>,
-    /// How much it counts in the loss; 1 for a plain fact.
+    /// Its weight in the loss; 1 for a plain fact.
     pub weight: f64,
 }
 
@@ -48,31 +48,31 @@ impl<'s> From<&'s [u32]> for Example<'s> {
     }
 }
 
-/// A sentence to train on, everything filled in.
+/// An example with every field filled in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResolvedExample<'s> {
     pub(crate) tokens: &'s [u32],
     pub(crate) answer: usize,
-    /// Its part of the batch's loss.
+    /// Its share of the batch's loss.
     pub(crate) weight: f64,
 }
 
-/// What is asked of the model.
+/// A training objective.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
     /// Tokens in the longest sentence.
     pub sentence_length: usize,
     /// Tokens of the last entity of the sentences that are scored.
     pub entity_length: usize,
-    /// Tokens in the shortest sentence before its answer; no prediction of an answer stands before.
+    /// Tokens before the answer in the shortest sentence; no earlier position predicts an answer.
     pub shortest_context: usize,
-    /// Which tokens the loss is on; its mean over them and over the batch is minimised.
+    /// The tokens that the loss covers; its mean over them and over the batch is minimised.
     pub loss_on: LossOn,
     /// How sentences are read.
     pub reading: Reading,
-    /// What is made of the logits and the right token.
+    /// The loss of one prediction.
     pub function: LossFunction,
-    /// What is added to the loss on sentences.
+    /// Terms added to the loss on sentences.
     pub terms: Vec<Term>,
 }
 
@@ -90,7 +90,8 @@ impl Objective {
         }
     }
 
-    /// The vocabulary of a network that is asked so, of sentences with `tokens` different tokens.
+    /// The vocabulary size of a network with this objective, for sentences with `tokens` different
+    /// tokens.
     pub fn vocab(&self, tokens: usize) -> usize {
         match self.reading {
             Reading::NextToken | Reading::Permuted => tokens,
@@ -103,7 +104,7 @@ impl Objective {
         self.reading.positions(self.sentence_length)
     }
 
-    /// Positions that may be asked for a token in training.
+    /// Positions that may predict a token in training.
     pub(crate) fn trained(&self) -> Range<usize> {
         match self.loss_on {
             LossOn::LastEntity => self.reading.asked(self.shortest_context, self.sentence_length),
@@ -111,17 +112,16 @@ impl Objective {
         }
     }
 
-    /// Positions that may be asked for a token of the last entity when sentences are scored.
+    /// Positions that may predict a token of the last entity in evaluation.
     pub(crate) fn scored(&self) -> Range<usize> {
         let context = self.shortest_context.min(self.sentence_length - self.entity_length);
         self.reading.asked(context, self.sentence_length)
     }
 
-    /// Fills in what a sentence leaves open. `share` is the weight of a plain sentence.
+    /// Fills in an example's defaults. `share` is the weight of a plain sentence.
     ///
     /// # Panics
-    /// If the sentence is longer than the longest, or has fewer tokens before its answer than the
-    /// shortest context.
+    /// If the sentence is longer than the longest, or its context shorter than the shortest.
     pub(crate) fn resolve<'s>(&self, example: Example<'s>, share: f64) -> ResolvedExample<'s> {
         let Example { tokens, answer, weight } = example;
         let answer = answer.unwrap_or(self.entity_length);
@@ -131,7 +131,7 @@ impl Objective {
         ResolvedExample { tokens, answer, weight: share * weight }
     }
 
-    /// Writes what a training step asks of one sentence.
+    /// Writes the inputs and targets of one sentence for a training step.
     pub(crate) fn write_example<T: Scalar>(
         &self,
         example: ResolvedExample<'_>,
@@ -141,8 +141,8 @@ impl Objective {
         self.reading.write_example(example, self.loss_on, draws, slots);
     }
 
-    /// Adds the parameters that the terms alone have, so that a graph without the terms shares the
-    /// parameters of one with them.
+    /// Adds the parameters that only the terms have, so that a graph without the terms has the same
+    /// parameters as one with them.
     pub(crate) fn parameters<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
@@ -155,11 +155,11 @@ impl Objective {
     }
 }
 
-/// The random draws of one sentence in one step.
+/// The random draws for one sentence in one step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draws {
     pub(crate) stream: Stream,
-    /// The sentence's place in the batch.
+    /// The sentence's index in the batch.
     pub(crate) lane: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Penalties on parameters. One is an entry of the list below.
+//! Penalties on parameters, each an entry of the list below.
 
 use retrodict_engine::{Graph, Parameter, ParameterId, Penalty, Scalar};
 use retrodict_settings::{Condition, NOT_NEGATIVE, settings};
@@ -31,7 +31,7 @@ macro_rules! penalties {
         }
 
         impl Penalties {
-            /// Those with a strength above 0, as terms of the loss.
+            /// The penalties with a strength above 0, as terms of the loss.
             pub(crate) fn terms(&self) -> impl Iterator<Item = Term> {
                 let all = [$((self.$key, PenaltyOn::$name)),+];
                 let chosen = all.into_iter().filter(|(strength, _)| *strength > 0.0);

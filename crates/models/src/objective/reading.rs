@@ -1,4 +1,4 @@
-//! How a sentence is read: which tokens go in where, and which position is asked for which token.
+//! Readings of a sentence: its input tokens, and the token that each position predicts.
 
 use std::ops::Range;
 
@@ -9,25 +9,24 @@ use super::{Draws, LossOn, ResolvedExample, Slots};
 /// A way to read sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// From left to right; every position is asked for the token after it.
+    /// Left to right; every position predicts the next token.
     NextToken,
-    /// All at once, with some tokens hidden behind a mask; a masked position is asked for the token
-    /// that it hides. In training the share of masked tokens is drawn anew for each sentence,
-    /// uniform between none and all, so that every way to factorise the sentence is trained
-    /// (Kitouni et al., 2024, arXiv 2406.05183). With a model whose positions see each other both
-    /// ways this is BERT's task at every rate.
+    /// All at once, with some tokens masked; a masked position predicts the token that it hides. In
+    /// training the fraction of masked tokens is drawn for each sentence, uniform between none and
+    /// all, so that every factorisation of the sentence is trained (Kitouni et al., 2024, arXiv
+    /// 2406.05183). With a bidirectional model this is BERT's task at every masking rate.
     Masked {
-        /// The token that stands for a hidden one.
+        /// The mask token.
         mask: u32,
     },
-    /// From left to right, its tokens in an order that is drawn anew for each sentence and step
-    /// (permutation language modelling; Yang et al., 2019). Questions are read as they stand.
+    /// Left to right, the tokens in an order drawn for each sentence and step (permutation language
+    /// modelling; Yang et al., 2019). Questions keep their order.
     Permuted,
 }
 
 impl Reading {
-    /// Positions of the inputs for sentences of that length: from left to right, the last token
-    /// predicts nothing.
+    /// Input positions for sentences of this length. Left to right, the last token predicts
+    /// nothing.
     pub(crate) fn positions(self, sentence_length: usize) -> usize {
         match self {
             Reading::NextToken | Reading::Permuted => sentence_length - 1,
@@ -35,7 +34,7 @@ impl Reading {
         }
     }
 
-    /// The positions that are asked for tokens number `first..end` of a sentence.
+    /// The positions that predict tokens `first..end` of a sentence.
     pub(crate) fn asked(self, first: usize, end: usize) -> Range<usize> {
         match self {
             Reading::NextToken => first - 1..end - 1,
@@ -44,7 +43,7 @@ impl Reading {
         }
     }
 
-    /// Writes what a training step asks of one sentence.
+    /// Writes the inputs and targets of one sentence for a training step.
     pub(crate) fn write_example<T: Scalar>(
         self,
         example: ResolvedExample<'_>,
@@ -59,7 +58,7 @@ impl Reading {
         }
     }
 
-    /// Writes a sentence whose last `answer` tokens are to be predicted.
+    /// Writes a sentence to be scored on its last `answer` tokens.
     pub(crate) fn question<T: Scalar>(
         self,
         tokens: &[u32],
@@ -77,8 +76,8 @@ impl Reading {
         }
     }
 
-    /// What goes in to ask for the token after a context, as tokens appended to it. The last
-    /// position is asked.
+    /// The token to append to a context so that its last position predicts the token after it;
+    /// `None` where the context itself does.
     pub(crate) fn prompt(self) -> Option<u32> {
         match self {
             Reading::NextToken | Reading::Permuted => None,
@@ -106,8 +105,8 @@ fn left_to_right<T: Scalar>(
     }
 }
 
-/// Hides every token independently with one chance that is drawn for the sentence, and at least
-/// one.
+/// Masks every token independently with a probability drawn for the sentence, and at least one
+/// token.
 fn masked<T: Scalar>(
     example: ResolvedExample<'_>,
     mask: u32,
@@ -139,8 +138,8 @@ fn hide<T: Scalar>(
     }
 }
 
-/// Every order of the tokens is as likely; every token but the first is asked for, and the last
-/// one counts.
+/// Draws an order of the tokens, uniform over all orders. Every token but the first is predicted,
+/// and the last one counts.
 fn permuted<T: Scalar>(
     ResolvedExample { tokens, weight, .. }: ResolvedExample<'_>,
     draws: Draws,

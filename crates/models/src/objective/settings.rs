@@ -48,7 +48,7 @@ settings! {
 }
 
 impl ObjectiveSettings {
-    /// The reading, in a vocabulary of so many tokens without a mask.
+    /// The reading, for a vocabulary of so many tokens without the mask.
     pub fn reading(&self, vocab: usize) -> Reading {
         match self.reading {
             ReadingName::NextToken => Reading::NextToken,
@@ -57,7 +57,7 @@ impl ObjectiveSettings {
         }
     }
 
-    /// The terms beside the loss on sentences, but for the symmetry, whose pairs a data set gives.
+    /// The terms besides the loss on sentences, except the symmetry, whose pairs a data set gives.
     pub fn terms(&self) -> Vec<Term> {
         let ahead = Term::Ahead { distance: AHEAD, strength: self.ahead };
         let (strength, temperature) = (self.contrastive, self.temperature);
@@ -66,7 +66,7 @@ impl ObjectiveSettings {
         on_sentences.chain(self.penalties.terms()).collect()
     }
 
-    /// Whether anything is added to the loss on sentences.
+    /// Whether any term is added to the loss on sentences.
     pub fn has_terms(&self) -> bool {
         self.symmetry > 0.0 || !self.terms().is_empty()
     }

@@ -1,8 +1,8 @@
-//! The inputs of a program, seen from one sentence of a batch.
+//! The inputs of a program, as seen from one sentence of a batch.
 
 use retrodict_engine::{Graph, Indices, Program, Scalar, Weights};
 
-/// The tokens that a loss wants, and how much each prediction counts.
+/// The targets of a loss, and the weight of each prediction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TargetSet {
     pub(crate) tokens: Indices,
@@ -10,18 +10,18 @@ pub(crate) struct TargetSet {
 }
 
 impl TargetSet {
-    /// For each of so many positions.
+    /// Inputs for a number of positions.
     pub(crate) fn add<T: Scalar>(graph: &mut Graph<T>, positions: usize) -> TargetSet {
         TargetSet { tokens: graph.indices(positions), weights: graph.weights(positions) }
     }
 
-    /// Asks for nothing.
+    /// Clears all targets.
     pub(crate) fn clear<T: Scalar>(&self, program: &mut Program<T>) {
         program.indices_mut(self.tokens).fill(0);
         program.weights_mut(self.weights).fill(T::ZERO);
     }
 
-    /// Asks one sentence's prediction at a position.
+    /// Sets one sentence's target at a position.
     pub(crate) fn ask<T: Scalar>(
         &self,
         program: &mut Program<T>,
@@ -35,7 +35,7 @@ impl TargetSet {
     }
 }
 
-/// Where one sentence is written.
+/// The inputs of one sentence.
 pub(crate) struct Slots<'p, T> {
     pub(crate) program: &'p mut Program<T>,
     pub(crate) tokens: Indices,
@@ -47,7 +47,7 @@ pub(crate) struct Slots<'p, T> {
 }
 
 impl<T: Scalar> Slots<'_, T> {
-    /// A token goes in at a position.
+    /// Sets the input token of a position.
     pub(crate) fn read(&mut self, position: usize, token: u32) {
         let at = position * self.program.lanes() + self.lane;
         self.program.indices_mut(self.tokens)[at] = token;
@@ -56,7 +56,7 @@ impl<T: Scalar> Slots<'_, T> {
         }
     }
 
-    /// A position is asked for a token. `counts`: whether it belongs to the answer.
+    /// Sets the target token of a position. `counts`: whether it belongs to the answer.
     pub(crate) fn ask(&mut self, position: usize, token: u32, weight: f64, counts: bool) {
         self.targets.ask(self.program, [position, self.lane], token, weight);
         let at = position * self.program.lanes() + self.lane;

@@ -1,4 +1,4 @@
-//! What is added to the loss on sentences.
+//! Terms added to the loss on sentences.
 
 use retrodict_engine::{
     Graph, Indices, Initial, LossFunction, Orientation, Parameter, ParameterId, Program, Scalar,
@@ -8,39 +8,39 @@ use retrodict_engine::{
 use super::{LossOn, Objective, PenaltyOn, ResolvedExample, TargetSet};
 use crate::network::{INITIAL_STD, Inputs, Network};
 
-/// A term of the loss, with how much it counts.
+/// A term of the loss with its weight.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Term {
-    /// A head of its own predicts the token that comes `distance` places further on, as part of
-    /// multi-token prediction (Gloeckle et al., 2024, arXiv 2404.19737).
+    /// A separate head predicts the token `distance` places ahead, as in multi-token prediction
+    /// (Gloeckle et al., 2024, arXiv 2404.19737).
     Ahead {
         /// 2 is the token after the next.
         distance: usize,
         /// Its weight beside the next token's.
         strength: f64,
     },
-    /// What a sentence's context predicts should be near, by cosine, to what the answer alone is
-    /// seen as, and far from the other answers of the batch: a joint-embedding prediction with
-    /// contrast (arXiv 2504.01928; InfoNCE of van den Oord et al., 2018).
+    /// A contrastive joint-embedding prediction: the prediction from a sentence's context is drawn
+    /// near, by cosine, to the representation of its answer alone, and away from the other answers
+    /// of the batch (arXiv 2504.01928; InfoNCE of van den Oord et al., 2018).
     Contrastive {
         /// Its weight beside the loss on sentences.
         strength: f64,
-        /// Cosines are divided by it.
+        /// The temperature: cosines are divided by it.
         temperature: f64,
     },
     /// The squared difference of the logit of y after x and of x after y, over pairs of entities
-    /// drawn anew in each step, partners or not.
+    /// drawn in each step, partners or not.
     Symmetry {
         /// Its weight.
         strength: f64,
-        /// What the pairs are drawn from.
+        /// The entities from which pairs are drawn.
         pairs: Pairs,
     },
-    /// On parameters alone.
+    /// A penalty on parameters alone.
     Penalty {
         /// Its weight.
         strength: f64,
-        /// Which.
+        /// The penalty.
         on: PenaltyOn,
     },
 }
@@ -52,7 +52,7 @@ pub struct Pairs {
     pub left: Vec<u32>,
     /// Entities y.
     pub right: Vec<u32>,
-    /// The relation tokens of x → y and y → x in the contexts; `None` asks for the logits after the
+    /// The relation tokens of x → y and y → x in the contexts; `None` for the logits after the
     /// entity alone, the paper's effective weights.
     pub relations: Option<[u32; 2]>,
 }
@@ -83,7 +83,7 @@ impl Term {
         }
     }
 
-    /// Adds the parameters that the term alone has.
+    /// Adds the parameters that only this term has.
     pub(crate) fn parameters<T: Scalar>(&self, graph: &mut Graph<T>, hidden: Value, vocab: usize) {
         match self {
             Term::Ahead { distance, .. } => {
@@ -96,7 +96,8 @@ impl Term {
         }
     }
 
-    /// Adds the term to the graph of a training step. `hidden` is what the head reads of sentences.
+    /// Adds the term to the graph of a training step. `hidden` is the head's input for the
+    /// sentences.
     pub(crate) fn build<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
@@ -159,7 +160,7 @@ impl Term {
         }
     }
 
-    /// Writes what does not hang on the sentences of the batch.
+    /// Writes the inputs that do not depend on the sentences of the batch.
     pub(crate) fn draw<T: Scalar>(
         &self,
         built: &BuiltTerm,
@@ -195,7 +196,7 @@ impl Term {
 }
 
 impl BuiltTerm {
-    /// Takes back what the last batch wrote.
+    /// Clears what the last batch wrote.
     pub(crate) fn clear<T: Scalar>(&self, program: &mut Program<T>) {
         match self {
             BuiltTerm::Ahead { targets, .. } => targets.clear(program),
@@ -210,7 +211,7 @@ impl BuiltTerm {
         }
     }
 
-    /// Writes what hangs on one sentence of the batch.
+    /// Writes the inputs that depend on one sentence of the batch.
     pub(crate) fn write_example<T: Scalar>(
         &self,
         example: ResolvedExample<'_>,

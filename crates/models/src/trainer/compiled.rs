@@ -1,4 +1,4 @@
-//! A program with its inputs: sentences are written into it, scores are read from it.
+//! A compiled program with its inputs and its scores.
 
 use std::ops::Range;
 
@@ -10,24 +10,24 @@ use super::SentenceScore;
 use crate::network::{Inputs, Network};
 use crate::objective::{BuiltTerm, Draws, Example, Objective, Reading, Slots, TargetSet};
 
-/// A compiled graph for one size of batch.
+/// A compiled graph for one batch size.
 pub(super) struct Compiled<T> {
     pub(super) program: Program<T>,
     pub(super) thread_tuning: ThreadTuning,
     inputs: Inputs,
     targets: TargetSet,
     terms: Vec<BuiltTerm>,
-    /// The positions that the loss is over.
+    /// The positions that the loss covers.
     asked: Range<usize>,
     /// Which predictions belong to a sentence's answer, `[positions, lanes]`.
     counted: Vec<bool>,
-    /// Tokens of an entity where a training sentence may count another number of predictions:
-    /// masked and permuted readings. `None` where the answer itself is predicted.
+    /// Tokens of an entity, where a training sentence may count another number of predictions
+    /// (masked and permuted readings); `None` where the answer itself is predicted.
     scaled_to: Option<usize>,
 }
 
 impl<T: Scalar> Compiled<T> {
-    /// For training steps.
+    /// Compiles a training step.
     pub(super) fn for_training(
         network: &Network,
         objective: &Objective,
@@ -51,7 +51,7 @@ impl<T: Scalar> Compiled<T> {
         Compiled::new(objective, program, inputs, targets, terms, asked)
     }
 
-    /// For scoring sentences.
+    /// Compiles the scoring of sentences.
     pub(super) fn for_scoring(
         network: &Network,
         objective: &Objective,
@@ -99,7 +99,7 @@ impl<T: Scalar> Compiled<T> {
         }
     }
 
-    /// Writes a batch to learn from.
+    /// Writes a training batch.
     pub(super) fn write_batch<'s>(
         &mut self,
         objective: &Objective,
@@ -125,7 +125,7 @@ impl<T: Scalar> Compiled<T> {
         self.pad();
     }
 
-    /// Writes sentences whose last entity is to be predicted.
+    /// Writes sentences to be scored on their last entity.
     pub(super) fn ask<'s>(
         &mut self,
         objective: &Objective,
@@ -149,7 +149,7 @@ impl<T: Scalar> Compiled<T> {
         }
     }
 
-    /// Takes back all that a batch wrote: sentences may be shorter than those before them.
+    /// Clears the inputs of the last batch: its sentences may be longer than the next ones.
     fn clear(&mut self) {
         self.program.indices_mut(self.inputs.tokens).fill(0);
         self.targets.clear(&mut self.program);
@@ -174,8 +174,8 @@ impl<T: Scalar> Compiled<T> {
         }
     }
 
-    /// Adds the scores of the batch that was just run. Every NLL is that of a whole entity: where a
-    /// sentence counts other tokens than its answer's, their mean times the tokens of an entity.
+    /// Adds the scores of the last run. Every NLL is that of a whole entity: where a sentence
+    /// counts tokens other than its answer's, it is their mean times the tokens of an entity.
     pub(super) fn score(&self, scores: &mut Vec<SentenceScore>) {
         let (out, lanes) = (self.program.output(0), self.program.lanes());
         for lane in 0..self.program.batch() {

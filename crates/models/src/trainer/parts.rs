@@ -1,5 +1,5 @@
-//! What each part of a decoder adds to the residual stream at the last position, and how the
-//! stream is read: what direct logit attribution is made of (Elhage et al., 2021).
+//! The contribution of each part of a decoder to the residual stream at the last position, and the
+//! final norm and head that read it: the terms of direct logit attribution (Elhage et al., 2021).
 
 use retrodict_engine::Scalar;
 use thiserror::Error;
@@ -9,13 +9,13 @@ use super::inside::NotADecoder;
 use crate::decoder::block::{EPSILON, MIXER_OUTPUT};
 use crate::decoder::{Decoder, HEAD, LAST_NORM, Mixer, Norm, NormPlace, Site, TOKEN_EMBEDDINGS};
 
-/// A decoder whose logits are no sum over its parts.
+/// Why a network's logits are not a sum over parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NoParts {
-    /// There is no decoder.
+    /// The network is not a decoder.
     #[error(transparent)]
     NotADecoder(#[from] NotADecoder),
-    /// The stream is not the sum of what was written, or is normed on the way.
+    /// The stream is not the sum of its contributions, or is normalised on the way.
     #[error(
         "parts can be told apart only in a residual stream that is normed once, before the head: \
          model.residual = true and model.norm_place = \"pre\""
@@ -23,55 +23,56 @@ pub enum NoParts {
     NoSum,
 }
 
-/// Who writes into the residual stream; blocks and heads count from 0.
+/// A part that writes into the residual stream. Blocks and heads count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// The embeddings of the last token and of its position.
     Embeddings,
-    /// A head of a block; of a mixer without heads, the one that it is.
+    /// A head of a block; a mixer without heads counts as one.
     Head {
         /// The block.
         block: usize,
         /// The head.
         head: usize,
     },
-    /// The bias behind the heads of a block, which is no head's.
+    /// The bias of a block's output matrix, which belongs to no head.
     MixerBias(usize),
     /// The MLP of a block.
     Mlp(usize),
 }
 
-/// What was written, and how it is read.
+/// The contributions of the parts, and the norm and head that read them.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    /// The writers, in the order of the stream.
+    /// The parts, in the order of the stream.
     pub parts: Vec<Part>,
-    /// What each wrote at the last position: `[context][part][dim]`. Their sum is the stream.
+    /// The contribution of each at the last position: `[context][part][dim]`. Their sum is the
+    /// stream.
     pub written: Vec<Vec<Vec<f64>>>,
-    /// The head's rows, `[vocab][dim]`.
+    /// The rows of the head, `[vocab][dim]`.
     pub head: Vec<Vec<f64>>,
-    /// The last norm.
+    /// The final norm.
     pub norm: LastNorm,
 }
 
 /// The norm before the head.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastNorm {
-    /// What each feature is multiplied with; all ones where there is no norm.
+    /// The factor of each feature; ones where there is no norm.
     pub gain: Vec<f64>,
-    /// What is added; zeros where there is nothing.
+    /// The bias of each feature; zeros where there is none.
     pub bias: Vec<f64>,
     /// The ε; `None` where there is no norm.
     pub epsilon: Option<f64>,
-    /// Whether the mean is taken off: LayerNorm, not RMSNorm.
+    /// Whether the mean is subtracted: LayerNorm, not RMSNorm.
     pub centred: bool,
 }
 
 impl<T: Scalar> Trainer<T> {
-    /// What each part writes at the last position of the contexts, dropout off.
+    /// The contribution of each part at the last position of the contexts, without dropout.
     ///
     /// # Errors
-    /// [`NoParts`] for a network whose logits are no such sum.
+    /// [`NoParts`] for a network whose logits are not a sum over parts.
     ///
     /// # Panics
     /// As [`Trainer::lens_logits`].
@@ -116,8 +117,8 @@ impl<T: Scalar> Trainer<T> {
         Ok(Parts { parts, written, head, norm: self.last_norm(&decoder) })
     }
 
-    /// What each head makes of its features: its rows of the output matrix, or its own features
-    /// where there is no matrix.
+    /// The contribution of each head: its features times its rows of the output matrix, or the
+    /// features themselves where there is no matrix.
     fn split(
         &self,
         decoder: &Decoder,
@@ -179,7 +180,7 @@ impl<T: Scalar> Trainer<T> {
         }
     }
 
-    /// The numbers of a parameter; none if there is none of that name.
+    /// The numbers of a parameter; empty if no parameter has that name.
     fn numbers(&self, name: &str) -> Vec<f64> {
         let found = self.parameters.iter().find(|(p, _)| p.name == name);
         found.map_or_else(Vec::new, |(_, values)| values.iter().map(|x| x.to_f64()).collect())

@@ -7,14 +7,14 @@ use retrodict_engine::{Gradients, Noise, Parameter, Parameters, Scalar, Team, ma
 use super::{Compiled, Trainer};
 use crate::objective::{LossOn, Objective};
 
-/// ∇ ln p of some sentences, in parts of the model. Under a preconditioner P every row is √P ∇ ln p,
-/// so that inner products of rows are ⟨∇, P ∇⟩.
+/// The gradients ∇ ln p of some sentences, by part of the model. With a preconditioner P every row
+/// is √P ∇ ln p, so that inner products of rows are ⟨∇, P ∇⟩.
 pub struct Tangents {
     log_probabilities: Vec<f64>,
     parts: Vec<Part>,
 }
 
-/// The parameters of one part of the model, one after the other.
+/// The parameters of one part of the model, concatenated.
 struct Part {
     name: String,
     /// Numbers in a row.
@@ -26,8 +26,8 @@ struct Part {
 }
 
 impl<T: Scalar> Trainer<T> {
-    /// The tangents of sentences, as the model stands. `preconditioned`: with what the optimiser
-    /// divides by now, frozen.
+    /// The tangents of sentences at the present parameters. `preconditioned`: with the optimiser's
+    /// present divisor, frozen.
     pub fn tangents(&self, sentences: &[Vec<u32>], preconditioned: bool) -> Tangents {
         let network = self.network.without_dropout();
         let objective = Objective { loss_on: LossOn::LastEntity, ..self.objective.clone() };
@@ -89,8 +89,8 @@ impl Tangents {
         self.parts.iter().map(of).collect()
     }
 
-    /// ⟨∇ ln p, v⟩ for each sentence, v in the order of [`Gradients::iter`]: how ln p changes to
-    /// first order when the parameters move along v. Frozen parameters in v are passed over.
+    /// ⟨∇ ln p, v⟩ for each sentence, v in the order of [`Gradients::iter`]: the first-order change
+    /// of ln p when the parameters move along v. Frozen parameters in v are ignored.
     pub fn along<'v, T: Scalar>(
         &self,
         vector: impl Iterator<Item = (&'v Parameter, &'v [T])>,
@@ -136,7 +136,7 @@ fn ones<'a>() -> impl Iterator<Item = &'a f64> {
     std::iter::repeat(&1.0)
 }
 
-/// The parts that have something to train, empty.
+/// The parts with trainable parameters, empty.
 fn parts<T: Scalar>(parameters: &Parameters<T>, sentences: usize) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for (parameter, _) in parameters.iter().filter(|(parameter, _)| parameter.trainable) {
@@ -152,7 +152,7 @@ fn parts<T: Scalar>(parameters: &Parameters<T>, sentences: usize) -> Vec<Part> {
     parts
 }
 
-/// Calls `work` with each parameter's numbers and the part that they are of.
+/// Calls `work` with each parameter's numbers and the part that it belongs to.
 fn each_part<'a, T: Scalar + 'a>(
     parts: &mut [Part],
     values: impl Iterator<Item = (&'a Parameter, &'a [T])>,
@@ -166,7 +166,7 @@ fn each_part<'a, T: Scalar + 'a>(
     }
 }
 
-/// The part of a model that a parameter is in, by the parameter's name.
+/// The part of a model that a parameter belongs to, by the parameter's name.
 fn part_of(name: &str) -> String {
     let mut steps = name.split('.').skip_while(|step| *step == "transformer");
     match (steps.next(), steps.next()) {
@@ -221,8 +221,8 @@ mod tests {
         trainer.evaluate(&sentences()).iter().map(|score| -score.nll).collect()
     }
 
-    /// A step of this rule on one sentence, at small rates: what it does to ln p of each sentence
-    /// is what the transfer says, with what that step divided by, to first order.
+    /// One step of this rule on one sentence, at a small rate, changes ln p of each sentence as the
+    /// transfer predicts, with the divisor of that step, to first order.
     fn assert_first_order(rule: Rule, change: impl Fn(&mut Decoder)) {
         for teacher in 0..sentences().len() {
             let taught = &sentences()[teacher..=teacher];
