@@ -1,14 +1,12 @@
-//! Controls that a remedy must not degrade: the trained direction, relations without a reverse, and
-//! answers other than the question's own entity.
+//! What a remedy must not cost: the direction that was trained, relations that have no reverse, and
+//! an answer that is more than the question's own entity.
 
 use retrodict_facts::{Dataset, Query, Question, Role, Token};
 
-use crate::answers::{direct, greedy, mean};
+use crate::answers::{direct, greedy};
+use crate::mean;
 
-/// The groups of the trained part of the held-out facts.
-const FORWARD: [&str; 3] = ["held_out_seen", "held_out_a_to_b", "held_out_b_to_c"];
-
-/// The fraction of questions answered correctly, over the trained part of the held-out facts.
+/// The share of questions answered right, over all that is trained of the held-out facts.
 pub(crate) fn forward(
     dataset: &Dataset,
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
@@ -17,7 +15,7 @@ pub(crate) fn forward(
     direct(&queries.map(Query::question).collect::<Vec<_>>(), logits)
 }
 
-/// The fraction of a group's questions answered with the group's answer.
+/// The share of a group's questions answered as it says.
 pub(crate) fn of_group(
     dataset: &Dataset,
     role: Role,
@@ -28,8 +26,8 @@ pub(crate) fn of_group(
     direct(&questions, logits)
 }
 
-/// The fraction of held-out questions answered with the entity in the question, as by a model that
-/// has learned identities instead of pairs.
+/// The share of held-out questions answered with the entity that they ask about, as a model does
+/// that has learned of identities what it should have learned of pairs.
 pub(crate) fn echoes(
     dataset: &Dataset,
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
@@ -47,7 +45,7 @@ mod tests {
     use crate::answers;
     use retrodict_facts::{ChainConfig, DataKind as _, Group, ReversalConfig};
 
-    /// A model whose next token after each context is `next` of the context.
+    /// A model that says after each context what `next` says of it.
     fn says(
         vocab: usize,
         next: impl Fn(&[Token]) -> Token,
@@ -98,7 +96,7 @@ mod tests {
         pairs.groups.insert(0, Group::new(Role::ControlTrained, trained));
         pairs.groups.insert(1, Group::new(Role::ControlSwapped, swapped.clone()));
         let knows = |context: &[Token]| {
-            // One of the four is swapped, and no trained fact is known.
+            // One of the four is swapped, and nothing of what was trained is known.
             if swapped[0].question().context == context { swapped[0].answer[0] } else { 0 }
         };
         let found = answers(&pairs, says(pairs.vocab, knows));

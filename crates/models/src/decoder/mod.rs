@@ -1,5 +1,5 @@
-//! The GPT-2 decoder of the paper's section 5, built as in Hugging Face's `transformers`, and its
-//! variants with exchanged parts.
+//! The GPT-2 decoder of the paper's section 5, as Hugging Face's `transformers` builds it, and
+//! what becomes of it when a part is exchanged.
 
 pub(crate) mod block;
 mod design;
@@ -19,19 +19,19 @@ pub use settings::{DecoderSettings, PositionEncoding, Rotary};
 
 use crate::network::{INITIAL_STD, Inputs};
 
-/// The name of the token embeddings, `[vocab, dim]`.
+/// The name of the token table, `[vocab, dim]`.
 pub const TOKEN_EMBEDDINGS: &str = "transformer.wte.weight";
-/// The name of the untied output head, `[vocab, dim]`.
+/// The name of the free output head, `[vocab, dim]`.
 pub(crate) const HEAD: &str = "lm_head.weight";
-/// The name of the final norm, before the head.
+/// The name of the norm before the head.
 pub(crate) const LAST_NORM: &str = "transformer.ln_f";
 
-/// A decoder for one vocabulary size and input length.
+/// A decoder of a certain vocabulary and length of input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoder {
     /// Tokens in the vocabulary, reserved ones included.
     pub vocab: usize,
-    /// Rows of the position table.
+    /// Rows of the table of positions.
     pub positions: usize,
     /// Its shape.
     pub settings: DecoderSettings,
@@ -45,37 +45,15 @@ impl Deref for Decoder {
     }
 }
 
-/// Why a decoder cannot be built.
+/// A decoder that cannot be built.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum ModelError {
-    /// A size is zero.
-    #[error("{key} is 0, but must be at least 1")]
-    Zero {
-        /// The name of the size.
-        key: &'static str,
-    },
-    /// The number of heads does not divide the number of features.
-    #[error("heads is {heads}, which does not divide dim = {dim}; {nearest} would")]
-    Heads {
-        /// The number of heads requested.
-        heads: usize,
-        /// The number of features.
-        dim: usize,
-        /// The nearest number of heads that divides it.
-        nearest: usize,
-    },
-    /// The dropout probability is not in [0, 1).
-    #[error("dropout is {0}, but must be at least 0 and below 1")]
-    Dropout(f64),
-    /// The rotated fraction is not in (0, 1].
-    #[error("rotary_fraction is {0}, but must be above 0 and at most 1")]
-    RotaryFraction(f64),
-    /// The mixer has no queries and keys to rotate.
+    /// There is nothing to rotate in a mixer without queries and keys.
     #[error(
         "position is \"rotary\", which turns queries and keys, and the mixer has none; \"absolute\" or \"none\" would do"
     )]
     RotaryMixer,
-    /// The rotated fraction is less than one pair of a head's features.
+    /// Not one pair of a head's features would be rotated.
     #[error(
         "rotary_fraction is {fraction}, but a pair of dimensions is the least that can be rotated, and \
          so much of a head's {width} (dim / heads) is less; {needed} would do"
@@ -83,9 +61,9 @@ pub enum ModelError {
     NothingToRotate {
         /// Features of a head.
         width: usize,
-        /// The fraction requested.
+        /// What was asked for.
         fraction: f64,
-        /// The fewest features of a head of which this fraction contains a pair.
+        /// The fewest features of which this fraction has a pair.
         needed: usize,
     },
 }
@@ -97,10 +75,11 @@ impl Decoder {
         self
     }
 
-    /// Checks that the decoder can be built.
+    /// Refuses positions that cannot be encoded so. The settings themselves refuse sizes, heads and
+    /// fractions out of range when they are read.
     ///
     /// # Errors
-    /// [`ModelError`] names the setting and a value that would be right.
+    /// [`ModelError`] names the size and what would be right.
     pub fn validate(&self) -> Result<(), ModelError> {
         if let PositionEncoding::Rotary(Rotary { rotary_fraction: fraction }) = self.position {
             if self.rotated(fraction) == 0 {
@@ -114,19 +93,19 @@ impl Decoder {
         Ok(())
     }
 
-    /// Rotated features of a head, in whole pairs.
+    /// How many features of a head are rotated: whole pairs only.
     fn rotated(&self, fraction: f64) -> usize {
         let width = self.dim / self.heads;
         (fraction * width as f64) as usize / 2 * 2
     }
 
-    /// The input of the output head, `[dim, positions]`. Parameters have the names and shapes of
-    /// `GPT2LMHeadModel` where GPT-2 has them.
+    /// What the output head reads, `[dim, positions]`. Parameters have the names and shapes of
+    /// `GPT2LMHeadModel`, as far as GPT-2 has them.
     pub fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
         self.hidden_with_hook(graph, inputs, &mut hook::no_hook)
     }
 
-    /// The same, with a call of `hook` at every [`Site`]; the hook may replace the value there.
+    /// The same, every [`Site`] on the way shown to `hook`, which may exchange what flows there.
     pub fn hidden_with_hook<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
@@ -146,8 +125,8 @@ impl Decoder {
         self.read(graph, x)
     }
 
-    /// The head's input for a given residual stream: the stream after the final norm, where the
-    /// design has one.
+    /// What the output head would read of a residual stream: the stream with the last norm, where
+    /// the design has one there.
     pub fn read<T: Scalar>(&self, graph: &mut Graph<T>, stream: Value) -> Value {
         match self.design.norm_place {
             NormPlace::Pre => self.norm(graph, stream, LAST_NORM),
@@ -205,7 +184,7 @@ mod tests {
         PositionEncoding::Rotary(Rotary { rotary_fraction: fraction })
     }
 
-    /// The whole gradient of a network in training.
+    /// The whole gradient of a network, as it is trained.
     fn check(decoder: &Decoder, positions: usize, first: usize) {
         let network = Network::from(decoder);
         let mut graph = Graph::<f64>::new();

@@ -1,7 +1,7 @@
-//! The inside of a trained decoder: the logits that its residual stream would give after each
-//! block, and the effect of replacing a part of the stream.
+//! Looking into a trained decoder while it answers: the logits that its residual stream would give
+//! layer by layer, and what becomes of an answer when a part of the stream is exchanged.
 //!
-//! Both are compositions: a network applied twice in one graph shares its parameters.
+//! All of it is composition: a network applied twice in one graph shares its parameters.
 
 use retrodict_engine::{Graph, Mode, Noise, Program, Scalar, Value};
 use thiserror::Error;
@@ -15,17 +15,17 @@ use crate::network::{Inputs, Network};
 #[error("only a decoder can be looked into: model.kind = \"decoder\"")]
 pub struct NotADecoder;
 
-/// A patch: the place and the positions at which one run's residual stream replaces another's.
+/// What of one run is put into another: the residual stream at a place, at some positions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
-    /// The place; [`Site::Embeddings`] or [`Site::Block`] for the stream.
+    /// Where; [`Site::Embeddings`] or [`Site::Block`] for the stream.
     pub site: Site,
-    /// The positions; the others are unchanged.
+    /// Which positions; the others stay as they are.
     pub positions: Vec<usize>,
 }
 
 impl Decoder {
-    /// The places of the residual stream, in order: the embeddings, then after each block.
+    /// The places of the residual stream, in order: the embeddings, then behind each block.
     pub fn stream_sites(&self) -> Vec<Site> {
         let blocks = (0..self.layers).map(Site::Block);
         [Site::Embeddings].into_iter().chain(blocks).collect()
@@ -33,7 +33,7 @@ impl Decoder {
 }
 
 impl<T: Scalar> Trainer<T> {
-    /// The network, where it is a decoder.
+    /// The decoder that is trained.
     ///
     /// # Errors
     /// [`NotADecoder`] for the paper's two models of theory.
@@ -44,20 +44,21 @@ impl<T: Scalar> Trainer<T> {
         }
     }
 
-    /// Input positions for a context of this length: one more where a mask stands for the answer.
+    /// Positions that a context of so many tokens takes: one more where the answer is asked for
+    /// behind a mask.
     pub fn positions_of(&self, context: usize) -> usize {
         context + usize::from(self.objective.reading.prompt().is_some())
     }
 
     /// The logit lens (nostalgebraist, 2020): the logits `[place][context][vocabulary]` at the last
-    /// position if the final norm and the head read the residual stream at each of
+    /// position if the last norm and the head read the residual stream there already, at each of
     /// [`Decoder::stream_sites`]. Those of the last place are the model's own. Dropout is off.
     ///
     /// # Errors
     /// [`NotADecoder`] for a network without a residual stream.
     ///
     /// # Panics
-    /// If the contexts differ in length, or are longer than the position table.
+    /// If the contexts differ in length, or are longer than the table of positions.
     pub fn lens_logits(
         &mut self,
         contexts: &[Vec<u32>],
@@ -80,9 +81,9 @@ impl<T: Scalar> Trainer<T> {
         }))
     }
 
-    /// Activation patching (Vig et al., 2020; Meng et al., 2022): the logits
-    /// `[context][vocabulary]` at the last position of `corrupted`, with the stream of `clean` at
-    /// the place of the patch. The i-th contexts of the two belong together.
+    /// Activation patching (Vig et al., 2020; Meng et al., 2022): the logits `[context][vocabulary]`
+    /// at the last position of `corrupted`, run with what `clean` had at the place of the patch.
+    /// The i-th contexts of the two go together.
     ///
     /// # Errors
     /// [`NotADecoder`] for a network without a residual stream.
@@ -114,9 +115,9 @@ impl<T: Scalar> Trainer<T> {
         Ok(logits.pop().unwrap_or_default())
     }
 
-    /// Runs a custom graph on sets of contexts, contexts with the same index side by side, and
-    /// reads its values at the last position: `[value][context][feature]`. The contexts of a set
-    /// have one length.
+    /// Runs a graph of one's own on sets of contexts of one length each, those of one number side
+    /// by side, and reads the last position of its values: `[value][context][feature]`. `build` gets
+    /// the model's own logits on the first set, which cost nothing unless it returns them.
     pub(super) fn look<const N: usize>(
         &mut self,
         contexts: [&[Vec<u32>]; N],
@@ -131,7 +132,7 @@ impl<T: Scalar> Trainer<T> {
             let lengths = batch.map(|contexts| self.positions_of(contexts[0].len()));
             let mut graph = Graph::<T>::new();
             let inputs = lengths.map(|length| self.network.inputs(&mut graph, length));
-            // Creates all parameters in the trainer's order; the values themselves are unused.
+            // All parameters in the order of the trainer.
             let hidden = self.network.hidden(&mut graph, inputs[0]);
             let logits = self.network.head(&mut graph, hidden);
             self.objective.parameters(&mut graph, &self.network, hidden);
@@ -172,7 +173,7 @@ impl<T: Scalar> Trainer<T> {
     }
 }
 
-/// `own` with the values of `taken` at some positions.
+/// `own` with some positions from `taken`.
 fn mend<T: Scalar>(graph: &mut Graph<T>, own: Value, taken: Value, positions: &[usize]) -> Value {
     let count = graph.positions(own);
     let missing = positions.iter().find(|p| **p >= count);

@@ -2,7 +2,7 @@
 
 use retrodict_lab::Experiment;
 use retrodict_lab::settings::Writer;
-use retrodict_lab::spec::{Line, Spec, ready};
+use retrodict_lab::spec::{Line, Problem, Spec, ready};
 use toml::{Table, Value};
 
 use super::CompareError;
@@ -76,15 +76,42 @@ fn experiment(
     };
     let mut set: Vec<(String, String)> = written_out(&task.spec);
     set.extend(task.set.iter().map(|(key, value)| (key.clone(), literal(value))));
+    let inherited = set.len();
     let own = intervention.into_iter().flat_map(|intervention| &intervention.set);
     set.extend(own.map(|(key, value)| (key.clone(), literal(value))));
-    let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let mut spec = Spec::parse_with(text, place, &set)
-        .map_err(|error| CompareError::Spec { place: place.to_owned(), problem: error.problem })?;
+    let mut spec = parse(text, place, &mut set, inherited)?;
     spec.keep_little(|key| set.iter().any(|(given, _)| *given == key));
     spec.name = experiment_name(task);
     spec.seeds = seeds.to_vec();
     Ok(Experiment::new(spec, place)?)
+}
+
+/// Reads a spec with the keys `set`. The first `inherited` of them are the task's: those without
+/// effect under the intervention's own, such as the layers of a model without any, are left out.
+fn parse(
+    text: &str,
+    place: &str,
+    set: &mut Vec<(String, String)>,
+    mut inherited: usize,
+) -> Result<Spec, CompareError> {
+    loop {
+        let pairs: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let problem = match Spec::parse_with(text, place, &pairs) {
+            Ok(spec) => return Ok(spec),
+            Err(error) => error.problem,
+        };
+        let without_effect = match &*problem {
+            Problem::NoEffect { key, .. } => {
+                set[..inherited].iter().position(|(given, _)| given == key)
+            }
+            _ => None,
+        };
+        let Some(at) = without_effect else {
+            return Err(CompareError::Spec { place: place.to_owned(), problem });
+        };
+        set.remove(at);
+        inherited -= 1;
+    }
 }
 
 /// The keys of a spec that is written in sections, each with its section.

@@ -77,9 +77,14 @@ pub(crate) fn read(
             Some(at) => at,
             None => {
                 let origin = folder.spec_path().display().to_string();
-                let mut spec = Spec::parse_stored(&folder.read_spec()?, &origin)?;
+                let text = folder.read_spec()?;
+                let mut spec = Spec::parse_stored(&text, &origin)?;
                 spec.name.clone_from(&folder.experiment);
-                let experiment = Experiment::new(spec, &origin)?;
+                let mut experiment = Experiment::new(spec, &origin)?;
+                if Spec::parse(&text, &origin).is_err() {
+                    // An early version hashed keys without effect as they were given.
+                    experiment.hash = folder.hash;
+                }
                 if experiment.hash != folder.hash {
                     let what = format!("its hash is {}", experiment.hash);
                     return Err(StoreError::Damaged { path: folder.spec_path(), what }.into());
