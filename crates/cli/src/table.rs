@@ -68,12 +68,13 @@ fn clip(cell: &str, width: usize) -> String {
 fn break_lines(text: &str, width: usize) -> String {
     let mut lines = Vec::new();
     for line in text.split('\n') {
+        // Words keep their indentation and the spaces between them.
         let mut now = String::new();
-        for word in line.split(' ') {
+        for (at, word) in line.split(' ').enumerate() {
             let wanted = now.chars().count() + 1 + word.chars().count();
             if !now.trim().is_empty() && wanted > width {
                 lines.push(std::mem::take(&mut now));
-            } else if !now.is_empty() || (word.is_empty() && !line.is_empty()) {
+            } else if at > 0 {
                 now.push(' ');
             }
             now.push_str(word);

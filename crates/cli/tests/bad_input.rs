@@ -58,7 +58,10 @@ fn a_key_or_section_that_does_not_exist() {
     refused_spec(
         "vocab_size = 40",
         entities,
-        &["bad.toml:7", "one-to-many data, not of reversal data"],
+        &[
+            "bad.toml:7",
+            "has no effect with `data.kind` = reversal; it applies with icl, relations or one-to-many",
+        ],
     );
 }
 
@@ -180,7 +183,10 @@ fn names_and_options_that_do_not_exist() {
         ("run tiny.toml --isa sse9", "there is no instruction set `sse9`; there are"),
         ("run tiny.toml --jsn", "--json"),
         ("run", "<NAME|SPEC.toml>"),
-        ("data reversal --entity-length -2", "it must be a whole number, without a sign"),
+        (
+            "data reversal --entity-length -2",
+            "--entity-length is -2, but must be a whole number from 1",
+        ),
         ("data", "related"),
         ("data reversed", "reversal"),
         ("repot x", "report"),

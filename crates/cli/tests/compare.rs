@@ -179,6 +179,10 @@ fn a_second_start_and_a_report_train_nothing_and_draw_the_same_bytes() {
     let bare = folder.contents();
     folder.run("report moved --to elsewhere/new").done();
     for (path, content) in &all {
+        let kept = path.extension().is_some_and(|ending| ending == "toml");
+        if kept || path.ends_with("asked.json") {
+            continue; // parts of the store, not of the report
+        }
         let written = fs::read(folder.path().join("elsewhere/new").join(path)).ok();
         assert!(content.is_none() || written == *content, "{} differs elsewhere", path.display());
     }

@@ -104,13 +104,19 @@ fn an_impossible_size_is_refused_by_its_option_with_what_would_fit() {
     let folder = Folder::new();
     for (arguments, says) in [
         ("reversal --vocab-size 3", "--vocab-size is 3, but must be at least 4:"),
-        ("chain --vocab-size 0", "--vocab-size is 0, but must be at least 4:"),
-        ("reversal --vocab-size 2000000", "--vocab-size is 2000000, but must be at most 1048576:"),
-        ("chain --entity-length 0", "--entity-length is 0, but must be at least 1:"),
+        ("chain --vocab-size 0", "--vocab-size is 0, but must be a whole number from 1 to 1000000"),
+        (
+            "reversal --vocab-size 2000000",
+            "--vocab-size is 2000000, but must be a whole number from",
+        ),
+        (
+            "chain --entity-length 0",
+            "--entity-length is 0, but must be a whole number from 1 to 16",
+        ),
         ("reversal --entity-length 9", "--entity-length is 9, but must be at most 3:"),
-        ("reversal --train-fraction 1.5", "--train-fraction is 1.5, but must be a number from 0"),
-        ("chain --train-fraction -0.1", "--train-fraction is -0.1, but must be a number from 0"),
-        ("icl --train-fraction nan", "--train-fraction is NaN, but must be a number from 0 to 1"),
+        ("reversal --train-fraction 1.5", "--train-fraction is 1.5, but must be a fraction from 0"),
+        ("chain --train-fraction -0.1", "--train-fraction is -0.1, but must be a fraction from 0"),
+        ("icl --train-fraction nan", "--train-fraction is NaN, but must be a fraction from 0 to 1"),
         ("icl --vocab-size 10", "--vocab-size is 10, but must be at least 110:"),
         ("icl --train-fraction 0.01", "--train-fraction is 0.01, but must be at least 0.1:"),
         ("related --vocab-size 602", "--vocab-size is 602, but must be at least 603:"),
@@ -119,11 +125,11 @@ fn an_impossible_size_is_refused_by_its_option_with_what_would_fit() {
         ("related --tokens 100", "--train is 200, but must be at most 50:"),
         ("relations --entities 1", "--entities is 1, but must be at least 2:"),
         ("relations --vocab-size 99", "--vocab-size is 99, but must be at least 100:"),
-        ("family --train-fraction 2", "--train-fraction is 2, but must be a number from 0 to 1"),
+        ("family --train-fraction 2", "--train-fraction is 2, but must be a fraction from 0 to 1"),
         ("family --families 161", "--vocab-size is 800, but must be at least 805:"),
         ("hops --hops 1", "--hops is 1, but must be at least 2:"),
-        ("biographies --attributes 0", "--attributes is 0, but must be at least 1:"),
-        ("one-to-many --partners 0", "--partners is 0, but must be at least 1:"),
+        ("biographies --attributes 0", "--attributes is 0, but must be a whole number from 1"),
+        ("one-to-many --partners 0", "--partners is 0, but must be a whole number from 1"),
     ] {
         let output = folder.run(&format!("data {arguments}"));
         assert_eq!(output.status, 2, "data {arguments}: {output:?}");

@@ -248,7 +248,7 @@ fn a_tied_head_is_not_stored_twice_and_gpt2_is_claimed_only_where_it_is_one() {
     ] {
         let config = config().adjusted(|d| {
             d.position = position;
-            d.tie_head = tie_head
+            d.tie_head = tie_head;
         });
         write_checkpoint(out.path(), &config.into(), Precision::F32, &model, &[], &state(1))
             .unwrap();

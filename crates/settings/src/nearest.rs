@@ -12,6 +12,16 @@ pub fn nearest<'a>(word: &str, choices: impl IntoIterator<Item = &'a str>) -> Op
     (distance <= longer.div_ceil(3)).then_some(choice)
 }
 
+/// `a, b and c`, with `last` as the last conjunction.
+pub fn join<'a>(words: impl Iterator<Item = &'a str>, last: &str) -> String {
+    let words: Vec<_> = words.collect();
+    match words.split_last() {
+        None => String::new(),
+        Some((only, [])) => (*only).to_owned(),
+        Some((end, rest)) => format!("{} {last} {end}", rest.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::nearest;
@@ -24,15 +34,5 @@ mod tests {
         assert_eq!(nearest("dimm", choices), Some("dim"));
         assert_eq!(nearest("momentum", choices), None);
         assert_eq!(nearest("x", []), None);
-    }
-}
-
-/// `a, b and c`, with `last` as the last conjunction.
-pub fn join<'a>(words: impl Iterator<Item = &'a str>, last: &str) -> String {
-    let words: Vec<_> = words.collect();
-    match words.split_last() {
-        None => String::new(),
-        Some((only, [])) => (*only).to_owned(),
-        Some((end, rest)) => format!("{} {last} {end}", rest.join(", ")),
     }
 }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use retrodict_engine::Rule;
 use retrodict_facts::{DataConfig, Recipes};
 use retrodict_models::{LossOn, LrDecay};
-use retrodict_settings::{Condition, NOT_NEGATIVE, POSITIVE, Refused, Setting, Value, settings};
+use retrodict_settings::{NOT_NEGATIVE, POSITIVE, Refused, Setting, Value, settings};
 
 use super::seeds::LARGEST_SEED;
 
@@ -63,8 +63,7 @@ settings! {
         /// entity.
         pub effective_weights: bool = true, ();
         /// Epochs between two measurements; 0 for one at the end alone.
-        pub every: Option<u64> = None, EVERY,
-            when(Condition::is("probe.effective_weights", &["true"]));
+        pub every: Option<u64> = None, EVERY;
     }
 }
 

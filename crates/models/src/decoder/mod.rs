@@ -209,7 +209,7 @@ mod tests {
             (
                 small(2, 2, 10).adjusted(|d| {
                     d.position = rotary(1.0);
-                    d.tie_head = true
+                    d.tie_head = true;
                 }),
                 5,
                 3,
@@ -218,7 +218,7 @@ mod tests {
             (
                 free.adjusted(|d| {
                     d.freeze_embeddings = true;
-                    d.tie_head = true
+                    d.tie_head = true;
                 }),
                 2,
                 1,
@@ -258,7 +258,7 @@ mod tests {
         check(
             &small(1, 1, 5).adjusted(|d| {
                 d.design = design;
-                d.dropout = 0.2
+                d.dropout = 0.2;
             }),
             4,
             3,

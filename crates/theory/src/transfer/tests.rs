@@ -21,11 +21,10 @@ fn a_linearised_window_is_right_to_first_order() {
     for optimizer in ["sgd", "adamw"] {
         // AdamW's own division changes little in a step after many.
         let off = ["1e-4", "1e-5"].map(|rate| {
-            let set = [
-                ("train.optimizer", optimizer),
-                ("train.betas", "[0.9, 0.99999]"),
-                ("train.lr", rate),
-            ];
+            let mut set = vec![("train.optimizer", optimizer), ("train.lr", rate)];
+            if optimizer == "adamw" {
+                set.push(("train.betas", "[0.9, 0.99999]"));
+            }
             let result = measured(&set, windowed(&[30], 4));
             let window = result.series[0].window.clone().unwrap();
             assert!(
