@@ -150,7 +150,7 @@ impl Experiment {
     /// The data set of the run with this seed.
     ///
     /// # Errors
-    /// As [`DataConfig::generate`].
+    /// As [`DataKind::generate`](retrodict_facts::DataKind::generate).
     pub fn dataset(&self, run: u64) -> Result<Dataset, FactsError> {
         // `new` has checked the seeds of the spec; only here could a larger one wrap.
         self.data.generate(u32::try_from(self.seeds(run).data).unwrap_or(u32::MAX))
@@ -165,7 +165,7 @@ impl Experiment {
     /// Training tokens per epoch of the run with this seed.
     ///
     /// # Errors
-    /// As [`DataConfig::generate`].
+    /// As [`DataKind::generate`](retrodict_facts::DataKind::generate).
     pub fn training_tokens(&self, run: u64) -> Result<usize, FactsError> {
         Ok(self.training_set(run, &self.dataset(run)?).tokens())
     }
@@ -211,7 +211,7 @@ impl Experiment {
     /// [`Experiment::steps`] of the run with this seed.
     ///
     /// # Errors
-    /// As [`DataConfig::generate`].
+    /// As [`DataKind::generate`](retrodict_facts::DataKind::generate).
     pub fn steps_of(&self, run: u64) -> Result<Steps, FactsError> {
         Ok(self.steps(&self.training_set(run, &self.dataset(run)?)))
     }
