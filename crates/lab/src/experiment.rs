@@ -91,6 +91,18 @@ impl Experiment {
     /// # Errors
     /// [`ExperimentError`] names the key, its value and what would be right.
     pub fn new(spec: Spec, origin: &str) -> Result<Experiment, ExperimentError> {
+        let experiment = Self::stored(spec, origin)?;
+        let clash = |problem| ExperimentError::Clash { origin: origin.to_owned(), problem };
+        experiment.check_steps().map_err(clash)?;
+        Ok(experiment)
+    }
+
+    /// [`Experiment::new`] of a spec that has run: early versions accepted a warm-up and checkpoints
+    /// beyond the last step.
+    ///
+    /// # Errors
+    /// As [`Experiment::new`].
+    pub fn stored(spec: Spec, origin: &str) -> Result<Experiment, ExperimentError> {
         let data = spec.data.kind;
         let origin = || origin.to_owned();
         data.validate().map_err(|source| ExperimentError::Data { origin: origin(), source })?;
@@ -107,9 +119,7 @@ impl Experiment {
                 return Err(ExperimentError::Seed { origin: origin(), seed });
             }
         }
-        let experiment = Experiment { hash: spec.hash(), spec, data, network, objective };
-        experiment.check_steps().map_err(clash)?;
-        Ok(experiment)
+        Ok(Experiment { hash: spec.hash(), spec, data, network, objective })
     }
 
     /// Refuses a warm-up or checkpoints beyond the last step, where they would have no effect.

@@ -1,4 +1,4 @@
-//! What is watched of a model besides its scores: effective weights, and what follows from them.
+//! Effective weights during training, and the indexes computed from them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::store::{StoreError, Tensor, Values, read_tensors};
 /// The folder of the probe in a run's `probes`.
 pub const EFFECTIVE_WEIGHTS: &str = "effective_weights";
 
-/// What is put behind a group's name for the measurement with the relation token in the context.
+/// The suffix of a group's name for the measurement with the relation token in the context.
 const IN_CONTEXT: &str = ".in_context";
 
 /// The token ids of the rows of a group's matrices.
@@ -145,7 +145,7 @@ impl EffectiveWeights {
     }
 }
 
-/// What effective weights come down to; `None` where it does not apply.
+/// The indexes of effective weights; `None` where it does not apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Indexes {
     /// In the paper's single-token context.

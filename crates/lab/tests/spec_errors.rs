@@ -290,6 +290,9 @@ fn a_warm_up_and_checkpoints_beyond_the_last_step_are_refused() {
     assert_eq!(experiment(&[two, ("train.warmup", "12")]), Err(late.to_owned()));
     let beyond = "SPEC.toml: `checkpoint.at` has step 13, which is beyond the last step, 12";
     assert_eq!(experiment(&[two, ("checkpoint.at", "[0, 13]")]), Err(beyond.to_owned()));
+    // Early versions ran such a spec; its results are still read.
+    let stored = Spec::parse_stored(&format!("{KIND}train.epochs = 2\ncheckpoint.at = [13]"), "s");
+    assert!(retrodict_lab::Experiment::stored(stored.unwrap(), "s").is_ok());
 }
 
 #[test]

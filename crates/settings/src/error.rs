@@ -52,7 +52,7 @@ impl fmt::Display for Location {
 pub struct SpecError {
     /// Its place.
     pub at: Location,
-    /// What is wrong and what would be right.
+    /// The problem.
     pub problem: Box<Problem>,
 }
 
@@ -73,7 +73,7 @@ pub struct Located {
     pub error: SpecError,
 }
 
-/// What is wrong with a spec, and what would be right.
+/// A problem with a spec, and the remedy.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Problem {
@@ -97,7 +97,7 @@ pub enum Problem {
     UnknownSection {
         /// Its name.
         section: String,
-        /// What would be right.
+        /// The remedy.
         hint: String,
     },
     /// A section's name used for a plain value.
@@ -111,7 +111,7 @@ pub enum Problem {
     UnknownKey {
         /// The key with its section.
         key: String,
-        /// What would be right.
+        /// The remedy.
         hint: String,
     },
     /// A key that would have no effect in this spec.
@@ -131,7 +131,7 @@ pub enum Problem {
         key: String,
         /// The value as it was.
         found: String,
-        /// What would be right.
+        /// The remedy.
         right: String,
     },
     /// A key without a default is left out.
@@ -139,7 +139,7 @@ pub enum Problem {
     Missing {
         /// The key with its section.
         key: String,
-        /// What would be right.
+        /// The remedy.
         right: String,
     },
     /// Anything else, in a sentence that names the key.

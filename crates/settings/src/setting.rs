@@ -6,7 +6,7 @@ use crate::{Condition, Keyword, Value, join, nearest};
 
 /// The type of a key's value.
 pub trait Setting: Clone + PartialEq {
-    /// What bounds its values.
+    /// The bounds of its values.
     type Range;
 
     /// The value that was written.
@@ -22,7 +22,7 @@ pub trait Setting: Clone + PartialEq {
     fn right(range: &Self::Range) -> String;
 }
 
-/// Why a value is refused.
+/// The reason that a value is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// It is of another type or out of range; the values that would be right.

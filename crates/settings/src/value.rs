@@ -15,7 +15,7 @@ pub enum Value {
     Boolean(bool),
     /// A list.
     Array(Vec<Value>),
-    /// What no key takes, in words: dates, tables, numbers past any machine's.
+    /// A value that no key takes, in words: dates, tables, numbers past any machine's.
     Other(String),
 }
 

@@ -1,4 +1,4 @@
-//! What both models' gradient flows need of the integrator: Dormand and Prince's explicit method of
+//! The integrator of both models' gradient flows: Dormand and Prince's explicit method of
 //! order 8(5,3), from the crate `differential-equations`, over rows of numbers.
 
 use differential_equations::error::Error;

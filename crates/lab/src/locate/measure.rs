@@ -113,7 +113,7 @@ fn position_names(asked: &Asked, positions: usize) -> Vec<String> {
 /// rivals; `None` where there is no such question.
 pub(super) type Sums = Option<(Vec<String>, Vec<f64>)>;
 
-/// What each part adds to the margins of a group's answers.
+/// The contributions of the parts to the margins of a group's answers.
 pub(super) fn attribution<T: Scalar>(
     trainer: &mut Trainer<T>,
     questions: &[Asked],

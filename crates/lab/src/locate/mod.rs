@@ -17,7 +17,7 @@ use crate::store::{Checkpoint, Store, StoreError};
 use measure::{attribution, lens, patching};
 use questions::{asked, pairs};
 
-/// What was found in one run.
+/// The results of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LocateResult {
     /// The experiment.
@@ -36,9 +36,9 @@ pub struct LocateResult {
     pub patching: Vec<Patching>,
     /// The parts of the model that write into the stream, in order, and at last the norm's bias.
     pub parts: Vec<String>,
-    /// What each adds to the margin, by group; none where the design knows no such sum.
+    /// The contribution of each to the margin, by group; none where the design knows no such sum.
     pub attribution: Vec<GroupAttribution>,
-    /// What could not be measured, in words.
+    /// Measurements that were not possible, in words.
     pub warnings: Vec<String>,
 }
 
@@ -84,13 +84,13 @@ pub struct Patching {
     pub clean_margin: f64,
     /// The same answer's margin in the corrupted run.
     pub corrupted_margin: f64,
-    /// What stands at each position.
+    /// The token at each position.
     pub positions: Vec<String>,
     /// The recovered share `[place][position]`; 1 where the patch brings all of the answer.
     pub recovered: Vec<Vec<Option<f64>>>,
 }
 
-/// What the parts add to the margin of a group's answers.
+/// The contributions of the parts to the margin of a group's answers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GroupAttribution {
     /// The group's name in files.

@@ -1,4 +1,4 @@
-//! What is asked: the data set's groups of questions, and pairs of runs to patch between.
+//! The questions: the data set's groups of questions, and pairs of runs to patch between.
 
 use retrodict_facts::{Dataset, Group, Query, Role, Step, Token};
 

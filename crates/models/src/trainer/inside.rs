@@ -107,7 +107,9 @@ impl<T: Scalar> Trainer<T> {
             });
             let hidden =
                 decoder.hidden_with_hook(graph, corrupted, &mut |graph, site, own| match taken {
-                    Some(taken) if site == patch.site => mend(graph, own, taken, &patch.positions),
+                    Some(taken) if site == patch.site => {
+                        splice(graph, own, taken, &patch.positions)
+                    }
                     _ => own,
                 });
             vec![decoder.head(graph, hidden)]
@@ -174,7 +176,7 @@ impl<T: Scalar> Trainer<T> {
 }
 
 /// `own` with some positions from `taken`.
-fn mend<T: Scalar>(graph: &mut Graph<T>, own: Value, taken: Value, positions: &[usize]) -> Value {
+fn splice<T: Scalar>(graph: &mut Graph<T>, own: Value, taken: Value, positions: &[usize]) -> Value {
     let count = graph.positions(own);
     let missing = positions.iter().find(|p| **p >= count);
     assert!(missing.is_none(), "no position {missing:?} among {count}");

@@ -80,7 +80,7 @@ pub(crate) fn read(
                 let text = folder.read_spec()?;
                 let mut spec = Spec::parse_stored(&text, &origin)?;
                 spec.name.clone_from(&folder.experiment);
-                let mut experiment = Experiment::new(spec, &origin)?;
+                let mut experiment = Experiment::stored(spec, &origin)?;
                 if Spec::parse(&text, &origin).is_err() {
                     // An early version hashed keys without effect as they were given.
                     experiment.hash = folder.hash;

@@ -58,7 +58,7 @@ pub enum TransferError {
         what: &'static str,
         /// Memory of all of them.
         gib: f64,
-        /// What reduces it.
+        /// The setting that reduces it.
         remedy: &'static str,
     },
     /// The loss is no longer a number.

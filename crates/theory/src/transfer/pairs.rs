@@ -100,7 +100,7 @@ pub struct KindTransfer {
     pub ratio: f64,
     /// Its standard deviation over pairs; `None` of fewer than two.
     pub ratio_std: Option<f64>,
-    /// What each part of the model adds to `ratio`.
+    /// The contribution of each part of the model to `ratio`.
     pub ratio_by_part: Vec<f64>,
     /// How it stands to unrelated sentences.
     pub excess: Option<Excess>,
