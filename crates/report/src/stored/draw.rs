@@ -3,6 +3,7 @@
 use retrodict_lab::store::{MetricsRow, Store};
 use retrodict_lab::{Experiment, Measure, effective_weight_epochs, effective_weights_at, probe};
 
+use super::over::over;
 use super::{Stored, claims, machine_name};
 use crate::figure::{
     Accuracies, Cosines, EffectiveWeights, Figure, LossCurves, Way, WeightFrame, WeightPanel,
@@ -89,6 +90,7 @@ fn draw(
                 .collect();
             Some(accuracies(name, title, &all))
         }
+        DrawingKind::Over => drawing.over.as_ref().and_then(|axes| over(name, title, axes, found)),
     })
 }
 
