@@ -252,6 +252,22 @@ fn a_key_that_would_have_no_effect_is_refused() {
             "model.heads = 4",
             "`model.mixer` = lstm; it applies with attention, bidirectional or linear-attention",
         ),
+        ("", "model.forget_bias = 1", "`model.mixer` = attention; it applies with lstm"),
+        (
+            "model.kind = \"bilinear\"\n",
+            "model.init_std = 0.1",
+            "`model.kind` = bilinear; it applies with decoder or one-layer",
+        ),
+        (
+            "model.kind = \"one-layer\"\nmodel.value_output = \"merged\"\n",
+            "model.init_std = 0.1",
+            "`model.value_output` = merged; it applies with factorised",
+        ),
+        (
+            "train.weight_decay = 0\n",
+            "train.decay_norms = false",
+            "`train.weight_decay` = 0.0; it applies with above 0",
+        ),
         (
             "model.norm = \"none\"\n",
             "model.norm_place = \"post\"",
@@ -293,6 +309,30 @@ fn a_warm_up_and_checkpoints_beyond_the_last_step_are_refused() {
     // Early versions ran such a spec; its results are still read.
     let stored = Spec::parse_stored(&format!("{KIND}train.epochs = 2\ncheckpoint.at = [13]"), "s");
     assert!(retrodict_lab::Experiment::stored(stored.unwrap(), "s").is_ok());
+}
+
+#[test]
+fn a_model_of_matrices_alone_has_no_norms_to_spare() {
+    for kind in ["bilinear", "one-layer"] {
+        let set = [("model.kind", kind), ("train.decay_norms", "false")];
+        let spec = Spec::parse_with(KIND, "SPEC.toml", &set).unwrap();
+        let error = retrodict_lab::Experiment::new(spec, "SPEC.toml").unwrap_err().to_string();
+        let expected = format!(
+            "SPEC.toml: `train.decay_norms` = false has no effect with `model.kind` = \"{kind}\", \
+             which has neither biases nor norms; leave it out"
+        );
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn sentences_that_are_not_read_from_left_to_right_cannot_be_packed() {
+    for set in [("model.kind", "bilinear"), ("objective.ahead", "0.5")] {
+        let set = [("data.pack", "4"), set];
+        let spec = Spec::parse_with(KIND, "SPEC.toml", &set).unwrap();
+        let error = retrodict_lab::Experiment::new(spec, "SPEC.toml").unwrap_err().to_string();
+        assert!(error.starts_with("SPEC.toml: `data.pack` = 4 needs sentences that a"), "{error}");
+    }
 }
 
 #[test]
