@@ -36,7 +36,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model]\nlearning_rate = 2",
-            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, dim, mixer, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings and context",
+            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, dim, mixer, forget_bias, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings, init_std and context",
         ),
         (
             "[model]\nweight_decy = 2",
@@ -51,7 +51,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model.extra]\nlayers = 2",
-            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, dim, mixer, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings and context",
+            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, dim, mixer, forget_bias, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings, init_std and context",
         ),
         ("model = 3", "SPEC.toml:2: `model` is a section: write [model] and its keys below it"),
         (
@@ -261,7 +261,7 @@ fn a_key_that_would_have_no_effect_is_refused() {
         (
             "model.kind = \"one-layer\"\nmodel.value_output = \"merged\"\n",
             "model.init_std = 0.1",
-            "`model.value_output` = merged; it applies with factorised",
+            "`model.kind` = one-layer; it applies with decoder",
         ),
         (
             "train.weight_decay = 0\n",
