@@ -10,7 +10,7 @@ use common::{Folder, checkpoints};
 use serde_json::Value;
 
 /// The measures of each run, and their summary over seeds.
-const MEASURES: [&str; 38] = [
+const MEASURES: [&str; 41] = [
     "train_nll",
     "train_first_token_nll",
     "train_eval_nll",
@@ -47,6 +47,9 @@ const MEASURES: [&str; 38] = [
     "top1_over_head_norm",
     "top1_less_log_count",
     "top1_without_trained_answers",
+    "travelled",
+    "reverse_distance",
+    "reverse_epochs",
     "embedding_cosine_mean_absolute",
     "ms_per_step",
 ];

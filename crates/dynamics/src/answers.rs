@@ -45,6 +45,21 @@ pub struct Answers {
     /// What ranks before the right answers; set by [`outranked`](crate::outranked).
     #[serde(flatten, default)]
     pub outranked: Outranked,
+    /// How far a model lies that also answers the held-out questions; set by those who measure it.
+    #[serde(flatten, default)]
+    pub reach: Reach,
+}
+
+/// Distances between parameters, Euclidean over all of them; `None` where not measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reach {
+    /// From the initial model to the trained one.
+    pub travelled: Option<f64>,
+    /// From the trained model to one that also answers every held-out question, over `travelled`:
+    /// an upper bound on the least.
+    pub reverse_distance: Option<f64>,
+    /// Epochs of training on all sentences until it did.
+    pub reverse_epochs: Option<f64>,
 }
 
 /// Measures a model's answers. `logits` returns the logits `[context][vocabulary]` of the token
@@ -79,6 +94,7 @@ pub fn answers(
         control_top1: controls::of_group(dataset, Role::ControlTrained, logits),
         blind_swap_rate: controls::of_group(dataset, Role::ControlSwapped, logits),
         outranked: Outranked::default(),
+        reach: Reach::default(),
     }
 }
 

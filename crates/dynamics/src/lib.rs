@@ -15,7 +15,7 @@ mod outranked;
 mod ranks;
 mod weight_matrix;
 
-pub use answers::{Answers, answers};
+pub use answers::{Answers, Reach, answers};
 pub use asymmetry::{LEARNED, asymmetry};
 pub use cosines::{cosines, evenly_spread, mean_absolute_cosine};
 pub use effective_weights::{Context, measure};

@@ -15,6 +15,7 @@ pub mod measures;
 pub mod name;
 pub mod probe;
 mod progress;
+mod reach;
 mod result;
 mod run;
 mod run_all;

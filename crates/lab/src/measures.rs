@@ -598,6 +598,40 @@ pub const MEASURES: &[Measure] = &[
         value: Value::Run(|_, run| run.answers?.outranked.top1_without_trained_answers),
     },
     Measure {
+        id: "travelled",
+        heading: "distance travelled",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Neither,
+        shown: Shown::JsonAndPage,
+        doc: "Euclidean distance between the parameters of the initial and of the \
+              trained model; with `probe.reach`.",
+        value: Value::Run(|_, run| run.answers?.reach.travelled),
+    },
+    Measure {
+        id: "reverse_distance",
+        heading: "distance to the reverse / travelled",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Neither,
+        shown: Shown::JsonAndPage,
+        doc: "Distance from the trained model to one that also answers every held-out \
+              question and keeps the trained ones, over `travelled`: an upper bound on \
+              the least. With `probe.reach`.",
+        value: Value::Run(|_, run| run.answers?.reach.reverse_distance),
+    },
+    Measure {
+        id: "reverse_epochs",
+        heading: "epochs to the reverse",
+        brief: None,
+        unit: Unit::Count,
+        better: Better::Neither,
+        shown: Shown::JsonAndPage,
+        doc: "Epochs of training on all sentences, held-out ones included, until the \
+              trained model answered every question; with `probe.reach`.",
+        value: Value::Run(|_, run| run.answers?.reach.reverse_epochs),
+    },
+    Measure {
         id: "embedding_cosine_mean_absolute",
         heading: "mean |cosine| of embeddings",
         brief: None,

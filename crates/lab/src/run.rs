@@ -18,6 +18,7 @@ use crate::knowledge::{Examiner, Knowledge};
 use crate::measures::{Epoch, Scores, TrainScores};
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
+use crate::reach::reach;
 use crate::spec::{Keyword as _, Precision};
 use crate::store::{
     Checkpoint, Machine, Manifest, MetricsRow, RunWriter, State, Status, Store, StoreError, Tensor,
@@ -124,6 +125,7 @@ struct Run<'a, T> {
     manifest: Manifest,
     rows: Vec<MetricsRow>,
     seed: u64,
+    threads: usize,
     /// Whole epochs done.
     epoch: u64,
     /// Batches done of the next one.
@@ -181,6 +183,7 @@ impl<'a, T: Stored> Run<'a, T> {
             dataset,
             rows: Vec::new(),
             seed,
+            threads,
             epoch: 0,
             batch: 0,
             sums: TrainScores::default(),
@@ -352,6 +355,11 @@ impl<'a, T: Stored> Run<'a, T> {
         answers.outranked = outranked(&self.dataset, norms.as_deref(), |contexts| {
             self.trainer.logits_after(contexts)
         });
+        if self.experiment.spec.probe.reach {
+            let (experiment, seed) = (self.experiment, self.seed);
+            let fresh = || experiment.trainer(seed, &self.dataset, self.threads);
+            answers.reach = reach(experiment, seed, &self.dataset, &mut self.trainer, fresh);
+        }
         self.folder.write_answers(&answers)
     }
 
