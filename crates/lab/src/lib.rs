@@ -22,7 +22,7 @@ pub mod stats;
 pub mod store;
 
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
-pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
+pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines, random_mean_absolute_cosine};
 pub use experiment::{Experiment, ExperimentError, Steps, example};
 pub use measures::{MEASURES, Measure};
 pub use progress::{Progress, Snapshot};

@@ -31,6 +31,8 @@ pub struct RunResult {
     pub answers: Option<Answers>,
     /// The orthogonality of its embeddings; `None` as with `answers`.
     pub embedding_cosines: Option<EmbeddingCosines>,
+    /// The number of held-out sentences; 0 if the run is not complete.
+    pub held_out: usize,
     /// Its manifest; `None` if it failed before it began.
     pub manifest: Option<Manifest>,
 }
@@ -57,8 +59,10 @@ impl RunResult {
             Err(_) => None,
         };
         let (mut indexes, mut answers, mut embedding_cosines) = (Indexes::default(), None, None);
+        let mut held_out = 0;
         if complete {
             let dataset = dataset(experiment, &folder)?;
+            held_out = dataset.held_out.len();
             if let Some((_, path)) = folder.probes(EFFECTIVE_WEIGHTS)?.last() {
                 indexes = EffectiveWeights::read(path, &dataset)?.indexes();
             }
@@ -76,6 +80,7 @@ impl RunResult {
             indexes,
             answers,
             embedding_cosines,
+            held_out,
             manifest: folder.read_manifest().ok().filter(|_| outcome.status != Status::Failed),
         })
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Report, ReportError,
+    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Report, ReportError,
     Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves, write,
 };
 use serde_json::{Value, json};
@@ -20,10 +20,14 @@ fn report(text: &str) -> Report {
     let curves = LossCurves {
         variant: text.into(),
         epochs: vec![1.0, 2.0],
-        train: vec![vec![6.5, 0.02], vec![6.6, 0.04]],
-        held_out: vec![vec![6.7, 10.0], vec![6.8, 10.5]],
-        uniform: 6.6875,
-        uniform_label: text.into(),
+        first_token: Nll {
+            train: vec![vec![6.5, 0.02], vec![6.6, 0.04]],
+            held_out: vec![vec![6.7, 10.0], vec![6.8, 10.5]],
+            uniform: 6.6875,
+            uniform_label: text.into(),
+        },
+        whole: None,
+        questions: 60,
     };
     let panel = |values: [f32; 4], margin| WeightPanel {
         group: text.into(),
@@ -70,7 +74,8 @@ fn report(text: &str) -> Report {
                     vec![10.0, 10.5],
                     Comparator::AtLeast,
                     6.6875,
-                ),
+                )
+                .refuted_by(text),
                 Claim::measured(
                     "reversal.asymmetry",
                     text,
@@ -183,6 +188,8 @@ fn the_summary_is_as_the_command_line_promises() {
                     "id": "reversal.held_out_nll",
                     "claim": "plain",
                     "source": "paper, figure 1",
+                    "of": "paper",
+                    "refuted_by": "plain",
                     "value": 10.25,
                     "spread": 0.125f64.sqrt(),
                     "values": [10.0, 10.5],
@@ -194,6 +201,8 @@ fn the_summary_is_as_the_command_line_promises() {
                     "id": "reversal.asymmetry",
                     "claim": "plain",
                     "source": "plain",
+                    "of": "ours",
+                    "refuted_by": "",
                     "value": 1.0,
                     "spread": null,
                     "values": [null, 1.0],
