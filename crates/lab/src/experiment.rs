@@ -172,6 +172,12 @@ impl Experiment {
         recipe::apply(&self.spec.data.recipes, dataset, seed)
     }
 
+    /// Whether probes are taken after an epoch: every few, as the spec says, and after the last.
+    pub(crate) fn probes_after(&self, epoch: u64) -> bool {
+        let every = self.spec.probe.every.is_some_and(|every| epoch.is_multiple_of(every));
+        every || epoch == self.spec.train.epochs
+    }
+
     /// Training tokens per epoch of the run with this seed.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod bootstrap;
 mod embeddings;
 mod experiment;
 mod extend;
+mod knowledge;
 pub mod locate;
 pub mod measures;
 pub mod name;
@@ -24,6 +25,7 @@ pub mod store;
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines, random_mean_absolute_cosine};
 pub use experiment::{Experiment, ExperimentError, Steps, example};
+pub use knowledge::{Indexes, Knowledge};
 pub use measures::{MEASURES, Measure};
 pub use progress::{Progress, Snapshot};
 pub use result::{

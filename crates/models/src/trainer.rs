@@ -2,6 +2,7 @@
 
 mod compiled;
 mod inside;
+mod next_token;
 mod parts;
 mod tangent;
 
@@ -16,6 +17,7 @@ use crate::lr_schedule::LrSchedule;
 use crate::network::Network;
 use crate::objective::{Example, Objective};
 use compiled::Compiled;
+use next_token::NextToken;
 
 pub use inside::{NotADecoder, Patch};
 pub use parts::{LastNorm, NoParts, Part, Parts};
@@ -70,6 +72,7 @@ pub struct Trainer<T> {
     /// Compiled when a batch size first occurs; a run has two or three sizes.
     training: Vec<Compiled<T>>,
     evaluation: Vec<Compiled<T>>,
+    next_token: Vec<NextToken<T>>,
     scores: Vec<SentenceScore>,
 }
 
@@ -105,6 +108,7 @@ impl<T: Scalar> Trainer<T> {
             team: Team::new(options.threads),
             training: Vec::new(),
             evaluation: Vec::new(),
+            next_token: Vec::new(),
             scores: Vec::new(),
         }
     }
@@ -112,7 +116,13 @@ impl<T: Scalar> Trainer<T> {
     /// The same trainer with matrix products in `precision`, in training and in evaluation. The
     /// default is full precision.
     pub fn with_products(self, precision: ProductPrecision) -> Trainer<T> {
-        Trainer { precision, training: Vec::new(), evaluation: Vec::new(), ..self }
+        Trainer {
+            precision,
+            training: Vec::new(),
+            evaluation: Vec::new(),
+            next_token: Vec::new(),
+            ..self
+        }
     }
 
     /// The parameters.
@@ -214,16 +224,6 @@ impl<T: Scalar> Trainer<T> {
             compiled.score(&mut self.scores);
         }
         &self.scores
-    }
-
-    /// The logits of the token after each context, `[context][vocabulary]`, without dropout.
-    ///
-    /// # Panics
-    /// If the contexts differ in length, or are longer than the position table.
-    pub fn next_token_logits(&mut self, contexts: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        let mut read = self.look([contexts], |_, _, logits| vec![logits]);
-        let rows = read.pop().unwrap_or_default();
-        rows.into_iter().map(|row| row.into_iter().map(|x| x as f32).collect()).collect()
     }
 
     /// Measures the time of each operation over `steps` steps on a batch, and the machine's

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, HeadResult, LossCurves, NamedTable, Nll, Report,
-    Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
+    Claim, Comparator, EffectiveWeights, Experiment, HeadResult, LossCurves, NamedTable, Nll,
+    Report, Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
     reversal_finding,
 };
 
@@ -187,6 +187,7 @@ fn result(curves: &LossCurves, asymmetry: [f64; 2]) -> HeadResult {
         train_nll: ends(&curves.first_token.train),
         held_out_nll: ends(&curves.first_token.held_out),
         held_out_top1: vec![0.0; SEEDS],
+        rank_held_out: vec![0.5; SEEDS],
         asymmetry: (0..SEEDS).map(|_| asymmetry[1] + 0.015 * noise.next()).collect(),
     }
 }

@@ -48,16 +48,17 @@ mod write;
 pub use compare::{CompareError, write_comparisons};
 pub use error::ReportError;
 pub use figure::{
-    Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Nll, Panel, Series, SeriesKind,
-    Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines, loss_curves,
+    Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Nll, Panel, Series,
+    SeriesKind, Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines,
+    loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
 pub use locate::write_locate;
 pub use paper::{PaperError, PaperFigure, Scale, Variant, Wanted, experiments, figures};
 pub use pdf::pdf;
 pub use raster::png;
-pub use report::{Experiment, NamedTable, Report, Section, SeedRow};
 pub use redraw::Redraw;
+pub use report::{Experiment, NamedTable, Report, Section, SeedRow};
 pub use stored::{Reproduction, from_store};
 pub use summary::{Claim, Comparator, Of};
 pub use tables::Table;

@@ -15,12 +15,7 @@ fn curves(train: Vec<Vec<f64>>, held_out: Vec<Vec<f64>>) -> LossCurves {
     LossCurves {
         variant: "free head".into(),
         epochs: (1..=epochs).map(|e| e as f64).collect(),
-        first_token: Nll {
-            train,
-            held_out,
-            uniform: 802f64.ln(),
-            uniform_label: "ln 802".into(),
-        },
+        first_token: Nll { train, held_out, uniform: 802f64.ln(), uniform_label: "ln 802".into() },
         whole: None,
         questions: 60,
     }

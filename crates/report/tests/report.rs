@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Report, ReportError,
-    Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves, write,
+    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Report,
+    ReportError, Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
+    write,
 };
 use serde_json::{Value, json};
 

@@ -8,7 +8,8 @@ use super::{Failure, print};
 use crate::args::ReportArgs;
 
 pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
-    let (page, report) = draw(&mut Redraw::default(), &args.dir, args.to.as_deref().unwrap_or(&args.dir))?;
+    let (page, report) =
+        draw(&mut Redraw::default(), &args.dir, args.to.as_deref().unwrap_or(&args.dir))?;
     print(&last_line(&report, &page))
 }
 

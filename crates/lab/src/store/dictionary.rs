@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use retrodict_dynamics::Answers;
 
-use crate::measures::{Better, MEASURES, Measure, Value};
+use crate::measures::{Better, MEASURES, Measure, Value, When};
 
 /// The files of a run's folder.
 const FILES: &[[&str; 2]] = &[
@@ -95,6 +95,7 @@ const MANIFEST: &[[&str; 2]] = &[
 fn of_answer(field: &str) -> Option<&'static str> {
     match field {
         "chance" => Some("The accuracy of a guess among the candidates: the mean of 1/n."),
+        "chance_of_type" => Some("The same among all entities of the type."),
         measure => Some(Measure::find(measure).ok()?.doc),
     }
 }
@@ -134,7 +135,7 @@ pub fn dictionary() -> String {
         ["`step`", "int64", "count", "Steps taken when it ended."].map(str::to_owned),
     ];
     for measure in Measure::of_epochs() {
-        let required = matches!(measure.value, Value::Epoch { required: true, .. });
+        let required = matches!(measure.value, Value::Epoch { when: When::Always, .. });
         let kind = if required { "double" } else { "double, optional" };
         rows.push([
             format!("`{}`", measure.id),

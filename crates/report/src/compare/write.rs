@@ -41,7 +41,8 @@ pub fn write_comparisons(out: &Path, to: &Path) -> Result<Option<Compared>, Repo
         .iter()
         .flat_map(|(comparison, _)| comparison.tasks.iter().map(experiment_name))
         .collect();
-    let all = stored::read(&store, &mut stored::Runs::new(), |run| of_tasks.contains(&run.experiment))?;
+    let all =
+        stored::read(&store, &mut stored::Runs::new(), |run| of_tasks.contains(&run.experiment))?;
     let results = kept
         .iter()
         .map(|(comparison, asked)| result(comparison, asked, &all))

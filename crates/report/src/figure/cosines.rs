@@ -76,7 +76,8 @@ fn note(cosines: &Cosines) -> String {
     if seeds == 0 {
         return String::new();
     }
-    let (mean, random) = (text::mean_and_spread(&cosines.mean_absolute), text::number(cosines.random));
+    let (mean, random) =
+        (text::mean_and_spread(&cosines.mean_absolute), text::number(cosines.random));
     let plural = if seeds == 1 { "" } else { "s" };
     format!("|cos| {mean} ({seeds} seed{plural}), random {random}")
 }
@@ -92,12 +93,15 @@ fn table(variants: &[Cosines]) -> Table {
     let mut table = Table::new(&["variant", "row", "column", "cosine"]);
     for variant in variants {
         let cells = variant.values.iter().take(variant.size.saturating_mul(variant.size));
-        let places = cells.enumerate().map(|(i, value)| (i / variant.size, i % variant.size, value));
-        table.rows.extend(places.filter(|(row, column, _)| row < column).map(|(row, column, value)| {
-            // Four places suffice for a cosine.
-            let value = if value.is_finite() { format!("{value:.4}") } else { cell(f64::NAN) };
-            vec![variant.variant.clone(), row.to_string(), column.to_string(), value]
-        }));
+        let places =
+            cells.enumerate().map(|(i, value)| (i / variant.size, i % variant.size, value));
+        table.rows.extend(places.filter(|(row, column, _)| row < column).map(
+            |(row, column, value)| {
+                // Four places suffice for a cosine.
+                let value = if value.is_finite() { format!("{value:.4}") } else { cell(f64::NAN) };
+                vec![variant.variant.clone(), row.to_string(), column.to_string(), value]
+            },
+        ));
     }
     table
 }

@@ -160,10 +160,7 @@ impl Series {
                 .filter(|v| v.is_finite())
                 .collect();
             let y = stats::mean(&values).unwrap_or(f64::NAN);
-            SeriesPoint {
-                point: Point { x, y, spread: stats::std(&values) },
-                seeds: values.len(),
-            }
+            SeriesPoint { point: Point { x, y, spread: stats::std(&values) }, seeds: values.len() }
         };
         let points = epochs.iter().enumerate().map(at).collect();
         Self { split, colors, mark, points, uniform }
@@ -172,7 +169,8 @@ impl Series {
     /// A thin line has no band: those of four curves would hide each other.
     fn curve(&self) -> Curve {
         let banded = self.mark == Mark::Line;
-        let point = |p: &SeriesPoint| Point { spread: p.point.spread.filter(|_| banded), ..p.point };
+        let point =
+            |p: &SeriesPoint| Point { spread: p.point.spread.filter(|_| banded), ..p.point };
         Curve {
             label: self.split.into(),
             color: self.colors.0,

@@ -5,6 +5,7 @@ use retrodict_lab::{Experiment, Measure};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::sweep::{Place, Sweep};
 use super::{PaperError, Scale};
 use crate::summary::Comparator;
 
@@ -28,6 +29,9 @@ pub struct PaperFigure {
     /// Its experiments; once read, the shared ones first.
     #[serde(default)]
     pub variants: Vec<Variant>,
+    /// Further experiments, the products of several keys' values.
+    #[serde(default)]
+    pub sweeps: Vec<Sweep>,
     /// The drawings.
     pub drawings: Vec<Drawing>,
     /// The claims, with their measures.
@@ -63,6 +67,9 @@ pub struct Variant {
     pub kept: bool,
     /// The largest number of seeds at quick scale.
     pub quick_seeds: Option<usize>,
+    /// Of a sweep's variant: the values of its keys.
+    #[serde(skip)]
+    pub places: Vec<Place>,
 }
 
 /// The content of a drawing.
@@ -77,6 +84,8 @@ pub enum DrawingKind {
     Cosines,
     /// Shares of right answers in several ways of asking, one dot per seed.
     Accuracies,
+    /// Measures over the values of swept keys.
+    Over,
 }
 
 /// One picture of a figure.
@@ -94,6 +103,31 @@ pub struct Drawing {
     /// Of [`DrawingKind::Accuracies`]: the ways of asking.
     #[serde(default)]
     pub ways: Vec<Way>,
+    /// Of [`DrawingKind::Over`]: the axes.
+    pub over: Option<Over>,
+}
+
+/// The axes of a drawing over swept keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Over {
+    /// The sweep.
+    pub sweep: String,
+    /// The key on the x axis.
+    pub x: String,
+    /// Its label.
+    pub x_label: String,
+    /// Whether the x axis is logarithmic.
+    #[serde(default)]
+    pub x_log: bool,
+    /// The label of the y axis, with its unit.
+    pub y_label: String,
+    /// The key whose values are the lines; the measures are, if not given.
+    pub series: Option<String>,
+    /// The key whose values are panels.
+    pub panels: Option<String>,
+    /// The measures, given by their ids.
+    pub measures: Vec<&'static Measure>,
 }
 
 /// A way of asking.
@@ -173,7 +207,7 @@ impl Variant {
 }
 
 /// A value in TOML; a string without quotes.
-fn literal(value: &Value) -> String {
+pub(super) fn literal(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -4,6 +4,7 @@
 //! and its claims. The code knows no figure by name.
 
 mod figure;
+mod sweep;
 
 use std::sync::LazyLock;
 
@@ -14,7 +15,8 @@ use thiserror::Error;
 
 use crate::theory::{self, TheoryFigure};
 
-pub use figure::{Drawing, DrawingKind, PaperClaim, PaperFigure, Than, Variant, Way};
+pub use figure::{Drawing, DrawingKind, Over, PaperClaim, PaperFigure, Than, Variant, Way};
+pub use sweep::{Place, Sweep, SweptKey};
 
 /// The size of the paper's experiments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -90,6 +92,10 @@ pub fn all() -> &'static [PaperFigure] {
             .map(read)
             .collect::<Result<_, _>>()
             .expect("the figures of the program are valid TOML; a test reads them");
+        for figure in &mut figures {
+            let swept: Vec<Variant> = figure.sweeps.iter().flat_map(Sweep::variants).collect();
+            figure.variants.extend(swept);
+        }
         let own: Vec<(String, Vec<Variant>)> =
             figures.iter().map(|f| (f.name.clone(), f.variants.clone())).collect();
         for figure in &mut figures {

@@ -6,6 +6,7 @@ use retrodict_lab::{
     random_mean_absolute_cosine,
 };
 
+use super::over::over;
 use super::{Stored, claims, machine_name};
 use crate::figure::{
     Accuracies, Cosines, EffectiveWeights, Figure, LossCurves, Nll, Way, WeightFrame, WeightPanel,
@@ -92,6 +93,7 @@ fn draw(
                 .collect();
             Some(accuracies(name, title, &all))
         }
+        DrawingKind::Over => drawing.over.as_ref().and_then(|axes| over(name, title, axes, found)),
     })
 }
 
@@ -210,6 +212,7 @@ pub(super) fn finding(all: &[&Stored]) -> String {
         held_out_nll: stored.values(Measure::named("held_out_nll")),
         held_out_top1: stored.values(Measure::named("held_out_top1")),
         asymmetry: stored.values(Measure::named("asymmetry")),
+        rank_held_out: stored.values(Measure::named("rank_held_out")),
     };
     let pair = all.len() <= 2 && all.iter().all(|s| s.free_headed() == first.free_headed());
     let reversal = first.experiment.spec.data.kind.word() == "reversal";

@@ -2,6 +2,7 @@
 
 mod claims;
 mod draw;
+mod over;
 mod own;
 mod read;
 mod reproduction;

@@ -113,8 +113,7 @@ pub(crate) fn read(
         let (run, curves) = match known.get(folder.path()) {
             Some(read) => read.clone(),
             None => {
-                let outcome =
-                    Outcome { status: Status::Complete, message: None, from_store: true };
+                let outcome = Outcome { status: Status::Complete, message: None, from_store: true };
                 let run = RunResult::collect(&stored.experiment, store, folder.seed, outcome)?;
                 let read = (run, folder.read_metrics()?);
                 known.insert(folder.path().to_owned(), read.clone());

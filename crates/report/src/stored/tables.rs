@@ -149,9 +149,7 @@ const COMPARED: [(&str, &str); 8] = [
 ];
 
 /// Table 3: every configuration that a figure shows, beside the paper's.
-fn configurations(
-    all: &[(&PaperFigure, &Variant, &Stored)],
-) -> Result<NamedTable, ReportError> {
+fn configurations(all: &[(&PaperFigure, &Variant, &Stored)]) -> Result<NamedTable, ReportError> {
     let mut header: Vec<String> = [
         "figure",
         "setting",
@@ -165,7 +163,9 @@ fn configurations(
     ]
     .map(str::to_owned)
     .to_vec();
-    header.extend(COMPARED.iter().flat_map(|(name, _)| [(*name).to_owned(), format!("{name}_paper")]));
+    header.extend(
+        COMPARED.iter().flat_map(|(name, _)| [(*name).to_owned(), format!("{name}_paper")]),
+    );
     header.extend(["seeds", "seeds_paper", "spec_hash"].map(str::to_owned));
     let mut table = Table { header, rows: Vec::new() };
     for (figure, variant, stored) in all {
@@ -192,7 +192,11 @@ fn configurations(
             word("model.tie_head", "tied", "free"),
             value(&own, "train.loss_on").to_owned(),
         ];
-        row.extend(COMPARED.iter().flat_map(|(_, key)| [value(&own, key), value(&paper, key)].map(str::to_owned)));
+        row.extend(
+            COMPARED
+                .iter()
+                .flat_map(|(_, key)| [value(&own, key), value(&paper, key)].map(str::to_owned)),
+        );
         let paper_seeds = if of_paper { PAPER_SEEDS } else { "" };
         row.extend([
             stored.runs.len().to_string(),
