@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Report,
+    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Redraw, Report,
     ReportError, Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
     write,
 };
@@ -159,6 +159,36 @@ fn every_file_is_written_and_nothing_else() {
     write(dir.path(), &report("plain")).unwrap();
     assert_eq!(files_below(dir.path()), expected);
     assert!(before.iter().eq(read().collect::<Vec<_>>().iter()));
+}
+
+#[test]
+fn a_picture_is_drawn_again_only_where_it_has_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut redraw = Redraw::default();
+    redraw.write(dir.path(), &report("plain")).unwrap();
+    let marked = |name: &str| dir.path().join(format!("figures/{name}.png"));
+    let is_marked = |name: &str| fs::read(marked(name)).unwrap() == b"mark";
+    for name in ["fig1", "fig2"] {
+        fs::write(marked(name), b"mark").unwrap();
+    }
+    let mut changed = report("plain");
+    redraw.write(dir.path(), &changed).unwrap();
+    assert!(is_marked("fig1") && is_marked("fig2"));
+    let other = LossCurves {
+        variant: "other".into(),
+        epochs: vec![1.0],
+        first_token: Nll {
+            train: vec![vec![1.0]],
+            held_out: vec![vec![2.0]],
+            uniform: 6.7,
+            uniform_label: "u".into(),
+        },
+        whole: None,
+        questions: 60,
+    };
+    changed.sections[0].figures[0] = loss_curves("fig1", "plain", &[other]);
+    redraw.write(dir.path(), &changed).unwrap();
+    assert!(!is_marked("fig1") && is_marked("fig2"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Figure, Text};
 use crate::plot::heatmap::{self, ColorMap, Colors, HeatmapPanel};
 use crate::plot::{Drawing, colorbar, grid};
 use crate::tables::{Table, cell};
-use crate::text;
+use retrodict_lab::stats;
 
 /// The cosine similarities of one variant of an experiment.
 #[derive(Clone, Debug)]
@@ -70,16 +70,12 @@ fn panel(cosines: &Cosines, colors: ColorMap) -> Drawing {
     .draw(SIDE, colors)
 }
 
-/// `|cos| 0.247 ± 0.011 (10 seeds), random 0.181`.
+/// `|cos| 0.247 ± 0.011, random 0.181`.
 fn note(cosines: &Cosines) -> String {
-    let seeds = cosines.mean_absolute.iter().filter(|mean| mean.is_finite()).count();
-    if seeds == 0 {
-        return String::new();
-    }
-    let (mean, random) =
-        (text::mean_and_spread(&cosines.mean_absolute), text::number(cosines.random));
-    let plural = if seeds == 1 { "" } else { "s" };
-    format!("|cos| {mean} ({seeds} seed{plural}), random {random}")
+    let Some(mean) = stats::mean(&cosines.mean_absolute) else { return String::new() };
+    let spread = stats::std(&cosines.mean_absolute);
+    let spread = spread.map_or(String::new(), |spread| format!(" ± {spread:.3}"));
+    format!("|cos| {mean:.3}{spread}, random {:.3}", cosines.random)
 }
 
 fn alt(variants: &[Cosines]) -> String {

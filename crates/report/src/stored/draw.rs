@@ -196,7 +196,7 @@ fn cosines_of(stored: &Stored, label: &str) -> Option<Cosines> {
     let run = stored.runs.first()?;
     let found = run.embedding_cosines.as_ref()?;
     Some(Cosines {
-        variant: format!("{label}, seed {}", run.seed),
+        variant: format!("{label}, seed {} of {}", run.seed, stored.runs.len()),
         size: found.tokens.len(),
         values: found.values(),
         mean_absolute: stored.values(Measure::named("embedding_cosine_mean_absolute")),
