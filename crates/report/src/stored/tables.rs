@@ -111,7 +111,10 @@ fn hyper_parameters(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
         let name = format!("{kind}-{}", Scale::Paper.word());
         // Data kinds of ours have no spec of the paper.
         if let Ok(text) = ready(&name) {
-            columns.push(settings(&Spec::parse(text, &name).map_err(PaperError::from)?));
+            let mut paper = settings(&Spec::parse(text, &name).map_err(PaperError::from)?);
+            // How often we measure and save says nothing of the paper.
+            paper.retain(|(key, _)| !key.starts_with("probe.") && !key.starts_with("checkpoint."));
+            columns.push(paper);
             header.extend([kind.clone(), format!("{kind} (paper)")]);
         } else {
             header.push(kind);
@@ -171,7 +174,8 @@ fn configurations(all: &[(&PaperFigure, &Variant, &Stored)]) -> Result<NamedTabl
     for (figure, variant, stored) in all {
         let own = settings(&stored.experiment.spec);
         let of_paper = figure.source.starts_with("paper, ")
-            && variant.only.is_none_or(|only| only == Scale::Paper);
+            && variant.only.is_none_or(|only| only == Scale::Paper)
+            && !stored.tied();
         let paper = match of_paper {
             true => settings(&variant.experiment(Scale::Paper, 1)?.spec),
             false => Vec::new(),
