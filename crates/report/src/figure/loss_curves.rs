@@ -108,7 +108,7 @@ fn panel_title(variant: &LossCurves) -> String {
         few @ 1..FEW_QUESTIONS => format!(", {} each", count(few, "question")),
         _ => String::new(),
     };
-    format!("{} · {seeds}{questions}", variant.variant)
+    format!("{}, {seeds}{questions}", variant.variant)
 }
 
 fn series_of(variant: &LossCurves) -> Vec<Series> {
