@@ -3,7 +3,7 @@
 use retrodict_facts::{Dataset, Entity, Group, Query, Question, Role, Token};
 use serde::{Deserialize, Serialize};
 
-use crate::{Ranking, controls, mean};
+use crate::{Outranked, Ranking, controls, mean};
 
 /// Accuracies over the questions of a data set, fractions from 0 to 1; `None` where there is no such
 /// question.
@@ -42,6 +42,9 @@ pub struct Answers {
     /// Questions answered as if every relation had a reverse: blind swaps (group `control_swapped`;
     /// reported in 2406.05183).
     pub blind_swap_rate: Option<f64>,
+    /// What ranks before the right answers; set by [`outranked`](crate::outranked).
+    #[serde(flatten, default)]
+    pub outranked: Outranked,
 }
 
 /// Measures a model's answers. `logits` returns the logits `[context][vocabulary]` of the token
@@ -75,6 +78,7 @@ pub fn answers(
         echo_rate: controls::echoes(dataset, logits),
         control_top1: controls::of_group(dataset, Role::ControlTrained, logits),
         blind_swap_rate: controls::of_group(dataset, Role::ControlSwapped, logits),
+        outranked: Outranked::default(),
     }
 }
 

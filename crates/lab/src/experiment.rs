@@ -111,7 +111,9 @@ impl Experiment {
         let clash = |problem| ExperimentError::Clash { origin: origin(), problem };
         objective::check(&spec, &data).map_err(clash)?;
         let objective = objective::objective(&spec, &data, size);
-        let network = spec.model.network(objective.vocab(size.vocab), objective.sentence_length);
+        let network = spec
+            .model
+            .network(objective.vocab(size.vocab), objective.pack * objective.sentence_length);
         network.validate().map_err(|source| ExperimentError::Model { origin: origin(), source })?;
         for &seed in &spec.seeds {
             let seed = spec.data.seed.unwrap_or(seed);
@@ -199,6 +201,8 @@ impl Experiment {
             rule: train.optimizer,
             rate: train.lr,
             weight_decay: train.weight_decay,
+            decay_norms: train.decay_norms,
+            clip: train.clip,
             init_seed: seeds.init,
             noise_seed: seeds.order,
             threads,

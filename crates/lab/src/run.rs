@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use retrodict_dynamics::answers;
+use retrodict_dynamics::{answers, outranked};
 use retrodict_engine::{Gradients, Parameter, Parameters, Purpose, Scalar, Stream};
 use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
@@ -346,7 +346,12 @@ impl<'a, T: Stored> Run<'a, T> {
     fn examine(&mut self) -> Result<(), StoreError> {
         let cosines = EmbeddingCosines::measure(&self.trainer, &self.dataset);
         self.folder.write_probe(EMBEDDING_COSINES, self.epoch, &cosines.tensors())?;
-        let answers = answers(&self.dataset, |contexts| self.trainer.next_token_logits(contexts));
+        let mut answers =
+            answers(&self.dataset, |contexts| self.trainer.next_token_logits(contexts));
+        let norms = self.trainer.head_norms();
+        answers.outranked = outranked(&self.dataset, norms.as_deref(), |contexts| {
+            self.trainer.logits_after(contexts)
+        });
         self.folder.write_answers(&answers)
     }
 

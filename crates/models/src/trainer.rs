@@ -46,8 +46,12 @@ pub struct TrainerOptions {
     pub rule: Rule,
     /// The learning rate.
     pub rate: f64,
-    /// The weight decay, applied to every trainable parameter.
+    /// The weight decay.
     pub weight_decay: f64,
+    /// Whether it acts on biases and the gains of norms too.
+    pub decay_norms: bool,
+    /// The largest norm of the whole gradient; 0 for no limit.
+    pub clip: f64,
     /// The seed of the initial parameters.
     pub init_seed: u64,
     /// The seed of dropout.
@@ -95,7 +99,9 @@ impl<T: Scalar> Trainer<T> {
         objective.parameters(&mut graph, &network, hidden);
         let parameters = Parameters::initial(&graph, options.init_seed);
         let optimizer =
-            Optimizer::new(options.rule, options.rate, options.weight_decay, &parameters);
+            Optimizer::new(options.rule, options.rate, options.weight_decay, &parameters)
+                .decaying_vectors(options.decay_norms, &parameters)
+                .clipped(options.clip);
         Trainer {
             network,
             objective,
@@ -234,7 +240,7 @@ impl<T: Scalar> Trainer<T> {
             self.step(sentences()); // compiles, and touches all memory
         }
         let size = batch.len();
-        let at = self.training.iter().position(|compiled| compiled.program.batch() == size);
+        let at = self.training.iter().position(|compiled| compiled.sentences == size);
         let at = at.expect("the step compiled a program of this size");
         self.training[at].program.keep_profile();
         for _ in 0..steps {
@@ -258,13 +264,13 @@ impl<T: Scalar> Trainer<T> {
     }
 }
 
-/// The program for batches of this size, compiled on first use.
+/// The program for batches of so many sentences, compiled on first use.
 fn program_for<T: Scalar>(
     programs: &mut Vec<Compiled<T>>,
-    batch: usize,
+    sentences: usize,
     compile: impl FnOnce() -> Compiled<T>,
 ) -> &mut Compiled<T> {
-    let at = programs.iter().position(|c| c.program.batch() == batch).unwrap_or_else(|| {
+    let at = programs.iter().position(|c| c.sentences == sentences).unwrap_or_else(|| {
         programs.push(compile());
         programs.len() - 1
     });

@@ -3,7 +3,8 @@
 use retrodict_engine::{Graph, Mode, Noise, Program, Scalar};
 
 use super::{EVALUATION_BATCH, Trainer};
-use crate::network::Inputs;
+use crate::decoder::{HEAD, TOKEN_EMBEDDINGS};
+use crate::network::{Inputs, Network};
 
 /// Programs kept at once; contexts of a run have few lengths and batch sizes.
 const KEPT: usize = 16;
@@ -58,6 +59,16 @@ impl<T: Scalar> Trainer<T> {
         (0..contexts.len()).map(of).collect()
     }
 
+    /// The norms of the rows of the output head, by token; `None` for a model without one matrix of
+    /// them.
+    pub fn head_norms(&self) -> Option<Vec<f64>> {
+        let named = |name| self.parameters.iter().find(|(p, _)| p.name == name);
+        let tied = matches!(&self.network, Network::Decoder(decoder) if decoder.tie_head);
+        let head = if tied { named(TOKEN_EMBEDDINGS) } else { named(HEAD) };
+        let norm = |row: &[T]| row.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
+        head.map(|(p, values)| values.chunks_exact(p.columns).map(norm).collect())
+    }
+
     /// The index of the program for contexts of that many positions, compiled on first use.
     fn next_token_program(&mut self, positions: usize, batch: usize) -> usize {
         let fits =
@@ -68,10 +79,12 @@ impl<T: Scalar> Trainer<T> {
         let mut graph = Graph::new();
         let inputs = self.network.inputs(&mut graph, positions);
         let hidden = self.network.hidden(&mut graph, inputs);
-        let logits = self.network.head(&mut graph, hidden);
+        let last = graph.positions(hidden) - 1;
+        let last = graph.select(hidden, &[last]);
+        let logits = self.network.head(&mut graph, last);
         // All parameters in the order of the trainer.
         self.objective.parameters(&mut graph, &self.network, hidden);
-        graph.output(logits, positions - 1..positions);
+        graph.output(logits, 0..1);
         let workers = self.team.workers();
         let mut program = Program::compile(&graph, batch, Mode::Inference, self.precision, workers);
         if let Some(padding_mask) = inputs.padding_mask {

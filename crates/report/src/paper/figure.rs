@@ -128,6 +128,18 @@ pub struct Over {
     pub panels: Option<String>,
     /// The measures, given by their ids.
     pub measures: Vec<&'static Measure>,
+    /// A dashed line to compare them with, such as chance.
+    pub level: Option<Level>,
+}
+
+/// A level that a drawing compares measures with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Level {
+    /// Its label in the legend.
+    pub label: String,
+    /// Its height.
+    pub at: Than,
 }
 
 /// A way of asking.

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::theory::{self, TheoryFigure};
 
-pub use figure::{Drawing, DrawingKind, Over, PaperClaim, PaperFigure, Than, Variant, Way};
+pub use figure::{Drawing, DrawingKind, Level, Over, PaperClaim, PaperFigure, Than, Variant, Way};
 pub use sweep::{Place, Sweep, SweptKey};
 
 /// The size of the paper's experiments.
@@ -78,6 +78,7 @@ const FILES: &[&str] = &[
     include_str!("../../paper/fig14.toml"),
     include_str!("../../paper/fig15.toml"),
     include_str!("../../paper/fig16.toml"),
+    include_str!("../../paper/two-failures.toml"),
     include_str!("../../paper/chain-of-thought.toml"),
     include_str!("../../paper/head.toml"),
     include_str!("../../paper/weight-decay.toml"),

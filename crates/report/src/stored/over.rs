@@ -4,7 +4,7 @@ use retrodict_lab::{Measure, stats};
 
 use super::Stored;
 use crate::figure::{Axes, Figure, Panel, Series, SeriesKind, lines};
-use crate::paper::{Over, Place, Variant};
+use crate::paper::{Over, Place, Than, Variant};
 
 /// Draws the variants of one sweep. `None` if none of them was run.
 pub(super) fn over(
@@ -54,6 +54,21 @@ pub(super) fn over(
         points: points.iter().map(|point| (point.0, point.1)).collect(),
         kind: SeriesKind::Line,
     };
+    // On every panel, across the drawn range of x.
+    let level = || {
+        let level = over.level.as_ref()?;
+        let (_, stored) = swept.first()?;
+        let at = match level.at {
+            Than::Number(at) => at,
+            Than::Word(_) => stored.experiment.guessing_nll(),
+        };
+        let mut xs: Vec<f64> =
+            swept.iter().filter_map(|(v, _)| Some(place(v, &over.x)?.value)).collect();
+        xs.sort_by(f64::total_cmp);
+        let points = [xs.first()?, xs.last()?].map(|x| (*x, at)).to_vec();
+        let kind = SeriesKind::Dashed;
+        Some(Series { label: level.label.clone(), points, spread: Vec::new(), kind })
+    };
     let heading = |measure: &Measure| measure.heading.to_owned();
     let panels: Vec<Panel> = match &over.series {
         // The measures are the panels' rows.
@@ -68,6 +83,7 @@ pub(super) fn over(
                 series: rows
                     .iter()
                     .map(|row| series(row.clone().unwrap_or_default(), points(measure, row, panel)))
+                    .chain(level())
                     .collect(),
             })
             .collect(),
@@ -80,6 +96,7 @@ pub(super) fn over(
                     .measures
                     .iter()
                     .map(|measure| series(heading(measure), points(measure, &None, panel)))
+                    .chain(level())
                     .collect(),
             })
             .collect(),

@@ -102,7 +102,12 @@ pub(crate) fn read(
                     experiment.hash = folder.hash;
                 }
                 if experiment.hash != folder.hash {
-                    let what = format!("its hash is {}", experiment.hash);
+                    let what = format!(
+                        "its hash is {}: either the file was changed, or an earlier version wrote \
+                         it, in which one of its values had another meaning; move the folder out of \
+                         the store and run it again",
+                        experiment.hash
+                    );
                     return Err(StoreError::Damaged { path: folder.spec_path(), what }.into());
                 }
                 all.push(Stored { experiment, runs: vec![], curves: vec![], machine: None });
