@@ -25,7 +25,7 @@ pub mod stats;
 pub mod store;
 
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
-pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
+pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines, random_mean_absolute_cosine};
 pub use experiment::{Experiment, ExperimentError, Steps, example};
 pub use knowledge::{Indexes, Knowledge};
 pub use measures::{MEASURES, Measure};

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::embeddings::random_mean_absolute_cosine;
 use crate::experiment::Experiment;
 use crate::knowledge::Knowledge;
 use crate::result::RunResult;
@@ -640,6 +641,21 @@ pub const MEASURES: &[Measure] = &[
         shown: Shown::JsonAndPage,
         doc: "Mean |cosine| between the embeddings of different entity tokens.",
         value: Value::Run(|_, run| run.embedding_cosines.as_ref()?.mean_absolute_off_diagonal),
+    },
+    Measure {
+        id: "embedding_cosine_over_random",
+        heading: "mean |cosine| of embeddings / random",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Neither,
+        shown: Shown::Page,
+        doc: "`embedding_cosine_mean_absolute` over that of random directions in as many \
+              dimensions; 1 is as orthogonal as random directions.",
+        value: Value::Run(|experiment, run| {
+            let mean = run.embedding_cosines.as_ref()?.mean_absolute_off_diagonal?;
+            let dim = experiment.spec.model.decoder()?.dim;
+            Some(mean / random_mean_absolute_cosine(dim))
+        }),
     },
     Measure {
         id: "ms_per_step",

@@ -29,6 +29,8 @@ pub struct RunResult {
     pub answers: Option<Answers>,
     /// The orthogonality of its embeddings; `None` as with `answers`.
     pub embedding_cosines: Option<EmbeddingCosines>,
+    /// The number of held-out sentences; 0 if the run is not complete.
+    pub held_out: usize,
     /// Its manifest; `None` if it failed before it began.
     pub manifest: Option<Manifest>,
 }
@@ -54,9 +56,10 @@ impl RunResult {
             Err(error) if complete => return Err(error),
             Err(_) => None,
         };
-        let (mut answers, mut embedding_cosines) = (None, None);
+        let (mut answers, mut embedding_cosines, mut held_out) = (None, None, 0);
         if complete {
             let dataset = dataset(experiment, &folder)?;
+            held_out = dataset.held_out.len();
             if let (Some(last), Some((_, path))) =
                 (&mut last, folder.probes(EFFECTIVE_WEIGHTS)?.last())
             {
@@ -79,6 +82,7 @@ impl RunResult {
             last,
             answers,
             embedding_cosines,
+            held_out,
             manifest: folder.read_manifest().ok().filter(|_| outcome.status != Status::Failed),
         })
     }

@@ -75,6 +75,31 @@ fn drawings_and_claims_speak_of_variants_that_are_there() {
     }
 }
 
+/// Two claims that compare one measure of one run are one claim.
+#[test]
+fn no_run_backs_two_claims_of_one_measure() {
+    let mut claimed = HashMap::new();
+    for figure in all() {
+        let experiments = experiments(figure, Scale::Quick, 10).unwrap();
+        for claim in &figure.claims {
+            let of = |id: &String| claim.variants.as_ref().is_none_or(|ids| ids.contains(id));
+            for (variant, experiment) in experiments.iter().filter(|(v, _)| of(&v.id)) {
+                let key = (experiment.hash.to_string(), claim.measure.id);
+                let before = claimed.insert(key, &claim.id);
+                assert!(before.is_none(), "{before:?} and {} both of {}", claim.id, variant.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_claim_says_in_a_sentence_what_would_refute_it() {
+    for claim in all().iter().flat_map(|figure| &figure.claims) {
+        let sentence = &claim.refuted_by;
+        assert!(sentence.len() > 20 && sentence.ends_with('.'), "{}: {sentence}", claim.id);
+    }
+}
+
 /// The limit is ten minutes on two cores. The work is counted as if every batch were full and every
 /// position computed; at this count `reproduce all` was measured at 500 GFLOP/s.
 #[test]

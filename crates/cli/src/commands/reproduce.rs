@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{Experiment, Job, Resources, run_all};
 use retrodict_report::{
-    PaperFigure, Reproduction, Scale, TheoryFigure, Variant, Wanted, experiments, figures,
+    PaperFigure, Redraw, Reproduction, Scale, TheoryFigure, Variant, Wanted, experiments, figures,
     whole_seconds,
 };
 
@@ -57,6 +57,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         figures: before.map(|kept| kept.figures).unwrap_or_default(),
     };
     let spent = kept.wall_seconds;
+    let mut redraw = Redraw::default();
     let mut seen = HashSet::new();
     let mut bad = Vec::new();
     let (mut drawn, mut complete, mut all) = (None, 0, 0);
@@ -88,7 +89,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         bad.extend(complaints(&jobs, &outcomes));
         if complete > 0 {
             kept.write(&args.out).map_err(Failure::failed)?;
-            drawn = Some(draw(&args.out, &args.out)?);
+            drawn = Some(draw(&mut redraw, &args.out, &args.out)?);
         }
     }
     for figure in &theory {
@@ -98,7 +99,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         }
         kept.wall_seconds = spent + begun.elapsed().as_secs_f64();
         kept.write(&args.out).map_err(Failure::failed)?;
-        drawn = Some(draw(&args.out, &args.out)?);
+        drawn = Some(draw(&mut redraw, &args.out, &args.out)?);
     }
     if let Some((page, report)) = drawn {
         let mut text = String::new();

@@ -52,17 +52,18 @@ const PROBES: &[[&str; 5]] = &[
     ],
     [
         "`embedding_cosines`",
-        "`cosines`",
-        "`[tokens, tokens]`",
+        "`embeddings`",
+        "`[tokens, dim]`",
         "f32",
-        "Cosines between the embeddings of at most 100 entity tokens.",
+        "Embeddings of the entity tokens, and after them of the relation tokens. Early versions \
+         have instead `cosines`, `[tokens, tokens]`, of at most 100 entity tokens.",
     ],
     [
         "`embedding_cosines`",
         "`tokens`",
         "`[tokens]`",
         "f64",
-        "Token ids of the rows and columns of `cosines`.",
+        "Token ids of the rows of `embeddings`.",
     ],
     [
         "`embedding_cosines`",

@@ -160,8 +160,11 @@ pub struct PaperClaim {
     pub id: String,
     /// In a sentence.
     pub claim: String,
-    /// Its source; the figure's if not given.
+    /// Its source; the figure's if not given. One that begins with `paper, ` makes it a claim of the
+    /// paper, any other a finding of ours.
     pub source: Option<String>,
+    /// The result that would refute it, in one sentence.
+    pub refuted_by: String,
     /// The measure, given by its id.
     pub measure: &'static Measure,
     /// The variants; all if not given. Of several, the worst one for the claim counts.
@@ -179,7 +182,8 @@ pub struct PaperClaim {
 pub enum Than {
     /// In the unit of the measure.
     Number(f64),
-    /// The NLL of uniform guessing in the first of the variants.
+    /// The NLL of uniform guessing in the first of the variants: of one token for the NLL of a first
+    /// token, else of a whole entity.
     Word(Uniform),
 }
 
@@ -234,7 +238,7 @@ mod tests {
     fn an_unknown_measure_of_a_claim_gets_the_nearest() {
         let claim = |measure: &str| {
             let text = format!(
-                "id = \"a.b\"\nclaim = \"c\"\nmeasure = \"{measure}\"\nis = \"<\"\nthan = 1.0"
+                "id = \"a.b\"\nclaim = \"c\"\nrefuted_by = \"r\"\nmeasure = \"{measure}\"\nis = \"<\"\nthan = 1.0"
             );
             toml::from_str::<PaperClaim>(&text)
         };

@@ -16,7 +16,7 @@ use crate::compare::{self, experiment_name};
 use crate::paper::{self, PaperFigure, Scale, Variant};
 use crate::{Report, ReportError, Section, theory};
 
-pub(crate) use read::{Stored, read};
+pub(crate) use read::{Runs, Stored, read};
 pub use reproduction::Reproduction;
 
 /// The report of everything complete in the store below `out`.
@@ -28,6 +28,11 @@ pub use reproduction::Reproduction;
 /// [`ReportError::Nothing`] if no run is complete; others if the store cannot be read, or a
 /// complete run in it is damaged.
 pub fn from_store(out: &Path) -> Result<Report, ReportError> {
+    report(out, &mut Runs::new())
+}
+
+/// The same; only runs that are not `known` are read.
+pub(crate) fn report(out: &Path, known: &mut Runs) -> Result<Report, ReportError> {
     let store = Store::view(out)?;
     let comparisons = compare::kept(out)?;
     let compared: Vec<String> = comparisons
@@ -37,7 +42,7 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
     let runs = store.runs()?;
     let is_compared = |run: &RunDir| compared.contains(&run.experiment);
     // They have their own page.
-    let all = read(&store, |run| !is_compared(run))?;
+    let all = read(&store, known, |run| !is_compared(run))?;
     let theory = theory::sections(out)?;
     let any_compared = runs.iter().any(|run| is_compared(run) && run.is_complete());
     if all.is_empty() && theory.is_empty() && !any_compared {
