@@ -28,12 +28,12 @@ pub(crate) fn reach<T: Stored>(
     trained: &mut Trainer<T>,
     fresh: impl Fn() -> Trainer<T>,
 ) -> Reach {
-    if dataset.held_out.is_empty() {
-        return Reach::default();
-    }
     let end = parameters(trained);
     let start = parameters(&fresh());
     let travelled = distance(&start, &end);
+    if dataset.held_out.is_empty() {
+        return Reach { travelled: Some(travelled), ..Reach::default() };
+    }
     let forward = top1(trained.evaluate(&dataset.train));
     let mut training_set = experiment.training_set(seed, dataset);
     training_set.sentences.extend(dataset.held_out.iter().map(|tokens| Sentence {

@@ -79,6 +79,7 @@ const FILES: &[&str] = &[
     include_str!("../../paper/fig15.toml"),
     include_str!("../../paper/fig16.toml"),
     include_str!("../../paper/two-failures.toml"),
+    include_str!("../../paper/expressivity.toml"),
     include_str!("../../paper/chain-of-thought.toml"),
     include_str!("../../paper/head.toml"),
     include_str!("../../paper/weight-decay.toml"),
