@@ -54,7 +54,7 @@ pub use figure::{
 };
 pub use finding::{HeadResult, reversal_finding};
 pub use locate::write_locate;
-pub use paper::{PaperError, PaperFigure, Scale, Variant, Wanted, experiments, figures};
+pub use paper::{PaperError, PaperFigure, SEEDS, Scale, Variant, Wanted, experiments, figures};
 pub use pdf::pdf;
 pub use raster::png;
 pub use redraw::Redraw;

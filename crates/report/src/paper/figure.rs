@@ -65,7 +65,7 @@ pub struct Variant {
     /// seconds.
     #[serde(default)]
     pub kept: bool,
-    /// The largest number of seeds at quick scale.
+    /// The largest number of seeds at quick scale, unless a number is asked for.
     pub quick_seeds: Option<usize>,
     /// Of a sweep's variant: the values of its keys.
     #[serde(skip)]
@@ -195,20 +195,25 @@ pub enum Uniform {
     Uniform,
 }
 
+/// Seeds of an experiment, unless a number is asked for.
+pub const SEEDS: usize = 10;
+
 impl Variant {
-    /// The experiment at a scale, over at most `seeds` seeds.
+    /// The experiment at a scale, over `seeds` seeds; if not given, over [`SEEDS`], or fewer at quick
+    /// scale where the figure says so.
     ///
     /// # Errors
     /// [`PaperError`] if the ready spec is missing, or the keys do not fit it.
-    pub fn experiment(&self, scale: Scale, seeds: usize) -> Result<Experiment, PaperError> {
+    pub fn experiment(&self, scale: Scale, seeds: Option<usize>) -> Result<Experiment, PaperError> {
         let name = format!("{}-{}", self.base, scale.word());
         let (own, most) = match scale {
-            Scale::Quick => (&self.quick, self.quick_seeds.unwrap_or(seeds)),
-            Scale::Paper => (&self.paper, seeds),
+            Scale::Quick => (&self.quick, self.quick_seeds),
+            Scale::Paper => (&self.paper, None),
         };
+        let seeds = seeds.unwrap_or(most.unwrap_or(SEEDS).min(SEEDS));
         let mut set: Vec<(String, String)> =
             self.set.iter().chain(own).map(|(key, value)| (key.clone(), literal(value))).collect();
-        set.push(("seeds".to_owned(), seeds.min(most).to_string()));
+        set.push(("seeds".to_owned(), seeds.to_string()));
         let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let mut spec = Spec::parse_with(ready(&name)?, &name, &set)?;
         if scale == Scale::Quick && !self.kept && !self.set.is_empty() {

@@ -15,7 +15,9 @@ use thiserror::Error;
 
 use crate::theory::{self, TheoryFigure};
 
-pub use figure::{Drawing, DrawingKind, Level, Over, PaperClaim, PaperFigure, Than, Variant, Way};
+pub use figure::{
+    Drawing, DrawingKind, Level, Over, PaperClaim, PaperFigure, SEEDS, Than, Variant, Way,
+};
 pub use sweep::{Place, Sweep, SweptKey};
 
 /// The size of the paper's experiments.
@@ -149,14 +151,14 @@ pub fn figures(names: &[String]) -> Result<Wanted, PaperError> {
     })
 }
 
-/// The experiments of a figure at a scale, each with its variant.
+/// The experiments of a figure at a scale, each with its variant; see [`Variant::experiment`].
 ///
 /// # Errors
 /// [`PaperError`] only if the program's own specs are wrong.
 pub fn experiments(
     figure: &'static PaperFigure,
     scale: Scale,
-    seeds: usize,
+    seeds: Option<usize>,
 ) -> Result<Vec<(&'static Variant, Experiment)>, PaperError> {
     let variants = figure.variants.iter().filter(|v| v.only.is_none_or(|only| only == scale));
     variants.map(|variant| Ok((variant, variant.experiment(scale, seeds)?))).collect()

@@ -37,6 +37,9 @@ pub struct SweptKey {
     /// Their labels; the values themselves if not given.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// The largest number of seeds of each value at quick scale.
+    #[serde(default)]
+    pub quick_seeds: Vec<usize>,
 }
 
 /// The value of a swept key in a variant.
@@ -70,6 +73,7 @@ impl Sweep {
         for swept in &self.over {
             let with = |variant: &Variant| {
                 let mut labels = swept.labels.iter();
+                let mut seeds = swept.quick_seeds.iter();
                 let with = |value: &Value| {
                     let text = literal(value);
                     let label = labels.next().map_or(text.clone(), String::clone);
@@ -77,6 +81,7 @@ impl Sweep {
                     variant.id = format!("{}/{text}", variant.id);
                     let comma = if variant.label.is_empty() { "" } else { ", " };
                     variant.label = format!("{}{comma}{label}", variant.label);
+                    variant.quick_seeds = seeds.next().copied().or(variant.quick_seeds);
                     variant.set.insert(swept.key.clone(), value.clone());
                     variant.places.push(Place {
                         sweep: self.id.clone(),

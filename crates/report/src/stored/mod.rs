@@ -59,7 +59,7 @@ pub(crate) fn report(out: &Path, known: &mut Runs) -> Result<Report, ReportError
     };
     let mut drawn = Vec::new();
     for figure in paper::all() {
-        let wanted = paper::experiments(figure, scale, 1)?;
+        let wanted = paper::experiments(figure, scale, Some(1))?;
         let of = |variant: &'static Variant, experiment: &retrodict_lab::Experiment| {
             let hash = &experiment.hash;
             let name = &experiment.spec.name;
@@ -112,7 +112,7 @@ fn scale_of(all: &[Stored]) -> Result<Scale, ReportError> {
     for scale in [Scale::Quick, Scale::Paper] {
         let mut count = 0;
         for figure in paper::all() {
-            let wanted = paper::experiments(figure, scale, 1)?;
+            let wanted = paper::experiments(figure, scale, Some(1))?;
             let there = |hash| all.iter().any(|stored| stored.experiment.hash == hash);
             count += wanted.into_iter().filter(|(_, e)| there(e.hash)).count();
         }

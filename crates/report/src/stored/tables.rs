@@ -177,7 +177,7 @@ fn configurations(all: &[(&PaperFigure, &Variant, &Stored)]) -> Result<NamedTabl
             && variant.only.is_none_or(|only| only == Scale::Paper)
             && !stored.tied();
         let paper = match of_paper {
-            true => settings(&variant.experiment(Scale::Paper, 1)?.spec),
+            true => settings(&variant.experiment(Scale::Paper, Some(1))?.spec),
             false => Vec::new(),
         };
         let word = |key: &str, yes: &str, no: &str| match value(&own, key) {
