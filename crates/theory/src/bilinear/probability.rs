@@ -244,7 +244,7 @@ mod tests {
         }
         fails(&narrow, &["theorem-1"]);
         // The reversal loss follows the training loss down.
-        let mut symmetric = sound.clone();
+        let mut symmetric = sound;
         for flow in &mut symmetric.flows {
             flow.reversal_at_levels = [Some(0.1), Some(0.01), Some(0.001)];
             flow.epsilon = 1.0;
