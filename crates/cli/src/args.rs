@@ -138,9 +138,9 @@ pub(crate) struct ReproduceArgs {
     /// Size of the experiments
     #[arg(long, value_enum, default_value = "quick")]
     pub(crate) scale: Scale,
-    /// Seeds of each experiment
-    #[arg(long, value_name = "N", default_value = "10")]
-    pub(crate) seeds: NonZeroUsize,
+    /// Seeds of every experiment [default: 10, and fewer at quick scale where a panel says so]
+    #[arg(long, value_name = "N")]
+    pub(crate) seeds: Option<NonZeroUsize>,
     /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
     pub(crate) out: PathBuf,

@@ -26,17 +26,16 @@ impl Context {
 /// Measures the effective weights of a group.
 ///
 /// `logits` is called once with the contexts, a row of tokens for each query and all of one length,
-/// and returns `[context, vocabulary]`: the logits at each context's last position. Returns `None`
+/// and returns `[vocabulary][context]`: the logits at each context's last position. Returns `None`
 /// without a call for a group without queries, and where an entity has several tokens: no single
 /// logit is an entity's then.
 ///
 /// # Panics
-/// If `logits` returns another number of rows than contexts, or a row without some candidate's
-/// token.
+/// If `logits` returns no row of some candidate's token.
 pub fn measure(
     group: &Group,
     context: Context,
-    logits: impl FnOnce(&[Vec<Token>]) -> Vec<Vec<f32>>,
+    logits: impl FnOnce(&[Vec<Token>]) -> Vec<f32>,
 ) -> Option<WeightMatrix> {
     let queries = &group.queries;
     let single = |query: &Query| query.source.len() == 1 && query.answer.len() == 1;
@@ -44,11 +43,11 @@ pub fn measure(
         return None;
     }
     let contexts: Vec<_> = queries.iter().map(|query| context.tokens(query)).collect();
-    let logits = logits(&contexts);
-    assert_eq!(logits.len(), contexts.len(), "a row of logits for each context");
-
+    let (logits, count) = (logits(&contexts), contexts.len());
     let candidates: Vec<usize> = queries.iter().map(|query| query.answer[0] as usize).collect();
-    let values = logits.iter().flat_map(|row| candidates.iter().map(|&token| row[token]));
+    let values = (0..count)
+        .flat_map(|context| candidates.iter().map(move |token| (token * count) + context))
+        .map(|at| logits[at]);
     let types = queries.iter().map(|query| query.answer_type).collect();
     WeightMatrix::new(values.collect(), types).ok()
 }
@@ -78,10 +77,10 @@ mod tests {
     }
 
     /// The logit of token t after a context: the context's digits, read as a number, and t.
-    fn readable(contexts: &[Vec<Token>]) -> Vec<Vec<f32>> {
+    fn readable(contexts: &[Vec<Token>]) -> Vec<f32> {
         let number = |context: &Vec<Token>| context.iter().fold(0, |number, &t| 10 * number + t);
-        let row = |context| (0..8).map(|t| (10 * number(context) + t) as f32).collect();
-        contexts.iter().map(row).collect()
+        let row = |t| contexts.iter().map(move |context| (10 * number(context) + t) as f32);
+        (0..8).flat_map(row).collect()
     }
 
     #[test]
@@ -119,14 +118,13 @@ mod tests {
     /// occurred together, whatever the relation, else 0.
     fn margins<const N: usize>(dataset: &Dataset, ids: [&str; N]) -> [f64; N] {
         let table = |contexts: &[Vec<Token>]| {
-            let row = |context: &Vec<Token>| {
-                let mut row = vec![0.0; dataset.vocab];
+            let mut table = vec![0.0; dataset.vocab * contexts.len()];
+            for (at, context) in contexts.iter().enumerate() {
                 for sentence in dataset.train.iter().filter(|s| s[0] == context[0]) {
-                    row[sentence[2] as usize] = 5.0;
+                    table[sentence[2] as usize * contexts.len() + at] = 5.0;
                 }
-                row
-            };
-            contexts.iter().map(row).collect()
+            }
+            table
         };
         ids.map(|id| {
             let group = dataset.group(id).unwrap();

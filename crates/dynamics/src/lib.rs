@@ -11,12 +11,16 @@ mod effective_weights;
 mod intransitivity;
 pub mod locate;
 mod mean;
+mod outranked;
+mod ranks;
 mod weight_matrix;
 
-pub use answers::{Answers, answers};
-pub use asymmetry::asymmetry;
+pub use answers::{Answers, Reach, answers};
+pub use asymmetry::{LEARNED, asymmetry};
 pub use cosines::{cosines, evenly_spread, mean_absolute_cosine};
 pub use effective_weights::{Context, measure};
 pub use intransitivity::intransitivity;
 pub use mean::mean;
+pub use outranked::{Outranked, outranked};
+pub use ranks::{CandidateCount, Ranking, Ranks, Standing};
 pub use weight_matrix::{NotSquare, WeightMatrix};

@@ -14,6 +14,15 @@ pub enum Initial {
         /// The standard deviation.
         std: f64,
     },
+    /// The same number in some columns, 0 elsewhere.
+    Columns {
+        /// The first of them.
+        first: usize,
+        /// How many.
+        count: usize,
+        /// The number.
+        value: f64,
+    },
 }
 
 /// A matrix of the model, row-major; a vector has one row.
@@ -31,9 +40,9 @@ pub struct Parameter {
     pub initial: Initial,
     /// Whether the optimiser may change it.
     pub trainable: bool,
-    /// Whether it is a matrix between hidden features, which an optimiser may treat as a linear map
-    /// ([`Muon`](crate::Muon)).
-    pub hidden: bool,
+    /// The linear maps between hidden features that stand side by side in its columns, equally
+    /// wide, each of which an optimiser may treat by itself ([`Muon`](crate::Muon)). 0 for others.
+    pub hidden_maps: usize,
 }
 
 impl Parameter {
@@ -44,13 +53,13 @@ impl Parameter {
         initial: Initial,
     ) -> Parameter {
         let (name, vector) = (name.into(), false);
-        Parameter { name, rows, columns, vector, initial, trainable: true, hidden: false }
+        Parameter { name, rows, columns, vector, initial, trainable: true, hidden_maps: 0 }
     }
 
     /// A vector `[columns]`.
     pub fn vector(name: impl Into<String>, columns: usize, initial: Initial) -> Parameter {
         let (name, rows, vector) = (name.into(), 1, true);
-        Parameter { name, rows, columns, vector, initial, trainable: true, hidden: false }
+        Parameter { name, rows, columns, vector, initial, trainable: true, hidden_maps: 0 }
     }
 
     /// The same, frozen: the optimiser never changes it.
@@ -58,10 +67,15 @@ impl Parameter {
         Parameter { trainable: !frozen, ..self }
     }
 
-    /// The same, as a weight between hidden features: not an embedding table or a head, whose rows
-    /// belong to symbols. It has no effect on vectors.
-    pub fn hidden(self, hidden: bool) -> Parameter {
-        Parameter { hidden, ..self }
+    /// The same, as `maps` weights between hidden features, side by side: queries, keys and values
+    /// are three. Not for an embedding table or a head, whose rows belong to symbols. It has no
+    /// effect on vectors.
+    ///
+    /// # Panics
+    /// If the columns cannot be divided so.
+    pub fn hidden(self, maps: usize) -> Parameter {
+        assert!(maps > 0 && self.columns.is_multiple_of(maps), "{} in {maps} maps", self.name);
+        Parameter { hidden_maps: maps, ..self }
     }
 
     /// Its shape in checkpoints.

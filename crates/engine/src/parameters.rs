@@ -74,6 +74,11 @@ impl<T: Scalar> Parameters<T> {
             let values = &mut all.values.as_mut_slice()[all.layout.range(i)];
             match all.layout.parameters[i].initial {
                 Initial::Constant(c) => values.fill(T::from_f64(c)),
+                Initial::Columns { first, count, value } => {
+                    for row in values.chunks_exact_mut(all.layout.parameters[i].columns) {
+                        row[first..first + count].fill(T::from_f64(value));
+                    }
+                }
                 Initial::Normal { std } => {
                     let stream = Stream::new(seed, Purpose::Initialisation, i as u32);
                     for (pair, out) in values.chunks_mut(2).enumerate() {

@@ -1,7 +1,7 @@
 //! The sentences of a data set, trained and held out, and the groups of questions that its effective
 //! weights answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::group::{Group, Role, Step};
@@ -142,6 +142,20 @@ impl Dataset {
             Question { context, answer, answer_type: EntityType::X }
         };
         self.held_out.iter().map(cut).collect()
+    }
+
+    /// The entities that answer some question, by type; where there are no groups, all entities that
+    /// end a sentence, as type X.
+    pub fn entities(&self) -> BTreeMap<EntityType, BTreeSet<Entity>> {
+        let mut entities: BTreeMap<EntityType, BTreeSet<Entity>> = BTreeMap::new();
+        for query in self.groups.iter().flat_map(|group| &group.queries) {
+            entities.entry(query.answer_type).or_default().insert(query.answer.clone());
+        }
+        if self.groups.is_empty() {
+            let last = |(_, s): (Split, &[Token])| s[s.len() - self.entity_length..].to_vec();
+            entities.insert(EntityType::X, self.sentences().map(last).collect());
+        }
+        entities
     }
 
     /// The tokens of all entities in sentences: by the type of their entities (the first type, if of

@@ -111,7 +111,9 @@ impl Experiment {
         let clash = |problem| ExperimentError::Clash { origin: origin(), problem };
         objective::check(&spec, &data).map_err(clash)?;
         let objective = objective::objective(&spec, &data, size);
-        let network = spec.model.network(objective.vocab(size.vocab), objective.sentence_length);
+        let network = spec
+            .model
+            .network(objective.vocab(size.vocab), objective.pack * objective.sentence_length);
         network.validate().map_err(|source| ExperimentError::Model { origin: origin(), source })?;
         for &seed in &spec.seeds {
             let seed = spec.data.seed.unwrap_or(seed);
@@ -172,6 +174,12 @@ impl Experiment {
         recipe::apply(&self.spec.data.recipes, dataset, seed)
     }
 
+    /// Whether probes are taken after an epoch: every few, as the spec says, and after the last.
+    pub(crate) fn probes_after(&self, epoch: u64) -> bool {
+        let every = self.spec.probe.every.is_some_and(|every| epoch.is_multiple_of(every));
+        every || epoch == self.spec.train.epochs
+    }
+
     /// Training tokens per epoch of the run with this seed.
     ///
     /// # Errors
@@ -193,6 +201,8 @@ impl Experiment {
             rule: train.optimizer,
             rate: train.lr,
             weight_decay: train.weight_decay,
+            decay_norms: train.decay_norms,
+            clip: train.clip,
             init_seed: seeds.init,
             noise_seed: seeds.order,
             threads,

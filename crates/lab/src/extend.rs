@@ -81,19 +81,20 @@ fn copy(
     if !wanted.iter().all(|step| kept.contains(step)) {
         return Ok(false);
     }
-    let rows = from.read_metrics()?;
+    let mut rows = from.read_metrics()?;
     // Damage must be found before anything is written.
     let newest = from.read_checkpoint(last)?;
     manifest.continued_from = Some(from.hash.to_string());
     to.write_spec(&spec.to_toml())?;
     to.write_manifest(manifest)?;
+    // The shorter run also has a probe after its last epoch, which this run may not have.
+    if let Some(last) = rows.last_mut().filter(|last| !experiment.probes_after(last.epoch)) {
+        last.without_probes(experiment.objective.entity_length);
+    }
     to.write_metrics(&rows)?;
-    if let Some(every) = spec.probe.every {
-        // The shorter run also has a probe after its last epoch, which this run may not have.
-        for (epoch, path) in from.probes(EFFECTIVE_WEIGHTS)? {
-            if epoch.is_multiple_of(every) {
-                to.copy_probe(EFFECTIVE_WEIGHTS, epoch, &path)?;
-            }
+    for (epoch, path) in from.probes(EFFECTIVE_WEIGHTS)? {
+        if epoch == 0 || experiment.probes_after(epoch) {
+            to.copy_probe(EFFECTIVE_WEIGHTS, epoch, &path)?;
         }
     }
     wanted.pop();

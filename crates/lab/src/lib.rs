@@ -10,11 +10,13 @@ pub mod bootstrap;
 mod embeddings;
 mod experiment;
 mod extend;
+mod knowledge;
 pub mod locate;
 pub mod measures;
 pub mod name;
 pub mod probe;
 mod progress;
+mod reach;
 mod result;
 mod run;
 mod run_all;
@@ -23,8 +25,9 @@ pub mod stats;
 pub mod store;
 
 pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
-pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
+pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines, random_mean_absolute_cosine};
 pub use experiment::{Experiment, ExperimentError, Steps, example};
+pub use knowledge::{Indexes, Knowledge};
 pub use measures::{MEASURES, Measure};
 pub use progress::{Progress, Snapshot};
 pub use result::{

@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::embeddings::random_mean_absolute_cosine;
 use crate::experiment::Experiment;
+use crate::knowledge::Knowledge;
 use crate::result::RunResult;
 use crate::store::MetricsRow;
 use retrodict_settings::nearest;
@@ -39,8 +41,10 @@ pub enum Unit {
     Nats,
     /// A fraction from 0 to 1.
     Fraction,
-    /// A ratio or an index, without unit.
+    /// A ratio, without unit.
     Ratio,
+    /// An index from 0 to 1 in tables, not clamped elsewhere.
+    Index,
     /// A rank, counted from 1, or a count.
     Count,
     /// Milliseconds.
@@ -56,6 +60,7 @@ impl Unit {
             Unit::Nats => "nats",
             Unit::Fraction => "fraction",
             Unit::Ratio => "ratio",
+            Unit::Index => "index",
             Unit::Count => "count",
             Unit::Milliseconds => "ms",
             Unit::Seconds => "s",
@@ -95,8 +100,8 @@ pub enum Shown {
 pub enum Value {
     /// After every epoch; a column of `metrics.parquet`. A run's value is the last epoch's.
     Epoch {
-        /// Whether every epoch has a value.
-        required: bool,
+        /// The epochs that have a value.
+        when: When,
         /// The value of an epoch.
         of: fn(&Epoch) -> Option<f64>,
     },
@@ -104,14 +109,39 @@ pub enum Value {
     Run(fn(&Experiment, &RunResult) -> Option<f64>),
 }
 
+/// The epochs after which a measure is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Every epoch of every run.
+    Always,
+    /// Every epoch, where there is something to measure.
+    Known,
+    /// The epochs of probes and the last one.
+    Probed,
+    /// Every epoch where entities have one token; otherwise as [`When::Probed`].
+    Ranked,
+}
+
+impl When {
+    /// Whether the measure is left out between probes, in a run whose entities have `tokens` tokens.
+    pub(crate) fn skips(self, tokens: usize) -> bool {
+        self == When::Probed || (self == When::Ranked && tokens > 1)
+    }
+}
+
 /// All inputs of the measures of an epoch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Epoch {
     /// The scores of the training sentences, in training mode: means over batches of each batch's
     /// mean.
     pub train: TrainScores,
+    /// The scores of the data set's own training sentences after the epoch, without dropout and
+    /// with the weights at rest; `None` between probes.
+    pub train_eval: Option<Scores>,
     /// The scores of the held-out sentences after the epoch; `None` without any.
     pub held_out: Option<Scores>,
+    /// Ranks and indexes after the epoch.
+    pub knowledge: Knowledge,
     /// Seconds of training so far.
     pub seconds: f64,
 }
@@ -125,7 +155,7 @@ pub struct TrainScores {
     pub first_token_nll: f64,
 }
 
-/// Means over held-out sentences.
+/// Means over sentences.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scores {
     /// NLL of the last entity, summed over its tokens, in nats.
@@ -136,14 +166,9 @@ pub struct Scores {
     pub top1: f64,
 }
 
-/// A measure of the held-out sentences after an epoch.
-const fn held_out(of: fn(&Epoch) -> Option<f64>) -> Value {
-    Value::Epoch { required: false, of }
-}
-
-/// A measure that every epoch has.
-const fn each_epoch(of: fn(&Epoch) -> Option<f64>) -> Value {
-    Value::Epoch { required: true, of }
+/// A measure of an epoch.
+const fn after(when: When, of: fn(&Epoch) -> Option<f64>) -> Value {
+    Value::Epoch { when, of }
 }
 
 /// Every measure, in the order of tables and of the columns of `metrics.parquet`.
@@ -158,7 +183,7 @@ pub const MEASURES: &[Measure] = &[
         doc: "NLL of the training sentences' last entity, summed over its tokens, in training \
               mode: the mean over the epoch's batches of each batch's mean. With masked or permuted \
               sentences the mean over the predicted tokens times the tokens of an entity.",
-        value: each_epoch(|epoch| Some(epoch.train.nll)),
+        value: after(When::Always, |epoch| Some(epoch.train.nll)),
     },
     Measure {
         id: "train_first_token_nll",
@@ -168,7 +193,19 @@ pub const MEASURES: &[Measure] = &[
         better: Better::Lower,
         shown: Shown::JsonAndPageOfSeveralTokens,
         doc: "The same of the entity's first token alone.",
-        value: each_epoch(|epoch| Some(epoch.train.first_token_nll)),
+        value: after(When::Always, |epoch| Some(epoch.train.first_token_nll)),
+    },
+    Measure {
+        id: "train_eval_nll",
+        heading: "train NLL at rest",
+        brief: None,
+        unit: Unit::Nats,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "Mean NLL of the last entity of the data set's own training sentences (not of those \
+              that recipes add), summed over its tokens, after the epoch: without dropout, with the \
+              weights at rest. Measured with the probes and after the last epoch.",
+        value: after(When::Probed, |epoch| Some(epoch.train_eval?.nll)),
     },
     Measure {
         id: "held_out_nll",
@@ -179,7 +216,7 @@ pub const MEASURES: &[Measure] = &[
         shown: Shown::JsonAndPage,
         doc: "Mean NLL of the held-out sentences' last entity, summed over its tokens, after the \
               epoch; empty without held-out sentences.",
-        value: held_out(|epoch| Some(epoch.held_out?.nll)),
+        value: after(When::Known, |epoch| Some(epoch.held_out?.nll)),
     },
     Measure {
         id: "held_out_first_token_nll",
@@ -189,7 +226,7 @@ pub const MEASURES: &[Measure] = &[
         better: Better::Lower,
         shown: Shown::JsonAndPageOfSeveralTokens,
         doc: "The same of the entity's first token alone.",
-        value: held_out(|epoch| Some(epoch.held_out?.first_token_nll)),
+        value: after(When::Known, |epoch| Some(epoch.held_out?.first_token_nll)),
     },
     Measure {
         id: "held_out_nll_over_uniform",
@@ -211,7 +248,136 @@ pub const MEASURES: &[Measure] = &[
         better: Better::Higher,
         shown: Shown::JsonAndPage,
         doc: "Fraction of the held-out sentences whose last entity ranks first, token by token.",
-        value: held_out(|epoch| Some(epoch.held_out?.top1)),
+        value: after(When::Known, |epoch| Some(epoch.held_out?.top1)),
+    },
+    Measure {
+        id: "rank_held_out",
+        heading: "rank among held-out answers",
+        brief: Some("rank held-out"),
+        unit: Unit::Fraction,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "Mean normalised rank of the right answer to a held-out question among \
+              the answers to held-out questions of the same type: 0 is first, 1 last, \
+              0.5 chance. Entities of several tokens are ranked by the probability of \
+              all their tokens, with the probes and after the last epoch.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.in_context.held_out.rank),
+    },
+    Measure {
+        id: "rank_type",
+        heading: "rank in its type",
+        brief: Some("rank in type"),
+        unit: Unit::Fraction,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "Mean normalised rank of the right answer to a held-out question among \
+              all entities of its type: 0 is first, 1 last, 0.5 chance.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.in_context.of_type.rank),
+    },
+    Measure {
+        id: "rank_vocabulary",
+        heading: "rank in vocabulary",
+        brief: Some("rank in vocab"),
+        unit: Unit::Fraction,
+        better: Better::Lower,
+        shown: Shown::JsonAndPage,
+        doc: "Mean normalised rank of the right answer to a held-out question among \
+              the whole vocabulary, averaged over its tokens: 0 is first, 1 last, 0.5 \
+              chance.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.in_context.vocabulary.rank),
+    },
+    Measure {
+        id: "top1_among_held_out",
+        heading: "first among held-out answers",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::JsonAndPage,
+        doc: "Fraction of the held-out questions whose answer ranks before all others \
+              of the answers to held-out questions of the same type.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.in_context.held_out.top1),
+    },
+    Measure {
+        id: "top1_among_type",
+        heading: "first in its type",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::JsonAndPage,
+        doc: "Fraction of the held-out questions whose answer ranks before all others \
+              of the entities of its type.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.in_context.of_type.top1),
+    },
+    Measure {
+        id: "rank_held_out_after_entity",
+        heading: "rank among held-out answers after the entity",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Lower,
+        shown: Shown::Json,
+        doc: "Mean normalised rank of the right answer to a held-out question among \
+              the answers to held-out questions of the same type after the entity \
+              alone, without the relation token: 0 is first, 1 last, 0.5 chance.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.after_entity.held_out.rank),
+    },
+    Measure {
+        id: "rank_type_after_entity",
+        heading: "rank in its type after the entity",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Lower,
+        shown: Shown::Json,
+        doc: "Mean normalised rank of the right answer to a held-out question among \
+              all entities of its type after the entity alone, without the relation \
+              token: 0 is first, 1 last, 0.5 chance.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.after_entity.of_type.rank),
+    },
+    Measure {
+        id: "rank_vocabulary_after_entity",
+        heading: "rank in vocabulary after the entity",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Lower,
+        shown: Shown::Json,
+        doc: "Mean normalised rank of the right answer to a held-out question among \
+              the whole vocabulary, averaged over its tokens after the entity alone, \
+              without the relation token: 0 is first, 1 last, 0.5 chance.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.after_entity.vocabulary.rank),
+    },
+    Measure {
+        id: "top1_among_held_out_after_entity",
+        heading: "first among held-out answers after the entity",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "Fraction of the held-out questions whose answer ranks before all others \
+              of the answers to held-out questions of the same type after the entity \
+              alone, without the relation token.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.after_entity.held_out.top1),
+    },
+    Measure {
+        id: "top1_among_type_after_entity",
+        heading: "first in its type after the entity",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "Fraction of the held-out questions whose answer ranks before all others \
+              of the entities of its type after the entity alone, without the relation \
+              token.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.after_entity.of_type.top1),
+    },
+    Measure {
+        id: "held_out_top1_after_entity",
+        heading: "first in vocabulary after the entity",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "Fraction of the held-out questions whose answer ranks first in the whole \
+              vocabulary after the entity alone, without the relation token.",
+        value: after(When::Ranked, |epoch| epoch.knowledge.after_entity.vocabulary.top1),
     },
     Measure {
         id: "seconds",
@@ -221,49 +387,39 @@ pub const MEASURES: &[Measure] = &[
         better: Better::Lower,
         shown: Shown::Nowhere,
         doc: "Seconds of training so far.",
-        value: each_epoch(|epoch| Some(epoch.seconds)),
+        value: after(When::Always, |epoch| Some(epoch.seconds)),
     },
     Measure {
         id: "asymmetry",
         heading: "asymmetry",
         brief: Some("asymmetry"),
-        unit: Unit::Ratio,
+        unit: Unit::Index,
         better: Better::Lower,
         shown: Shown::JsonAndPage,
-        doc: "Asymmetry index of the effective weights after the source entity alone: 0 is no \
-              reversal curse, 1 the whole of it.",
-        value: Value::Run(|_, run| run.indexes.asymmetry),
+        doc: "Asymmetry index of the effective weights after the source entity alone, \
+              1 − unseen / seen margin: 0 is no reversal curse, 1 the whole of it. Empty until the \
+              seen margin is 1 nat. Tables show it clamped to 0 and 1; means and files do not.",
+        value: after(When::Known, |epoch| epoch.knowledge.indexes.asymmetry),
     },
     Measure {
         id: "asymmetry_in_context",
         heading: "asymmetry in context",
         brief: None,
-        unit: Unit::Ratio,
+        unit: Unit::Index,
         better: Better::Lower,
         shown: Shown::JsonAndPage,
         doc: "The same with the relation token in the context.",
-        value: Value::Run(|_, run| run.indexes.asymmetry_in_context),
+        value: after(When::Known, |epoch| epoch.knowledge.indexes.asymmetry_in_context),
     },
     Measure {
         id: "intransitivity",
         heading: "intransitivity",
         brief: Some("intransitivity"),
-        unit: Unit::Ratio,
+        unit: Unit::Index,
         better: Better::Lower,
         shown: Shown::JsonAndPage,
         doc: "Intransitivity index of chains (A ⇝ C from A → B and B → C): 0 is none, 1 is full.",
-        value: Value::Run(|_, run| run.indexes.intransitivity),
-    },
-    Measure {
-        id: "unseen_top1_among_candidates",
-        heading: "unseen direction first among candidates",
-        brief: None,
-        unit: Unit::Fraction,
-        better: Better::Higher,
-        shown: Shown::Json,
-        doc: "Fraction of held-out pairs whose partner, in the unseen direction after the relation \
-              token, has the largest effective weight among the candidates of its type.",
-        value: Value::Run(|_, run| run.indexes.unseen_top1_among_candidates),
+        value: after(When::Known, |epoch| epoch.knowledge.indexes.intransitivity),
     },
     Measure {
         id: "direct_top1",
@@ -364,28 +520,117 @@ pub const MEASURES: &[Measure] = &[
         unit: Unit::Count,
         better: Better::Neither,
         shown: Shown::Json,
-        doc: "Candidates of a held-out question, on average.",
+        doc: "Answers to held-out questions of one type, on average: the candidates of \
+              `rank_held_out`.",
         value: Value::Run(|_, run| run.answers?.candidates_mean),
     },
     Measure {
-        id: "top1_among_candidates",
-        heading: "top-1 among candidates",
+        id: "candidates_of_type_mean",
+        heading: "entities of the type",
+        brief: None,
+        unit: Unit::Count,
+        better: Better::Neither,
+        shown: Shown::Json,
+        doc: "Entities of the type of a held-out question's answer, on average.",
+        value: Value::Run(|_, run| run.answers?.candidates_of_type_mean),
+    },
+    Measure {
+        id: "outranked_by_trained_answers",
+        heading: "outranked by trained answers",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Neither,
+        shown: Shown::Json,
+        doc: "Of the tokens that rank before the right answers to held-out questions, \
+              the fraction that training gave as an answer to the same relation.",
+        value: Value::Run(|_, run| run.answers?.outranked.outranked_by_trained_answers),
+    },
+    Measure {
+        id: "top1_less_answer_mean",
+        heading: "first less mean logit",
         brief: None,
         unit: Unit::Fraction,
         better: Better::Higher,
-        shown: Shown::JsonAndPage,
-        doc: "Fraction of held-out questions whose answer ranks first among its candidates.",
-        value: Value::Run(|_, run| run.answers?.top1_among_candidates),
+        shown: Shown::Json,
+        doc: "Fraction of the held-out questions whose answer would rank first if each \
+              answer's logit were less its mean over the trained questions.",
+        value: Value::Run(|_, run| run.answers?.outranked.top1_less_answer_mean),
     },
     Measure {
-        id: "rank_among_candidates_mean",
-        heading: "mean rank among candidates",
-        brief: Some("mean rank"),
-        unit: Unit::Count,
-        better: Better::Lower,
+        id: "top1_less_relation_mean",
+        heading: "first less relation's mean logit",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "The same with the mean over the trained questions of the same relation.",
+        value: Value::Run(|_, run| run.answers?.outranked.top1_less_relation_mean),
+    },
+    Measure {
+        id: "top1_over_head_norm",
+        heading: "first over head norm",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "The same with each logit over the norm of the answer's row of the output \
+              head.",
+        value: Value::Run(|_, run| run.answers?.outranked.top1_over_head_norm),
+    },
+    Measure {
+        id: "top1_less_log_count",
+        heading: "first less log count",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "The same with each logit less ln(1 + its count as an answer in \
+              training).",
+        value: Value::Run(|_, run| run.answers?.outranked.top1_less_log_count),
+    },
+    Measure {
+        id: "top1_without_trained_answers",
+        heading: "first without trained answers",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "The same without the answers that training gave to the same relation.",
+        value: Value::Run(|_, run| run.answers?.outranked.top1_without_trained_answers),
+    },
+    Measure {
+        id: "travelled",
+        heading: "distance travelled",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Neither,
         shown: Shown::JsonAndPage,
-        doc: "The mean of that rank; 1 is best.",
-        value: Value::Run(|_, run| run.answers?.rank_among_candidates_mean),
+        doc: "Euclidean distance between the parameters of the initial and of the \
+              trained model; with `probe.reach`.",
+        value: Value::Run(|_, run| run.answers?.reach.travelled),
+    },
+    Measure {
+        id: "reverse_distance",
+        heading: "distance to the reverse / travelled",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Neither,
+        shown: Shown::JsonAndPage,
+        doc: "Distance from the trained model to one that also answers every held-out \
+              question and keeps the trained ones, over `travelled`: an upper bound on \
+              the least. With `probe.reach`.",
+        value: Value::Run(|_, run| run.answers?.reach.reverse_distance),
+    },
+    Measure {
+        id: "reverse_epochs",
+        heading: "epochs to the reverse",
+        brief: None,
+        unit: Unit::Count,
+        better: Better::Neither,
+        shown: Shown::JsonAndPage,
+        doc: "Epochs of training on all sentences, held-out ones included, until the \
+              trained model answered every question; with `probe.reach`.",
+        value: Value::Run(|_, run| run.answers?.reach.reverse_epochs),
     },
     Measure {
         id: "embedding_cosine_mean_absolute",
@@ -396,6 +641,21 @@ pub const MEASURES: &[Measure] = &[
         shown: Shown::JsonAndPage,
         doc: "Mean |cosine| between the embeddings of different entity tokens.",
         value: Value::Run(|_, run| run.embedding_cosines.as_ref()?.mean_absolute_off_diagonal),
+    },
+    Measure {
+        id: "embedding_cosine_over_random",
+        heading: "mean |cosine| of embeddings / random",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Neither,
+        shown: Shown::Page,
+        doc: "`embedding_cosine_mean_absolute` over that of random directions in as many \
+              dimensions; 1 is as orthogonal as random directions.",
+        value: Value::Run(|experiment, run| {
+            let mean = run.embedding_cosines.as_ref()?.mean_absolute_off_diagonal?;
+            let dim = experiment.spec.model.decoder()?.dim;
+            Some(mean / random_mean_absolute_cosine(dim))
+        }),
     },
     Measure {
         id: "ms_per_step",
@@ -464,7 +724,7 @@ impl Measure {
     /// The heading of its column, with the unit where it has one.
     pub fn heading_with_unit(&self) -> String {
         match self.unit {
-            Unit::Fraction | Unit::Ratio | Unit::Count => self.heading.to_owned(),
+            Unit::Fraction | Unit::Ratio | Unit::Index | Unit::Count => self.heading.to_owned(),
             unit => format!("{} ({})", self.heading, unit.word()),
         }
     }
@@ -479,7 +739,8 @@ impl Measure {
 
     /// A value as a table prints it.
     pub fn format(&self, value: Option<f64>) -> String {
-        match value {
+        let clamped = |x: f64| if self.unit == Unit::Index { x.clamp(0.0, 1.0) } else { x };
+        match value.map(clamped) {
             Some(x) if x != 0.0 && x.abs() < 0.01 => format!("{x:.5}"),
             Some(x) => format!("{x:.3}"),
             None => "–".to_owned(),
@@ -572,20 +833,27 @@ mod tests {
     #[test]
     fn an_epoch_has_a_column_for_each_of_its_measures() {
         let train = TrainScores { nll: 1.0, first_token_nll: 2.0 };
-        let epoch = Epoch { train, held_out: None, seconds: 4.0 };
+        let mut epoch = Epoch { train, seconds: 4.0, ..Epoch::default() };
+        epoch.knowledge.in_context.of_type.rank = Some(0.25);
         let row = MetricsRow::measured(1, 6, &epoch);
         assert_eq!((row.epoch, row.step), (1, 6));
-        let values: Vec<_> = Measure::of_epochs().map(|m| (m.id, row.get(m.id))).collect();
+        let known = Measure::of_epochs().filter_map(|m| Some((m.id, row.get(m.id)?)));
         assert_eq!(
-            values,
+            known.collect::<Vec<_>>(),
             [
-                ("train_nll", Some(1.0)),
-                ("train_first_token_nll", Some(2.0)),
-                ("held_out_nll", None),
-                ("held_out_first_token_nll", None),
-                ("held_out_top1", None),
-                ("seconds", Some(4.0)),
+                ("train_nll", 1.0),
+                ("train_first_token_nll", 2.0),
+                ("rank_type", 0.25),
+                ("seconds", 4.0),
             ]
         );
+    }
+
+    #[test]
+    fn an_index_is_clamped_in_tables_alone() {
+        let asymmetry = Measure::named("asymmetry");
+        assert_eq!(asymmetry.format(Some(1.25)), "1.000");
+        assert_eq!(asymmetry.format(Some(-0.5)), "0.000");
+        assert_eq!(Measure::named("held_out_nll_over_uniform").format(Some(1.25)), "1.250");
     }
 }

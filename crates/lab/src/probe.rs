@@ -1,13 +1,14 @@
-//! Effective weights during training, and the indexes computed from them.
+//! Effective weights during training.
 
 use std::borrow::Cow;
 use std::path::Path;
 
-use retrodict_dynamics::{Context, WeightMatrix, asymmetry, intransitivity, measure};
+use retrodict_dynamics::{Context, WeightMatrix, measure};
 use retrodict_engine::Scalar;
-use retrodict_facts::{Dataset, Entity, Group, Query, Role, Step};
+use retrodict_facts::{Dataset, Entity, Group, Query, Role};
 use retrodict_models::Trainer;
 
+use crate::knowledge::Indexes;
 use crate::store::{StoreError, Tensor, Values, read_tensors};
 
 /// The folder of the probe in a run's `probes`.
@@ -33,7 +34,7 @@ pub fn effective_weights<T: Scalar>(
     for group in &dataset.groups {
         let before = tensors.len();
         for (context, suffix) in [(Context::SingleToken, ""), (Context::WithRelation, IN_CONTEXT)] {
-            let weights = measure(group, context, |contexts| trainer.next_token_logits(contexts));
+            let weights = measure(group, context, |contexts| trainer.logits_after(contexts));
             if let Some(weights) = weights {
                 tensors.push(Tensor {
                     name: Cow::Owned(format!("{}{suffix}", group.id())),
@@ -123,40 +124,14 @@ impl EffectiveWeights {
 
     /// Asymmetry and intransitivity: 1 is the whole curse, 0 none of it.
     pub fn indexes(&self) -> Indexes {
-        let margin = |role: Role, pick: fn(&GroupWeights) -> &WeightMatrix| {
-            self.group(role).and_then(|group| pick(group).margin())
-        };
-        let single: fn(&GroupWeights) -> &WeightMatrix = |group| &group.single_token;
-        let context: fn(&GroupWeights) -> &WeightMatrix = |group| &group.in_context;
-        let asymmetry_in = |pick| asymmetry(margin(Role::Seen, pick)?, margin(Role::Unseen, pick)?);
-        let intransitivity_of = |pick| {
-            let of = |step| margin(Role::Chain { whole: false, step }, pick);
-            let [a_to_b, b_to_c, a_to_c] = Step::ALL.map(of);
-            intransitivity(a_to_b?, b_to_c?, a_to_c?)
-        };
-        Indexes {
-            asymmetry: asymmetry_in(single),
-            asymmetry_in_context: asymmetry_in(context),
-            intransitivity: intransitivity_of(single),
-            unseen_top1_among_candidates: self
-                .group(Role::Unseen)
-                .and_then(|group| group.in_context.top1_among_candidates()),
-        }
+        Indexes::of(|role, context| {
+            let group = self.group(role)?;
+            match context {
+                Context::SingleToken => group.single_token.margin(),
+                Context::WithRelation => group.in_context.margin(),
+            }
+        })
     }
-}
-
-/// The indexes of effective weights; `None` where it does not apply.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Indexes {
-    /// In the paper's single-token context.
-    pub asymmetry: Option<f64>,
-    /// With the relation token in the context.
-    pub asymmetry_in_context: Option<f64>,
-    /// In the paper's single-token context; chains.
-    pub intransitivity: Option<f64>,
-    /// How often the held-out partner, asked in the unseen direction with the relation token, ranks
-    /// first among the candidates of its type.
-    pub unseen_top1_among_candidates: Option<f64>,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use retrodict_facts::Dataset;
 
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::Experiment;
-use crate::probe::{EFFECTIVE_WEIGHTS, EffectiveWeights, Indexes};
+use crate::probe::{EFFECTIVE_WEIGHTS, EffectiveWeights};
 use crate::run::Outcome;
 use crate::store::{Manifest, MetricsRow, RunDir, Status, Store, StoreError};
 
@@ -24,13 +24,13 @@ pub struct RunResult {
     pub message: Option<String>,
     /// The last row of its metrics; `None` if no epoch was finished.
     pub last: Option<MetricsRow>,
-    /// The summary of its last effective weights.
-    pub indexes: Indexes,
     /// The answers of the trained model; `None` if the run is not complete, or an earlier version
     /// without answers wrote it.
     pub answers: Option<Answers>,
     /// The orthogonality of its embeddings; `None` as with `answers`.
     pub embedding_cosines: Option<EmbeddingCosines>,
+    /// The number of held-out sentences; 0 if the run is not complete.
+    pub held_out: usize,
     /// Its manifest; `None` if it failed before it began.
     pub manifest: Option<Manifest>,
 }
@@ -49,18 +49,25 @@ impl RunResult {
     ) -> Result<RunResult, StoreError> {
         let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
         let complete = outcome.status == Status::Complete;
-        let last = match folder.read_metrics() {
+        let mut last = match folder.read_metrics() {
             // Another process may still write a failed run: its numbers are not final.
             _ if outcome.status == Status::Failed => None,
             Ok(rows) => rows.last().copied(),
             Err(error) if complete => return Err(error),
             Err(_) => None,
         };
-        let (mut indexes, mut answers, mut embedding_cosines) = (Indexes::default(), None, None);
+        let (mut answers, mut embedding_cosines, mut held_out) = (None, None, 0);
         if complete {
             let dataset = dataset(experiment, &folder)?;
-            if let Some((_, path)) = folder.probes(EFFECTIVE_WEIGHTS)?.last() {
-                indexes = EffectiveWeights::read(path, &dataset)?.indexes();
+            held_out = dataset.held_out.len();
+            if let (Some(last), Some((_, path))) =
+                (&mut last, folder.probes(EFFECTIVE_WEIGHTS)?.last())
+            {
+                // Metrics of earlier versions have no indexes.
+                let indexes = EffectiveWeights::read(path, &dataset)?.indexes();
+                last.fill("asymmetry", indexes.asymmetry);
+                last.fill("asymmetry_in_context", indexes.asymmetry_in_context);
+                last.fill("intransitivity", indexes.intransitivity);
             }
             if let Some((_, path)) = folder.probes(EMBEDDING_COSINES)?.last() {
                 embedding_cosines = Some(EmbeddingCosines::read(path, &dataset)?);
@@ -73,9 +80,9 @@ impl RunResult {
             status: outcome.status,
             message: outcome.message,
             last,
-            indexes,
             answers,
             embedding_cosines,
+            held_out,
             manifest: folder.read_manifest().ok().filter(|_| outcome.status != Status::Failed),
         })
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use retrodict_dynamics::answers;
+use retrodict_dynamics::{answers, outranked};
 use retrodict_engine::{Gradients, Parameter, Parameters, Purpose, Scalar, Stream};
 use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
@@ -14,9 +14,11 @@ use retrodict_models::{SentenceScore, Trainer};
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::{Experiment, Steps, example};
 use crate::extend::extend;
+use crate::knowledge::{Examiner, Knowledge};
 use crate::measures::{Epoch, Scores, TrainScores};
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
+use crate::reach::reach;
 use crate::spec::{Keyword as _, Precision};
 use crate::store::{
     Checkpoint, Machine, Manifest, MetricsRow, RunWriter, State, Status, Store, StoreError, Tensor,
@@ -119,9 +121,11 @@ struct Run<'a, T> {
     dataset: Dataset,
     training_set: TrainingSet,
     trainer: Trainer<T>,
+    examiner: Examiner,
     manifest: Manifest,
     rows: Vec<MetricsRow>,
     seed: u64,
+    threads: usize,
     /// Whole epochs done.
     epoch: u64,
     /// Batches done of the next one.
@@ -173,11 +177,13 @@ impl<'a, T: Stored> Run<'a, T> {
             },
             trainer: experiment.trainer(seed, &dataset, threads),
             training_set: experiment.training_set(seed, &dataset),
+            examiner: Examiner::new(&dataset, experiment.spec.probe.effective_weights),
             experiment,
             folder,
             dataset,
             rows: Vec::new(),
             seed,
+            threads,
             epoch: 0,
             batch: 0,
             sums: TrainScores::default(),
@@ -242,9 +248,14 @@ impl<'a, T: Stored> Run<'a, T> {
         let spec = &self.experiment.spec;
         let Steps { batch_size, per_epoch, total } = self.experiment.steps(&self.training_set);
         progress.start(total, self.step());
-        if self.step() == 0 && spec.checkpoint.at.first() == Some(&0) {
+        if self.step() == 0 {
             // The initial model.
-            self.checkpoint()?;
+            if spec.probe.effective_weights {
+                self.probe()?;
+            }
+            if spec.checkpoint.at.first() == Some(&0) {
+                self.checkpoint()?;
+            }
         }
         while self.epoch < spec.train.epochs {
             let order = self.order();
@@ -264,7 +275,7 @@ impl<'a, T: Stored> Run<'a, T> {
             progress.epoch(self.rows.last());
             let epoch = self.epoch;
             let done = |every: Option<u64>| every.is_some_and(|n| epoch.is_multiple_of(n));
-            if spec.probe.effective_weights && done(spec.probe.every) {
+            if spec.probe.effective_weights && self.experiment.probes_after(epoch) {
                 self.probe()?;
             }
             let asked = spec.checkpoint.at.contains(&self.step());
@@ -309,13 +320,18 @@ impl<'a, T: Stored> Run<'a, T> {
         self.batch = 0;
         let sums = std::mem::take(&mut self.sums);
         let batches = batches as f64;
+        let probed = self.experiment.probes_after(self.epoch);
+        let knowledge = (probed || self.examiner.cheap)
+            .then(|| self.examiner.measure(&mut self.trainer, &self.dataset));
         let epoch = Epoch {
             train: TrainScores {
                 nll: sums.nll / batches,
                 first_token_nll: sums.first_token_nll / batches,
             },
+            train_eval: probed.then(|| means(self.trainer.evaluate(&self.dataset.train))),
             held_out: (!self.dataset.held_out.is_empty())
                 .then(|| means(self.trainer.evaluate(&self.dataset.held_out))),
+            knowledge: knowledge.unwrap_or_else(Knowledge::default),
             seconds: self.seconds(),
         };
         self.rows.push(MetricsRow::measured(self.epoch, self.step(), &epoch));
@@ -331,12 +347,19 @@ impl<'a, T: Stored> Run<'a, T> {
 
     /// Measures the trained model.
     fn examine(&mut self) -> Result<(), StoreError> {
-        if self.experiment.spec.probe.effective_weights {
-            self.probe()?;
-        }
         let cosines = EmbeddingCosines::measure(&self.trainer, &self.dataset);
         self.folder.write_probe(EMBEDDING_COSINES, self.epoch, &cosines.tensors())?;
-        let answers = answers(&self.dataset, |contexts| self.trainer.next_token_logits(contexts));
+        let mut answers =
+            answers(&self.dataset, |contexts| self.trainer.next_token_logits(contexts));
+        let norms = self.trainer.head_norms();
+        answers.outranked = outranked(&self.dataset, norms.as_deref(), |contexts| {
+            self.trainer.logits_after(contexts)
+        });
+        if self.experiment.spec.probe.reach {
+            let (experiment, seed) = (self.experiment, self.seed);
+            let fresh = || experiment.trainer(seed, &self.dataset, self.threads);
+            answers.reach = reach(experiment, seed, &self.dataset, &mut self.trainer, fresh);
+        }
         self.folder.write_answers(&answers)
     }
 

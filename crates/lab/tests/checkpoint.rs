@@ -24,11 +24,8 @@ fn config() -> Decoder {
             layers: 1,
             heads: 2,
             dim: 4,
-            position: PositionEncoding::Absolute,
-            tie_head: false,
             dropout: 0.1,
-            freeze_embeddings: false,
-            design: Design::default(),
+            ..DecoderSettings::default()
         },
     }
 }

@@ -144,6 +144,25 @@ fn a_key_that_came_later_does_not_change_the_hash_where_it_says_what_was() {
     assert!(!with(&[]).to_toml().contains("rotary_fraction"));
 }
 
+/// Runs of an earlier meaning of a value are not taken for runs of the present one.
+#[test]
+fn a_value_with_a_new_meaning_has_a_new_hash() {
+    for (sets, line) in [
+        (&[("model.mixer", "lstm")][..], "model.mixer=\"lstm\" revision 2"),
+        (&[("model.mixer", "gru")], "model.mixer=\"gru\" revision 2"),
+        (&[("train.optimizer", "muon")], "train.optimizer=\"muon\" revision 2"),
+        (
+            &[("model.kind", "one-layer"), ("model.context", "all")],
+            "model.context=\"all\" revision 2",
+        ),
+    ] {
+        let spec = with(sets);
+        assert!(spec.hashed_lines().contains(&line.to_owned()), "{line}");
+        assert!(!spec.to_toml().contains("revision"));
+    }
+    assert!(with(&[]).hashed_lines().iter().all(|line| !line.contains("revision")));
+}
+
 #[test]
 fn the_hash_does_not_see_how_a_spec_is_written() {
     let hash = parse(CHAIN).hash();

@@ -36,7 +36,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model]\nlearning_rate = 2",
-            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, dim, mixer, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings and context",
+            "SPEC.toml:3: unknown key `model.learning_rate`; the keys of [model] are kind, layers, dim, mixer, forget_bias, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings, init_std and context",
         ),
         (
             "[model]\nweight_decy = 2",
@@ -51,7 +51,7 @@ fn hostile_specs_are_refused_with_these_words() {
         ),
         (
             "[model.extra]\nlayers = 2",
-            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, dim, mixer, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings and context",
+            "SPEC.toml:2: unknown key `model.extra`; the keys of [model] are kind, layers, dim, mixer, forget_bias, value_output, residual, norm, norm_place, nonlinearity, heads, position, rotary_fraction, dropout, tie_head, freeze_embeddings, init_std and context",
         ),
         ("model = 3", "SPEC.toml:2: `model` is a section: write [model] and its keys below it"),
         (
@@ -252,6 +252,22 @@ fn a_key_that_would_have_no_effect_is_refused() {
             "model.heads = 4",
             "`model.mixer` = lstm; it applies with attention, bidirectional or linear-attention",
         ),
+        ("", "model.forget_bias = 1", "`model.mixer` = attention; it applies with lstm"),
+        (
+            "model.kind = \"bilinear\"\n",
+            "model.init_std = 0.1",
+            "`model.kind` = bilinear; it applies with decoder or one-layer",
+        ),
+        (
+            "model.kind = \"one-layer\"\nmodel.value_output = \"merged\"\n",
+            "model.init_std = 0.1",
+            "`model.kind` = one-layer; it applies with decoder",
+        ),
+        (
+            "train.weight_decay = 0\n",
+            "train.decay_norms = false",
+            "`train.weight_decay` = 0.0; it applies with above 0",
+        ),
         (
             "model.norm = \"none\"\n",
             "model.norm_place = \"post\"",
@@ -293,6 +309,30 @@ fn a_warm_up_and_checkpoints_beyond_the_last_step_are_refused() {
     // Early versions ran such a spec; its results are still read.
     let stored = Spec::parse_stored(&format!("{KIND}train.epochs = 2\ncheckpoint.at = [13]"), "s");
     assert!(retrodict_lab::Experiment::stored(stored.unwrap(), "s").is_ok());
+}
+
+#[test]
+fn a_model_of_matrices_alone_has_no_norms_to_spare() {
+    for kind in ["bilinear", "one-layer"] {
+        let set = [("model.kind", kind), ("train.decay_norms", "false")];
+        let spec = Spec::parse_with(KIND, "SPEC.toml", &set).unwrap();
+        let error = retrodict_lab::Experiment::new(spec, "SPEC.toml").unwrap_err().to_string();
+        let expected = format!(
+            "SPEC.toml: `train.decay_norms` = false has no effect with `model.kind` = \"{kind}\", \
+             which has neither biases nor norms; leave it out"
+        );
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn sentences_that_are_not_read_from_left_to_right_cannot_be_packed() {
+    for set in [("model.kind", "bilinear"), ("objective.ahead", "0.5")] {
+        let set = [("data.pack", "4"), set];
+        let spec = Spec::parse_with(KIND, "SPEC.toml", &set).unwrap();
+        let error = retrodict_lab::Experiment::new(spec, "SPEC.toml").unwrap_err().to_string();
+        assert!(error.starts_with("SPEC.toml: `data.pack` = 4 needs sentences that a"), "{error}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod compiled;
 mod inside;
+mod next_token;
 mod parts;
 mod tangent;
 
@@ -16,6 +17,7 @@ use crate::lr_schedule::LrSchedule;
 use crate::network::Network;
 use crate::objective::{Example, Objective};
 use compiled::Compiled;
+use next_token::NextToken;
 
 pub use inside::{NotADecoder, Patch};
 pub use parts::{LastNorm, NoParts, Part, Parts};
@@ -44,8 +46,12 @@ pub struct TrainerOptions {
     pub rule: Rule,
     /// The learning rate.
     pub rate: f64,
-    /// The weight decay, applied to every trainable parameter.
+    /// The weight decay.
     pub weight_decay: f64,
+    /// Whether it acts on biases and the gains of norms too.
+    pub decay_norms: bool,
+    /// The largest norm of the whole gradient; 0 for no limit.
+    pub clip: f64,
     /// The seed of the initial parameters.
     pub init_seed: u64,
     /// The seed of dropout.
@@ -70,6 +76,7 @@ pub struct Trainer<T> {
     /// Compiled when a batch size first occurs; a run has two or three sizes.
     training: Vec<Compiled<T>>,
     evaluation: Vec<Compiled<T>>,
+    next_token: Vec<NextToken<T>>,
     scores: Vec<SentenceScore>,
 }
 
@@ -92,7 +99,9 @@ impl<T: Scalar> Trainer<T> {
         objective.parameters(&mut graph, &network, hidden);
         let parameters = Parameters::initial(&graph, options.init_seed);
         let optimizer =
-            Optimizer::new(options.rule, options.rate, options.weight_decay, &parameters);
+            Optimizer::new(options.rule, options.rate, options.weight_decay, &parameters)
+                .decaying_vectors(options.decay_norms, &parameters)
+                .clipped(options.clip);
         Trainer {
             network,
             objective,
@@ -105,6 +114,7 @@ impl<T: Scalar> Trainer<T> {
             team: Team::new(options.threads),
             training: Vec::new(),
             evaluation: Vec::new(),
+            next_token: Vec::new(),
             scores: Vec::new(),
         }
     }
@@ -112,7 +122,13 @@ impl<T: Scalar> Trainer<T> {
     /// The same trainer with matrix products in `precision`, in training and in evaluation. The
     /// default is full precision.
     pub fn with_products(self, precision: ProductPrecision) -> Trainer<T> {
-        Trainer { precision, training: Vec::new(), evaluation: Vec::new(), ..self }
+        Trainer {
+            precision,
+            training: Vec::new(),
+            evaluation: Vec::new(),
+            next_token: Vec::new(),
+            ..self
+        }
     }
 
     /// The parameters.
@@ -216,16 +232,6 @@ impl<T: Scalar> Trainer<T> {
         &self.scores
     }
 
-    /// The logits of the token after each context, `[context][vocabulary]`, without dropout.
-    ///
-    /// # Panics
-    /// If the contexts differ in length, or are longer than the position table.
-    pub fn next_token_logits(&mut self, contexts: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        let mut read = self.look([contexts], |_, _, logits| vec![logits]);
-        let rows = read.pop().unwrap_or_default();
-        rows.into_iter().map(|row| row.into_iter().map(|x| x as f32).collect()).collect()
-    }
-
     /// Measures the time of each operation over `steps` steps on a batch, and the machine's
     /// roofline for a working set of the same size. The parameters change as in any step.
     pub fn profile(&mut self, batch: &[Example<'_>], steps: u64) -> (Profile, Roofline) {
@@ -234,7 +240,7 @@ impl<T: Scalar> Trainer<T> {
             self.step(sentences()); // compiles, and touches all memory
         }
         let size = batch.len();
-        let at = self.training.iter().position(|compiled| compiled.program.batch() == size);
+        let at = self.training.iter().position(|compiled| compiled.sentences == size);
         let at = at.expect("the step compiled a program of this size");
         self.training[at].program.keep_profile();
         for _ in 0..steps {
@@ -258,13 +264,13 @@ impl<T: Scalar> Trainer<T> {
     }
 }
 
-/// The program for batches of this size, compiled on first use.
+/// The program for batches of so many sentences, compiled on first use.
 fn program_for<T: Scalar>(
     programs: &mut Vec<Compiled<T>>,
-    batch: usize,
+    sentences: usize,
     compile: impl FnOnce() -> Compiled<T>,
 ) -> &mut Compiled<T> {
-    let at = programs.iter().position(|c| c.program.batch() == batch).unwrap_or_else(|| {
+    let at = programs.iter().position(|c| c.sentences == sentences).unwrap_or_else(|| {
         programs.push(compile());
         programs.len() - 1
     });

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use retrodict_engine::{AdamW, Rule};
 use retrodict_models::{
-    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
-    TrainerOptions,
+    Decoder, DecoderSettings, LossOn, LrSchedule, Objective, Trainer, TrainerOptions,
 };
 
 struct Counting;
@@ -84,17 +83,16 @@ fn trainer(layers: usize, dim: usize, objective: Objective, threads: usize) -> T
             layers,
             heads: 2,
             dim,
-            position: PositionEncoding::Absolute,
             dropout: 0.1,
-            tie_head: false,
-            freeze_embeddings: false,
-            design: Design::default(),
+            ..DecoderSettings::default()
         },
     };
     let options = TrainerOptions {
         rule: Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 }),
         rate: 1e-3,
         weight_decay: 0.01,
+        decay_norms: true,
+        clip: 0.0,
         init_seed: 0,
         noise_seed: 0,
         threads,

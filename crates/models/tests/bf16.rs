@@ -2,8 +2,7 @@
 
 use retrodict_engine::{AdamW, ProductPrecision, Rule, Scalar};
 use retrodict_models::{
-    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
-    TrainerOptions,
+    Decoder, DecoderSettings, LossOn, LrSchedule, Objective, Trainer, TrainerOptions,
 };
 
 fn trainer<T: Scalar>(dim: usize, tie_head: bool, threads: usize) -> Trainer<T> {
@@ -14,17 +13,17 @@ fn trainer<T: Scalar>(dim: usize, tie_head: bool, threads: usize) -> Trainer<T> 
             layers: 2,
             heads: 4,
             dim,
-            position: PositionEncoding::Absolute,
             dropout: 0.1,
             tie_head,
-            freeze_embeddings: false,
-            design: Design::default(),
+            ..DecoderSettings::default()
         },
     };
     let options = TrainerOptions {
         rule: Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 }),
         rate: 1e-2,
         weight_decay: 0.01,
+        decay_norms: true,
+        clip: 0.0,
         init_seed: 3,
         noise_seed: 4,
         threads,

@@ -2,7 +2,7 @@
 
 use retrodict_engine::{AdamW, Rule};
 use retrodict_models::{
-    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
+    Decoder, DecoderSettings, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
     TrainerOptions,
 };
 
@@ -14,11 +14,8 @@ fn decoder() -> Decoder {
             layers: 2,
             heads: 4,
             dim: 20,
-            position: PositionEncoding::Absolute,
             dropout: 0.1,
-            tie_head: false,
-            freeze_embeddings: false,
-            design: Design::default(),
+            ..DecoderSettings::default()
         },
     }
 }
@@ -33,6 +30,8 @@ fn trainer(decoder: &Decoder, threads: usize) -> Trainer<f32> {
         rule,
         rate: 1e-2,
         weight_decay: 0.01,
+        decay_norms: true,
+        clip: 0.0,
         init_seed: 3,
         noise_seed: 4,
         threads,

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{ADAMW, Case};
+use common::{ADAMW, Case, assert_close};
 use retrodict_engine::{Adam, Rule, Sgd};
 use retrodict_models::{LossOn, PositionEncoding};
 
@@ -26,29 +26,11 @@ fn cases() -> Vec<Case> {
     .into()
 }
 
-fn assert_close(name: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
-    assert_eq!(ours.len(), theirs.len(), "{name}");
-    for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
-        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{name}[{i}]: {a} instead of {b}");
-    }
-}
-
 #[test]
 fn logits_equal_theirs() {
     for case in cases() {
         let mut trainer = case.trainer::<f64>(ADAMW, 0.01, 1);
-        let theirs = case.numbers("logits");
-        let (positions, vocab) = (case.objective.sentence_length - 1, case.decoder.vocab);
-        for length in 1..=positions {
-            let contexts: Vec<Vec<u32>> =
-                case.sentences.iter().map(|s| s[..length].to_vec()).collect();
-            for (i, row) in trainer.next_token_logits(&contexts).iter().enumerate() {
-                let start = (i * positions + length - 1) * vocab;
-                let row: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
-                // The logits are given in single precision.
-                assert_close(case.name, &row, &theirs[start..start + vocab], 1e-7);
-            }
-        }
+        case.assert_logits(&mut trainer);
     }
 }
 

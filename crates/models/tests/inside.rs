@@ -5,8 +5,8 @@
 use retrodict_engine::{Adam, Rule, Sgd};
 use retrodict_models::{
     Decoder, DecoderSettings, Design, LossOn, LrSchedule, Mixer, NoParts, Norm, NormPlace,
-    NotADecoder, Objective, OneLayerNetwork, OneLayerSettings, Part, Patch, PositionEncoding,
-    Reading, Site, Trainer, TrainerOptions, ValueOutput,
+    NotADecoder, Objective, OneLayerNetwork, OneLayerSettings, Part, Patch, Reading, Site, Trainer,
+    TrainerOptions, ValueOutput,
 };
 
 const DIM: usize = 12;
@@ -19,11 +19,9 @@ fn decoder(design: Design) -> Decoder {
             layers: 2,
             heads: 3,
             dim: DIM,
-            position: PositionEncoding::Absolute,
             dropout: 0.1,
-            tie_head: false,
-            freeze_embeddings: false,
             design,
+            ..DecoderSettings::default()
         },
     }
 }
@@ -45,6 +43,8 @@ fn trainer(decoder: &Decoder, reading: Reading) -> Trainer<f64> {
         rule: Rule::Adam(Adam { betas: [0.9, 0.999], epsilon: 1e-8 }),
         rate: 3e-2,
         weight_decay: 0.0,
+        decay_norms: true,
+        clip: 0.0,
         init_seed: 3,
         noise_seed: 4,
         threads: 1,
@@ -176,6 +176,8 @@ fn models_without_a_stream_are_refused() {
         rule: Rule::Sgd(Sgd { momentum: 0.0 }),
         rate: 0.1,
         weight_decay: 0.0,
+        decay_norms: true,
+        clip: 0.0,
         init_seed: 0,
         noise_seed: 0,
         threads: 1,

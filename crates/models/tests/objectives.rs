@@ -3,7 +3,7 @@
 use retrodict_engine::{AdamW, Lion, Muon, Rule, Scalar, Sgd};
 use retrodict_models::{
     Decoder, DecoderSettings, Design, Example, LossOn, LrSchedule, Mixer, Network, Objective,
-    Pairs, PenaltyOn, PositionEncoding, Reading, Term, Trainer, TrainerOptions,
+    Pairs, PenaltyOn, Reading, Term, Trainer, TrainerOptions,
 };
 
 const SGD: Rule = Rule::Sgd(Sgd { momentum: 0.0 });
@@ -34,17 +34,17 @@ fn scheduled<T: Scalar>(
             layers: 2,
             heads: 2,
             dim: 8,
-            position: PositionEncoding::Absolute,
             dropout: 0.0,
-            tie_head: false,
-            freeze_embeddings: false,
             design: Design { mixer, ..Design::default() },
+            ..DecoderSettings::default()
         },
     };
     let options = TrainerOptions {
         rule,
         rate: 0.01,
         weight_decay: 0.0,
+        decay_norms: true,
+        clip: 0.0,
         init_seed: 3,
         noise_seed: 4,
         threads,
@@ -109,6 +109,33 @@ fn a_question_is_answered_the_same_beside_longer_ones() {
     assert!((alone.nll - beside.nll).abs() < 1e-13, "{alone:?} {beside:?}");
 }
 
+/// Each packed sentence is predicted from all tokens before it in its context.
+#[test]
+fn packed_sentences_see_those_before_them() {
+    let [a, b, c] = [&[2, 0, 3][..], &[4, 5], &[6, 1, 7]];
+    let both = [a, b].concat();
+    let shortest_context = 1;
+    let packed =
+        Objective { pack: 2, shortest_context, ..Objective::next_token(3, 1, LossOn::LastEntity) };
+    let plain = Objective { shortest_context, ..Objective::next_token(6, 1, LossOn::LastEntity) };
+    let [mut packed, mut plain] =
+        [packed, plain].map(|objective| trainer::<f64>(Mixer::Attention, objective, SGD, 1));
+    let in_two_rows = [a, b, c].map(Example::from);
+    let one_by_one = [a, &both, c].map(Example::from);
+    let [found, expected] =
+        [gradient(&mut packed, &in_two_rows), gradient(&mut plain, &one_by_one)];
+    let far = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(far < 1e-15, "{far}");
+    let found = packed.step(in_two_rows.into_iter());
+    for (found, expected) in found.iter().zip(plain.step(one_by_one.into_iter())) {
+        assert!((found.nll - expected.nll).abs() < 1e-14, "{found:?}, not {expected:?}");
+    }
+    // An evaluation reads each by itself.
+    let alone = packed.evaluate(&[a.to_vec()])[0];
+    let beside = packed.evaluate(&[c.to_vec(), a.to_vec()])[1];
+    assert!((alone.nll - beside.nll).abs() < 1e-14);
+}
+
 /// What a masked position is asked for is what it hides: the score of a sentence whose last token
 /// is known by heart after training on it with any mask.
 #[test]
@@ -135,7 +162,7 @@ fn masked_reading_learns_every_factorisation() {
 
 /// The same step draws the same masks, whatever was done before; another step draws others.
 #[test]
-fn what_is_masked_hangs_on_the_step_alone() {
+fn masks_depend_on_the_step_alone() {
     for (mixer, reading) in [
         (Mixer::Bidirectional, Reading::Masked { mask: MASK }),
         (Mixer::Attention, Reading::Permuted),

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, HeadResult, LossCurves, NamedTable, Report,
-    Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
+    Claim, Comparator, EffectiveWeights, Experiment, HeadResult, LossCurves, NamedTable, Nll,
+    Report, Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
     reversal_finding,
 };
 
@@ -41,6 +41,7 @@ pub(crate) fn report() -> Report {
     let results = [result(&curves[0], [0.0, 0.98]), result(&curves[1], [0.02, 0.62])];
     let claim = |id, text, source, values: &[f64], comparator, threshold| {
         Claim::measured(id, text, source, values.to_vec(), comparator, threshold)
+            .refuted_by("A seed on the other side of the threshold.")
     };
     Report {
         title: "The reversal curse, retrodicted".into(),
@@ -139,10 +140,9 @@ fn curves(variant: &str, end: f64, floor: f64) -> LossCurves {
     LossCurves {
         variant: variant.into(),
         epochs: (1..=EPOCHS).map(|e| e as f64).collect(),
-        train,
-        held_out,
-        uniform,
-        uniform_label: "ln 802".into(),
+        first_token: Nll { train, held_out, uniform, uniform_label: "ln 802".into() },
+        whole: None,
+        questions: 60,
     }
 }
 
@@ -184,9 +184,10 @@ fn result(curves: &LossCurves, asymmetry: [f64; 2]) -> HeadResult {
     let ends = |runs: &[Vec<f64>]| runs.iter().filter_map(|r| r.last().copied()).collect();
     let mut noise = Noise(42);
     HeadResult {
-        train_nll: ends(&curves.train),
-        held_out_nll: ends(&curves.held_out),
+        train_nll: ends(&curves.first_token.train),
+        held_out_nll: ends(&curves.first_token.held_out),
         held_out_top1: vec![0.0; SEEDS],
+        rank_held_out: vec![0.5; SEEDS],
         asymmetry: (0..SEEDS).map(|_| asymmetry[1] + 0.015 * noise.next()).collect(),
     }
 }

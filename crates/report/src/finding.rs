@@ -15,6 +15,8 @@ pub struct HeadResult {
     pub held_out_top1: Vec<f64>,
     /// From 0, none, to 1, the curse.
     pub asymmetry: Vec<f64>,
+    /// Mean normalised rank of the right answer among the held-out answers: 0 first, 0.5 chance.
+    pub rank_held_out: Vec<f64>,
 }
 
 /// A training NLL below this share of uniform guessing's counts as learned; a held-out one as
@@ -47,33 +49,37 @@ pub fn reversal_finding(
     let seeds = free.held_out_nll.len();
     let cursed = free.held_out_nll.iter().filter(|v| **v >= uniform).count();
     let measured = format!(
-        "held-out NLL {held_out_text} against {guess} for uniform guessing{}{}",
+        "held-out NLL {held_out_text} against {guess} for uniform guessing{}{}{}",
+        part(
+            "; its mean rank among the held-out answers (0 is first, 0.5 chance) is",
+            &text::mean_and_spread(&free.rank_held_out),
+        ),
         part("; the right answer comes first in", &top1(free)),
         part("; asymmetry (1 is the curse, 0 none)", &text::mean_and_spread(&free.asymmetry)),
     );
-    let learned = format!("the models know what they were trained on (NLL {train_text})");
+    let learned = format!("the models have learned the training sentences (NLL {train_text})");
     let seen = if cursed == seeds {
         let over = match seeds {
             1 => "on the one seed run".to_owned(),
             n => format!("on all {n} seeds"),
         };
         format!(
-            "The reversal curse holds {over}: {learned}, but are no better than guessing at its \
-             reversal ({measured})."
+            "The reversal curse holds {over}: {learned}, but predict the reversals no better than \
+             guessing does ({measured})."
         )
     } else if cursed > 0 {
         format!(
-            "The reversal curse holds on {cursed} of {seeds} seeds: {learned}, but on these are no \
-             better than guessing at its reversal (over all seeds, {measured})."
+            "The reversal curse holds on {cursed} of {seeds} seeds: {learned}, but on these \
+             predict the reversals no better than guessing does (over all seeds, {measured})."
         )
     } else if held_out > LEARNED * uniform {
         format!(
-            "The reversal curse is not total here: {learned}, and are better than guessing at its \
-             reversal, without knowing it ({measured})."
+            "The reversal curse is not total here: {learned}, and predict the reversals better than \
+             guessing does ({measured})."
         )
     } else {
         format!(
-            "The reversal curse does not hold here: {learned}, and its reversal too ({measured})."
+            "The reversal curse does not hold here: {learned}, and their reversals too ({measured})."
         )
     };
     match tied.and_then(|tied| tied_finding(free, tied)) {
@@ -142,6 +148,7 @@ mod tests {
             held_out_nll: held_out.to_vec(),
             held_out_top1: vec![0.0; 2],
             asymmetry: vec![asymmetry; 2],
+            rank_held_out: vec![0.5; 2],
         }
     }
 

@@ -5,7 +5,7 @@
 //! styles and fonts are inside it.
 //!
 //! ```
-//! use retrodict_report::{LossCurves, loss_curves};
+//! use retrodict_report::{LossCurves, Nll, loss_curves};
 //!
 //! let figure = loss_curves(
 //!     "fig1",
@@ -13,10 +13,14 @@
 //!     &[LossCurves {
 //!         variant: "free head".into(),
 //!         epochs: vec![1.0, 2.0, 3.0],
-//!         train: vec![vec![6.7, 3.1, 0.2]],
-//!         held_out: vec![vec![6.7, 6.6, 8.9]],
-//!         uniform: 802f64.ln(),
-//!         uniform_label: "ln 802".into(),
+//!         first_token: Nll {
+//!             train: vec![vec![6.7, 3.1, 0.2]],
+//!             held_out: vec![vec![6.7, 6.6, 8.9]],
+//!             uniform: 802f64.ln(),
+//!             uniform_label: "ln 802".into(),
+//!         },
+//!         whole: None,
+//!         questions: 60,
 //!     }],
 //! );
 //! assert!(figure.to_svg().contains("uniform guessing, ln 802 = 6.69"));
@@ -32,6 +36,7 @@ pub mod paper;
 mod pdf;
 pub mod plot;
 mod raster;
+mod redraw;
 mod report;
 mod stored;
 mod summary;
@@ -43,17 +48,19 @@ mod write;
 pub use compare::{CompareError, write_comparisons};
 pub use error::ReportError;
 pub use figure::{
-    Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Panel, Series, SeriesKind,
-    Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines, loss_curves,
+    Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Nll, Panel, Series,
+    SeriesKind, Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines,
+    loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
 pub use locate::write_locate;
-pub use paper::{PaperError, PaperFigure, Scale, Variant, Wanted, experiments, figures};
+pub use paper::{PaperError, PaperFigure, SEEDS, Scale, Variant, Wanted, experiments, figures};
 pub use pdf::pdf;
 pub use raster::png;
+pub use redraw::Redraw;
 pub use report::{Experiment, NamedTable, Report, Section, SeedRow};
 pub use stored::{Reproduction, from_store};
-pub use summary::{Claim, Comparator};
+pub use summary::{Claim, Comparator, Of};
 pub use tables::Table;
 pub use text::whole_seconds;
 pub use theory::TheoryFigure;

@@ -28,7 +28,8 @@ pub fn write_locate(out: &Path, result: &LocateResult) -> Result<PathBuf, Report
     let folder = out.join("locate").join(&result.experiment).join(&result.hash);
     let files = Files { dir: &folder };
     for figure in figures(result) {
-        files.figure(&figure, &FigureFiles::in_folder("", &figure.name, &figure.title))?;
+        let names = FigureFiles::in_folder("", &figure.name, &figure.title);
+        files.figure(&figure, &figure.to_svg(), &names)?;
     }
     let mut text = serde_json::to_vec_pretty(result)?;
     text.push(b'\n');

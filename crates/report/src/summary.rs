@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use retrodict_lab::stats;
 
-/// One claim, of the paper or additional, compared with the measured values.
+/// One claim, of the paper or ours, compared with the measured values.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Claim {
     /// Begins with the experiment: `reversal.held_out_nll`.
@@ -13,6 +13,8 @@ pub struct Claim {
     pub claim: String,
     /// Its source: `paper, figure 1`.
     pub source: String,
+    /// Whose claim it is, from the source.
+    pub of: Of,
     /// The result that would refute it, in one sentence.
     pub refuted_by: String,
     /// Mean over seeds; null if no seed has a finite value.
@@ -45,6 +47,7 @@ impl Claim {
             id: id.into(),
             claim: claim.into(),
             source: source.into(),
+            of: Of::source(source),
             refuted_by: String::new(),
             value: stats::mean(&values),
             spread: stats::std(&values),
@@ -60,6 +63,23 @@ impl Claim {
     pub fn refuted_by(mut self, result: &str) -> Self {
         self.refuted_by = result.into();
         self
+    }
+}
+
+/// Whose claim it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Of {
+    /// The paper's, at the paper's metric.
+    Paper,
+    /// A finding of this software.
+    Ours,
+}
+
+impl Of {
+    /// The paper's claims have a place in it as their source: `paper, figure 1`.
+    fn source(source: &str) -> Self {
+        if source.starts_with("paper, ") { Self::Paper } else { Self::Ours }
     }
 }
 

@@ -1,7 +1,9 @@
 //! A report on disk; every file appears whole or not at all.
 
-use std::collections::HashSet;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use retrodict_lab::store::{StoreError, atomic};
@@ -28,12 +30,33 @@ const THUMBNAIL: (f32, f32) = (380.0, 250.0);
 /// [`ReportError::Name`] and [`ReportError::Duplicate`] before anything is written; the others when
 /// a part cannot be drawn or written, with the parts before it in place.
 pub fn write(dir: &Path, report: &Report) -> Result<PathBuf, ReportError> {
+    write_new(dir, report, &mut Drawn::new())
+}
+
+/// Pictures in place that were drawn before: by the path of the SVG its hash, and the thumbnail.
+pub(crate) type Drawn = HashMap<PathBuf, (u64, Vec<u8>)>;
+
+/// The same; pictures `drawn` before that have not changed are left as they are.
+pub(crate) fn write_new(
+    dir: &Path,
+    report: &Report,
+    drawn: &mut Drawn,
+) -> Result<PathBuf, ReportError> {
     check_names(report)?;
     let files = Files { dir };
     let mut thumbnails = Vec::new();
     for figure in figures(report) {
-        let svg = files.figure(figure, &files_of(figure))?;
-        thumbnails.push(raster::thumbnail(&svg, THUMBNAIL.0, THUMBNAIL.1)?);
+        let names = files_of(figure);
+        let svg = figure.to_svg();
+        let mut hasher = DefaultHasher::new();
+        svg.hash(&mut hasher);
+        let (path, hash) = (dir.join(&names.svg), hasher.finish());
+        if drawn.get(&path).is_none_or(|(old, _)| *old != hash) {
+            files.figure(figure, &svg, &names)?;
+            let thumbnail = raster::thumbnail(&svg, THUMBNAIL.0, THUMBNAIL.1)?;
+            drawn.insert(path.clone(), (hash, thumbnail));
+        }
+        thumbnails.push(drawn[&path].1.clone());
     }
     for experiment in report.sections.iter().flat_map(|s| &s.experiments) {
         let name = page::seed_table_path(&experiment.name);
@@ -103,18 +126,18 @@ pub(crate) struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Writes a figure as SVG, PNG and PDF, and its numbers as CSV. Returns the SVG.
+    /// Writes a figure as SVG, PNG and PDF, and its numbers as CSV.
     pub(crate) fn figure(
         &self,
         figure: &Figure,
+        svg: &str,
         names: &FigureFiles,
-    ) -> Result<String, ReportError> {
-        let svg = figure.to_svg();
+    ) -> Result<(), ReportError> {
         self.put(&names.svg, svg.as_bytes())?;
-        self.put(&names.png, &raster::png(&svg, PNG_SCALE)?)?;
-        self.put(&names.pdf, &pdf::pdf(&svg, &figure.title)?)?;
+        self.put(&names.png, &raster::png(svg, PNG_SCALE)?)?;
+        self.put(&names.pdf, &pdf::pdf(svg, &figure.title)?)?;
         self.put(&names.table, &figure.table.to_csv()?)?;
-        Ok(svg)
+        Ok(())
     }
 
     /// Writes content under a name below the folder, whole or not at all.

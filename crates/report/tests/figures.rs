@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use retrodict_report::{
-    Accuracies, Axes, EffectiveWeights, Figure, LossCurves, Panel, Series, SeriesKind, Way,
+    Accuracies, Axes, EffectiveWeights, Figure, LossCurves, Nll, Panel, Series, SeriesKind, Way,
     WeightPanel, accuracies, effective_weights, lines, loss_curves,
 };
 use roxmltree::{Document, Node};
@@ -15,10 +15,9 @@ fn curves(train: Vec<Vec<f64>>, held_out: Vec<Vec<f64>>) -> LossCurves {
     LossCurves {
         variant: "free head".into(),
         epochs: (1..=epochs).map(|e| e as f64).collect(),
-        train,
-        held_out,
-        uniform: 802f64.ln(),
-        uniform_label: "ln 802".into(),
+        first_token: Nll { train, held_out, uniform: 802f64.ln(), uniform_label: "ln 802".into() },
+        whole: None,
+        questions: 60,
     }
 }
 
@@ -125,6 +124,31 @@ fn the_line_is_the_mean_and_the_band_one_standard_deviation() {
         assert_eq!(band[i].0, line[i].0);
         assert_eq!(band[3 - i].0, line[i].0);
     }
+}
+
+#[test]
+fn entities_of_several_tokens_show_the_first_token_and_thinner_the_whole() {
+    let mut several = curves(vec![vec![6.0, 1.0]], vec![vec![6.0, 9.0]]);
+    several.whole = Some(Nll {
+        train: vec![vec![12.0, 2.0]],
+        held_out: vec![vec![12.0, 18.0]],
+        uniform: 2.0 * 802f64.ln(),
+        uniform_label: "2 ln 802".into(),
+    });
+    several.questions = 4;
+    let figure = loss_curves("fig11", "t", &[several]);
+    let text = figure.to_svg();
+    let svg = Document::parse(&text).unwrap();
+    let lines = class(&svg, "polyline", "stroke-held-out");
+    let widths: Vec<f64> = lines.iter().map(|line| number(*line, "stroke-width")).collect();
+    assert!(widths.len() == 2 && widths[0] > 2.0 * widths[1], "{widths:?}");
+    for label in ["held-out, whole entity", "2 ln 802 = 13.4", "ln 802 = 6.69"] {
+        assert!(text.contains(label), "{label}");
+    }
+    assert!(text.contains("1\u{a0}seed, 4\u{a0}questions each"), "few questions are named");
+    let splits: Vec<&str> = figure.table.rows.iter().map(|row| row[1].as_str()).collect();
+    assert_eq!(splits.len(), 8);
+    assert_eq!(figure.table.rows[7][1], "held-out, whole entity");
 }
 
 /// The axis reaches as far as the bands do, and the table has what they show.
@@ -284,7 +308,7 @@ fn hostile_names_stay_text() {
     let hostile = "</text><script>alert(1)</script> & \"quoted\" \u{7}\u{0}";
     let mut curves = curves(vec![vec![1.0]], vec![vec![2.0]]);
     curves.variant = hostile.into();
-    curves.uniform_label = hostile.into();
+    curves.first_token.uniform_label = hostile.into();
     let mut weights = panel(1, 1, &[1.0]);
     weights.title = hostile.into();
     weights.row_label = hostile.into();

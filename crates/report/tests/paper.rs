@@ -21,7 +21,7 @@ fn nothing_of_the_papers_list_is_missing() {
 fn every_experiment_is_valid_at_both_scales() {
     for figure in all() {
         for scale in [Scale::Quick, Scale::Paper] {
-            let experiments = experiments(figure, scale, 10).unwrap();
+            let experiments = experiments(figure, scale, None).unwrap();
             assert!(!experiments.is_empty(), "{} has none at {scale:?} scale", figure.name);
             for drawing in &figure.drawings {
                 let shown = drawing.variants.as_ref();
@@ -37,7 +37,7 @@ fn every_experiment_is_valid_at_both_scales() {
                 let decoder = e.spec.model.decoder().unwrap();
                 (decoder.layers, decoder.dim)
             };
-            experiments(figure, scale, 10).unwrap().iter().map(of).collect::<Vec<_>>()
+            experiments(figure, scale, None).unwrap().iter().map(of).collect::<Vec<_>>()
         };
         if figure.name == "fig12" {
             for wanted in [(1, 20), (24, 20), (1, 768)] {
@@ -75,13 +75,38 @@ fn drawings_and_claims_speak_of_variants_that_are_there() {
     }
 }
 
+/// Two claims that compare one measure of one run are one claim.
+#[test]
+fn no_run_backs_two_claims_of_one_measure() {
+    let mut claimed = HashMap::new();
+    for figure in all() {
+        let experiments = experiments(figure, Scale::Quick, None).unwrap();
+        for claim in &figure.claims {
+            let of = |id: &String| claim.variants.as_ref().is_none_or(|ids| ids.contains(id));
+            for (variant, experiment) in experiments.iter().filter(|(v, _)| of(&v.id)) {
+                let key = (experiment.hash.to_string(), claim.measure.id);
+                let before = claimed.insert(key, &claim.id);
+                assert!(before.is_none(), "{before:?} and {} both of {}", claim.id, variant.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_claim_says_in_a_sentence_what_would_refute_it() {
+    for claim in all().iter().flat_map(|figure| &figure.claims) {
+        let sentence = &claim.refuted_by;
+        assert!(sentence.len() > 20 && sentence.ends_with('.'), "{}: {sentence}", claim.id);
+    }
+}
+
 /// The limit is ten minutes on two cores. The work is counted as if every batch were full and every
 /// position computed; at this count `reproduce all` was measured at 500 GFLOP/s.
 #[test]
 fn all_at_quick_scale_is_the_work_of_ten_minutes() {
     let mut flops = HashMap::new();
     for figure in all() {
-        for (_, experiment) in experiments(figure, Scale::Quick, 10).unwrap() {
+        for (_, experiment) in experiments(figure, Scale::Quick, None).unwrap() {
             let steps = experiment.steps_of(0).unwrap().total;
             let seeds = experiment.spec.seeds.len() as u64;
             flops.insert(experiment.hash.to_string(), steps * seeds * experiment.step_flops());

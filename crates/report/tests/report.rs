@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Report, ReportError,
-    Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves, write,
+    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Redraw, Report,
+    ReportError, Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
+    write,
 };
 use serde_json::{Value, json};
 
@@ -20,10 +21,14 @@ fn report(text: &str) -> Report {
     let curves = LossCurves {
         variant: text.into(),
         epochs: vec![1.0, 2.0],
-        train: vec![vec![6.5, 0.02], vec![6.6, 0.04]],
-        held_out: vec![vec![6.7, 10.0], vec![6.8, 10.5]],
-        uniform: 6.6875,
-        uniform_label: text.into(),
+        first_token: Nll {
+            train: vec![vec![6.5, 0.02], vec![6.6, 0.04]],
+            held_out: vec![vec![6.7, 10.0], vec![6.8, 10.5]],
+            uniform: 6.6875,
+            uniform_label: text.into(),
+        },
+        whole: None,
+        questions: 60,
     };
     let panel = |values: [f32; 4], margin| WeightPanel {
         group: text.into(),
@@ -70,7 +75,8 @@ fn report(text: &str) -> Report {
                     vec![10.0, 10.5],
                     Comparator::AtLeast,
                     6.6875,
-                ),
+                )
+                .refuted_by(text),
                 Claim::measured(
                     "reversal.asymmetry",
                     text,
@@ -156,6 +162,36 @@ fn every_file_is_written_and_nothing_else() {
 }
 
 #[test]
+fn a_picture_is_drawn_again_only_where_it_has_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut redraw = Redraw::default();
+    redraw.write(dir.path(), &report("plain")).unwrap();
+    let marked = |name: &str| dir.path().join(format!("figures/{name}.png"));
+    let is_marked = |name: &str| fs::read(marked(name)).unwrap() == b"mark";
+    for name in ["fig1", "fig2"] {
+        fs::write(marked(name), b"mark").unwrap();
+    }
+    let mut changed = report("plain");
+    redraw.write(dir.path(), &changed).unwrap();
+    assert!(is_marked("fig1") && is_marked("fig2"));
+    let other = LossCurves {
+        variant: "other".into(),
+        epochs: vec![1.0],
+        first_token: Nll {
+            train: vec![vec![1.0]],
+            held_out: vec![vec![2.0]],
+            uniform: 6.7,
+            uniform_label: "u".into(),
+        },
+        whole: None,
+        questions: 60,
+    };
+    changed.sections[0].figures[0] = loss_curves("fig1", "plain", &[other]);
+    redraw.write(dir.path(), &changed).unwrap();
+    assert!(!is_marked("fig1") && is_marked("fig2"));
+}
+
+#[test]
 fn the_summary_is_as_the_command_line_promises() {
     let (dir, _) = written("plain");
     let summary: Value =
@@ -183,6 +219,8 @@ fn the_summary_is_as_the_command_line_promises() {
                     "id": "reversal.held_out_nll",
                     "claim": "plain",
                     "source": "paper, figure 1",
+                    "of": "paper",
+                    "refuted_by": "plain",
                     "value": 10.25,
                     "spread": 0.125f64.sqrt(),
                     "values": [10.0, 10.5],
@@ -194,6 +232,8 @@ fn the_summary_is_as_the_command_line_promises() {
                     "id": "reversal.asymmetry",
                     "claim": "plain",
                     "source": "plain",
+                    "of": "ours",
+                    "refuted_by": "",
                     "value": 1.0,
                     "spread": null,
                     "values": [null, 1.0],

@@ -67,7 +67,8 @@ pub use reader::{describe, describe_choice};
 #[doc(hidden)]
 pub use setting::parse_keyword;
 pub use setting::{
-    BELOW_ONE, Bound, FRACTION, NOT_NEGATIVE, Options, POSITIVE, PROPORTION, Refused, Setting,
+    BELOW_ONE, Bound, FINITE, FRACTION, NOT_NEGATIVE, Options, POSITIVE, PROPORTION, Refused,
+    Setting,
 };
 pub use value::Value;
 pub use writer::{Line, Writer};

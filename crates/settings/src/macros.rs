@@ -254,13 +254,27 @@ macro_rules! __deref {
     };
 }
 
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __revision {
+    () => {
+        None
+    };
+    ($revision:literal) => {
+        Some($revision)
+    };
+}
+
 /// Declares an enum together with the word of each of its values, a [`Keyword`](crate::Keyword) and
-/// [`Setting`](crate::Setting).
+/// [`Setting`](crate::Setting). `(revision 2)` behind a word changes the hash of every spec with it:
+/// it stands where a later version changed what the word means.
 #[macro_export]
 macro_rules! keywords {
     (
         $(#[$outer:meta])*
-        $vis:vis enum $name:ident { $($(#[$inner:meta])* $variant:ident = $word:literal,)+ }
+        $vis:vis enum $name:ident {
+            $($(#[$inner:meta])* $variant:ident = $word:literal $((revision $revision:literal))?,)+
+        }
     ) => {
         $(#[$outer])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -279,6 +293,10 @@ macro_rules! keywords {
 
             fn text(&self) -> Option<String> {
                 Some(format!("\"{}\"", $crate::Keyword::word(*self)))
+            }
+
+            fn revision(&self) -> Option<u32> {
+                match self { $(Self::$variant => $crate::__revision!($($revision)?),)+ }
             }
 
             fn right((): &()) -> String {

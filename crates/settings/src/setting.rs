@@ -18,6 +18,12 @@ pub trait Setting: Clone + PartialEq {
     /// The value in TOML; `None` where the key is left out.
     fn text(&self) -> Option<String>;
 
+    /// The revision of what the value means, where a later version changed that: it enters the
+    /// hash, so that runs of the earlier meaning are told apart.
+    fn revision(&self) -> Option<u32> {
+        None
+    }
+
     /// The values that are right: `a whole number from 1 to 16`.
     fn right(range: &Self::Range) -> String;
 }
@@ -43,6 +49,8 @@ pub struct Bound {
 /// Above 0.
 pub const POSITIVE: Bound =
     Bound { holds: |x| x > 0.0 && x.is_finite(), says: "a finite number above 0" };
+/// Any finite number.
+pub const FINITE: Bound = Bound { holds: f64::is_finite, says: "a finite number" };
 /// 0 or more.
 pub const NOT_NEGATIVE: Bound =
     Bound { holds: |x| x >= 0.0 && x.is_finite(), says: "a finite number, 0 or more" };

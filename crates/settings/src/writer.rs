@@ -58,6 +58,9 @@ impl Writer {
         let default = value == default;
         let hashed = (applies || options.hashed) && !(options.later && default);
         self.values.insert(path(section, key), text.trim_matches('"').to_owned());
+        if let Some(revision) = value.revision().filter(|_| hashed) {
+            self.put_hash_only(section, key, &format!("{text} revision {revision}"));
+        }
         self.lines.push(Line { section, key, value: text, applies, hashed, default });
     }
 
@@ -75,7 +78,8 @@ impl Writer {
         self.lines.push(Line { section, key, value, applies: true, hashed, default });
     }
 
-    /// A line of the hash alone: a key that does not apply, as early versions hashed it.
+    /// A line of the hash alone: a key that does not apply, as early versions hashed it, or a
+    /// revision.
     pub fn put_hash_only(&mut self, section: &'static str, key: &'static str, value: &str) {
         let value = value.to_owned();
         self.lines.push(Line { section, key, value, applies: false, hashed: true, default: true });

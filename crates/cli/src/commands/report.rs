@@ -2,21 +2,26 @@
 
 use std::path::Path;
 
-use retrodict_report::{Report, from_store, write, write_comparisons};
+use retrodict_report::{Redraw, Report, from_store, write, write_comparisons};
 
 use super::{Failure, print};
 use crate::args::ReportArgs;
 
 pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
-    let (page, report) = draw(&args.dir, args.to.as_deref().unwrap_or(&args.dir))?;
+    let (page, report) =
+        draw(&mut Redraw::default(), &args.dir, args.to.as_deref().unwrap_or(&args.dir))?;
     print(&last_line(&report, &page))
 }
 
 /// Draws the whole store below `out` into `to`.
-pub(crate) fn draw(out: &Path, to: &Path) -> Result<(String, Report), Failure> {
-    let report = from_store(out).map_err(Failure::failed)?;
+pub(crate) fn draw(
+    redraw: &mut Redraw,
+    out: &Path,
+    to: &Path,
+) -> Result<(String, Report), Failure> {
+    let report = redraw.from_store(out).map_err(Failure::failed)?;
     write_comparisons(out, to).map_err(Failure::failed)?;
-    let page = write(to, &report).map_err(Failure::failed)?;
+    let page = redraw.write(to, &report).map_err(Failure::failed)?;
     Ok((page.display().to_string(), report))
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{Experiment, Job, Resources, run_all};
 use retrodict_report::{
-    PaperFigure, Reproduction, Scale, TheoryFigure, Variant, Wanted, experiments, figures,
-    whole_seconds,
+    PaperFigure, Redraw, Reproduction, SEEDS, Scale, TheoryFigure, Variant, Wanted, experiments,
+    figures, whole_seconds,
 };
 
 use super::estimate::Estimates;
@@ -27,9 +28,11 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         args::Scale::Paper => Scale::Paper,
     };
     let Wanted { trained, theory } = figures(&args.figures).map_err(Failure::usage)?;
+    let asked = args.seeds.map(NonZeroUsize::get);
+    let seeds = asked.unwrap_or(SEEDS);
     let wanted: Vec<Trained> = trained
         .into_iter()
-        .map(|figure| Ok((figure, experiments(figure, scale, args.seeds.get())?)))
+        .map(|figure| Ok((figure, experiments(figure, scale, asked)?)))
         .collect::<Result<_, retrodict_report::PaperError>>()
         .map_err(Failure::failed)?;
     let resources = args.resources.resources();
@@ -47,16 +50,17 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     }
     let begun = Instant::now();
     let before = Reproduction::read(&args.out)
-        .filter(|kept| kept.scale == scale.word() && kept.seeds == args.seeds.get());
+        .filter(|kept| kept.scale == scale.word() && kept.seeds == seeds);
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt()?;
     let mut kept = Reproduction {
         scale: scale.word().to_owned(),
-        seeds: args.seeds.get(),
+        seeds: seeds,
         wall_seconds: before.as_ref().map_or(0.0, |kept| kept.wall_seconds),
         figures: before.map(|kept| kept.figures).unwrap_or_default(),
     };
     let spent = kept.wall_seconds;
+    let mut redraw = Redraw::default();
     let mut seen = HashSet::new();
     let mut bad = Vec::new();
     let (mut drawn, mut complete, mut all) = (None, 0, 0);
@@ -88,7 +92,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         bad.extend(complaints(&jobs, &outcomes));
         if complete > 0 {
             kept.write(&args.out).map_err(Failure::failed)?;
-            drawn = Some(draw(&args.out, &args.out)?);
+            drawn = Some(draw(&mut redraw, &args.out, &args.out)?);
         }
     }
     for figure in &theory {
@@ -98,7 +102,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         }
         kept.wall_seconds = spent + begun.elapsed().as_secs_f64();
         kept.write(&args.out).map_err(Failure::failed)?;
-        drawn = Some(draw(&args.out, &args.out)?);
+        drawn = Some(draw(&mut redraw, &args.out, &args.out)?);
     }
     if let Some((page, report)) = drawn {
         let mut text = String::new();
@@ -133,7 +137,8 @@ fn simulate(figure: &TheoryFigure, scale: Scale, args: &ReproduceArgs) -> Result
             told.0 = Instant::now();
         }
     };
-    figure.make(&args.out, scale, args.seeds.get(), &progress).map_err(Failure::failed)
+    let seeds = args.seeds.map_or(SEEDS, NonZeroUsize::get);
+    figure.make(&args.out, scale, seeds, &progress).map_err(Failure::failed)
 }
 
 /// Each figure with its claim, its runs and its estimated time on this machine.

@@ -54,15 +54,15 @@ impl Orthogonal {
         if self.transposed { column * self.stride() + row } else { row * self.stride() + column }
     }
 
-    /// Copies a contiguous matrix into X, with Frobenius norm 1: no singular value is then above 1.
-    /// Zero stays zero.
-    pub(crate) fn load<T: Scalar>(self, isa: Isa, matrix: &[T], x: &mut [T]) {
+    /// Copies a matrix, whose rows begin `row` numbers apart, into X, with Frobenius norm 1: no
+    /// singular value is then above 1. Zero stays zero.
+    pub(crate) fn load<T: Scalar>(self, isa: Isa, matrix: &[T], row: usize, x: &mut [T]) {
         let (width, stride) = (self.columns, self.stride());
         if self.transposed {
-            transpose(isa, matrix, self.rows, self.columns, self.rows, x, stride);
+            transpose(isa, matrix, row, self.columns, self.rows, x, stride);
         } else {
-            for (x, row) in x.chunks_exact_mut(stride).zip(matrix.chunks_exact(width)) {
-                x[..width].copy_from_slice(row);
+            for (x, row) in x.chunks_exact_mut(stride).zip(matrix.chunks(row)) {
+                x[..width].copy_from_slice(&row[..width]);
             }
         }
         let mut square = T::ZERO;
@@ -175,7 +175,7 @@ mod tests {
                 let shape = Orthogonal::new(rows, columns);
                 let mut x = vec![f64::NAN; shape.numbers()];
                 let mut scratch = vec![f64::NAN; shape.scratch()];
-                shape.load(isa, &matrix, &mut x);
+                shape.load(isa, &matrix, columns, &mut x);
                 let mut steps = 0;
                 while shape.step(isa, CUBIC, &mut x, &mut scratch) > 1e-9 {
                     steps += 1;

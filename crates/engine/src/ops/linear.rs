@@ -279,7 +279,11 @@ fn inner_products<T: Scalar>(
 }
 
 /// The gradient of the bias: the sum of each row of dy.
-fn bias_gradient<T: Scalar>(at: &Context<'_, T>, dy: Matrix<'_, T>, target: GradientTarget<'_, T>) {
+pub(super) fn bias_gradient<T: Scalar>(
+    at: &Context<'_, T>,
+    dy: Matrix<'_, T>,
+    target: GradientTarget<'_, T>,
+) {
     let GradientTarget { matrix: mut db, accumulate } = target;
     let mut sums = [[T::ZERO; SUM_LANES]; LANE_UNIT];
     let outputs = at.worker.share(dy.rows, LANE_UNIT);

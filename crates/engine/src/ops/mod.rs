@@ -3,10 +3,12 @@
 
 mod activation;
 mod attention;
+mod broadcast;
 mod contrastive;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod even_attention;
 mod gelu;
 mod join;
 mod layer_norm;

@@ -11,7 +11,7 @@ settings! {
     #[derive(Copy)]
     pub struct Lion in "train" {
         /// Decay rates: of the mean whose sign is taken, and of the mean that is kept.
-        pub betas: [f64; 2] = [0.9, 0.999], BELOW_ONE;
+        pub betas: [f64; 2] = [0.9, 0.99], BELOW_ONE;
     }
 }
 

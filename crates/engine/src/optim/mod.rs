@@ -8,14 +8,18 @@ use std::sync::Arc;
 use retrodict_settings::choice;
 
 use self::adam::MomentEstimates;
+use self::clip::Clip;
 use crate::isa::Isa;
 use crate::matrix::Buffer;
+use crate::parameter::Parameter;
 use crate::parameters::{Gradients, ParameterLayout, Parameters};
 use crate::scalar::{PerScalar, Scalar};
 use crate::team::Worker;
 
 #[cfg(test)]
 mod tests;
+
+mod clip;
 
 /// An optimiser: its struct holds its hyper-parameters.
 trait Method: Copy {
@@ -137,17 +141,29 @@ struct Matrix {
     start: usize,
     rows: usize,
     columns: usize,
+    /// Maps that stand side by side in its columns.
+    maps: usize,
 }
 
 impl Matrix {
     /// All trained ones, in the order of the buffer.
     fn hidden(layout: &ParameterLayout) -> Vec<Matrix> {
         let parameters = layout.parameters.iter().zip(&layout.starts);
-        let hidden = parameters.filter(|(p, _)| p.hidden && p.trainable && !p.vector);
-        let matrix = |start: usize, rows, columns| Matrix { start, rows, columns };
-        let mut all: Vec<_> = hidden.map(|(p, start)| matrix(*start, p.rows, p.columns)).collect();
+        let hidden = parameters.filter(|(p, _)| p.hidden_maps > 0 && p.trainable && !p.vector);
+        let matrix = |(p, start): (&Parameter, &usize)| Matrix {
+            start: *start,
+            rows: p.rows,
+            columns: p.columns,
+            maps: p.hidden_maps,
+        };
+        let mut all: Vec<_> = hidden.map(matrix).collect();
         all.sort_by_key(|matrix| matrix.start);
         all
+    }
+
+    /// Columns of one map.
+    fn map_width(&self) -> usize {
+        self.columns / self.maps
     }
 
     fn len(&self) -> usize {
@@ -159,19 +175,56 @@ impl Matrix {
     }
 }
 
+/// A range of the trainable parameters that is updated number by number.
+#[derive(Clone, Debug)]
+struct Span {
+    range: Range<usize>,
+    /// Whether weight decay acts on it.
+    decays: bool,
+}
+
+impl Span {
+    /// All trainable parameters but these matrices, in as few spans as possible.
+    fn all(layout: &ParameterLayout, matrices: &[Matrix], decays_vectors: bool) -> Vec<Span> {
+        let spared = |i: &usize| {
+            let p = &layout.parameters[*i];
+            !decays_vectors && p.vector && p.trainable
+        };
+        let spared = (0..layout.parameters.len()).filter(spared).map(|i| (layout.range(i), true));
+        let matrices = matrices.iter().map(|matrix| (matrix.range(), false));
+        let mut cuts: Vec<_> = matrices.chain(spared).collect();
+        cuts.sort_by_key(|(range, _)| range.start);
+        let (mut spans, mut end) = (Vec::new(), 0);
+        for (range, spared) in cuts {
+            spans.push(Span { range: end..range.start, decays: true });
+            end = range.end;
+            if spared {
+                spans.push(Span { range, decays: false });
+            }
+        }
+        spans.push(Span { range: end..layout.trainable, decays: true });
+        spans
+    }
+}
+
 /// An optimiser with its state.
 pub struct Optimizer<T> {
     /// The optimiser and its hyper-parameters.
     pub rule: Rule,
     /// The learning rate; may be changed between steps.
     pub rate: f64,
-    /// The weight decay, of every trainable parameter.
+    /// The weight decay, of every trainable parameter or of [matrices
+    /// alone](Optimizer::decaying_vectors).
     pub weight_decay: f64,
+    /// The largest norm of the whole gradient: a longer one is scaled down to it. 0 for no limit.
+    pub clip: f64,
     steps: u64,
     moments: Vec<Gradients<T>>,
-    /// The matrices that are updated as matrices, and all other ranges of the trainable parameters.
+    /// The matrices that are updated as matrices, and all other trainable parameters.
     matrices: Vec<Matrix>,
-    others: Vec<Range<usize>>,
+    others: Vec<Span>,
+    /// The sums of squares of parts of the gradient; empty before the first clipped step.
+    squares: Vec<f64>,
     /// Scratch memory of all workers, for matrices.
     scratch: Buffer<T>,
 }
@@ -188,15 +241,33 @@ impl<T: Scalar> Optimizer<T> {
         let layout = &parameters.layout;
         let takes_matrices = with_method!(rule, method => method.takes_matrices());
         let matrices = if takes_matrices { Matrix::hidden(layout) } else { Vec::new() };
-        let mut others = Vec::new();
-        let mut end = 0;
-        for matrix in &matrices {
-            others.push(end..matrix.start);
-            end = matrix.range().end;
+        let others = Span::all(layout, &matrices, true);
+        let (scratch, squares) = (Buffer::zeros(0), Vec::new());
+        let (clip, steps) = (0.0, 0);
+        Optimizer {
+            rule,
+            rate,
+            weight_decay,
+            clip,
+            steps,
+            moments,
+            matrices,
+            others,
+            squares,
+            scratch,
         }
-        others.push(end..layout.trainable);
-        let scratch = Buffer::zeros(0);
-        Optimizer { rule, rate, weight_decay, steps: 0, moments, matrices, others, scratch }
+    }
+
+    /// The same with weight decay on vectors (biases, gains of norms), as is the default, or on
+    /// matrices alone.
+    pub fn decaying_vectors(mut self, decays: bool, parameters: &Parameters<T>) -> Optimizer<T> {
+        self.others = Span::all(&parameters.layout, &self.matrices, decays);
+        self
+    }
+
+    /// The same with this [limit](Optimizer::clip) of the gradient's norm.
+    pub fn clipped(self, clip: f64) -> Optimizer<T> {
+        Optimizer { clip, ..self }
     }
 
     /// Updates made so far.
@@ -242,7 +313,7 @@ impl<T: Scalar> Optimizer<T> {
     pub(crate) fn begin(
         &mut self,
         parameters: *mut T,
-        gradients: *const T,
+        gradients: *mut T,
         workers: usize,
     ) -> Update<'_, T> {
         self.steps += 1;
@@ -257,9 +328,12 @@ impl<T: Scalar> Optimizer<T> {
         if self.scratch.as_slice().len() < workers * each {
             self.scratch = Buffer::zeros(workers * each);
         }
+        let trainable = self.others.last().map_or(0, |span| span.range.end);
+        let clip = Clip::new(self.clip, trainable, &mut self.squares);
         Update {
             rule: self.rule,
             step: self.step(self.steps),
+            clip,
             parameters,
             gradients,
             moments,
@@ -275,11 +349,12 @@ impl<T: Scalar> Optimizer<T> {
 pub(crate) struct Update<'a, T> {
     rule: Rule,
     step: Step,
+    clip: Option<Clip>,
     parameters: *mut T,
-    gradients: *const T,
+    gradients: *mut T,
     moments: [Option<*mut T>; 2],
     matrices: &'a [Matrix],
-    others: &'a [Range<usize>],
+    others: &'a [Span],
     scratch: *mut T,
     scratch_each: usize,
 }
@@ -303,13 +378,21 @@ impl<T: Scalar> Update<'_, T> {
     /// # Safety
     /// As that.
     unsafe fn run_share(&self, isa: Isa, worker: &Worker<'_>, trainable: usize) {
+        if let Some(clip) = &self.clip {
+            // SAFETY: the caller's promise.
+            if !unsafe { clip.apply(isa, worker, self.gradients, trainable) } {
+                return;
+            }
+        }
         let share = worker.share(trainable, 4096);
-        for range in self.others {
+        for Span { range, decays } in self.others {
             let range = range.start.max(share.start)..range.end.min(share.end);
             if !range.is_empty() {
+                let weight_decay = if *decays { self.step.weight_decay } else { 0.0 };
+                let step = Step { weight_decay, ..self.step };
                 // SAFETY: shares are disjoint, and so are the ranges of one.
                 let elements = unsafe { self.elements(range) };
-                with_method!(self.rule, method => method.update(isa, self.step, elements));
+                with_method!(self.rule, method => method.update(isa, step, elements));
             }
         }
         // One worker updates a whole matrix.
@@ -337,7 +420,7 @@ impl<T: Scalar> Update<'_, T> {
         };
         Elements {
             parameters: part(self.parameters),
-            gradients: part(self.gradients.cast_mut()),
+            gradients: part(self.gradients),
             moments: self.moments.map(|moment| moment.map_or(Default::default(), part)),
         }
     }

@@ -19,12 +19,14 @@ const STEPS: usize = 5;
 const SCALE: f64 = 0.2;
 
 settings! {
-    /// Orthogonal steps for [hidden](crate::Parameter::hidden) weights (Jordan et al., 2024; scaled
-    /// as by Liu et al., 2025), and AdamW for all other parameters. Hidden weights have no second
-    /// moment: theirs stays zero.
+    /// Orthogonal steps for [hidden](crate::Parameter::hidden) weights (Jordan et al., 2024), and
+    /// AdamW for all other parameters. Queries, keys and values are orthogonalised apart, as are the
+    /// gates of a recurrent mixer. Hidden weights have no second moment: theirs stays zero.
+    // Revision 1 orthogonalised matrices that stand side by side as one.
     #[derive(Copy)]
-    pub struct Muon in "train" {
-        /// Factor of Nesterov's momentum, of hidden weights.
+    pub struct Muon in "train", hash_only [("optimizer", "\"muon\" revision 2")] {
+        /// Factor of Nesterov's momentum, of hidden weights; their steps are orthogonal matrices
+        /// times 0.2 √(longer side) times the rate, so that AdamW's rate and decay carry over.
         pub momentum: f64 = 0.95, BELOW_ONE;
         /// Decay rates of AdamW, for all other parameters.
         pub betas: [f64; 2] = [0.9, 0.999], BELOW_ONE;
@@ -52,12 +54,12 @@ impl Method for Muon {
 
     /// The direction, X, and the scratch memory of a step of X.
     fn matrix_scratch(&self, matrix: Matrix) -> usize {
-        let shape = Orthogonal::new(matrix.rows, matrix.columns);
+        let shape = Orthogonal::new(matrix.rows, matrix.map_width());
         matrix.len() + shape.numbers() + shape.scratch()
     }
 
-    /// `b ← μ b + g`; the step is about the orthogonal matrix nearest to `g + μ b` (Nesterov's
-    /// momentum), with decoupled weight decay.
+    /// `b ← μ b + g`; the step of each map is about the orthogonal matrix nearest to `g + μ b`
+    /// (Nesterov's momentum), with decoupled weight decay.
     fn update_matrix<T: Scalar>(
         &self,
         isa: Isa,
@@ -68,19 +70,22 @@ impl Method for Muon {
     ) {
         let Elements { parameters, gradients, moments: [buffer, _] } = elements;
         let Matrix { rows, columns, .. } = matrix;
-        let shape = Orthogonal::new(rows, columns);
+        let width = matrix.map_width();
+        let shape = Orthogonal::new(rows, width);
         let (direction, scratch) = scratch.split_at_mut(matrix.len());
         let (x, scratch) = scratch.split_at_mut(shape.numbers());
         advance(isa, T::from_f64(self.momentum), gradients, buffer, direction);
-        shape.load(isa, direction, x);
-        for _ in 0..STEPS {
-            shape.step(isa, QUINTIC, x, scratch);
-        }
         let shrink = step.shrink::<T>();
-        let rate = T::from_f64(step.rate * SCALE * (rows.max(columns) as f64).sqrt());
-        for (row, parameters) in parameters.chunks_exact_mut(columns).enumerate() {
-            for (column, p) in parameters.iter_mut().enumerate() {
-                *p = *p * shrink - rate * x[shape.at(row, column)];
+        let rate = T::from_f64(step.rate * SCALE * (rows.max(width) as f64).sqrt());
+        for first in (0..columns).step_by(width) {
+            shape.load(isa, &direction[first..], columns, x);
+            for _ in 0..STEPS {
+                shape.step(isa, QUINTIC, x, scratch);
+            }
+            for (row, parameters) in parameters.chunks_exact_mut(columns).enumerate() {
+                for (column, p) in parameters[first..first + width].iter_mut().enumerate() {
+                    *p = *p * shrink - rate * x[shape.at(row, column)];
+                }
             }
         }
     }

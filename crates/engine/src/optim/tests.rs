@@ -21,12 +21,13 @@ fn model<T: Scalar>() -> Graph<T> {
     let normal = Initial::Normal { std: 1.0 };
     let all = [
         Parameter::matrix("table", [5, 3], normal),
-        Parameter::matrix("wide", [4, 37], normal).hidden(true),
-        Parameter::vector("bias", 7, normal).hidden(true),
-        Parameter::matrix("tall", [19, 4], normal).hidden(true),
-        Parameter::matrix("kept", [3, 3], normal).hidden(true).frozen(true),
-        Parameter::matrix("square", [5, 5], normal).hidden(true),
+        Parameter::matrix("wide", [4, 37], normal).hidden(1),
+        Parameter::vector("bias", 7, normal).hidden(1),
+        Parameter::matrix("tall", [19, 4], normal).hidden(1),
+        Parameter::matrix("kept", [3, 3], normal).hidden(1).frozen(true),
+        Parameter::matrix("square", [5, 5], normal).hidden(1),
         Parameter::matrix("head", [150, 40], normal),
+        Parameter::matrix("joined", [6, 24], normal).hidden(3),
     ];
     for parameter in all {
         graph.parameter(parameter);
@@ -46,10 +47,21 @@ fn run<T: Scalar>(
     steps: u64,
     gradient: impl Fn(u64, usize, usize) -> f64,
 ) -> State {
+    run_with::<T>((rule, 0.0, true), workers, steps, gradient)
+}
+
+/// As [`run`], with a largest norm of the gradient, and weight decay on vectors or not.
+fn run_with<T: Scalar>(
+    (rule, clip, decays_vectors): (Rule, f64, bool),
+    workers: usize,
+    steps: u64,
+    gradient: impl Fn(u64, usize, usize) -> f64,
+) -> State {
     let graph = model::<T>();
     let mut parameters = Parameters::initial(&graph, 1);
     let mut gradients = Gradients::zeros(&parameters);
-    let mut optimizer = Optimizer::new(rule, RATE, DECAY, &parameters);
+    let optimizer = Optimizer::new(rule, RATE, DECAY, &parameters).clipped(clip);
+    let mut optimizer = optimizer.decaying_vectors(decays_vectors, &parameters);
     assert_eq!(optimizer.moments().len(), rule.moments());
     let mut team = Team::new(workers);
     // However busy the machine is, none is given up.
@@ -64,7 +76,8 @@ fn run<T: Scalar>(
             }
         }
         let values = parameters.values.as_mut_slice().as_mut_ptr();
-        let update = optimizer.begin(values, gradients.values.as_slice().as_ptr(), workers);
+        let gradients = gradients.values.as_mut_slice().as_mut_ptr();
+        let update = optimizer.begin(values, gradients, workers);
         // SAFETY: the buffers are those of the layout, and this is the only use of them.
         team.run(|worker| unsafe { update.run(Isa::detect(), worker, trainable) });
     }
@@ -90,11 +103,31 @@ fn initial() -> Vec<Vec<f64>> {
 #[test]
 fn any_number_of_workers_gives_the_same_bits() {
     let rules = [MUON, LION, Rule::Sgd(Sgd { momentum: 0.9 }), Rule::Sgd(Sgd { momentum: 0.0 })];
-    for rule in rules {
-        let [one, two, three] = [1, 2, 3].map(|workers| run::<f32>(rule, workers, 4, draw));
-        assert!(one.parameters == two.parameters && one.moments == two.moments, "{rule:?}");
-        assert!(one.parameters == three.parameters && one.moments == three.moments, "{rule:?}");
+    for (rule, clip) in rules.into_iter().flat_map(|rule| [(rule, 0.0), (rule, 2.0)]) {
+        let options = (rule, clip, clip == 0.0);
+        let [one, two, three] = [1, 2, 3].map(|workers| run_with::<f32>(options, workers, 4, draw));
+        assert!(one.parameters == two.parameters && one.moments == two.moments, "{options:?}");
+        assert!(one.parameters == three.parameters && one.moments == three.moments, "{options:?}");
         assert_eq!(one.parameters[4], run::<f32>(rule, 1, 0, draw).parameters[4], "it is frozen");
+    }
+}
+
+/// A gradient longer than the limit is scaled to it, a shorter one is left as it is; its norm is
+/// that of all trainable parameters together.
+#[test]
+fn the_whole_gradient_is_clipped() {
+    let sgd = Rule::Sgd(Sgd { momentum: 0.0 });
+    let trained: Vec<usize> = (0..initial().len()).filter(|i| *i != 4).collect();
+    let squares = trained.iter().flat_map(|&i| (0..initial()[i].len()).map(move |k| draw(0, i, k)));
+    let norm = squares.map(|g| g * g).sum::<f64>().sqrt();
+    for (limit, factor) in [(2.0, 2.0 / (norm + 1e-6)), (2.0 * norm, 1.0)] {
+        let state = run_with::<f64>((sgd, limit, true), 2, 1, draw);
+        for &i in &trained {
+            for (k, (found, p)) in state.parameters[i].iter().zip(&initial()[i]).enumerate() {
+                let expected = p - RATE * (factor * draw(0, i, k) + DECAY * p);
+                assert!((found - expected).abs() < 1e-14, "{limit}: {}[{k}]", state.names[i]);
+            }
+        }
     }
 }
 
@@ -167,11 +200,18 @@ fn times(a: &[f64], b: &[f64], inner: usize) -> Vec<f64> {
 fn muon_equals_the_definition() {
     let steps = 3;
     let state = run::<f64>(MUON, 2, steps, draw);
-    for (i, rows, columns) in [(1, 4, 37), (3, 19, 4), (5, 5, 5)] {
-        let mut p = initial()[i].clone();
+    // The last is three maps side by side.
+    let maps = [(1, 37, 0), (3, 4, 0), (5, 5, 0), (7, 24, 0), (7, 24, 8), (7, 24, 16)];
+    for (i, stride, first) in maps {
+        let columns = if i == 7 { 8 } else { stride };
+        let rows = initial()[i].len() / stride;
+        let place = |at: usize| at / columns * stride + first + at % columns;
+        let own =
+            |all: &[f64]| -> Vec<f64> { (0..rows * columns).map(|at| all[place(at)]).collect() };
+        let mut p = own(&initial()[i]);
         let mut buffer = vec![0.0; rows * columns];
         for step in 0..steps {
-            let g: Vec<f64> = (0..rows * columns).map(|k| draw(step, i, k)).collect();
+            let g: Vec<f64> = (0..rows * columns).map(|at| draw(step, i, place(at))).collect();
             buffer.iter_mut().zip(&g).for_each(|(b, g)| *b = 0.95 * *b + g);
             let mut x: Vec<f64> = buffer.iter().zip(&g).map(|(b, g)| g + 0.95 * b).collect();
             let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -194,10 +234,12 @@ fn muon_equals_the_definition() {
                 *p = *p * (1.0 - RATE * DECAY) - scale * x;
             }
         }
-        let far = state.parameters[i].iter().zip(&p).map(|(a, b)| (a - b).abs());
+        let found = own(&state.parameters[i]);
+        let far = found.iter().zip(&p).map(|(a, b)| (a - b).abs());
         let far = far.fold(0.0, f64::max);
         assert!(far < 1e-10, "{}: {far}", state.names[i]);
-        let far = state.moments[i][0].iter().zip(&buffer).map(|(a, b)| (a - b).abs());
+        let kept = own(&state.moments[i][0]);
+        let far = kept.iter().zip(&buffer).map(|(a, b)| (a - b).abs());
         assert!(far.fold(0.0, f64::max) < 1e-14);
         assert!(state.moments[i][1].iter().all(|x| *x == 0.0), "there is no second moment");
     }
@@ -218,5 +260,26 @@ fn muon_leaves_the_rest_to_adamw() {
     let left = (1.0 - RATE * DECAY).powi(3);
     for (found, p) in muon.parameters[5].iter().zip(&initial()[5]) {
         assert!((found - p * left).abs() < 1e-6);
+    }
+}
+
+/// As with two parameter groups: matrices decay, vectors (biases and gains) do not.
+#[test]
+fn vectors_may_be_spared_weight_decay() {
+    for rule in [MUON, LION, Rule::Sgd(Sgd { momentum: 0.0 })] {
+        let [all, spared] =
+            [true, false].map(|decays| run_with::<f64>((rule, 0.0, decays), 2, 1, draw));
+        for (i, start) in initial().iter().enumerate() {
+            let vector = i == 2;
+            for ((all, spared), p) in all.parameters[i].iter().zip(&spared.parameters[i]).zip(start)
+            {
+                let left = if vector { RATE * DECAY * p } else { 0.0 };
+                assert!(
+                    (spared - all - left).abs() < 1e-14,
+                    "{rule:?}: {}",
+                    model::<f64>().parameters()[i].name
+                );
+            }
+        }
     }
 }

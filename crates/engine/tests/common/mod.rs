@@ -35,7 +35,7 @@ pub(crate) fn model<T: Scalar>() -> Model<T> {
     let [gain, fade] =
         ["gain", "fade"].map(|name| graph.parameter(Parameter::vector(name, WIDTH, normal)));
     let square = |graph: &mut Graph<T>, name: &str| {
-        graph.parameter(Parameter::matrix(name, [WIDTH, WIDTH], normal).hidden(true))
+        graph.parameter(Parameter::matrix(name, [WIDTH, WIDTH], normal).hidden(1))
     };
     let map = |graph: &mut Graph<T>, x: Value, w: ParameterId| {
         graph.linear_whole(x, w, Orientation::InputsFirst, None)
@@ -52,7 +52,7 @@ pub(crate) fn model<T: Scalar>() -> Model<T> {
     let reversed = graph.select(h, &[2, 1, 0]);
     let decay = graph.activation(reversed, Activation::Sigmoid);
     let faded = graph.scan(faded, Decay::Value(decay));
-    let tall = graph.parameter(Parameter::matrix("tall", [3 * WIDTH, WIDTH], normal).hidden(true));
+    let tall = graph.parameter(Parameter::matrix("tall", [3 * WIDTH, WIDTH], normal).hidden(1));
     let wide = graph.linear_whole(faded, tall, Orientation::OutputsFirst, None);
     let wide = graph.activation(wide, Activation::Relu);
     let narrow = graph.linear_whole(wide, tall, Orientation::InputsFirst, None);

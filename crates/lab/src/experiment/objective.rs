@@ -26,6 +26,19 @@ pub(super) fn check(spec: &Spec, data: &DataConfig) -> Result<(), String> {
             asked.contrastive
         ));
     }
+    let packs = spec.data.pack > 1;
+    let one_by_one = asked.reading != ReadingName::NextToken
+        || asked.ahead > 0.0
+        || asked.contrastive > 0.0
+        || sees_all.is_none();
+    if packs && one_by_one {
+        return Err(format!(
+            "`data.pack` = {} needs sentences that a decoder reads from left to right: \
+             `model.kind` = \"decoder\", `objective.reading` = \"next-token\", and no \
+             `objective.ahead` or `objective.contrastive`",
+            spec.data.pack
+        ));
+    }
     if asked.symmetry > 0.0 && !(data.word() == "reversal" && data.entity_length() == 1) {
         return Err(format!(
             "`objective.symmetry` = {} needs `data.kind` = \"reversal\" with entities of one token",
@@ -43,6 +56,13 @@ pub(super) fn check(spec: &Spec, data: &DataConfig) -> Result<(), String> {
                     would see the token that it is asked for"
                 .to_owned(),
         );
+    }
+    if sees_all.is_none() && !spec.train.decay_norms {
+        return Err(format!(
+            "`train.decay_norms` = false has no effect with `model.kind` = \"{}\", which has neither \
+             biases nor norms; leave it out",
+            spec.model.word()
+        ));
     }
     if sees_all.is_none() && data.entity_length() > 1 {
         return Err(format!(
@@ -62,6 +82,7 @@ pub(super) fn objective(spec: &Spec, data: &DataConfig, size: TrainingSetSize) -
         sentence_length: size.longest,
         entity_length,
         shortest_context: size.longest - entity_length,
+        pack: spec.data.pack,
         loss_on: spec.train.loss_on,
         reading: asked.reading(size.vocab),
         function: asked.loss,

@@ -16,21 +16,25 @@ pub struct SpecHash(pub u64);
 
 impl SpecHash {
     pub(crate) fn of(spec: &Spec) -> Self {
-        let hashed = |line: &&retrodict_settings::Line| {
-            line.hashed
-                && (matches!(line.section, "data" | "model" | "train" | "objective" | "probe")
-                    || line.key == "precision")
-        };
-        let writer = spec.write();
-        let lines = writer.lines.iter().filter(hashed);
-        let mut lines: Vec<_> = lines.map(retrodict_settings::Line::canonical).collect();
-        // The order of keys in a spec must not matter.
-        lines.sort_unstable();
-        let digest = Sha256::digest(lines.join("\n"));
+        let digest = Sha256::digest(lines(spec).join("\n"));
         let mut first = [0; 8];
         first.copy_from_slice(&digest[..8]);
         Self(u64::from_be_bytes(first))
     }
+}
+
+/// The lines that the hash is taken over, sorted: the order of keys in a spec must not matter.
+pub(super) fn lines(spec: &Spec) -> Vec<String> {
+    let hashed = |line: &&retrodict_settings::Line| {
+        line.hashed
+            && (matches!(line.section, "data" | "model" | "train" | "objective" | "probe")
+                || line.key == "precision")
+    };
+    let writer = spec.write();
+    let lines = writer.lines.iter().filter(hashed);
+    let mut lines: Vec<_> = lines.map(retrodict_settings::Line::canonical).collect();
+    lines.sort_unstable();
+    lines
 }
 
 impl fmt::Display for SpecHash {

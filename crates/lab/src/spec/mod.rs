@@ -170,6 +170,11 @@ impl Spec {
         SpecHash::of(self)
     }
 
+    /// The lines that [`hash`](Spec::hash) is taken over.
+    pub fn hashed_lines(&self) -> Vec<String> {
+        hash::lines(self)
+    }
+
     /// Every key that applies, with its value in TOML.
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = self.write().lines;

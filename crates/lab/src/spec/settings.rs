@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use retrodict_engine::Rule;
 use retrodict_facts::{DataConfig, Recipes};
 use retrodict_models::{LossOn, LrDecay};
-use retrodict_settings::{NOT_NEGATIVE, POSITIVE, Refused, Setting, Value, settings};
+use retrodict_settings::{Condition, NOT_NEGATIVE, POSITIVE, Refused, Setting, Value, settings};
 
 use super::seeds::LARGEST_SEED;
 
@@ -16,6 +16,7 @@ const SENTENCES: RangeInclusive<u64> = 1..=1_000_000;
 const EPOCHS: RangeInclusive<u64> = 1..=1_000_000_000;
 const EVERY: RangeInclusive<u64> = 0..=1_000_000_000;
 const STEPS: RangeInclusive<u64> = 0..=1_000_000_000_000_000;
+const PACKED: RangeInclusive<u64> = 1..=1_000;
 const SEED: RangeInclusive<u64> = 0..=LARGEST_SEED;
 
 settings! {
@@ -25,6 +26,9 @@ settings! {
         pub kind: DataConfig;
         /// Recipes that change the training sentences, in order.
         pub recipes: Recipes = Recipes::default(), (), later;
+        /// Training sentences of one context, in the order of the epoch and without a mask between
+        /// them; evaluation reads each by itself.
+        pub pack: usize = 1, PACKED, later;
         /// Seed of the data set; the run's seed if left out.
         pub seed: Option<u64> = None, SEED;
     }
@@ -41,8 +45,12 @@ settings! {
         pub schedule: LrDecay = LrDecay::Constant, (), later;
         /// Steps in which the learning rate rises linearly.
         pub warmup: u64 = 0, EVERY, later;
-        /// Weight decay of every parameter, biases and norms included.
+        /// Weight decay of every parameter.
         pub weight_decay: f64 = 0.01, NOT_NEGATIVE;
+        /// Whether biases and norms decay too; false exempts them, as two parameter groups do.
+        pub decay_norms: bool = true, (), later, when(Condition::positive("train.weight_decay"));
+        /// Largest norm of the whole gradient, to which a longer one is scaled down; 0 for no limit.
+        pub clip: f64 = 0.0, NOT_NEGATIVE, later;
         /// Sentences of a batch; the last batch of an epoch may be smaller.
         pub batch_size: BatchSize = BatchSize::Sentences(64), ();
         /// Passes over the training sentences.
@@ -64,6 +72,9 @@ settings! {
         pub effective_weights: bool = true, ();
         /// Epochs between two measurements; 0 for one at the end alone.
         pub every: Option<u64> = None, EVERY;
+        /// Whether it is measured, after the last epoch, how far a model lies that also answers the
+        /// held-out questions. It takes up to 900 epochs more.
+        pub reach: bool = false, (), later;
     }
 }
 

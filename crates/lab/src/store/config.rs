@@ -85,7 +85,7 @@ fn decoder_config(decoder: &Decoder) -> Value {
     put("n_inner", Value::Null);
     put("activation_function", json!(activation(design.nonlinearity)));
     put("layer_norm_epsilon", json!(1e-5));
-    put("initializer_range", json!(0.02));
+    put("initializer_range", json!(decoder.init_std));
     put("scale_attn_weights", json!(true));
     for place in ["embd_pdrop", "attn_pdrop", "resid_pdrop"] {
         put(place, json!(decoder.dropout));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use retrodict_dynamics::Answers;
 
-use crate::measures::{Better, MEASURES, Measure, Value};
+use crate::measures::{Better, MEASURES, Measure, Value, When};
 
 /// The files of a run's folder.
 const FILES: &[[&str; 2]] = &[
@@ -52,17 +52,18 @@ const PROBES: &[[&str; 5]] = &[
     ],
     [
         "`embedding_cosines`",
-        "`cosines`",
-        "`[tokens, tokens]`",
+        "`embeddings`",
+        "`[tokens, dim]`",
         "f32",
-        "Cosines between the embeddings of at most 100 entity tokens.",
+        "Embeddings of the entity tokens, and after them of the relation tokens. Early versions \
+         have instead `cosines`, `[tokens, tokens]`, of at most 100 entity tokens.",
     ],
     [
         "`embedding_cosines`",
         "`tokens`",
         "`[tokens]`",
         "f64",
-        "Token ids of the rows and columns of `cosines`.",
+        "Token ids of the rows of `embeddings`.",
     ],
     [
         "`embedding_cosines`",
@@ -94,6 +95,7 @@ const MANIFEST: &[[&str; 2]] = &[
 fn of_answer(field: &str) -> Option<&'static str> {
     match field {
         "chance" => Some("The accuracy of a guess among the candidates: the mean of 1/n."),
+        "chance_of_type" => Some("The same among all entities of the type."),
         measure => Some(Measure::find(measure).ok()?.doc),
     }
 }
@@ -133,7 +135,7 @@ pub fn dictionary() -> String {
         ["`step`", "int64", "count", "Steps taken when it ended."].map(str::to_owned),
     ];
     for measure in Measure::of_epochs() {
-        let required = matches!(measure.value, Value::Epoch { required: true, .. });
+        let required = matches!(measure.value, Value::Epoch { when: When::Always, .. });
         let kind = if required { "double" } else { "double, optional" };
         rows.push([
             format!("`{}`", measure.id),

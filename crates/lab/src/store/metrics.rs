@@ -19,7 +19,7 @@ use parquet::schema::parser::parse_message_type;
 use sha2::{Digest as _, Sha256};
 
 use super::{atomic, error::StoreError};
-use crate::measures::{EPOCH_MEASURES, Measure, Value};
+use crate::measures::{EPOCH_MEASURES, Measure, Value, When};
 
 /// The measures of an epoch: a value for each entry of [`MEASURES`](crate::measures::MEASURES)
 /// that is measured after every epoch. NLL is in nats, capped at 115.13.
@@ -49,6 +49,22 @@ impl MetricsRow {
         self
     }
 
+    /// Sets the measure `id` where it is missing.
+    pub(crate) fn fill(&mut self, id: &str, value: Option<f64>) {
+        let slot = &mut self.values[place(id)];
+        *slot = slot.or(value);
+    }
+
+    /// Removes the measures that an epoch between two probes lacks, in a run whose entities have
+    /// `tokens` tokens.
+    pub(crate) fn without_probes(&mut self, tokens: usize) {
+        for (slot, measure) in self.values.iter_mut().zip(Measure::of_epochs()) {
+            if matches!(measure.value, Value::Epoch { when, .. } if when.skips(tokens)) {
+                *slot = None;
+            }
+        }
+    }
+
     /// The measure `id`; `None` where it does not apply.
     ///
     /// # Panics
@@ -76,7 +92,7 @@ fn place(id: &str) -> usize {
 
 /// The columns of measures: name, whether every row has a value.
 fn columns() -> impl Iterator<Item = (&'static str, bool)> {
-    Measure::of_epochs().map(|m| (m.id, matches!(m.value, Value::Epoch { required: true, .. })))
+    Measure::of_epochs().map(|m| (m.id, matches!(m.value, Value::Epoch { when: When::Always, .. })))
 }
 
 fn schema() -> String {

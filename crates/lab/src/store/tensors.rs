@@ -72,9 +72,14 @@ impl Tensors {
         self.list.iter()
     }
 
+    /// The tensor `name`, if there is one.
+    pub fn find(&self, name: &str) -> Option<&Tensor<'static>> {
+        self.list.iter().find(|tensor| tensor.name == name)
+    }
+
     /// The tensor `name`, which must have `shape`.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&Tensor<'static>, StoreError> {
-        let Some(tensor) = self.list.iter().find(|tensor| tensor.name == name) else {
+        let Some(tensor) = self.find(name) else {
             let what = format!("it has no tensor `{name}`");
             return Err(StoreError::damaged(&self.path, what));
         };

@@ -6,7 +6,7 @@ use retrodict_engine::{
 
 use super::design::{Mixer, Nonlinearity, Norm, NormPlace};
 use super::{Decoder, Hook, PositionEncoding, Site};
-use crate::network::{INITIAL_STD, Inputs};
+use crate::network::Inputs;
 
 /// The ε of every norm.
 pub(crate) const EPSILON: f64 = 1e-5;
@@ -100,7 +100,7 @@ impl Decoder {
         name: &str,
     ) -> Value {
         let d = self.dim;
-        let (w, b) = self.weight(graph, &format!("{name}.c_attn"), [d, 3 * d], INITIAL_STD);
+        let (w, b) = self.joined(graph, &format!("{name}.c_attn"), 3, Initial::Constant(0.0));
         let [q, k, v] = [0, 1, 2].map(|i| {
             let part = i * d..(i + 1) * d;
             let (w, b) = (graph.columns(w, part.clone()), graph.columns(b, part));
@@ -123,7 +123,7 @@ impl Decoder {
 
     fn mlp<T: Scalar>(&self, graph: &mut Graph<T>, h: Value, name: &str) -> Value {
         let (d, hidden) = (self.dim, EXPANSION * self.dim);
-        let x = self.dense(graph, h, &format!("{name}.mlp.c_fc"), [d, hidden], INITIAL_STD);
+        let x = self.dense(graph, h, &format!("{name}.mlp.c_fc"), [d, hidden], self.init_std);
         let x = match self.design.nonlinearity {
             Nonlinearity::Gelu => graph.gelu(x),
             Nonlinearity::Relu => graph.activation(x, Activation::Relu),
@@ -131,7 +131,7 @@ impl Decoder {
             Nonlinearity::Gated => {
                 let gate = graph.activation(x, Activation::Silu);
                 let name = format!("{name}.mlp.c_gate");
-                let x = self.dense(graph, h, &name, [d, hidden], INITIAL_STD);
+                let x = self.dense(graph, h, &name, [d, hidden], self.init_std);
                 graph.multiply(gate, x)
             }
         };
@@ -142,7 +142,7 @@ impl Decoder {
     /// Weights that write into the residual stream start smaller, by the square root of their
     /// number.
     fn projection_std(&self) -> f64 {
-        INITIAL_STD / ((2 * self.layers) as f64).sqrt()
+        self.init_std / ((2 * self.layers) as f64).sqrt()
     }
 
     pub(super) fn norm<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {
@@ -163,20 +163,24 @@ impl Decoder {
         }
     }
 
-    /// A matrix `[inputs, outputs]` and its bias.
-    pub(super) fn weight<T: Scalar>(
+    /// `count` matrices `[dim, dim]` side by side and their biases, such as those of queries, keys
+    /// and values.
+    pub(super) fn joined<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
         name: &str,
-        shape: [usize; 2],
-        std: f64,
+        count: usize,
+        bias: Initial,
     ) -> (ParameterId, ParameterId) {
-        let weight = Parameter::matrix(format!("{name}.weight"), shape, Initial::Normal { std });
-        let bias = Parameter::vector(format!("{name}.bias"), shape[1], Initial::Constant(0.0));
-        (graph.parameter(weight.hidden(true)), graph.parameter(bias))
+        let (shape, normal) =
+            ([self.dim, count * self.dim], Initial::Normal { std: self.init_std });
+        let weight = Parameter::matrix(format!("{name}.weight"), shape, normal).hidden(count);
+        let bias = Parameter::vector(format!("{name}.bias"), shape[1], bias);
+        (graph.parameter(weight), graph.parameter(bias))
     }
 
-    pub(super) fn dense<T: Scalar>(
+    /// A linear layer: a matrix `[inputs, outputs]` and a bias.
+    fn dense<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
         x: Value,
@@ -184,7 +188,9 @@ impl Decoder {
         shape: [usize; 2],
         std: f64,
     ) -> Value {
-        let (w, b) = self.weight(graph, name, shape, std);
+        let weight = Parameter::matrix(format!("{name}.weight"), shape, Initial::Normal { std });
+        let bias = Parameter::vector(format!("{name}.bias"), shape[1], Initial::Constant(0.0));
+        let (w, b) = (graph.parameter(weight.hidden(1)), graph.parameter(bias));
         graph.linear_whole(x, w, Orientation::InputsFirst, Some(b))
     }
 }

@@ -1,6 +1,6 @@
 //! The exchangeable parts of a decoder.
 
-use retrodict_settings::{Condition, keywords, settings};
+use retrodict_settings::{Condition, FINITE, keywords, settings};
 
 keywords! {
     /// How the positions of a block learn from each other.
@@ -13,10 +13,13 @@ keywords! {
         Linear = "linear-attention",
         /// Nothing: every position for itself.
         None = "none",
-        /// Long short-term memory (Hochreiter and Schmidhuber, 1997; forget gates, no peepholes).
-        Lstm = "lstm",
-        /// Gated recurrent unit (Cho et al., 2014), the reset gate after the product.
-        Gru = "gru",
+        /// Long short-term memory (Hochreiter and Schmidhuber, 1997; forget gates, no peepholes), as
+        /// `torch.nn.LSTM`.
+        // Revision 1 left out the state's bias at the first position.
+        Lstm = "lstm" (revision 2),
+        /// Gated recurrent unit (Cho et al., 2014), the reset gate after the product, as
+        /// `torch.nn.GRU`.
+        Gru = "gru" (revision 2),
         /// A diagonal state-space model: `s_t = a ⊙ s_{t−1} + W x_t`, a real and learned (Gupta et al.,
         /// 2022).
         Diagonal = "diagonal",
@@ -95,6 +98,8 @@ settings! {
     pub struct Design in "model" {
         /// How the positions of a block learn from each other.
         pub mixer: Mixer = Mixer::Attention, (), later;
+        /// Initial bias of the LSTM's forget gates; 1 lets a state last from the start.
+        pub forget_bias: f64 = 0.0, FINITE, later, when(Condition::is("model.mixer", &["lstm"]));
         /// A value matrix and an output matrix, or the two merged into one.
         pub value_output: ValueOutput = ValueOutput::Factorised, (), later, when(HAS_HEADS);
         /// Whether branches are added to a residual stream; otherwise they replace it.

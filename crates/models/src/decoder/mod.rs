@@ -17,7 +17,7 @@ pub use hook::{Hook, Site};
 pub(crate) use settings::DIM;
 pub use settings::{DecoderSettings, PositionEncoding, Rotary};
 
-use crate::network::{INITIAL_STD, Inputs};
+use crate::network::Inputs;
 
 /// The name of the token table, `[vocab, dim]`.
 pub const TOKEN_EMBEDDINGS: &str = "transformer.wte.weight";
@@ -139,7 +139,7 @@ impl Decoder {
         let head = if self.tie_head {
             self.token_table(graph)
         } else {
-            let normal = Initial::Normal { std: INITIAL_STD };
+            let normal = Initial::Normal { std: self.init_std };
             graph.parameter(Parameter::matrix(HEAD, [self.vocab, self.dim], normal))
         };
         graph.linear_whole(hidden, head, Orientation::OutputsFirst, None)
@@ -150,7 +150,7 @@ impl Decoder {
     }
 
     fn table<T: Scalar>(&self, graph: &mut Graph<T>, name: &str, rows: usize) -> ParameterId {
-        let normal = Initial::Normal { std: INITIAL_STD };
+        let normal = Initial::Normal { std: self.init_std };
         let table = Parameter::matrix(name, [rows, self.dim], normal);
         graph.parameter(table.frozen(self.freeze_embeddings))
     }
@@ -171,11 +171,8 @@ mod tests {
                 layers,
                 heads,
                 dim,
-                position: PositionEncoding::Absolute,
                 dropout: 0.0,
-                tie_head: false,
-                freeze_embeddings: false,
-                design: Design::default(),
+                ..DecoderSettings::default()
             },
         }
     }

@@ -2,14 +2,16 @@
 //! unrolled, one step for each position.
 
 use retrodict_engine::{
-    Activation, Decay, Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Value,
+    Activation, Decay, Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Value, View,
 };
 
 use super::Decoder;
-use crate::network::INITIAL_STD;
 
 /// The initial decay of a diagonal state from one position to the next.
 const INITIAL_DECAY: f64 = 0.9;
+
+/// The initial biases, but for those of forget gates.
+const ZERO: Initial = Initial::Constant(0.0);
 
 /// A matrix and its bias, applied by parts.
 #[derive(Clone, Copy)]
@@ -22,24 +24,47 @@ struct Gates {
 impl Gates {
     /// The part of a value that belongs to gate `i`.
     fn of<T: Scalar>(self, graph: &mut Graph<T>, x: Value, i: usize) -> Value {
-        let part = i * self.width..(i + 1) * self.width;
-        let (w, b) = (graph.columns(self.weight, part.clone()), graph.columns(self.bias, part));
+        let [w, b] = self.parts(graph, i);
         graph.linear(x, w, Orientation::InputsFirst, Some(b))
+    }
+
+    /// The same for a state at one position; of the state before the first, which is zero, the bias
+    /// is left.
+    fn of_state<T: Scalar>(self, graph: &mut Graph<T>, h: Option<Value>, i: usize) -> Value {
+        match h {
+            Some(h) => self.of(graph, h, i),
+            None => {
+                let [_, b] = self.parts(graph, i);
+                graph.broadcast(b, 1)
+            }
+        }
+    }
+
+    fn parts<T: Scalar>(self, graph: &Graph<T>, i: usize) -> [View; 2] {
+        let part = i * self.width..(i + 1) * self.width;
+        [self.weight, self.bias].map(|parameter| graph.columns(parameter, part.clone()))
     }
 }
 
 impl Decoder {
-    fn gates<T: Scalar>(&self, graph: &mut Graph<T>, name: &str, count: usize) -> Gates {
-        let shape = [self.dim, count * self.dim];
-        let (weight, bias) = self.weight(graph, name, shape, INITIAL_STD);
+    fn gates<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        name: &str,
+        count: usize,
+        bias: Initial,
+    ) -> Gates {
+        let (weight, bias) = self.joined(graph, name, count, bias);
         Gates { weight, bias, width: self.dim }
     }
 
-    /// One LSTM step: `c = f ⊙ c + i ⊙ g`, `h = o ⊙ tanh c`; i, f, o logistic and g a tanh of `W x
-    /// + U h`.
+    /// One LSTM step: `c = f ⊙ c + i ⊙ g`, `h = o ⊙ tanh c`; i, f, o logistic and g a tanh of
+    /// `W x + b + U h + d`. The first state is zero.
     pub(super) fn lstm<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {
-        let from_input = self.gates(graph, &format!("{name}.input"), 4);
-        let from_state = self.gates(graph, &format!("{name}.state"), 4);
+        let (first, value) = (self.dim, self.design.forget_bias);
+        let forget = Initial::Columns { first, count: self.dim, value };
+        let from_input = self.gates(graph, &format!("{name}.input"), 4, forget);
+        let from_state = self.gates(graph, &format!("{name}.state"), 4, ZERO);
         let kinds =
             [Activation::Sigmoid, Activation::Sigmoid, Activation::Tanh, Activation::Sigmoid];
         let driven = [0, 1, 2, 3].map(|i| from_input.of(graph, x, i));
@@ -47,13 +72,8 @@ impl Decoder {
         self.step_by_step(graph, x, |graph, position| {
             let [i, f, g, o] = [0, 1, 2, 3].map(|gate| {
                 let own = graph.select(driven[gate], &[position]);
-                let sum = match state {
-                    Some([h, _]) => {
-                        let recurrent = from_state.of(graph, h, gate);
-                        graph.residual(own, recurrent, 0.0)
-                    }
-                    None => own,
-                };
+                let recurrent = from_state.of_state(graph, state.map(|[h, _]| h), gate);
+                let sum = graph.residual(own, recurrent, 0.0);
                 graph.activation(sum, kinds[gate])
             });
             let written = graph.multiply(i, g);
@@ -71,44 +91,34 @@ impl Decoder {
         })
     }
 
-    /// One GRU step: `h = n + z ⊙ (h − n)`, `n = tanh(W x + r ⊙ U h)`; r and z logistic.
+    /// One GRU step: `h = n + z ⊙ (h − n)`, `n = tanh(W x + b + r ⊙ (U h + d))`; r and z logistic.
+    /// The first state is zero.
     pub(super) fn gru<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {
-        let from_input = self.gates(graph, &format!("{name}.input"), 3);
-        let from_state = self.gates(graph, &format!("{name}.state"), 3);
+        let from_input = self.gates(graph, &format!("{name}.input"), 3, ZERO);
+        let from_state = self.gates(graph, &format!("{name}.state"), 3, ZERO);
         let driven = [0, 1, 2].map(|i| from_input.of(graph, x, i));
         let mut state: Option<Value> = None;
         self.step_by_step(graph, x, |graph, position| {
             let own = driven.map(|driven| graph.select(driven, &[position]));
-            let h = match state {
-                None => {
-                    let z = graph.activation(own[1], Activation::Sigmoid);
-                    let n = graph.activation(own[2], Activation::Tanh);
-                    let taken = graph.multiply(z, n);
-                    let taken = graph.scale(taken, -1.0);
-                    graph.residual(n, taken, 0.0)
-                }
-                Some(h) => {
-                    let recurrent = [0, 1, 2].map(|i| from_state.of(graph, h, i));
-                    let [r, z] = [0, 1].map(|i| {
-                        let sum = graph.residual(own[i], recurrent[i], 0.0);
-                        graph.activation(sum, Activation::Sigmoid)
-                    });
-                    let reset = graph.multiply(r, recurrent[2]);
-                    let sum = graph.residual(own[2], reset, 0.0);
-                    let n = graph.activation(sum, Activation::Tanh);
-                    let minus = graph.scale(n, -1.0);
-                    let difference = graph.residual(h, minus, 0.0);
-                    let kept = graph.multiply(z, difference);
-                    graph.residual(n, kept, 0.0)
-                }
-            };
+            let recurrent = [0, 1, 2].map(|i| from_state.of_state(graph, state, i));
+            let [r, z] = [0, 1].map(|i| {
+                let sum = graph.residual(own[i], recurrent[i], 0.0);
+                graph.activation(sum, Activation::Sigmoid)
+            });
+            let reset = graph.multiply(r, recurrent[2]);
+            let sum = graph.residual(own[2], reset, 0.0);
+            let n = graph.activation(sum, Activation::Tanh);
+            let minus = graph.scale(n, -1.0);
+            let difference = state.map_or(minus, |h| graph.residual(h, minus, 0.0));
+            let kept = graph.multiply(z, difference);
+            let h = graph.residual(n, kept, 0.0);
             state = Some(h);
             h
         })
     }
 
     pub(super) fn diagonal<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {
-        let driven = self.gates(graph, &format!("{name}.input"), 1).of(graph, x, 0);
+        let driven = self.gates(graph, &format!("{name}.input"), 1, ZERO).of(graph, x, 0);
         let decay = Initial::Constant(INITIAL_DECAY);
         let decay = Parameter::vector(format!("{name}.decay"), self.dim, decay);
         let decay = graph.parameter(decay);
@@ -121,7 +131,7 @@ impl Decoder {
         x: Value,
         name: &str,
     ) -> Value {
-        let gates = self.gates(graph, &format!("{name}.input"), 3);
+        let gates = self.gates(graph, &format!("{name}.input"), 3, ZERO);
         let [kept, taken, driven] = [0, 1, 2].map(|i| gates.of(graph, x, i));
         let [kept, taken] = [kept, taken].map(|x| graph.activation(x, Activation::Sigmoid));
         let driven = graph.multiply(taken, driven);

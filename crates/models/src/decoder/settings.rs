@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use retrodict_settings::{BELOW_ONE, PROPORTION, Problem, Reader, choice, settings};
+use retrodict_settings::{BELOW_ONE, POSITIVE, PROPORTION, Problem, Reader, choice, settings};
 
 use super::design::{Design, HAS_HEADS};
+use crate::network::INITIAL_STD;
 
 // Bounds that no experiment comes near: beyond them lies a typing error, and an allocation that
 // fails.
@@ -31,6 +32,9 @@ settings! {
         pub tie_head: bool = false, ();
         /// Whether token and position embeddings stay at their initial values.
         pub freeze_embeddings: bool = false, ();
+        /// Standard deviation of the initial tables and matrices; matrices that write into the
+        /// residual stream have it divided by √(2 layers), and biases begin at 0.
+        pub init_std: f64 = INITIAL_STD, POSITIVE, later;
     }
 }
 

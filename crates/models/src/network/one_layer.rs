@@ -1,16 +1,15 @@
 //! The one-layer transformer of the paper's section 4 with even attention (Z = 0), trained on
-//! sentences. The logits are a sum over the tokens attended to, `Σ W e_t`. W is one matrix or a
-//! product of two. This decides which of the equal solutions gradient descent finds (arXiv
-//! 2506.10887): the product is biased towards a small nuclear norm.
+//! sentences: the model of `retrodict theory one-layer` at an attention rate of 0. The logits are
+//! `W f`, `f = Xᵀb / ‖Xᵀb‖` with b even over the tokens attended to: of n different tokens
+//! `Σ W e_t / √n`. W is one matrix or a product of two. This decides which of the equal solutions
+//! gradient descent finds (arXiv 2506.10887): the product is biased towards a small nuclear norm.
 
 use retrodict_engine::{Decay, Graph, Indices, Initial, Orientation, Parameter, Scalar, Value};
 
-use retrodict_settings::{Condition, keywords, settings};
+use retrodict_settings::{Condition, POSITIVE, keywords, settings};
 
+use super::INITIAL_STD;
 use crate::decoder::{DIM, TOKEN_EMBEDDINGS, ValueOutput};
-
-/// The standard deviation of the initial factors.
-const FACTOR_STD: f64 = 0.02;
 
 keywords! {
     /// The tokens that the model attends to.
@@ -18,7 +17,8 @@ keywords! {
         /// The first alone: of a fact that is the source, the relation being the query.
         Contextual = "contextual",
         /// All up to and with the last.
-        All = "all",
+        // Revision 1 summed the rows without the norm.
+        All = "all" (revision 2),
     }
 }
 
@@ -34,8 +34,11 @@ settings! {
         /// The inner dimension of the value and output matrices.
         pub dim: usize = 64, DIM,
             when(Condition::is("model.value_output", &["factorised"])), hashed;
-        /// The tokens attended to: the first alone, or all.
-        pub context: Attended = Attended::All, ();
+        /// Standard deviation of the initial factors; a merged matrix begins at 0, as in the paper.
+        pub init_std: f64 = INITIAL_STD, POSITIVE, later,
+            when(Condition::is("model.value_output", &["factorised"]));
+        /// The tokens attended to: the first alone, or all evenly.
+        pub context: Attended = Attended::Contextual, ();
     }
 }
 
@@ -44,7 +47,7 @@ settings! {
 pub struct OneLayerNetwork {
     /// Tokens in the vocabulary.
     pub vocab: usize,
-    /// Its shape. A merged matrix starts at zero, as in the paper.
+    /// Its shape.
     pub settings: OneLayerSettings,
 }
 
@@ -55,17 +58,20 @@ impl OneLayerNetwork {
         factorised.then_some(self.settings.dim)
     }
 
-    /// The sum over the tokens attended to: of rows of W, or of columns of W_V.
+    /// The normalised sum over the tokens attended to: of rows of W, or of columns of W_V.
     pub(super) fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
         let (columns, initial) = match self.factors() {
-            Some(dim) => (dim, Initial::Normal { std: FACTOR_STD }),
+            Some(dim) => (dim, Initial::Normal { std: self.settings.init_std }),
             None => (self.vocab, Initial::Constant(0.0)),
         };
         let table = Parameter::matrix(TOKEN_EMBEDDINGS, [self.vocab, columns], initial);
         let table = graph.parameter(table);
         let rows = graph.embedding(tokens, table, None);
         match self.settings.context {
-            Attended::All => graph.scan(rows, Decay::One),
+            Attended::All => {
+                let sums = graph.scan(rows, Decay::One);
+                graph.even_attention(sums, tokens)
+            }
             Attended::Contextual => {
                 let first = vec![0; graph.positions(rows)];
                 graph.select(rows, &first)
@@ -75,7 +81,7 @@ impl OneLayerNetwork {
 
     pub(super) fn head<T: Scalar>(&self, graph: &mut Graph<T>, hidden: Value) -> Value {
         let Some(dim) = self.factors() else { return hidden };
-        let normal = Initial::Normal { std: FACTOR_STD };
+        let normal = Initial::Normal { std: self.settings.init_std };
         let output = Parameter::matrix("lm_head.weight", [self.vocab, dim], normal);
         let output = graph.parameter(output);
         graph.linear_whole(hidden, output, Orientation::OutputsFirst, None)

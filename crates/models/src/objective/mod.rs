@@ -66,6 +66,9 @@ pub struct Objective {
     pub entity_length: usize,
     /// Tokens before the answer in the shortest sentence; no earlier position predicts an answer.
     pub shortest_context: usize,
+    /// Sentences that are concatenated into one context in training, without a mask between them;
+    /// above 1 only left to right. Evaluation reads each by itself.
+    pub pack: usize,
     /// The tokens that the loss covers; its mean over them and over the batch is minimised.
     pub loss_on: LossOn,
     /// How sentences are read.
@@ -83,6 +86,7 @@ impl Objective {
             sentence_length,
             entity_length,
             shortest_context: sentence_length - entity_length,
+            pack: 1,
             loss_on,
             reading: Reading::NextToken,
             function: LossFunction::CrossEntropy,
@@ -99,16 +103,22 @@ impl Objective {
         }
     }
 
-    /// Positions of the inputs.
+    /// Positions of the inputs of one sentence.
     pub(crate) fn positions(&self) -> usize {
         self.reading.positions(self.sentence_length)
     }
 
+    /// Positions of the inputs in training.
+    pub(crate) fn training_positions(&self) -> usize {
+        self.reading.positions(self.pack * self.sentence_length)
+    }
+
     /// Positions that may predict a token in training.
     pub(crate) fn trained(&self) -> Range<usize> {
+        let end = self.pack * self.sentence_length;
         match self.loss_on {
-            LossOn::LastEntity => self.reading.asked(self.shortest_context, self.sentence_length),
-            LossOn::Sequence => self.reading.asked(1, self.sentence_length),
+            LossOn::LastEntity => self.reading.asked(self.shortest_context, end),
+            LossOn::Sequence => self.reading.asked(1, end),
         }
     }
 
@@ -160,13 +170,13 @@ impl Objective {
 pub(crate) struct Draws {
     pub(crate) stream: Stream,
     /// The sentence's index in the batch.
-    pub(crate) lane: usize,
+    pub(crate) sentence: usize,
 }
 
 impl Draws {
     /// Draw number `index` of the sentence, uniform in [0, 1).
     pub(crate) fn unit(&self, index: usize) -> f64 {
-        let place = ((self.lane as u64) << 16) | index as u64;
+        let place = ((self.sentence as u64) << 16) | index as u64;
         f64::from(self.stream.words(place)[0]) / (f64::from(u32::MAX) + 1.0)
     }
 }

@@ -86,5 +86,5 @@ penalties! {
 }
 
 fn hidden<'a>(all: Trainable<'a>) -> impl Iterator<Item = &'a (ParameterId, &'a Parameter)> {
-    all.iter().filter(|(_, parameter)| parameter.hidden)
+    all.iter().filter(|(_, parameter)| parameter.hidden_maps > 0)
 }

@@ -44,20 +44,23 @@ pub(crate) struct Slots<'p, T> {
     /// Which predictions count for the score, `[positions, lanes]`.
     pub(crate) counted: &'p mut [bool],
     pub(crate) lane: usize,
+    /// The position at which the sentence begins.
+    pub(crate) first: usize,
 }
 
 impl<T: Scalar> Slots<'_, T> {
-    /// Sets the input token of a position.
+    /// Sets the input token of a position of the sentence.
     pub(crate) fn read(&mut self, position: usize, token: u32) {
-        let at = position * self.program.lanes() + self.lane;
+        let at = (self.first + position) * self.program.lanes() + self.lane;
         self.program.indices_mut(self.tokens)[at] = token;
         if let Some(padding_mask) = self.padding_mask {
             self.program.weights_mut(padding_mask)[at] = T::ONE;
         }
     }
 
-    /// Sets the target token of a position. `counts`: whether it belongs to the answer.
+    /// Sets the target token of a position of the sentence. `counts`: whether it belongs to the answer.
     pub(crate) fn ask(&mut self, position: usize, token: u32, weight: f64, counts: bool) {
+        let position = self.first + position;
         self.targets.ask(self.program, [position, self.lane], token, weight);
         let at = position * self.program.lanes() + self.lane;
         self.counted[at] = counts;

@@ -10,15 +10,19 @@ use super::SentenceScore;
 use crate::network::{Inputs, Network};
 use crate::objective::{BuiltTerm, Draws, Example, Objective, Reading, Slots, TargetSet};
 
-/// A compiled graph for one batch size.
+/// A compiled graph for one number of sentences.
 pub(super) struct Compiled<T> {
     pub(super) program: Program<T>,
     pub(super) thread_tuning: ThreadTuning,
+    /// Sentences of a batch.
+    pub(super) sentences: usize,
     inputs: Inputs,
     targets: TargetSet,
     terms: Vec<BuiltTerm>,
     /// The positions that the loss covers.
     asked: Range<usize>,
+    /// The lane and the positions of each sentence.
+    places: Vec<(usize, Range<usize>)>,
     /// Which predictions belong to a sentence's answer, `[positions, lanes]`.
     counted: Vec<bool>,
     /// Tokens of an entity, where a training sentence may count another number of predictions
@@ -31,24 +35,26 @@ impl<T: Scalar> Compiled<T> {
     pub(super) fn for_training(
         network: &Network,
         objective: &Objective,
-        batch: usize,
+        sentences: usize,
         precision: ProductPrecision,
         team: &Team,
     ) -> Compiled<T> {
         let mut graph = Graph::new();
-        let inputs = network.inputs(&mut graph, objective.positions());
+        let inputs = network.inputs(&mut graph, objective.training_positions());
         let hidden = network.hidden(&mut graph, inputs);
         let logits = network.head(&mut graph, hidden);
         let asked = objective.trained();
-        let targets = TargetSet::add(&mut graph, objective.positions());
+        let targets = TargetSet::add(&mut graph, objective.training_positions());
         let (tokens, weights) = (targets.tokens, targets.weights);
         let loss = graph.loss(objective.function, logits, tokens, weights, asked.clone());
         graph.output(loss, 0..asked.len());
         let terms = objective.terms.iter();
         let terms: Vec<BuiltTerm> =
             terms.map(|term| term.build(&mut graph, network, objective, hidden)).collect();
+        let batch = sentences.div_ceil(objective.pack);
         let program = Program::compile(&graph, batch, Mode::Training, precision, team.workers());
-        Compiled::new(objective, program, inputs, targets, terms, asked)
+        let compiled = Compiled::new(objective, program, inputs, targets, terms, asked);
+        Compiled { sentences, ..compiled }
     }
 
     /// Compiles the scoring of sentences.
@@ -83,6 +89,7 @@ impl<T: Scalar> Compiled<T> {
         asked: Range<usize>,
     ) -> Compiled<T> {
         let thread_tuning = ThreadTuning::new(program.workers(), program.flops());
+        let sentences = program.batch();
         let scaled_to = match objective.reading {
             Reading::NextToken => None,
             Reading::Masked { .. } | Reading::Permuted => Some(objective.entity_length),
@@ -90,16 +97,19 @@ impl<T: Scalar> Compiled<T> {
         Compiled {
             program,
             thread_tuning,
+            sentences,
             inputs,
             targets,
             terms,
             asked,
+            places: Vec::new(),
             counted: Vec::new(),
             scaled_to,
         }
     }
 
-    /// Writes a training batch.
+    /// Writes a training batch: as many sentences to a lane, one after the other, as the objective
+    /// packs.
     pub(super) fn write_batch<'s>(
         &mut self,
         objective: &Objective,
@@ -108,13 +118,19 @@ impl<T: Scalar> Compiled<T> {
     ) {
         self.clear();
         let share = 1.0 / examples.len() as f64;
-        for (lane, example) in examples.enumerate() {
+        let mut end = 0;
+        for (nth, example) in examples.enumerate() {
             let example = objective.resolve(example, share);
-            objective.write_example(
-                example,
-                Draws { stream: reading, lane },
-                &mut self.slots(lane),
-            );
+            let (lane, length) = (nth / objective.pack, example.tokens.len());
+            let first = if nth.is_multiple_of(objective.pack) { 0 } else { end };
+            end = first + length;
+            let mut slots = self.slots(lane, first..end);
+            let draws = Draws { stream: reading, sentence: nth };
+            objective.write_example(example, draws, &mut slots);
+            if !(nth + 1).is_multiple_of(objective.pack) {
+                // The next sentence sees the last token of this one.
+                slots.read(length - 1, example.tokens[length - 1]);
+            }
             for term in &self.terms {
                 term.write_example(example, &mut self.program, lane);
             }
@@ -133,12 +149,16 @@ impl<T: Scalar> Compiled<T> {
     ) {
         self.clear();
         for (lane, tokens) in sentences.enumerate() {
-            objective.reading.question(tokens, objective.entity_length, &mut self.slots(lane));
+            let mut slots = self.slots(lane, 0..tokens.len());
+            objective.reading.question(tokens, objective.entity_length, &mut slots);
         }
         self.pad();
     }
 
-    fn slots(&mut self, lane: usize) -> Slots<'_, T> {
+    /// The inputs of the next sentence.
+    fn slots(&mut self, lane: usize, positions: Range<usize>) -> Slots<'_, T> {
+        let first = positions.start;
+        self.places.push((lane, positions));
         Slots {
             program: &mut self.program,
             tokens: self.inputs.tokens,
@@ -146,6 +166,7 @@ impl<T: Scalar> Compiled<T> {
             targets: self.targets,
             counted: &mut self.counted,
             lane,
+            first,
         }
     }
 
@@ -157,6 +178,7 @@ impl<T: Scalar> Compiled<T> {
             self.program.weights_mut(padding_mask).fill(T::ZERO);
         }
         let size = self.program.indices_mut(self.inputs.tokens).len();
+        self.places.clear();
         self.counted.clear();
         self.counted.resize(size, false);
         for term in &self.terms {
@@ -178,13 +200,15 @@ impl<T: Scalar> Compiled<T> {
     /// counts tokens other than its answer's, it is their mean times the tokens of an entity.
     pub(super) fn score(&self, scores: &mut Vec<SentenceScore>) {
         let (out, lanes) = (self.program.output(0), self.program.lanes());
-        for lane in 0..self.program.batch() {
+        for (lane, positions) in &self.places {
+            let positions =
+                positions.start.max(self.asked.start)..positions.end.min(self.asked.end);
             let mut score = SentenceScore { nll: 0.0, first_token_nll: 0.0, top1: true };
             let counts = |position: &usize| self.counted[position * lanes + lane];
             let mut count = 0;
-            for (nth, position) in self.asked.clone().filter(counts).enumerate() {
+            for (nth, position) in positions.filter(counts).enumerate() {
                 count = nth + 1;
-                let at = |feature| out.lanes(feature, position - self.asked.start)[lane].to_f64();
+                let at = |feature| out.lanes(feature, position - self.asked.start)[*lane].to_f64();
                 score.nll += at(0);
                 if nth == 0 {
                     score.first_token_nll = at(0);

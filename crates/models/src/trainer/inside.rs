@@ -65,7 +65,7 @@ impl<T: Scalar> Trainer<T> {
     ) -> Result<Vec<Vec<Vec<f64>>>, NotADecoder> {
         let decoder = self.decoder()?.clone();
         let sites = decoder.stream_sites();
-        Ok(self.look([contexts], |graph, [inputs], _| {
+        Ok(self.look([contexts], |graph, [inputs]| {
             let mut streams = Vec::new();
             decoder.hidden_with_hook(graph, inputs, &mut |_, site, value| {
                 if sites.contains(&site) {
@@ -97,7 +97,7 @@ impl<T: Scalar> Trainer<T> {
         patch: &Patch,
     ) -> Result<Vec<Vec<f64>>, NotADecoder> {
         let decoder = self.decoder()?.clone();
-        let mut logits = self.look([clean, corrupted], |graph, [clean, corrupted], _| {
+        let mut logits = self.look([clean, corrupted], |graph, [clean, corrupted]| {
             let mut taken = None;
             decoder.hidden_with_hook(graph, clean, &mut |_, site, value| {
                 if site == patch.site {
@@ -123,7 +123,7 @@ impl<T: Scalar> Trainer<T> {
     pub(super) fn look<const N: usize>(
         &mut self,
         contexts: [&[Vec<u32>]; N],
-        build: impl Fn(&mut Graph<T>, [Inputs; N], Value) -> Vec<Value>,
+        build: impl Fn(&mut Graph<T>, [Inputs; N]) -> Vec<Value>,
     ) -> Vec<Vec<Vec<f64>>> {
         let count = contexts.first().map_or(0, |contexts| contexts.len());
         assert!(contexts.iter().all(|c| c.len() == count), "contexts go together one by one");
@@ -136,9 +136,9 @@ impl<T: Scalar> Trainer<T> {
             let inputs = lengths.map(|length| self.network.inputs(&mut graph, length));
             // All parameters in the order of the trainer.
             let hidden = self.network.hidden(&mut graph, inputs[0]);
-            let logits = self.network.head(&mut graph, hidden);
+            self.network.head(&mut graph, hidden);
             self.objective.parameters(&mut graph, &self.network, hidden);
-            let values = build(&mut graph, inputs, logits);
+            let values = build(&mut graph, inputs);
             for value in &values {
                 let positions = graph.positions(*value);
                 graph.output(*value, positions - 1..positions);

@@ -87,7 +87,7 @@ impl<T: Scalar> Trainer<T> {
             sites.extend(mixed.into_iter().chain([Site::Mlp(block)]));
         }
         sites.insert(0, Site::Embeddings);
-        let seen = self.look([contexts], |graph, [inputs], _| {
+        let seen = self.look([contexts], |graph, [inputs]| {
             let mut seen = Vec::new();
             decoder.hidden_with_hook(graph, inputs, &mut |_, site, value| {
                 if sites.contains(&site) {

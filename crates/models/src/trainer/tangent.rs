@@ -30,7 +30,8 @@ impl<T: Scalar> Trainer<T> {
     /// present divisor, frozen.
     pub fn tangents(&self, sentences: &[Vec<u32>], preconditioned: bool) -> Tangents {
         let network = self.network.without_dropout();
-        let objective = Objective { loss_on: LossOn::LastEntity, ..self.objective.clone() };
+        let objective =
+            Objective { loss_on: LossOn::LastEntity, pack: 1, ..self.objective.clone() };
         let mut team = Team::new(1);
         let mut compiled =
             Compiled::<T>::for_training(&network, &objective, 1, self.precision, &team);
@@ -182,7 +183,7 @@ mod tests {
     use retrodict_engine::{Adam, AdamW, Rule, Sgd};
 
     use super::*;
-    use crate::decoder::{Decoder, DecoderSettings, Design, PositionEncoding};
+    use crate::decoder::{Decoder, DecoderSettings};
     use crate::lr_schedule::LrSchedule;
     use crate::trainer::TrainerOptions;
 
@@ -196,19 +197,25 @@ mod tests {
                 layers: 2,
                 heads: 2,
                 dim: 8,
-                position: PositionEncoding::Absolute,
                 dropout: 0.0,
-                tie_head: false,
-                freeze_embeddings: false,
-                design: Design::default(),
+                ..DecoderSettings::default()
             },
         };
         change(&mut decoder);
         let (rate, weight_decay) = (0.03, 0.0);
         let (init_seed, noise_seed, threads) = (5, 5, 1);
         let schedule = LrSchedule::default();
-        let options =
-            TrainerOptions { rule, rate, weight_decay, init_seed, noise_seed, threads, schedule };
+        let options = TrainerOptions {
+            rule,
+            rate,
+            weight_decay,
+            decay_norms: true,
+            clip: 0.0,
+            init_seed,
+            noise_seed,
+            threads,
+            schedule,
+        };
         let objective = Objective::next_token(5, 2, LossOn::LastEntity);
         Trainer::new(&decoder, objective, &options)
     }

@@ -1,8 +1,10 @@
 //! Reads the records of `reference/`, whose `README.md` says what they hold.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use retrodict_engine::{AdamW, Rule, Scalar};
 use retrodict_models::{
-    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
+    Decoder, DecoderSettings, LossOn, LrSchedule, Objective, PositionEncoding, Trainer,
     TrainerOptions,
 };
 use safetensors::{Dtype, SafeTensors};
@@ -50,8 +52,7 @@ impl Case {
                 position,
                 dropout: 0.0,
                 tie_head: tensor("initial/lm_head.weight").is_err(),
-                freeze_embeddings: false,
-                design: Design::default(),
+                ..DecoderSettings::default()
             },
         };
         let objective = Objective::next_token(length, entity_length, loss_on);
@@ -68,16 +69,12 @@ impl Case {
 
     /// A trainer that starts from the recorded parameters.
     pub(crate) fn trainer<T: Scalar>(&self, rule: Rule, rate: f64, threads: usize) -> Trainer<T> {
-        let options = TrainerOptions {
-            rule,
-            rate,
-            weight_decay: 0.01,
-            init_seed: 0,
-            noise_seed: 0,
-            threads,
-            schedule: LrSchedule::default(),
-        };
-        let mut trainer = Trainer::new(&self.decoder, self.objective.clone(), &options);
+        self.trainer_with(&options(rule, rate, threads))
+    }
+
+    /// The same with any options.
+    pub(crate) fn trainer_with<T: Scalar>(&self, options: &TrainerOptions) -> Trainer<T> {
+        let mut trainer = Trainer::new(&self.decoder, self.objective.clone(), options);
         let names: Vec<String> = trainer.parameters().iter().map(|(p, _)| p.name.clone()).collect();
         for (i, name) in names.iter().enumerate() {
             let values = self.numbers(&format!("initial/{name}"));
@@ -90,6 +87,22 @@ impl Case {
         trainer
     }
 
+    /// Compares the logits at every position.
+    pub(crate) fn assert_logits(&self, trainer: &mut Trainer<f64>) {
+        let theirs = self.numbers("logits");
+        let (positions, vocab) = (self.objective.sentence_length - 1, self.decoder.vocab);
+        for length in 1..=positions {
+            let contexts: Vec<Vec<u32>> =
+                self.sentences.iter().map(|s| s[..length].to_vec()).collect();
+            for (i, row) in trainer.next_token_logits(&contexts).iter().enumerate() {
+                let start = (i * positions + length - 1) * vocab;
+                let row: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
+                // The logits are given in single precision.
+                assert_close(self.name, &row, &theirs[start..start + vocab], 1e-7);
+            }
+        }
+    }
+
     pub(crate) fn batch(&self) -> impl ExactSizeIterator<Item = &[u32]> {
         self.sentences.iter().map(Vec::as_slice)
     }
@@ -99,6 +112,29 @@ impl Case {
         let scores = trainer.step(self.batch());
         let tokens = scores.len() * self.objective.entity_length;
         scores.iter().map(|s| s.nll).sum::<f64>() / tokens as f64
+    }
+}
+
+/// The options of the records.
+pub(crate) fn options(rule: Rule, rate: f64, threads: usize) -> TrainerOptions {
+    TrainerOptions {
+        rule,
+        rate,
+        weight_decay: 0.01,
+        decay_norms: true,
+        clip: 0.0,
+        init_seed: 0,
+        noise_seed: 0,
+        threads,
+        schedule: LrSchedule::default(),
+    }
+}
+
+/// Compares numbers, with a tolerance relative to the larger of 1 and theirs.
+pub(crate) fn assert_close(name: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), theirs.len(), "{name}");
+    for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
+        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{name}[{i}]: {a} instead of {b}");
     }
 }
 

@@ -45,8 +45,8 @@ fn vocabulary() -> Figure {
     let variants = ["20", "50", "200", "800"].map(|vocabulary| {
         let entities: f64 = vocabulary.parse().unwrap_or(1.0);
         let mut variant = curves(&format!("vocabulary {vocabulary}"), 10.2, 0.02);
-        variant.uniform = (entities + 2.0).ln();
-        variant.uniform_label = format!("ln {}", entities + 2.0);
+        variant.first_token.uniform = (entities + 2.0).ln();
+        variant.first_token.uniform_label = format!("ln {}", entities + 2.0);
         variant
     });
     loss_curves("fig5", "Reversal: vocabulary sizes", &variants)
@@ -74,7 +74,8 @@ fn embeddings() -> Figure {
             variant: variant.into(),
             size: 100,
             values: (0..10_000).map(&mut value).collect(),
-            mean_absolute_off_diagonal: f64::from(spread) / 2.0,
+            mean_absolute: vec![f64::from(spread) / 2.0; 3],
+            random: 0.1,
         }
     });
     cosines("fig13", "Cosine similarities of entity embeddings", &variants)

@@ -43,7 +43,7 @@ pub(super) const COLUMNS: [Column; 8] = [
     },
     Column {
         id: "reverse_among_candidates",
-        measure: Measure::named("top1_among_candidates"),
+        measure: Measure::named("top1_among_held_out"),
         heading: "First among candidates",
         name: "Right answer first among candidates",
     },

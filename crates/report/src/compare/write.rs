@@ -41,7 +41,8 @@ pub fn write_comparisons(out: &Path, to: &Path) -> Result<Option<Compared>, Repo
         .iter()
         .flat_map(|(comparison, _)| comparison.tasks.iter().map(experiment_name))
         .collect();
-    let all = stored::read(&store, |run| of_tasks.contains(&run.experiment))?;
+    let all =
+        stored::read(&store, &mut stored::Runs::new(), |run| of_tasks.contains(&run.experiment))?;
     let results = kept
         .iter()
         .map(|(comparison, asked)| result(comparison, asked, &all))
@@ -58,10 +59,8 @@ pub fn write_comparisons(out: &Path, to: &Path) -> Result<Option<Compared>, Repo
         files.put(&format!("{}.csv", result.name), &columns::table(result).to_csv()?)?;
         for task in &result.tasks {
             let figure = picture(result, task);
-            files.figure(
-                &figure,
-                &FigureFiles::in_folder("figures/", &figure.name, &figure.title),
-            )?;
+            let names = FigureFiles::in_folder("figures/", &figure.name, &figure.title);
+            files.figure(&figure, &figure.to_svg(), &names)?;
             figures.push(figure);
         }
     }

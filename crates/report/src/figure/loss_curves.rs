@@ -21,11 +21,22 @@ pub struct LossCurves {
     pub variant: String,
     /// `[epochs]`, ascending.
     pub epochs: Vec<f64>,
-    /// Training NLL in nats, `[seeds][epochs]`.
+    /// The NLL of the first token of the last entity, the paper's metric.
+    pub first_token: Nll,
+    /// The NLL of the whole entity; `None` where it has one token.
+    pub whole: Option<Nll>,
+    /// Held-out questions of a seed.
+    pub questions: usize,
+}
+
+/// Negative log probabilities over epochs, in nats.
+#[derive(Clone, Debug)]
+pub struct Nll {
+    /// Of training sentences, `[seeds][epochs]`.
     pub train: Vec<Vec<f64>>,
-    /// Held-out NLL in nats, `[seeds][epochs]`.
+    /// Of held-out sentences, `[seeds][epochs]`.
     pub held_out: Vec<Vec<f64>>,
-    /// NLL of uniform guessing, in nats.
+    /// Of uniform guessing.
     pub uniform: f64,
     /// That number as a formula: `ln 802`.
     pub uniform_label: String,
@@ -37,26 +48,30 @@ const HEIGHT: f64 = 290.0;
 /// More variants than this are drawn as small multiples.
 const MOST_SIDE_BY_SIDE: usize = 3;
 
-/// Draws one panel of curves per variant, on shared axes; more than three as small multiples.
+/// A panel names its held-out questions where there are fewer: one answer then moves the mean much.
+const FEW_QUESTIONS: usize = 10;
+
+/// Draws one panel of curves per variant, on shared axes; more than three, or those with more than
+/// two curves, as small multiples.
 pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
-    let series: Vec<[Series; 2]> = variants
-        .iter()
-        .map(|v| {
-            [
-                Series::new("train", TRAIN, TRAIN, &v.epochs, &v.train),
-                Series::new("held-out", HELD_OUT, HELD_OUT_TEXT, &v.epochs, &v.held_out),
-            ]
-        })
-        .collect();
+    let series: Vec<Vec<Series>> = variants.iter().map(series_of).collect();
     let points = || series.iter().flatten().flat_map(|s| &s.points);
     let last_epoch = extent(points().map(|p| p.point.x)).map_or(1.0, |e| e.1);
     let tops = points().map(|p| p.point.y + p.point.spread.unwrap_or(0.0));
-    let top = extent(tops.chain(variants.iter().map(|v| v.uniform))).map_or(1.0, |e| e.1);
-    let small = variants.len() > MOST_SIDE_BY_SIDE;
-    let panel = |variant: &LossCurves, series: &[Series; 2]| {
-        let uniform = format!("{} = {}", variant.uniform_label, text::number(variant.uniform));
+    let levels = series.iter().flatten().map(|s| s.uniform);
+    let top = extent(tops.chain(levels)).map_or(1.0, |e| e.1);
+    let small = variants.len() > MOST_SIDE_BY_SIDE || variants.iter().any(|v| v.whole.is_some());
+    let panel = |variant: &LossCurves, series: &[Series]| {
+        let level = |nll: &Nll| {
+            let uniform = format!("{} = {}", nll.uniform_label, text::number(nll.uniform));
+            Level {
+                // The legend of small multiples names the line.
+                label: if small { uniform } else { format!("{UNIFORM}, {uniform}") },
+                y: nll.uniform,
+            }
+        };
         CurvePanel {
-            title: variant.variant.clone(),
+            title: panel_title(variant),
             x: Span { label: "epoch".into(), domain: (0.0, last_epoch), log: false },
             y: Span {
                 label: "negative log probability (nats)".into(),
@@ -64,11 +79,7 @@ pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
                 log: false,
             },
             curves: series.iter().map(Series::curve).collect(),
-            levels: vec![Level {
-                // The legend of small multiples names the line.
-                label: if small { uniform } else { format!("{UNIFORM}, {uniform}") },
-                y: variant.uniform,
-            }],
+            levels: [&variant.first_token].into_iter().chain(&variant.whole).map(level).collect(),
         }
     };
     let panels: Vec<CurvePanel> = variants.iter().zip(&series).map(|(v, s)| panel(v, s)).collect();
@@ -82,20 +93,50 @@ pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
     if small {
         let columns = multiples::columns(panels.len());
         let draw = |columns| multiples::draw(&panels, columns, Some(UNIFORM));
-        Figure::of_whole(text, draw(columns), draw(2))
+        Figure::of_whole(text, draw(columns), draw(columns.min(2)))
     } else {
         let blocks: Vec<Drawing> = panels.iter().map(|p| p.draw(WIDTH, HEIGHT)).collect();
         Figure::of_blocks(text, blocks, MOST_SIDE_BY_SIDE)
     }
 }
 
+/// The label with the number of seeds, and of questions where they are few.
+fn panel_title(variant: &LossCurves) -> String {
+    let count = |n: usize, one: &str| format!("{n}\u{a0}{one}{}", if n == 1 { "" } else { "s" });
+    let seeds = count(variant.first_token.train.len(), "seed");
+    let questions = match variant.questions {
+        few @ 1..FEW_QUESTIONS => format!(", {} each", count(few, "question")),
+        _ => String::new(),
+    };
+    format!("{}, {seeds}{questions}", variant.variant)
+}
+
+fn series_of(variant: &LossCurves) -> Vec<Series> {
+    let series = |split, color, label_color, mark, runs: &[Vec<f64>], uniform| {
+        Series::new(split, (color, label_color), mark, &variant.epochs, runs, uniform)
+    };
+    let of = |nll: &Nll, [train, held_out]: [&'static str; 2], mark| {
+        [
+            series(train, TRAIN, TRAIN, mark, &nll.train, nll.uniform),
+            series(held_out, HELD_OUT, HELD_OUT_TEXT, mark, &nll.held_out, nll.uniform),
+        ]
+    };
+    let mut all = Vec::from(of(&variant.first_token, ["train", "held-out"], Mark::Line));
+    if let Some(whole) = &variant.whole {
+        let labels = ["train, whole entity", "held-out, whole entity"];
+        all.extend(of(whole, labels, Mark::Thin));
+    }
+    all
+}
+
 const UNIFORM: &str = "uniform guessing";
 
 struct Series {
     split: &'static str,
-    color: Color,
-    label_color: Color,
+    colors: (Color, Color),
+    mark: Mark,
     points: Vec<SeriesPoint>,
+    uniform: f64,
 }
 
 struct SeriesPoint {
@@ -106,10 +147,11 @@ struct SeriesPoint {
 impl Series {
     fn new(
         split: &'static str,
-        color: Color,
-        label_color: Color,
+        colors: (Color, Color),
+        mark: Mark,
         epochs: &[f64],
         runs: &[Vec<f64>],
+        uniform: f64,
     ) -> Self {
         let at = |(i, &x): (usize, &f64)| {
             let values: Vec<f64> = runs
@@ -117,43 +159,47 @@ impl Series {
                 .filter_map(|run| run.get(i).copied())
                 .filter(|v| v.is_finite())
                 .collect();
-            SeriesPoint {
-                point: Point {
-                    x,
-                    y: stats::mean(&values).unwrap_or(f64::NAN),
-                    spread: stats::std(&values),
-                },
-                seeds: values.len(),
-            }
+            let y = stats::mean(&values).unwrap_or(f64::NAN);
+            SeriesPoint { point: Point { x, y, spread: stats::std(&values) }, seeds: values.len() }
         };
-        Self { split, color, label_color, points: epochs.iter().enumerate().map(at).collect() }
+        let points = epochs.iter().enumerate().map(at).collect();
+        Self { split, colors, mark, points, uniform }
     }
 
+    /// A thin line has no band: those of four curves would hide each other.
     fn curve(&self) -> Curve {
+        let banded = self.mark == Mark::Line;
+        let point =
+            |p: &SeriesPoint| Point { spread: p.point.spread.filter(|_| banded), ..p.point };
         Curve {
             label: self.split.into(),
-            color: self.color,
-            label_color: self.label_color,
-            mark: Mark::Line,
-            points: self.points.iter().map(|p| p.point).collect(),
+            color: self.colors.0,
+            label_color: self.colors.1,
+            mark: self.mark,
+            points: self.points.iter().map(point).collect(),
         }
     }
 }
 
-fn seeds(variants: &[LossCurves]) -> usize {
-    variants.iter().map(|v| v.train.len()).max().unwrap_or(0)
-}
-
 fn caption(variants: &[LossCurves]) -> String {
-    let over = match seeds(variants) {
-        0 | 1 => "one seed".to_owned(),
-        n => format!("mean over {n} seeds, the band one standard deviation to either side"),
+    let most = variants.iter().map(|v| v.first_token.train.len()).max().unwrap_or(0);
+    let over = match most {
+        0 | 1 => "one seed",
+        _ => "mean over the seeds, the band one standard deviation to either side",
+    };
+    let several = variants.iter().any(|v| v.whole.is_some());
+    let of = if several { "first token of the last entity" } else { "last entity" };
+    let whole = if several {
+        " The first token is what the paper's curves show; the thin lines are the whole entity, \
+         whose guessing level is the upper dashed line."
+    } else {
+        ""
     };
     format!(
-        "Negative log probability of the last entity over the epochs of training ({over}), for \
-         the sentences trained on and for the held-out ones; the dashed line is uniform guessing \
-         over the whole vocabulary. Under the reversal curse the training curve falls to zero \
-         and the held-out curve ends on the dashed line or above it."
+        "Negative log probability of the {of} over the epochs of training ({over}), for the \
+         sentences trained on and for the held-out ones; the dashed line is uniform guessing over \
+         the whole vocabulary.{whole} Under the reversal curse the training curve falls to zero and \
+         the held-out curve ends on the dashed line or above it."
     )
 }
 
@@ -167,17 +213,17 @@ fn alt(variants: &[LossCurves]) -> String {
         .map(|v| {
             format!(
                 "{}: training ends at {}, held-out at {}, uniform guessing is {}",
-                v.variant,
-                last(&v.train),
-                last(&v.held_out),
-                text::number(v.uniform)
+                panel_title(v),
+                last(&v.first_token.train),
+                last(&v.first_token.held_out),
+                text::number(v.first_token.uniform)
             )
         })
         .collect();
     format!("Curves of negative log probability over epochs. {}.", parts.join("; "))
 }
 
-fn table(variants: &[LossCurves], series: &[[Series; 2]]) -> Table {
+fn table(variants: &[LossCurves], series: &[Vec<Series>]) -> Table {
     let mut table =
         Table::new(&["variant", "split", "epoch", "nll_mean", "nll_std", "seeds", "uniform_nll"]);
     for (variant, series) in variants.iter().zip(series) {
@@ -190,7 +236,7 @@ fn table(variants: &[LossCurves], series: &[[Series; 2]]) -> Table {
                     cell(p.point.y),
                     p.point.spread.map(cell).unwrap_or_default(),
                     p.seeds.to_string(),
-                    cell(variant.uniform),
+                    cell(series.uniform),
                 ]
             }));
         }

@@ -9,7 +9,7 @@ use super::{SCRIPT, seed_table_path, style, table_path};
 use crate::figure::Figure;
 use crate::plot::film;
 use crate::report::{Experiment, NamedTable, Report, Section};
-use crate::summary::{Claim, FigureFiles};
+use crate::summary::{Claim, FigureFiles, Of};
 use crate::text;
 use crate::write::files_of;
 
@@ -23,9 +23,8 @@ pub(super) struct Page<'a> {
     seeds: usize,
     time: String,
     machine: &'a str,
-    /// The number of claims that hold, and of all.
-    held: usize,
-    claims: usize,
+    /// The paper's claims, and ours; a list without claims is left out.
+    claims: Vec<ClaimList<'a>>,
     most_cells: usize,
     sections: Vec<SectionView<'a>>,
     tables: Vec<TableView<'a>>,
@@ -44,6 +43,23 @@ struct SectionView<'a> {
     held: usize,
     measures: Vec<&'a str>,
     experiments: Vec<ExperimentView<'a>>,
+}
+
+/// Claims of one origin over all sections.
+#[derive(Serialize)]
+struct ClaimList<'a> {
+    name: &'static str,
+    heading: &'static str,
+    rows: Vec<ClaimRow<'a>>,
+    held: usize,
+}
+
+/// A claim and the section that has its figure.
+#[derive(Serialize)]
+struct ClaimRow<'a> {
+    claim: ClaimView<'a>,
+    section: &'a str,
+    heading: &'a str,
 }
 
 #[derive(Serialize)]
@@ -67,6 +83,7 @@ struct ClaimView<'a> {
     id: &'a str,
     claim: &'a str,
     source: &'a str,
+    refuted_by: &'a str,
     measured: String,
     wanted: String,
     holds: bool,
@@ -123,8 +140,7 @@ impl<'a> Page<'a> {
             seeds: report.seeds,
             time: text::duration(report.wall_seconds),
             machine: &report.machine,
-            held: sections.iter().map(|s| s.held).sum(),
-            claims: sections.iter().map(|s| s.claims.len()).sum(),
+            claims: claim_lists(report),
             most_cells: film::MOST_CELLS,
             sections,
             tables: report.tables.iter().map(TableView::of).collect(),
@@ -180,6 +196,27 @@ impl<'a> FigureView<'a> {
     }
 }
 
+fn claim_lists(report: &Report) -> Vec<ClaimList<'_>> {
+    let of = |of: Of, name, heading| {
+        let rows = report.sections.iter().flat_map(|section| {
+            let claims = section.claims.iter().filter(move |claim| claim.of == of);
+            claims.map(|claim| ClaimRow {
+                claim: ClaimView::of(claim),
+                section: &section.name,
+                heading: &section.heading,
+            })
+        });
+        let rows: Vec<_> = rows.collect();
+        let held = rows.iter().filter(|row| row.claim.holds).count();
+        ClaimList { name, heading, rows, held }
+    };
+    let lists = [
+        of(Of::Paper, "claims", "Claims of the paper, at its metric"),
+        of(Of::Ours, "findings", "Our findings"),
+    ];
+    lists.into_iter().filter(|list| !list.rows.is_empty()).collect()
+}
+
 /// `14` of `fig14-heads`.
 fn number_in_paper(name: &str) -> &str {
     let rest = name.strip_prefix("fig").unwrap_or_default();
@@ -193,6 +230,7 @@ impl<'a> ClaimView<'a> {
             id: &claim.id,
             claim: &claim.claim,
             source: &claim.source,
+            refuted_by: &claim.refuted_by,
             measured: text::mean_and_spread(&claim.values),
             wanted: format!("{}\u{a0}{}", claim.comparator.sign(), text::level(claim.threshold)),
             holds: claim.holds,

@@ -5,6 +5,7 @@ use retrodict_lab::{Experiment, Measure};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::sweep::{Place, Sweep};
 use super::{PaperError, Scale};
 use crate::summary::Comparator;
 
@@ -28,6 +29,9 @@ pub struct PaperFigure {
     /// Its experiments; once read, the shared ones first.
     #[serde(default)]
     pub variants: Vec<Variant>,
+    /// Further experiments, the products of several keys' values.
+    #[serde(default)]
+    pub sweeps: Vec<Sweep>,
     /// The drawings.
     pub drawings: Vec<Drawing>,
     /// The claims, with their measures.
@@ -61,8 +65,11 @@ pub struct Variant {
     /// seconds.
     #[serde(default)]
     pub kept: bool,
-    /// The largest number of seeds at quick scale.
+    /// The largest number of seeds at quick scale, unless a number is asked for.
     pub quick_seeds: Option<usize>,
+    /// Of a sweep's variant: the values of its keys.
+    #[serde(skip)]
+    pub places: Vec<Place>,
 }
 
 /// The content of a drawing.
@@ -77,6 +84,8 @@ pub enum DrawingKind {
     Cosines,
     /// Shares of right answers in several ways of asking, one dot per seed.
     Accuracies,
+    /// Measures over the values of swept keys.
+    Over,
 }
 
 /// One picture of a figure.
@@ -94,6 +103,43 @@ pub struct Drawing {
     /// Of [`DrawingKind::Accuracies`]: the ways of asking.
     #[serde(default)]
     pub ways: Vec<Way>,
+    /// Of [`DrawingKind::Over`]: the axes.
+    pub over: Option<Over>,
+}
+
+/// The axes of a drawing over swept keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Over {
+    /// The sweep.
+    pub sweep: String,
+    /// The key on the x axis.
+    pub x: String,
+    /// Its label.
+    pub x_label: String,
+    /// Whether the x axis is logarithmic.
+    #[serde(default)]
+    pub x_log: bool,
+    /// The label of the y axis, with its unit.
+    pub y_label: String,
+    /// The key whose values are the lines; the measures are, if not given.
+    pub series: Option<String>,
+    /// The key whose values are panels.
+    pub panels: Option<String>,
+    /// The measures, given by their ids.
+    pub measures: Vec<&'static Measure>,
+    /// A dashed line to compare them with, such as chance.
+    pub level: Option<Level>,
+}
+
+/// A level that a drawing compares measures with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Level {
+    /// Its label in the legend.
+    pub label: String,
+    /// Its height.
+    pub at: Than,
 }
 
 /// A way of asking.
@@ -114,8 +160,11 @@ pub struct PaperClaim {
     pub id: String,
     /// In a sentence.
     pub claim: String,
-    /// Its source; the figure's if not given.
+    /// Its source; the figure's if not given. One that begins with `paper, ` makes it a claim of the
+    /// paper, any other a finding of ours.
     pub source: Option<String>,
+    /// The result that would refute it, in one sentence.
+    pub refuted_by: String,
     /// The measure, given by its id.
     pub measure: &'static Measure,
     /// The variants; all if not given. Of several, the worst one for the claim counts.
@@ -133,7 +182,8 @@ pub struct PaperClaim {
 pub enum Than {
     /// In the unit of the measure.
     Number(f64),
-    /// The NLL of uniform guessing in the first of the variants.
+    /// The NLL of uniform guessing in the first of the variants: of one token for the NLL of a first
+    /// token, else of a whole entity.
     Word(Uniform),
 }
 
@@ -145,20 +195,25 @@ pub enum Uniform {
     Uniform,
 }
 
+/// Seeds of an experiment, unless a number is asked for.
+pub const SEEDS: usize = 10;
+
 impl Variant {
-    /// The experiment at a scale, over at most `seeds` seeds.
+    /// The experiment at a scale, over `seeds` seeds; if not given, over [`SEEDS`], or fewer at quick
+    /// scale where the figure says so.
     ///
     /// # Errors
     /// [`PaperError`] if the ready spec is missing, or the keys do not fit it.
-    pub fn experiment(&self, scale: Scale, seeds: usize) -> Result<Experiment, PaperError> {
+    pub fn experiment(&self, scale: Scale, seeds: Option<usize>) -> Result<Experiment, PaperError> {
         let name = format!("{}-{}", self.base, scale.word());
         let (own, most) = match scale {
-            Scale::Quick => (&self.quick, self.quick_seeds.unwrap_or(seeds)),
-            Scale::Paper => (&self.paper, seeds),
+            Scale::Quick => (&self.quick, self.quick_seeds),
+            Scale::Paper => (&self.paper, None),
         };
+        let seeds = seeds.unwrap_or(most.unwrap_or(SEEDS).min(SEEDS));
         let mut set: Vec<(String, String)> =
             self.set.iter().chain(own).map(|(key, value)| (key.clone(), literal(value))).collect();
-        set.push(("seeds".to_owned(), seeds.min(most).to_string()));
+        set.push(("seeds".to_owned(), seeds.to_string()));
         let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let mut spec = Spec::parse_with(ready(&name)?, &name, &set)?;
         if scale == Scale::Quick && !self.kept && !self.set.is_empty() {
@@ -169,7 +224,7 @@ impl Variant {
 }
 
 /// A value in TOML; a string without quotes.
-fn literal(value: &Value) -> String {
+pub(super) fn literal(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -188,7 +243,7 @@ mod tests {
     fn an_unknown_measure_of_a_claim_gets_the_nearest() {
         let claim = |measure: &str| {
             let text = format!(
-                "id = \"a.b\"\nclaim = \"c\"\nmeasure = \"{measure}\"\nis = \"<\"\nthan = 1.0"
+                "id = \"a.b\"\nclaim = \"c\"\nrefuted_by = \"r\"\nmeasure = \"{measure}\"\nis = \"<\"\nthan = 1.0"
             );
             toml::from_str::<PaperClaim>(&text)
         };

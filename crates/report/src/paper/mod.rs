@@ -4,6 +4,7 @@
 //! and its claims. The code knows no figure by name.
 
 mod figure;
+mod sweep;
 
 use std::sync::LazyLock;
 
@@ -14,7 +15,10 @@ use thiserror::Error;
 
 use crate::theory::{self, TheoryFigure};
 
-pub use figure::{Drawing, DrawingKind, PaperClaim, PaperFigure, Than, Variant, Way};
+pub use figure::{
+    Drawing, DrawingKind, Level, Over, PaperClaim, PaperFigure, SEEDS, Than, Variant, Way,
+};
+pub use sweep::{Place, Sweep, SweptKey};
 
 /// The size of the paper's experiments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -76,6 +80,8 @@ const FILES: &[&str] = &[
     include_str!("../../paper/fig14.toml"),
     include_str!("../../paper/fig15.toml"),
     include_str!("../../paper/fig16.toml"),
+    include_str!("../../paper/two-failures.toml"),
+    include_str!("../../paper/expressivity.toml"),
     include_str!("../../paper/chain-of-thought.toml"),
     include_str!("../../paper/head.toml"),
     include_str!("../../paper/weight-decay.toml"),
@@ -90,6 +96,10 @@ pub fn all() -> &'static [PaperFigure] {
             .map(read)
             .collect::<Result<_, _>>()
             .expect("the figures of the program are valid TOML; a test reads them");
+        for figure in &mut figures {
+            let swept: Vec<Variant> = figure.sweeps.iter().flat_map(Sweep::variants).collect();
+            figure.variants.extend(swept);
+        }
         let own: Vec<(String, Vec<Variant>)> =
             figures.iter().map(|f| (f.name.clone(), f.variants.clone())).collect();
         for figure in &mut figures {
@@ -141,14 +151,14 @@ pub fn figures(names: &[String]) -> Result<Wanted, PaperError> {
     })
 }
 
-/// The experiments of a figure at a scale, each with its variant.
+/// The experiments of a figure at a scale, each with its variant; see [`Variant::experiment`].
 ///
 /// # Errors
 /// [`PaperError`] only if the program's own specs are wrong.
 pub fn experiments(
     figure: &'static PaperFigure,
     scale: Scale,
-    seeds: usize,
+    seeds: Option<usize>,
 ) -> Result<Vec<(&'static Variant, Experiment)>, PaperError> {
     let variants = figure.variants.iter().filter(|v| v.only.is_none_or(|only| only == scale));
     variants.map(|variant| Ok((variant, variant.experiment(scale, seeds)?))).collect()

@@ -26,6 +26,8 @@ pub struct Curve {
 pub enum Mark {
     /// Joined by a line.
     Line,
+    /// Joined by a thin line.
+    Thin,
     /// Joined by a dashed line.
     Dashed,
     /// A dot each.
@@ -72,6 +74,8 @@ pub struct CurvePanel {
 const BAND_OPACITY: f64 = 0.2;
 /// Of a curve, in user units.
 pub const LINE_WIDTH: f64 = 1.8;
+/// Of a thin curve, in user units.
+pub const THIN_WIDTH: f64 = 0.8;
 /// Across a dot, in user units.
 pub const DOT: f64 = 4.5;
 /// Least distance between the base lines of two labels.
@@ -189,6 +193,7 @@ fn lines(curve: &Curve, x: Scale, y: Scale) -> Vec<Vec<(f64, f64)>> {
 fn draw_line(drawing: &mut Drawing, curve: &Curve, line: &[(f64, f64)]) {
     match curve.mark {
         Mark::Line => drawing.polyline(line, Stroke::solid(curve.color, LINE_WIDTH)),
+        Mark::Thin => drawing.polyline(line, Stroke::solid(curve.color, THIN_WIDTH)),
         Mark::Dashed => drawing.polyline(line, Stroke::dashed(curve.color, LINE_WIDTH)),
         Mark::Dots => line.iter().for_each(|&at| drawing.dot(at, DOT, curve.color, 1.0)),
     }

@@ -1,7 +1,7 @@
 //! Small multiples: panels on shared axes, written once at the outer edge, under one legend.
 
 use super::axes::{ROOM_LEFT, ROOM_TICKS, Written};
-use super::curves::{Curve, CurvePanel, DOT, LINE_WIDTH, Mark};
+use super::curves::{Curve, CurvePanel, DOT, LINE_WIDTH, Mark, THIN_WIDTH};
 use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::grid;
 use super::theme::{INK, LABEL_SIZE, SOFT, TITLE_SIZE, text_width, wrap};
@@ -128,6 +128,7 @@ fn legend(panels: &[CurvePanel], level: Option<&str>, width: f64) -> Drawing {
         let (from, to) = ((x, y + 8.0), (x + SWATCH, y + 8.0));
         match curve.mark {
             Mark::Line => drawing.line(from, to, Stroke::solid(curve.color, LINE_WIDTH)),
+            Mark::Thin => drawing.line(from, to, Stroke::solid(curve.color, THIN_WIDTH)),
             Mark::Dashed => drawing.line(from, to, Stroke::dashed(curve.color, LINE_WIDTH)),
             Mark::Dots => drawing.dot((x + SWATCH / 2.0, y + 8.0), DOT, curve.color, 1.0),
         }

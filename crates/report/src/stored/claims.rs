@@ -22,7 +22,7 @@ fn measured(
         .collect();
     let threshold = match claim.than {
         Than::Number(number) => number,
-        Than::Word(_) => of.first()?.experiment.guessing_nll(),
+        Than::Word(_) => of.first()?.uniform(claim.measure),
     };
     let mut seeds: Vec<u64> = of.iter().flat_map(|s| s.runs.iter().map(|run| run.seed)).collect();
     seeds.sort_unstable();
@@ -36,7 +36,9 @@ fn measured(
         return None;
     }
     let source = claim.source.as_ref().unwrap_or(&figure.source);
-    Some(Claim::measured(&claim.id, &claim.claim, source, values, claim.comparator, threshold))
+    let (id, text) = (&claim.id, &claim.claim);
+    let measured = Claim::measured(id, text, source, values, claim.comparator, threshold);
+    Some(measured.refuted_by(&claim.refuted_by))
 }
 
 /// The value that is furthest from making the claim true; NaN beats all.

@@ -1,11 +1,15 @@
 //! One figure of the paper: its drawings, its finding, its numbers.
 
 use retrodict_lab::store::{MetricsRow, Store};
-use retrodict_lab::{Experiment, Measure, effective_weight_epochs, effective_weights_at, probe};
+use retrodict_lab::{
+    Experiment, Measure, effective_weight_epochs, effective_weights_at, probe,
+    random_mean_absolute_cosine,
+};
 
+use super::over::over;
 use super::{Stored, claims, machine_name};
 use crate::figure::{
-    Accuracies, Cosines, EffectiveWeights, Figure, LossCurves, Way, WeightFrame, WeightPanel,
+    Accuracies, Cosines, EffectiveWeights, Figure, LossCurves, Nll, Way, WeightFrame, WeightPanel,
     accuracies, cosines, effective_weights, loss_curves,
 };
 use crate::finding::{self, HeadResult, reversal_finding};
@@ -89,22 +93,43 @@ fn draw(
                 .collect();
             Some(accuracies(name, title, &all))
         }
+        DrawingKind::Over => drawing.over.as_ref().and_then(|axes| over(name, title, axes, found)),
     })
 }
 
-/// NLL over epochs.
+/// NLL over epochs, of the first token and, where there are more, of the whole entity.
 pub(super) fn curves(stored: &Stored, label: &str) -> LossCurves {
     let longest = stored.curves.iter().max_by_key(|rows| rows.len());
-    let series = |of: fn(&MetricsRow) -> f64| {
+    let series = |measure: &str| {
+        let of = |row: &MetricsRow| row.get(measure).unwrap_or(f64::NAN);
         stored.curves.iter().map(|rows| rows.iter().map(of).collect()).collect()
+    };
+    let experiment = &stored.experiment;
+    let whole = Nll {
+        train: series("train_nll"),
+        held_out: series("held_out_nll"),
+        uniform: experiment.guessing_nll(),
+        uniform_label: experiment.guessing_label(),
+    };
+    let (first_token, whole) = match experiment.objective.entity_length {
+        1 => (whole, None),
+        _ => {
+            let first = Nll {
+                train: series("train_first_token_nll"),
+                held_out: series("held_out_first_token_nll"),
+                uniform: stored.uniform(Measure::named("held_out_first_token_nll")),
+                uniform_label: format!("ln {}", experiment.network.vocab()),
+            };
+            (first, Some(whole))
+        }
     };
     LossCurves {
         variant: label.into(),
         epochs: longest.into_iter().flatten().map(|row| row.epoch as f64).collect(),
-        train: series(|row| row.train_nll()),
-        held_out: series(|row| row.held_out_nll().unwrap_or(f64::NAN)),
-        uniform: stored.experiment.guessing_nll(),
-        uniform_label: stored.experiment.guessing_label(),
+        first_token,
+        whole,
+        // Every seed holds out as many.
+        questions: stored.runs.first().map_or(0, |run| run.held_out),
     }
 }
 
@@ -166,15 +191,16 @@ fn panels(weights: &probe::EffectiveWeights) -> Vec<WeightPanel> {
     weights.groups.iter().map(panel).collect()
 }
 
-/// The embeddings of the first seed.
+/// The embeddings of the first seed, and their mean |cosine| in every seed.
 fn cosines_of(stored: &Stored, label: &str) -> Option<Cosines> {
     let run = stored.runs.first()?;
     let found = run.embedding_cosines.as_ref()?;
     Some(Cosines {
-        variant: format!("{label}, seed {}", run.seed),
+        variant: format!("{label}, seed {} of {}", run.seed, stored.runs.len()),
         size: found.tokens.len(),
-        values: found.values.clone(),
-        mean_absolute_off_diagonal: found.mean_absolute_off_diagonal?,
+        values: found.values(),
+        mean_absolute: stored.values(Measure::named("embedding_cosine_mean_absolute")),
+        random: random_mean_absolute_cosine(stored.experiment.spec.model.decoder()?.dim),
     })
 }
 
@@ -186,6 +212,7 @@ pub(super) fn finding(all: &[&Stored]) -> String {
         held_out_nll: stored.values(Measure::named("held_out_nll")),
         held_out_top1: stored.values(Measure::named("held_out_top1")),
         asymmetry: stored.values(Measure::named("asymmetry")),
+        rank_held_out: stored.values(Measure::named("rank_held_out")),
     };
     let pair = all.len() <= 2 && all.iter().all(|s| s.free_headed() == first.free_headed());
     let reversal = first.experiment.spec.data.kind.word() == "reversal";

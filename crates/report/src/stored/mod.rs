@@ -2,6 +2,7 @@
 
 mod claims;
 mod draw;
+mod over;
 mod own;
 mod read;
 mod reproduction;
@@ -15,7 +16,7 @@ use crate::compare::{self, experiment_name};
 use crate::paper::{self, PaperFigure, Scale, Variant};
 use crate::{Report, ReportError, Section, theory};
 
-pub(crate) use read::{Stored, read};
+pub(crate) use read::{Runs, Stored, read};
 pub use reproduction::Reproduction;
 
 /// The report of everything complete in the store below `out`.
@@ -27,6 +28,11 @@ pub use reproduction::Reproduction;
 /// [`ReportError::Nothing`] if no run is complete; others if the store cannot be read, or a
 /// complete run in it is damaged.
 pub fn from_store(out: &Path) -> Result<Report, ReportError> {
+    report(out, &mut Runs::new())
+}
+
+/// The same; only runs that are not `known` are read.
+pub(crate) fn report(out: &Path, known: &mut Runs) -> Result<Report, ReportError> {
     let store = Store::view(out)?;
     let comparisons = compare::kept(out)?;
     let compared: Vec<String> = comparisons
@@ -36,7 +42,7 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
     let runs = store.runs()?;
     let is_compared = |run: &RunDir| compared.contains(&run.experiment);
     // They have their own page.
-    let all = read(&store, |run| !is_compared(run))?;
+    let all = read(&store, known, |run| !is_compared(run))?;
     let theory = theory::sections(out)?;
     let any_compared = runs.iter().any(|run| is_compared(run) && run.is_complete());
     if all.is_empty() && theory.is_empty() && !any_compared {
@@ -53,7 +59,7 @@ pub fn from_store(out: &Path) -> Result<Report, ReportError> {
     };
     let mut drawn = Vec::new();
     for figure in paper::all() {
-        let wanted = paper::experiments(figure, scale, 1)?;
+        let wanted = paper::experiments(figure, scale, Some(1))?;
         let of = |variant: &'static Variant, experiment: &retrodict_lab::Experiment| {
             let hash = &experiment.hash;
             let name = &experiment.spec.name;
@@ -106,7 +112,7 @@ fn scale_of(all: &[Stored]) -> Result<Scale, ReportError> {
     for scale in [Scale::Quick, Scale::Paper] {
         let mut count = 0;
         for figure in paper::all() {
-            let wanted = paper::experiments(figure, scale, 1)?;
+            let wanted = paper::experiments(figure, scale, Some(1))?;
             let there = |hash| all.iter().any(|stored| stored.experiment.hash == hash);
             count += wanted.into_iter().filter(|(_, e)| there(e.hash)).count();
         }

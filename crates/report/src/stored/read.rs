@@ -1,5 +1,8 @@
 //! Experiments with their complete runs, read from the store.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+
 use retrodict_lab::spec::{ModelSettings, Spec};
 use retrodict_lab::store::{Machine, MetricsRow, RunDir, Status, Store, StoreError};
 use retrodict_lab::{Experiment, Measure, Outcome, RunResult};
@@ -26,6 +29,15 @@ impl Stored {
     pub(crate) fn value_of_seed(&self, measure: &Measure, seed: u64) -> Option<f64> {
         let run = self.runs.iter().find(|run| run.seed == seed)?;
         Some(measure.of(&self.experiment, run).unwrap_or(f64::NAN))
+    }
+
+    /// The NLL of uniform guessing that a measure compares with: of one token for a first token's
+    /// NLL, else of a whole entity, in nats.
+    pub(crate) fn uniform(&self, measure: &Measure) -> f64 {
+        match measure.id.contains("first_token") {
+            true => (self.experiment.network.vocab() as f64).ln(),
+            false => self.experiment.guessing_nll(),
+        }
     }
 
     /// The same with only the runs of those seeds.
@@ -58,11 +70,15 @@ impl Stored {
     }
 }
 
+/// Complete runs that were read before, by folder: they do not change.
+pub(crate) type Runs = HashMap<PathBuf, (RunResult, Vec<MetricsRow>)>;
+
 /// All experiments with at least one complete run among those that are `wanted`. What this program
 /// cannot read as a spec (of a later version, say) is an error: leaving it out in silence would
 /// falsify the report.
 pub(crate) fn read(
     store: &Store,
+    known: &mut Runs,
     wanted: impl Fn(&RunDir) -> bool,
 ) -> Result<Vec<Stored>, ReportError> {
     let mut all: Vec<Stored> = Vec::new();
@@ -86,7 +102,12 @@ pub(crate) fn read(
                     experiment.hash = folder.hash;
                 }
                 if experiment.hash != folder.hash {
-                    let what = format!("its hash is {}", experiment.hash);
+                    let what = format!(
+                        "its hash is {}: either the file was changed, or an earlier version wrote \
+                         it, in which one of its values had another meaning; move the folder out of \
+                         the store and run it again",
+                        experiment.hash
+                    );
                     return Err(StoreError::Damaged { path: folder.spec_path(), what }.into());
                 }
                 all.push(Stored { experiment, runs: vec![], curves: vec![], machine: None });
@@ -94,12 +115,20 @@ pub(crate) fn read(
             }
         };
         let stored = &mut all[at];
-        let outcome = Outcome { status: Status::Complete, message: None, from_store: true };
-        let run = RunResult::collect(&stored.experiment, store, folder.seed, outcome)?;
+        let (run, curves) = match known.get(folder.path()) {
+            Some(read) => read.clone(),
+            None => {
+                let outcome = Outcome { status: Status::Complete, message: None, from_store: true };
+                let run = RunResult::collect(&stored.experiment, store, folder.seed, outcome)?;
+                let read = (run, folder.read_metrics()?);
+                known.insert(folder.path().to_owned(), read.clone());
+                read
+            }
+        };
         if stored.machine.is_none() {
             stored.machine = run.manifest.as_ref().map(|manifest| manifest.machine.clone());
         }
-        stored.curves.push(folder.read_metrics()?);
+        stored.curves.push(curves);
         stored.runs.push(run);
     }
     Ok(all)

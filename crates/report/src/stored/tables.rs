@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use retrodict_facts::Dataset;
+use retrodict_lab::spec::{Spec, ready};
 
 use super::Stored;
-use crate::paper::{PaperFigure, Variant};
+use crate::paper::{PaperError, PaperFigure, Scale, Variant};
 use crate::tables::Table;
 use crate::{NamedTable, ReportError};
 
@@ -27,7 +28,7 @@ pub(super) fn tables(
             kinds.push(stored);
         }
     }
-    Ok(vec![notation(&kinds)?, hyper_parameters(&kinds), configurations(&all)])
+    Ok(vec![notation(&kinds)?, hyper_parameters(&kinds)?, configurations(&all)?])
 }
 
 fn kind(stored: &Stored) -> String {
@@ -87,98 +88,137 @@ fn notation(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
     })
 }
 
-/// Table 2: every key of the specs, one column a kind of data.
-fn hyper_parameters(kinds: &[&Stored]) -> NamedTable {
-    let keys_of = |stored: &Stored| -> Vec<(String, String)> {
-        let lines = stored.experiment.spec.lines().into_iter();
-        let lines = lines.filter(|line| line.key != "name" && line.key != "seeds");
-        lines.map(|line| (line.path(), line.value.trim_matches('"').to_owned())).collect()
-    };
-    let columns: Vec<Vec<(String, String)>> = kinds.iter().map(|stored| keys_of(stored)).collect();
+/// A key of a spec with its value as a table prints it.
+type Setting = (String, String);
+
+fn settings(spec: &Spec) -> Vec<Setting> {
+    let lines = spec.lines().into_iter();
+    let lines = lines.filter(|line| line.key != "name" && line.key != "seeds");
+    lines.map(|line| (line.path(), line.value.trim_matches('"').to_owned())).collect()
+}
+
+fn value<'s>(settings: &'s [Setting], key: &str) -> &'s str {
+    settings.iter().find(|(other, _)| other == key).map_or("", |(_, value)| value)
+}
+
+/// Table 2: every key of the specs, two columns a kind of data: as it ran, and the paper's.
+fn hyper_parameters(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
     let mut header = vec!["key".to_owned()];
-    header.extend(kinds.iter().map(|stored| kind(stored)));
+    let mut columns: Vec<Vec<Setting>> = Vec::new();
+    for stored in kinds {
+        let kind = kind(stored);
+        columns.push(settings(&stored.experiment.spec));
+        let name = format!("{kind}-{}", Scale::Paper.word());
+        // Data kinds of ours have no spec of the paper.
+        if let Ok(text) = ready(&name) {
+            let mut paper = settings(&Spec::parse(text, &name).map_err(PaperError::from)?);
+            // How often we measure and save says nothing of the paper.
+            paper.retain(|(key, _)| !key.starts_with("probe.") && !key.starts_with("checkpoint."));
+            columns.push(paper);
+            header.extend([kind.clone(), format!("{kind} (paper)")]);
+        } else {
+            header.push(kind);
+        }
+    }
     let mut seen = BTreeSet::new();
     let keys: Vec<&String> =
         columns.iter().flatten().map(|(key, _)| key).filter(|key| seen.insert(*key)).collect();
-    let cell = |column: &[(String, String)], key: &str| {
-        let found = column.iter().find(|(other, _)| other == key);
-        found.map_or_else(String::new, |(_, value)| value.clone())
-    };
     let rows = keys.into_iter().map(|key| {
         let mut row = vec![key.clone()];
-        row.extend(columns.iter().map(|column| cell(column, key)));
+        row.extend(columns.iter().map(|column| value(column, key).to_owned()));
         row
     });
-    NamedTable {
+    Ok(NamedTable {
         name: "table2".into(),
         title: "Table 2: hyper-parameters".into(),
         table: Table { header, rows: rows.collect() },
-        note: "Every key of the first spec of each kind of data, as it ran; a sweep changes what \
-               its figure says."
+        note: "Every key of the first spec of each kind of data, as it ran, and beside it as the \
+               paper's code ran; a sweep changes what its figure says. The paper's own table gives \
+               a weight decay of 0.9, which its code never passed on."
             .into(),
-    }
+    })
 }
 
-/// Table 3: every configuration that a figure shows.
-fn configurations(all: &[(&PaperFigure, &Variant, &Stored)]) -> NamedTable {
-    let mut table = Table::new(&[
+/// The columns of table 3 that the paper's scale has too, and their keys.
+const COMPARED: [(&str, &str); 8] = [
+    ("layers", "model.layers"),
+    ("heads", "model.heads"),
+    ("dim", "model.dim"),
+    ("weight_decay", "train.weight_decay"),
+    ("dropout", "model.dropout"),
+    ("learning_rate", "train.lr"),
+    ("batch_size", "train.batch_size"),
+    ("epochs", "train.epochs"),
+];
+
+/// Table 3: every configuration that a figure shows, beside the paper's.
+fn configurations(all: &[(&PaperFigure, &Variant, &Stored)]) -> Result<NamedTable, ReportError> {
+    let mut header: Vec<String> = [
         "figure",
         "setting",
         "data",
         "vocabulary",
         "entity_length",
-        "layers",
-        "heads",
-        "dim",
         "position",
         "embeddings",
         "head",
         "loss_on",
-        "weight_decay",
-        "dropout",
-        "learning_rate",
-        "epochs",
-        "seeds",
-        "spec_hash",
-    ]);
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    header.extend(
+        COMPARED.iter().flat_map(|(name, _)| [(*name).to_owned(), format!("{name}_paper")]),
+    );
+    header.extend(["seeds", "seeds_paper", "spec_hash"].map(str::to_owned));
+    let mut table = Table { header, rows: Vec::new() };
     for (figure, variant, stored) in all {
-        let lines = stored.experiment.spec.lines();
-        let value = |key: &str| {
-            let line = lines.iter().find(|line| line.path() == key);
-            line.map_or_else(String::new, |line| line.value.trim_matches('"').to_owned())
+        let own = settings(&stored.experiment.spec);
+        let of_paper = figure.source.starts_with("paper, ")
+            && variant.only.is_none_or(|only| only == Scale::Paper)
+            && !stored.tied();
+        let paper = match of_paper {
+            true => settings(&variant.experiment(Scale::Paper, Some(1))?.spec),
+            false => Vec::new(),
         };
-        let word = |key: &str, yes: &str, no: &str| match value(key).as_str() {
+        let word = |key: &str, yes: &str, no: &str| match value(&own, key) {
             "true" => yes.to_owned(),
             "false" => no.to_owned(),
             _ => String::new(),
         };
-        table.rows.push(vec![
+        let mut row = vec![
             figure.name.clone(),
             variant.label.clone(),
             kind(stored),
             stored.experiment.network.vocab().to_string(),
             stored.experiment.objective.entity_length.to_string(),
-            value("model.layers"),
-            value("model.heads"),
-            value("model.dim"),
-            value("model.position"),
+            value(&own, "model.position").to_owned(),
             word("model.freeze_embeddings", "frozen", "learned"),
             word("model.tie_head", "tied", "free"),
-            value("train.loss_on"),
-            value("train.weight_decay"),
-            value("model.dropout"),
-            value("train.lr"),
-            value("train.epochs"),
+            value(&own, "train.loss_on").to_owned(),
+        ];
+        row.extend(
+            COMPARED
+                .iter()
+                .flat_map(|(_, key)| [value(&own, key), value(&paper, key)].map(str::to_owned)),
+        );
+        let paper_seeds = if of_paper { PAPER_SEEDS } else { "" };
+        row.extend([
             stored.runs.len().to_string(),
+            paper_seeds.to_owned(),
             stored.experiment.hash.to_string()[..8].to_owned(),
         ]);
+        table.rows.push(row);
     }
-    NamedTable {
+    Ok(NamedTable {
         name: "table3".into(),
         title: "Table 3: configurations".into(),
         table,
-        note: "Every experiment of every figure, read from its spec in the store; `spec_hash` is \
-               the beginning of its folder's name. The vocabulary counts the relation tokens."
+        note: "Every experiment of every figure, read from its spec in the store, and beside its \
+               sizes those of the paper's run of the same setting, where there is one; `spec_hash` \
+               is the beginning of its folder's name. The vocabulary counts the relation tokens."
             .into(),
-    }
+    })
 }
+
+/// The paper's curves are means over as many.
+const PAPER_SEEDS: &str = "10";

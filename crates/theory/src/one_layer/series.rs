@@ -160,11 +160,10 @@ mod tests {
                 model.train_to(2000).unwrap();
                 for group in &dataset.groups {
                     let logits = |contexts: &[Vec<u32>]| {
-                        let row = |context: &Vec<u32>| {
-                            let row = model.decoder_row(context[0]);
-                            (0..dataset.vocab).map(|v| row.weight(v as u32) as f32).collect()
-                        };
-                        contexts.iter().map(row).collect()
+                        let rows: Vec<_> =
+                            contexts.iter().map(|context| model.decoder_row(context[0])).collect();
+                        let of = |token| rows.iter().map(move |row| row.weight(token) as f32);
+                        (0..dataset.vocab as u32).flat_map(of).collect()
                     };
                     let matrix = measure(group, Context::SingleToken, logits).unwrap();
                     let ours = margin(&model, group, &by_type(group));

@@ -78,6 +78,12 @@ pub(super) fn check(
         let right = "a weight decay outside of what Adam divides: adamw, or train.weight_decay = 0";
         return refuse("train.optimizer", "adam".to_owned(), right);
     }
+    if spec.train.clip > 0.0 {
+        return refuse("train.clip", spec.train.clip.to_string(), "train.clip = 0");
+    }
+    if !spec.train.decay_norms {
+        return refuse("train.decay_norms", "false".to_owned(), "train.decay_norms = true");
+    }
     let plain = spec.train.schedule == LrDecay::Constant && spec.train.warmup == 0;
     if !plain {
         let value = spec.train.schedule.word().to_owned();
@@ -97,6 +103,7 @@ pub(super) fn check(
         || experiment.objective.reading != Reading::NextToken
         || spec.objective.has_terms()
         || !spec.data.recipes.is_empty()
+        || spec.data.pack > 1
     {
         let right = "plain cross-entropy of the next token on the sentences of the data set";
         return refuse("objective", "changed".to_owned(), right);

@@ -21,7 +21,7 @@ pub(super) fn norm<T: Scalar>(
     x: &mut [T],
     scratch: &mut [T],
 ) -> T {
-    shape.load(isa, p.all(), x);
+    shape.load(isa, p.all(), p.stride, x);
     let near = T::from_f64(if T::BYTES < 8 { 1e-4 } else { 1e-9 });
     for _ in 0..STEPS {
         if shape.step(isa, CUBIC, x, scratch) < near {

@@ -1,0 +1,99 @@
+//! The logits of the next token, by programs that are compiled once.
+
+use retrodict_engine::{Graph, Mode, Noise, Program, Scalar};
+
+use super::{EVALUATION_BATCH, Trainer};
+use crate::decoder::{HEAD, TOKEN_EMBEDDINGS};
+use crate::network::{Inputs, Network};
+
+/// Programs kept at once; contexts of a run have few lengths and batch sizes.
+const KEPT: usize = 16;
+
+/// A program for a batch of contexts of one length.
+pub(super) struct NextToken<T> {
+    program: Program<T>,
+    inputs: Inputs,
+    positions: usize,
+}
+
+impl<T: Scalar> Trainer<T> {
+    /// The logits of the token after each context, `[vocabulary][context]`, without dropout.
+    ///
+    /// # Panics
+    /// If the contexts differ in length, or are longer than the position table.
+    pub fn logits_after(&mut self, contexts: &[Vec<u32>]) -> Vec<f32> {
+        let (count, vocab) = (contexts.len(), self.network.vocab());
+        let mut logits = vec![0.0; vocab * count];
+        let prompt = self.objective.reading.prompt();
+        for (chunk, batch) in contexts.chunks(EVALUATION_BATCH).enumerate() {
+            let positions = self.positions_of(batch[0].len());
+            let at = self.next_token_program(positions, batch.len());
+            let NextToken { program, inputs, .. } = &mut self.next_token[at];
+            let lanes = program.lanes();
+            for (lane, context) in batch.iter().enumerate() {
+                let tokens = context.iter().chain(&prompt);
+                assert_eq!(tokens.clone().count(), positions, "contexts have one length");
+                for (position, token) in tokens.enumerate() {
+                    program.indices_mut(inputs.tokens)[position * lanes + lane] = *token;
+                }
+            }
+            program.forward(&self.parameters, Noise { seed: 0, step: 0 }, &mut self.team);
+            let out = program.output(0);
+            for (token, row) in logits.chunks_exact_mut(count).enumerate() {
+                let row = &mut row[chunk * EVALUATION_BATCH..][..batch.len()];
+                for (slot, logit) in row.iter_mut().zip(out.lanes(token, 0)) {
+                    *slot = logit.to_f64() as f32;
+                }
+            }
+        }
+        logits
+    }
+
+    /// The logits of the token after each context, `[context][vocabulary]`, without dropout.
+    ///
+    /// # Panics
+    /// As [`logits_after`](Trainer::logits_after).
+    pub fn next_token_logits(&mut self, contexts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        let logits = self.logits_after(contexts);
+        let of = |context| logits.iter().skip(context).step_by(contexts.len()).copied().collect();
+        (0..contexts.len()).map(of).collect()
+    }
+
+    /// The norms of the rows of the output head, by token; `None` for a model without one matrix of
+    /// them.
+    pub fn head_norms(&self) -> Option<Vec<f64>> {
+        let named = |name| self.parameters.iter().find(|(p, _)| p.name == name);
+        let tied = matches!(&self.network, Network::Decoder(decoder) if decoder.tie_head);
+        let head = if tied { named(TOKEN_EMBEDDINGS) } else { named(HEAD) };
+        let norm = |row: &[T]| row.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
+        head.map(|(p, values)| values.chunks_exact(p.columns).map(norm).collect())
+    }
+
+    /// The index of the program for contexts of that many positions, compiled on first use.
+    fn next_token_program(&mut self, positions: usize, batch: usize) -> usize {
+        let fits =
+            |kept: &NextToken<T>| kept.positions == positions && kept.program.batch() == batch;
+        if let Some(at) = self.next_token.iter().position(fits) {
+            return at;
+        }
+        let mut graph = Graph::new();
+        let inputs = self.network.inputs(&mut graph, positions);
+        let hidden = self.network.hidden(&mut graph, inputs);
+        let last = graph.positions(hidden) - 1;
+        let last = graph.select(hidden, &[last]);
+        let logits = self.network.head(&mut graph, last);
+        // All parameters in the order of the trainer.
+        self.objective.parameters(&mut graph, &self.network, hidden);
+        graph.output(logits, 0..1);
+        let workers = self.team.workers();
+        let mut program = Program::compile(&graph, batch, Mode::Inference, self.precision, workers);
+        if let Some(padding_mask) = inputs.padding_mask {
+            program.weights_mut(padding_mask).fill(T::ONE);
+        }
+        if self.next_token.len() == KEPT {
+            self.next_token.remove(0);
+        }
+        self.next_token.push(NextToken { program, inputs, positions });
+        self.next_token.len() - 1
+    }
+}
