@@ -55,7 +55,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     let stop = stop_on_interrupt()?;
     let mut kept = Reproduction {
         scale: scale.word().to_owned(),
-        seeds: seeds,
+        seeds,
         wall_seconds: before.as_ref().map_or(0.0, |kept| kept.wall_seconds),
         figures: before.map(|kept| kept.figures).unwrap_or_default(),
     };

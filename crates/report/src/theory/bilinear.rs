@@ -62,6 +62,12 @@ fn source(theorem: &Theorem) -> &'static str {
     }
 }
 
+/// The dimensions of the flows with one pair one way.
+fn flow_dims(sweep: &Sweep) -> impl Iterator<Item = usize> {
+    let flows = sweep.config.flows.iter();
+    flows.filter(|flow| flow.0 == Geometry::OnePair).map(|flow| flow.1)
+}
+
 fn finding(sweep: &Sweep) -> String {
     let base = sweep.config.base;
     let m = base.entities;
@@ -70,16 +76,21 @@ fn finding(sweep: &Sweep) -> String {
          t = {:.0e}.",
         base.epsilon, base.t_max
     );
-    for &dim in &sweep.config.flow_dims {
+    for dim in flow_dims(sweep) {
         let flows = at_dim(sweep, Geometry::OnePair, dim);
         let above = flows.iter().filter(|flow| flow.epsilon > base.epsilon).count();
         text += &format!(" At d = {dim}, {above} of {} draws need more than ε.", flows.len());
     }
-    let at_start = sweep.flows.iter().filter(|flow| flow.is_largest_at_start()).count();
+    let at_start = |flows: &[&Flow]| flows.iter().filter(|f| f.is_largest_at_start()).count();
+    let all: Vec<&Flow> = sweep.flows.iter().collect();
+    let positive: Vec<&Flow> = sweep.flows.iter().filter(|flow| flow.initial > 0.0).collect();
     text += &format!(
-        " The largest ε is needed at t → 0 in {at_start} of {} draws, with and without 30 % one way; \
-         there it has a closed form.",
-        sweep.flows.len()
+        " The largest ε is needed at t → 0, where it has a closed form, in {} of {} draws over all \
+         dimensions and geometries, and in {} of the {} in which it is positive there.",
+        at_start(&all),
+        all.len(),
+        at_start(&positive),
+        positive.len()
     );
     for law in sweep.laws.iter().filter(|law| law.entities == m) {
         let Law { fitted: [a, b], errors: [a_error, b_error], derived, .. } = law;
@@ -112,7 +123,7 @@ fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
         kind: SeriesKind::Line,
     };
     let epsilon = sweep.config.base.epsilon;
-    let panel = |&dim: &usize| {
+    let panel = |dim: usize| {
         let flows = at_dim(sweep, Geometry::OnePair, dim);
         let mut series: Vec<Series> = flows.iter().take(CURVES).map(of_draw).collect();
         let reached = series.iter().flat_map(|s| &s.points).map(|p| p.0).fold(0.0, f64::min);
@@ -124,7 +135,7 @@ fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
         });
         Panel { title: format!("d = {dim}"), series }
     };
-    let panels: Vec<Panel> = sweep.config.flow_dims.iter().map(panel).collect();
+    let panels: Vec<Panel> = flow_dims(sweep).map(panel).collect();
     lines(figure.name, "Reversal loss against training loss", &axes, &panels)
 }
 

@@ -39,7 +39,7 @@ pub(crate) const ALL: &[TheoryFigure] = &[
         name: "theory-bilinear",
         title: "Bilinear model: theorems 1 and 2",
         claim: "the reversal loss falls no faster than a vanishing power of the training loss",
-        seconds: 10.0,
+        seconds: 16.0,
         make: bilinear::make,
         section: bilinear::section,
     },

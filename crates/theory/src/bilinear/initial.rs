@@ -3,6 +3,7 @@
 
 use super::model::{Bilinear, Gram};
 use super::{BilinearConfig, BilinearError, Direction, Directions};
+use crate::matrix::Threads;
 
 /// The limit of the exponent of theorem 1 at t → 0 from Θ = 0: the slope of ln L^rev over that of
 /// ln L, which is the mean transfer from trained to held-out directions over the mean transfer among
@@ -56,7 +57,8 @@ pub(super) fn initial_exponents(
     let drawn = |held_out: &f64| Directions::of_pairs(m, *held_out, config.seed.into());
     let directions = held_out.iter().map(drawn).collect::<Result<Vec<_>, _>>()?;
     let Some(first) = directions.first() else { return Ok(Vec::new()) };
-    let gram = Bilinear::new(config, first)?.gram;
+    // Many draws are made at once.
+    let gram = Bilinear::new_on(config, first, Threads::One)?.gram;
     Ok(directions.iter().map(|directions| initial_exponent(&gram, m, directions)).collect())
 }
 
@@ -72,7 +74,6 @@ mod tests {
     use super::super::model::Entry;
     use super::super::{Dynamics, Embeddings, simulate};
     use super::*;
-    use crate::matrix::Threads;
 
     /// Against the slopes of both losses along the velocity of the flow, which other tests compare
     /// with finite differences in Θ.

@@ -109,7 +109,7 @@ fn simulate_on(
 ) -> Result<BilinearResult, BilinearError> {
     config.check()?;
     let directions = Directions::of_pairs(config.entities, config.held_out, config.seed.into())?;
-    let model = Bilinear::new(config, &directions)?;
+    let model = Bilinear::new_on(config, &directions, threads)?;
     let mut recorder = Recorder::new(&model, &directions);
     recorder.record(0.0, &model.initial);
     let times = config.times();

@@ -84,13 +84,23 @@ pub(super) struct Request<'a> {
 pub(super) type Sink<'a> = dyn FnMut(f64, &[f64]) + 'a;
 
 impl Bilinear {
+    /// Draws a model, on one thread.
+    #[cfg(test)]
+    pub(super) fn new(
+        config: &BilinearConfig,
+        directions: &Directions,
+    ) -> Result<Self, BilinearError> {
+        Self::new_on(config, directions, Threads::One)
+    }
+
     /// Draws a model.
     ///
     /// # Errors
     /// [`BilinearError::Setting`] where a direction names an entity that is not there.
-    pub(super) fn new(
+    pub(super) fn new_on(
         config: &BilinearConfig,
         directions: &Directions,
+        threads: Threads,
     ) -> Result<Self, BilinearError> {
         let mut model = Self::untrained(config.entities, directions)?;
         let rank = config.rank();
@@ -98,9 +108,9 @@ impl Bilinear {
         match config.embeddings {
             Embeddings::Gaussian => {
                 let embeddings = config.draw_embeddings();
-                model.set_gram(&embeddings, rank);
+                model.set_gram(&embeddings, rank, threads);
                 if let Some(weights) = drawn_weights {
-                    model.set_initial(&embeddings, &weights, rank);
+                    model.set_initial(&embeddings, &weights, rank, threads);
                 }
             }
             // In the basis of the embeddings, logits are entries of Θ.
@@ -130,8 +140,8 @@ impl Bilinear {
         let dim = weights.len().isqrt();
         assert!(dim > 0 && dim * dim == weights.len() && embeddings.len().is_multiple_of(dim));
         let mut model = Self::untrained(embeddings.len() / dim, directions)?;
-        model.set_gram(embeddings, dim);
-        model.set_initial(embeddings, weights, dim);
+        model.set_gram(embeddings, dim, Threads::One);
+        model.set_initial(embeddings, weights, dim, Threads::One);
         Ok(model)
     }
 
@@ -158,8 +168,7 @@ impl Bilinear {
         Ok(Self { entities, sources, targets, trained, held_out, gram: Gram::Identity, initial })
     }
 
-    fn set_gram(&mut self, embeddings: &[f64], dim: usize) {
-        let threads = Threads::for_entities(self.entities);
+    fn set_gram(&mut self, embeddings: &[f64], dim: usize, threads: Threads) {
         let all = times_transposed(embeddings, embeddings, dim, threads);
         let trained = &self.sources[..self.targets.len()];
         let pairs = self.sources.iter().flat_map(|a| trained.iter().map(move |b| (a, b)));
@@ -168,8 +177,7 @@ impl Bilinear {
     }
 
     /// The logits U Θ Uᵀ of the sources, from embeddings `[entity, dim]` and Θ `[dim, dim]`.
-    fn set_initial(&mut self, embeddings: &[f64], weights: &[f64], dim: usize) {
-        let threads = Threads::for_entities(self.entities);
+    fn set_initial(&mut self, embeddings: &[f64], weights: &[f64], dim: usize, threads: Threads) {
         let row = |&source: &usize| &embeddings[source * dim..][..dim];
         let sources: Vec<f64> = self.sources.iter().flat_map(row).copied().collect();
         let half = product(&sources, weights, dim, dim, threads);

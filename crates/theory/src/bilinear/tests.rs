@@ -98,8 +98,7 @@ fn a_sweep_is_its_draws_and_is_stored() {
         base,
         entities: vec![(20, 30)],
         ratios: vec![1, 100, 10_000],
-        flow_dims: vec![200],
-        flows: 3,
+        flows: Geometry::ALL.map(|geometry| (geometry, 200, 3)).to_vec(),
     };
     let made = sweep(&config, &|| ()).unwrap();
     assert_eq!((made.cells.len(), made.laws.len(), made.flows.len()), (6, 2, 6));
