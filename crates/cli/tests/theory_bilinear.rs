@@ -28,6 +28,9 @@ fn theorem_1_is_read_off_the_series() {
     assert_eq!((&theorem["id"], &theorem["bound"]), (&"theorem-1".into(), &0.1.into()));
     assert!((theorem["measured"].as_f64().unwrap() - largest).abs() < 1e-7);
     assert_eq!(theorem["holds"], true);
+    // The closed form at t → 0 is where the exponents begin.
+    let initial = result["initial_exponent"].as_f64().unwrap();
+    assert!((exponent(1) / initial - 1.0).abs() < 1e-2, "{initial}");
     // A bound that is below the measurement does not hold.
     let strict = json("--entities 60 --dim 240 --t-max 1e5 --points 30 --seed 2 --epsilon -0.5");
     assert_eq!(strict["theorems"][0]["holds"], false);

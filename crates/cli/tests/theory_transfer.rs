@@ -39,7 +39,7 @@ fn a_tied_head_moves_the_reverse_and_a_free_one_does_not() {
 fn the_slope_is_predicted_late_in_training() {
     let result = json(&format!("{SMALL} --at 0,50 --window 3"));
     let series = result["series"].as_array().unwrap();
-    assert!(series[0]["window"].is_null(), "AdamW divides by nothing yet");
+    assert!(series[0]["window"].is_null(), "AdamW has no state yet");
     let window = &series[1]["window"];
     let [slope, measured] = ["slope", "measured_slope"].map(|key| window[key].as_f64().unwrap());
     assert!((slope / measured - 1.0).abs() < 0.1, "{slope} {measured}");

@@ -5,6 +5,7 @@
 //! their results from the store.
 
 mod bench;
+pub mod binomial;
 pub mod bootstrap;
 mod embeddings;
 mod experiment;

@@ -13,6 +13,8 @@ pub struct Claim {
     pub claim: String,
     /// Its source: `paper, figure 1`.
     pub source: String,
+    /// The result that would refute it, in one sentence.
+    pub refuted_by: String,
     /// Mean over seeds; null if no seed has a finite value.
     pub value: Option<f64>,
     /// Standard deviation over seeds (ddof 1); null for fewer than two seeds.
@@ -43,6 +45,7 @@ impl Claim {
             id: id.into(),
             claim: claim.into(),
             source: source.into(),
+            refuted_by: String::new(),
             value: stats::mean(&values),
             spread: stats::std(&values),
             values,
@@ -50,6 +53,13 @@ impl Claim {
             threshold,
             holds,
         }
+    }
+
+    /// The same with the result that would refute it, in one sentence.
+    #[must_use]
+    pub fn refuted_by(mut self, result: &str) -> Self {
+        self.refuted_by = result.into();
+        self
     }
 }
 

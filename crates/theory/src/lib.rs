@@ -46,6 +46,8 @@ pub struct Theorem {
     pub id: String,
     /// The bounded quantity, in words.
     pub claim: String,
+    /// The result that would refute the claim, in a sentence.
+    pub refuted_by: String,
     /// The relation of the measured value to the bound: `<=` or `>=`.
     pub comparator: String,
     /// The bound.
@@ -58,16 +60,34 @@ pub struct Theorem {
 
 impl Theorem {
     /// "At most `bound`."
-    pub fn at_most(id: &str, claim: &str, bound: f64, measured: Option<f64>) -> Theorem {
-        let holds = measured.map(|measured| measured <= bound);
-        let (id, claim, comparator) = (id.to_owned(), claim.to_owned(), "<=".to_owned());
-        Theorem { id, claim, comparator, bound, measured, holds }
+    pub fn at_most(
+        id: &str,
+        claim: &str,
+        refuted_by: &str,
+        bound: f64,
+        measured: Option<f64>,
+    ) -> Theorem {
+        Theorem {
+            id: id.to_owned(),
+            claim: claim.to_owned(),
+            refuted_by: refuted_by.to_owned(),
+            comparator: "<=".to_owned(),
+            bound,
+            measured,
+            holds: measured.map(|measured| measured <= bound),
+        }
     }
 
     /// "At least `bound`."
-    pub fn at_least(id: &str, claim: &str, bound: f64, measured: Option<f64>) -> Theorem {
+    pub fn at_least(
+        id: &str,
+        claim: &str,
+        refuted_by: &str,
+        bound: f64,
+        measured: Option<f64>,
+    ) -> Theorem {
+        let theorem = Theorem::at_most(id, claim, refuted_by, bound, measured);
         let holds = measured.map(|measured| measured >= bound);
-        let (id, claim, comparator) = (id.to_owned(), claim.to_owned(), ">=".to_owned());
-        Theorem { id, claim, comparator, bound, measured, holds }
+        Theorem { comparator: ">=".to_owned(), holds, ..theorem }
     }
 }

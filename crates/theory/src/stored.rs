@@ -18,7 +18,7 @@ struct Stored<R> {
     result: R,
 }
 
-/// Writes a result; whoever reads sees the old file or the new one.
+/// Writes a result atomically: readers see the old file or the new one.
 pub(super) fn write<R: Serialize>(
     out: &Path,
     model: &str,

@@ -133,8 +133,7 @@ fn simulate(figure: &TheoryFigure, scale: Scale, args: &ReproduceArgs) -> Result
             told.0 = Instant::now();
         }
     };
-    let draws = figure.draws(scale, args.seeds.get());
-    figure.make(&args.out, draws, &progress).map_err(Failure::failed)
+    figure.make(&args.out, scale, args.seeds.get(), &progress).map_err(Failure::failed)
 }
 
 /// Each figure with its claim, its runs and its estimated time on this machine.

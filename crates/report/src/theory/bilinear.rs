@@ -2,85 +2,100 @@
 
 use std::path::Path;
 
-use retrodict_theory::TheoryError;
 use retrodict_theory::bilinear::{
-    self as theory, BilinearResult, Draw, Example, LEVELS, Point, Study, Sweep,
+    self as theory, BilinearResult, Cell, Example, Flow, Geometry, Law, Point, Study, Sweep,
+    at_dim, fraction_above,
 };
+use retrodict_theory::{Theorem, TheoryError};
 
-use super::{TheoryFigure, claim};
+use super::{TheoryFigure, claims};
 use crate::figure::Figure;
-use crate::summary::{Claim, Comparator};
+use crate::paper::Scale;
 use crate::{Axes, Panel, ReportError, Section, Series, SeriesKind, lines};
 
-const THEOREM_1: &str = "paper, theorem 1";
-const THEOREM_2: &str = "paper, theorem 2";
+const OURS: &str = "ours, derived (docs/theory/bilinear.md)";
 
 pub(super) fn make(
     out: &Path,
-    draws: u32,
+    scale: Scale,
+    _seeds: u32,
     progress: &(dyn Fn() + Sync),
 ) -> Result<(), TheoryError> {
-    theory::reproduce(out, &theory::sweep_config(draws), progress).map(|_| ())
+    let more_draws = match scale {
+        Scale::Quick => 1,
+        Scale::Paper => 3,
+    };
+    theory::reproduce(out, &theory::sweep_config(more_draws), progress).map(|_| ())
 }
 
 pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Section>, ReportError> {
-    let Some(Study { sweep, examples }) = theory::stored(out)? else { return Ok(None) };
+    let Some(study) = theory::stored(out)? else { return Ok(None) };
+    let Study { sweep, examples } = &study;
     Ok(Some(Section {
         name: figure.name.to_owned(),
         heading: figure.title.to_owned(),
         source: "paper, section 3".to_owned(),
         see: format!(
-            "Training goes to the left: no draw crosses the dashed line of theorem 1 with ε = {}, \
-             and the curves flatten as d grows. `retrodict theory bilinear --dim 1000 --json` gives \
-             one of them.",
+            "Training goes to the left. With d = m some draws cross the dashed line of theorem 1 \
+             with ε = {}, with d = 10 m none do. The law figure has the root mean square of ε, the \
+             fitted law and its two regimes. `retrodict theory bilinear --dim 1000 --json` gives \
+             one draw.",
             sweep.config.base.epsilon
         ),
-        finding: finding(&sweep),
+        finding: finding(sweep),
         figures: vec![
-            separation(figure, &sweep),
-            epsilons(&sweep),
-            law(&sweep),
-            at_levels(&sweep),
-            margins(&examples),
+            separation(figure, sweep),
+            probabilities(sweep),
+            law(sweep),
+            margins(examples),
         ],
-        claims: claims(&sweep, &examples),
+        claims: claims("bilinear", &study.theorems(), source),
         experiments: Vec::new(),
     }))
 }
 
-fn finding(sweep: &Sweep) -> String {
-    let m = sweep.config.base.entities;
-    let of = |dim: usize| sweep.spread.iter().find(|spread| spread.dim == dim);
-    let mut text = format!(
-        "m = {m}, {} draws in each dimension, gradient flow to t = {:.0e}.",
-        sweep.config.draws, sweep.config.base.t_max
-    );
-    if let Some(law) = sweep.rms_exponent {
-        text += &format!(
-            " The root mean square of the smallest ε that works falls as d^({:.2} ± {:.2}).",
-            law.0, law.1
-        );
+fn source(theorem: &Theorem) -> &'static str {
+    match theorem.id.as_str() {
+        "theorem-1" => "paper, theorem 1",
+        "theorem-2" => "paper, theorem 2",
+        _ => OURS,
     }
-    for dim in [sweep.config.dims.first(), sweep.config.dims.last()].into_iter().flatten() {
-        if let Some(spread) = of(*dim) {
-            text += &format!(
-                " At d = {dim} it is {:.1e} ± {:.1e}, at most {:.1e}, and negative in {:.0} % of \
-                 the draws.",
-                spread.mean,
-                spread.std,
-                spread.max,
-                100.0 * spread.negative
-            );
-        }
+}
+
+fn finding(sweep: &Sweep) -> String {
+    let base = sweep.config.base;
+    let m = base.entities;
+    let mut text = format!(
+        "Theorem 1 is about probability: m = {m}, one pair one way, ε = {}, gradient flow to \
+         t = {:.0e}.",
+        base.epsilon, base.t_max
+    );
+    for &dim in &sweep.config.flow_dims {
+        let flows = at_dim(sweep, Geometry::OnePair, dim);
+        let above = flows.iter().filter(|flow| flow.epsilon > base.epsilon).count();
+        text += &format!(" At d = {dim}, {above} of {} draws need more than ε.", flows.len());
+    }
+    let at_start = sweep.flows.iter().filter(|flow| flow.is_largest_at_start()).count();
+    text += &format!(
+        " The largest ε is needed at t → 0 in {at_start} of {} draws, with and without 30 % one way; \
+         there it has a closed form.",
+        sweep.flows.len()
+    );
+    for law in sweep.laws.iter().filter(|law| law.entities == m) {
+        let Law { fitted: [a, b], errors: [a_error, b_error], derived, .. } = law;
+        text += &format!(
+            " Our law, {}: ε ~ max(a/d, b/(m √d)), fitted a = {a:.2} ± {a_error:.2} and b = {b:.3} ± \
+             {b_error:.3}, derived {:.2} and {:.3}; both terms are equal at d = {:.1e}.",
+            law.geometry.title(),
+            derived[0],
+            derived[1],
+            law.crossover()
+        );
     }
     text
 }
 
-fn named(dim: usize) -> String {
-    format!("d = {dim}")
-}
-
-/// Reversal loss against training loss, both relative to their start.
+/// Reversal loss against training loss, both relative to their start, with one pair one way.
 fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
     let axes = Axes {
         x: "ln of training loss over its start".into(),
@@ -88,16 +103,18 @@ fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
         x_log: false,
         y_log: false,
     };
-    let of_draw = |draw: &Draw| Series {
+    // As many as can be told apart.
+    const CURVES: usize = 20;
+    let of_draw = |flow: &&Flow| Series {
         label: "one draw of embeddings".into(),
-        points: draw.curve.iter().rev().map(|[x, y]| (*x, *y)).collect(),
+        points: flow.curve.iter().rev().map(|[x, y]| (*x, *y)).collect(),
         spread: Vec::new(),
         kind: SeriesKind::Line,
     };
     let epsilon = sweep.config.base.epsilon;
     let panel = |&dim: &usize| {
-        let draws = sweep.draws.iter().filter(|draw| draw.dim == dim);
-        let mut series: Vec<Series> = draws.map(of_draw).collect();
+        let flows = at_dim(sweep, Geometry::OnePair, dim);
+        let mut series: Vec<Series> = flows.iter().take(CURVES).map(of_draw).collect();
         let reached = series.iter().flat_map(|s| &s.points).map(|p| p.0).fold(0.0, f64::min);
         series.push(Series {
             label: format!("theorem 1 with ε = {epsilon}: above this line"),
@@ -105,72 +122,74 @@ fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
             spread: Vec::new(),
             kind: SeriesKind::Dashed,
         });
-        Panel { title: named(dim), series }
+        Panel { title: format!("d = {dim}"), series }
     };
-    // Four of the dimensions show it; all are in the other figures.
-    let panels: Vec<Panel> = sweep.config.dims.iter().step_by(2).map(panel).collect();
+    let panels: Vec<Panel> = sweep.config.flow_dims.iter().map(panel).collect();
     lines(figure.name, "Reversal loss against training loss", &axes, &panels)
 }
 
-fn dots(label: &str, points: Vec<(f64, f64)>) -> Series {
-    Series { label: label.into(), points, spread: Vec::new(), kind: SeriesKind::Dots }
+/// One panel for each geometry with the cells of each m.
+fn over_dims(
+    sweep: &Sweep,
+    series: impl Fn(&[&Cell], usize, Geometry) -> Vec<Series>,
+) -> Vec<Panel> {
+    let panel = |geometry: Geometry| {
+        let of_entities = |&(m, _): &(usize, u32)| {
+            let cells = sweep.cells.iter();
+            let cells: Vec<&Cell> =
+                cells.filter(|c| (c.geometry, c.entities) == (geometry, m)).collect();
+            series(&cells, m, geometry)
+        };
+        let series = sweep.config.entities.iter().flat_map(of_entities).collect();
+        Panel { title: geometry.title().into(), series }
+    };
+    Geometry::ALL.map(panel).to_vec()
 }
 
-fn epsilons(sweep: &Sweep) -> Figure {
+/// The probability that ε at t → 0 exceeds the bound. The lines are the ends of exact intervals.
+fn probabilities(sweep: &Sweep) -> Figure {
     let axes = Axes {
         x: "dimension d".into(),
-        y: "smallest ε that works".into(),
+        y: format!("probability of ε > {}", sweep.config.base.epsilon),
         x_log: true,
         y_log: false,
     };
-    let points = sweep.draws.iter().map(|draw| (draw.dim as f64, draw.epsilon)).collect();
-    let m = sweep.config.base.entities;
-    let panel = Panel { title: format!("m = {m}"), series: vec![dots("one draw", points)] };
-    lines("theory-bilinear-epsilon", "Theorem 1's ε over draws", &axes, &[panel])
+    let panels = over_dims(sweep, |cells, m, _| {
+        let points = |of: &dyn Fn(&Cell) -> f64| {
+            cells.iter().map(|cell| (cell.dim as f64, of(cell))).collect::<Vec<_>>()
+        };
+        let line = |label: String, kind, points| Series { label, points, spread: Vec::new(), kind };
+        let fraction = points(&|cell| cell.above as f64 / cell.draws as f64);
+        let high = points(&|cell| fraction_above(cell).high);
+        vec![
+            line(format!("m = {m}"), SeriesKind::Line, fraction),
+            line(format!("m = {m}, upper end of 95 %"), SeriesKind::Dashed, high),
+        ]
+    });
+    lines("theory-bilinear-probability", "Theorem 1 as a probability, at t → 0", &axes, &panels)
 }
 
 fn law(sweep: &Sweep) -> Figure {
     let axes = Axes {
         x: "dimension d".into(),
-        y: "root mean square of ε".into(),
+        y: "root mean square of ε at t → 0".into(),
         x_log: true,
         y_log: true,
     };
-    let points: Vec<(f64, f64)> = sweep.spread.iter().map(|s| (s.dim as f64, s.rms)).collect();
-    let mut series = vec![dots("over draws", points.clone())];
-    if let Some((exponent, error)) = sweep.rms_exponent {
-        let count = points.len() as f64;
-        let middle = |of: fn(&(f64, f64)) -> f64| {
-            points.iter().map(|point| of(point).ln()).sum::<f64>() / count
-        };
-        let (x, y) = (middle(|p| p.0), middle(|p| p.1));
-        let at = |d: f64| (d, (y + exponent * (d.ln() - x)).exp());
-        series.push(Series {
-            label: format!("fit: d^({exponent:.2} ± {error:.2})").replace('-', "−"),
-            points: points.iter().map(|point| at(point.0)).collect(),
-            spread: Vec::new(),
-            kind: SeriesKind::Dashed,
-        });
-    }
-    let panel = Panel { title: format!("m = {}", sweep.config.base.entities), series };
-    lines("theory-bilinear-law", "How ε falls with the dimension", &axes, &[panel])
-}
-
-fn at_levels(sweep: &Sweep) -> Figure {
-    let axes = Axes {
-        x: "dimension d".into(),
-        y: "reversal loss / ln m".into(),
-        x_log: true,
-        y_log: false,
-    };
-    let start = (sweep.config.base.entities as f64).ln();
-    let panel = |(at, level): (usize, f64)| {
-        let of = |draw: &Draw| Some((draw.dim as f64, draw.reversal_at_levels[at]? / start));
-        let points = sweep.draws.iter().filter_map(of).collect();
-        Panel { title: format!("when L is {level}"), series: vec![dots("one draw", points)] }
-    };
-    let panels: Vec<Panel> = LEVELS.into_iter().enumerate().map(panel).collect();
-    lines("theory-bilinear-levels", "Theorem 2: reversal loss when trained", &axes, &panels)
+    let panels = over_dims(sweep, |cells, m, geometry| {
+        let series =
+            |label: String, kind, points| Series { label, points, spread: Vec::new(), kind };
+        let points = cells.iter().map(|cell| (cell.dim as f64, cell.rms)).collect();
+        let mut all = vec![series(format!("m = {m}"), SeriesKind::Dots, points)];
+        let law = sweep.laws.iter().find(|law| (law.geometry, law.entities) == (geometry, m));
+        if let Some(law) = law {
+            let at = |cell: &&Cell| (cell.dim as f64, law.at(cell.dim as f64));
+            let label = format!("√(a²/d² + b²/(m² d)), fitted, m = {m}");
+            all.push(series(label, SeriesKind::Dashed, cells.iter().map(at).collect()));
+        }
+        all
+    });
+    lines("theory-bilinear-law", "How ε falls with the dimension", &axes, &panels)
 }
 
 /// Margins of the effective weights over time.
@@ -198,53 +217,4 @@ fn margins(examples: &[(Example, BilinearResult)]) -> Figure {
     };
     let panels: Vec<Panel> = examples.iter().map(panel).collect();
     lines("theory-bilinear-weights", "Asymmetry arises", &axes, &panels)
-}
-
-fn claims(sweep: &Sweep, examples: &[(Example, BilinearResult)]) -> Vec<Claim> {
-    let base = sweep.config.base;
-    let of_dim = |dim: usize| sweep.draws.iter().filter(move |draw| draw.dim == dim);
-    let mut claims = Vec::new();
-    for dim in [base.entities, 10 * base.entities] {
-        let values: Vec<f64> = of_dim(dim).map(|draw| draw.epsilon).collect();
-        if !values.is_empty() {
-            let text = format!(
-                "m = {}, d = {dim}: the smallest ε with which L^rev/L^rev₀ ≥ (L/L₀)^ε at all times",
-                base.entities
-            );
-            let id = format!("bilinear.epsilon_d{dim}");
-            claims.push(claim(&id, &text, THEOREM_1, values, Comparator::AtMost, base.epsilon));
-        }
-    }
-    if let Some((exponent, error)) = sweep.rms_exponent {
-        let text = format!(
-            "the root mean square of that ε falls with the dimension: exponent of d (± {error:.2})"
-        );
-        let values = vec![exponent];
-        claims.push(claim("bilinear.epsilon_law", &text, THEOREM_1, values, Comparator::Less, 0.0));
-    }
-    let start = (base.entities as f64).ln();
-    for (at, level) in LEVELS.into_iter().enumerate() {
-        let values: Vec<f64> = of_dim(base.entities)
-            .map(|draw| draw.reversal_at_levels[at].map_or(f64::NAN, |loss| loss / start))
-            .collect();
-        let threshold = (level / start).powf(base.epsilon);
-        let text = format!(
-            "when the training loss first is {level}, the reversal loss is still at least \
-             ({level}/L₀)^{} of its start (d = m)",
-            base.epsilon
-        );
-        let id = format!("bilinear.reversal_at_{level}");
-        claims.push(claim(&id, &text, THEOREM_2, values, Comparator::AtLeast, threshold));
-    }
-    let closed = examples
-        .iter()
-        .flat_map(|(_, result)| &result.theorems)
-        .find(|theorem| theorem.id == "closed-form");
-    if let Some(theorem) = closed {
-        let text = "orthonormal embeddings: largest relative distance of L from the closed form";
-        let (values, bound) = (vec![theorem.measured.unwrap_or(f64::NAN)], theorem.bound);
-        let source = "derived (docs/theory/bilinear.md)";
-        claims.push(claim("bilinear.closed_form", text, source, values, Comparator::AtMost, bound));
-    }
-    claims
 }

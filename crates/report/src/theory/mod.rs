@@ -6,15 +6,15 @@ mod transfer;
 
 use std::path::Path;
 
-use retrodict_theory::TheoryError;
+use retrodict_theory::{Theorem, TheoryError};
 
 use crate::paper::Scale;
 use crate::summary::{Claim, Comparator};
 use crate::{ReportError, Section};
 
-/// Runs the missing simulations below a folder, with this many draws; calls the function after
-/// each.
-type Make = fn(&Path, u32, &(dyn Fn() + Sync)) -> Result<(), TheoryError>;
+/// Runs the missing simulations below a folder, at a scale and with so many seeds; calls the
+/// function after each.
+type Make = fn(&Path, Scale, u32, &(dyn Fn() + Sync)) -> Result<(), TheoryError>;
 /// Builds a section from the simulations below a folder.
 type Draw = fn(&TheoryFigure, &Path) -> Result<Option<Section>, ReportError>;
 
@@ -62,26 +62,19 @@ pub(crate) const ALL: &[TheoryFigure] = &[
 ];
 
 impl TheoryFigure {
-    /// Draws of random embeddings in each dimension, for as many seeds of an experiment.
-    pub fn draws(&self, scale: Scale, seeds: usize) -> u32 {
-        let each = match scale {
-            Scale::Quick => 2,
-            Scale::Paper => 6,
-        };
-        u32::try_from(seeds).unwrap_or(u32::MAX).saturating_mul(each)
-    }
-
-    /// Runs the missing simulations below `out`. `progress` is called after each simulation.
+    /// Runs the missing simulations below `out`, trained ones with so many seeds. `progress` is
+    /// called after each simulation.
     ///
     /// # Errors
     /// [`TheoryError`] if a simulation or its file fails.
     pub fn make(
         &self,
         out: &Path,
-        draws: u32,
+        scale: Scale,
+        seeds: usize,
         progress: &(dyn Fn() + Sync),
     ) -> Result<(), TheoryError> {
-        (self.make)(out, draws, progress)
+        (self.make)(out, scale, u32::try_from(seeds).unwrap_or(u32::MAX), progress)
     }
 }
 
@@ -90,16 +83,23 @@ pub(crate) fn sections(out: &Path) -> Result<Vec<Section>, ReportError> {
     ALL.iter().filter_map(|figure| (figure.section)(figure, out).transpose()).collect()
 }
 
-/// A claim of the theory; it has one value per draw, or a single one.
-fn claim(
-    id: &str,
-    claim: &str,
-    source: &str,
-    values: Vec<f64>,
-    comparator: Comparator,
-    threshold: f64,
-) -> Claim {
-    Claim::measured(&format!("theory.{id}"), claim, source, values, comparator, threshold)
+/// The theorems of a model as claims, with the source of each.
+fn claims(
+    model: &str,
+    theorems: &[Theorem],
+    source: impl Fn(&Theorem) -> &'static str,
+) -> Vec<Claim> {
+    let claim = |theorem: &Theorem| {
+        let comparator = match theorem.comparator.as_str() {
+            "<=" => Comparator::AtMost,
+            _ => Comparator::AtLeast,
+        };
+        let id = format!("theory.{model}.{}", theorem.id.replace('-', "_"));
+        let values = vec![theorem.measured.unwrap_or(f64::NAN)];
+        Claim::measured(&id, &theorem.claim, source(theorem), values, comparator, theorem.bound)
+            .refuted_by(&theorem.refuted_by)
+    };
+    theorems.iter().map(claim).collect()
 }
 
 #[cfg(test)]
@@ -115,7 +115,7 @@ mod tests {
         assert!(from_store(out).is_err(), "nothing to report");
         for figure in ALL {
             assert!(sections(out).unwrap().iter().all(|section| section.name != figure.name));
-            figure.make(out, 4, &|| ()).unwrap();
+            figure.make(out, Scale::Quick, 2, &|| ()).unwrap();
         }
         let report = from_store(out).unwrap();
         let names: Vec<&str> = report.sections.iter().map(|s| s.name.as_str()).collect();
@@ -124,10 +124,10 @@ mod tests {
             assert!(!section.claims.is_empty() && !section.figures.is_empty());
             for claim in &section.claims {
                 assert!(claim.id.starts_with("theory.") && claim.holds, "{claim:?}");
+                assert!(!claim.refuted_by.is_empty(), "{claim:?}");
             }
         }
-        // Four draws a dimension.
-        let epsilon = report.sections[0].claims.iter().find(|c| c.id.ends_with("epsilon_d100"));
-        assert_eq!(epsilon.map(|claim| claim.values.len()), Some(4));
+        let made = retrodict_theory::transfer::stored(out).unwrap();
+        transfer::tests::claims_fail_on_broken_input(&made);
     }
 }

@@ -8,10 +8,9 @@ use super::BilinearError;
 /// The first logged time after the start.
 pub const FIRST_TIME: f64 = 1e-2;
 const MOST_POINTS: usize = 100_000;
-/// The memory that a simulation may take, 64 GiB, for the integrator's copies of the logits and for
-/// the embeddings.
+/// The memory that a simulation may take: 64 GiB.
 const MOST_BYTES: f64 = 64.0 * (1u64 << 30) as f64;
-/// Copies of the logits that the integrator holds: its stages and its dense output.
+/// Matrices of m × m numbers: the integrator's stages and dense output, embeddings and weights.
 const COPIES: f64 = 40.0;
 
 /// The distribution of the embeddings.
@@ -121,12 +120,10 @@ impl BilinearConfig {
         if !(self.init >= 0.0 && self.init.is_finite()) {
             return refuse("init", self.init, "a standard deviation: a finite number from 0 on");
         }
-        let (m, d) = (entities as f64, dim as f64);
-        let embedded = if self.embeddings == Embeddings::Gaussian { m * d } else { 0.0 };
-        if 8.0 * (COPIES * m * m + embedded) > MOST_BYTES {
-            let right = format!("smaller: {entities} entities in {dim} dimensions exceed 64 GiB");
-            let (key, was) = if COPIES * m > d { ("entities", m) } else { ("dim", d) };
-            return refuse(key, was, &right);
+        // The state, the embeddings and the initial weights are square in the number of entities.
+        let m = entities as f64;
+        if 8.0 * COPIES * m * m > MOST_BYTES {
+            return refuse("entities", m, &format!("smaller: {entities} entities exceed 64 GiB"));
         }
         Ok(())
     }

@@ -7,9 +7,12 @@ mod directions;
 mod draw;
 mod error;
 mod flow;
+mod initial;
 mod loss;
 mod model;
+mod probability;
 mod study;
+mod sweep;
 mod verdict;
 
 use retrodict_dynamics::asymmetry;
@@ -22,10 +25,9 @@ pub use closed_form::{exponent, flow_loss};
 pub use config::{BilinearConfig, Dynamics, Embeddings, FIRST_TIME};
 pub use directions::{Direction, Directions};
 pub use error::BilinearError;
-pub use study::{
-    Draw, Example, Spread, Study, Sweep, SweepConfig, examples, reproduce, stored, sweep,
-    sweep_config,
-};
+pub use probability::{DELTA, at_dim, fraction_above};
+pub use study::{Example, Study, examples, reproduce, stored};
+pub use sweep::{Cell, Flow, Geometry, Law, Sweep, SweepConfig, sweep, sweep_config};
 
 use descent::{gradient_descent, stochastic_gradient_descent};
 use flow::gradient_flow;
@@ -76,6 +78,9 @@ pub struct BilinearResult {
     pub trained_directions: usize,
     /// Directions that are asked for and never trained.
     pub held_out_directions: usize,
+    /// The exponent of theorem 1 at t → 0, in closed form; `None` where nothing is held out or Θ
+    /// does not begin at zero.
+    pub initial_exponent: Option<f64>,
     /// The start and log-spaced times.
     pub series: Vec<Point>,
     /// Where the training loss came down to each of [`LEVELS`]; those it did not reach are missing.
@@ -130,6 +135,9 @@ fn simulate_on(
         config: *config,
         trained_directions: directions.trained.len(),
         held_out_directions: directions.held_out.len(),
+        initial_exponent: (config.init == 0.0)
+            .then(|| initial::initial_exponent(&model.gram, config.entities, &directions))
+            .flatten(),
         theorems: verdict::theorems(config, &directions, &series, &reached),
         warnings: verdict::warnings(config, &series),
         series,

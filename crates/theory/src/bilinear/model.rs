@@ -93,19 +93,23 @@ impl Bilinear {
         directions: &Directions,
     ) -> Result<Self, BilinearError> {
         let mut model = Self::untrained(config.entities, directions)?;
-        let sources: Vec<usize> = model.sources.clone();
+        let rank = config.rank();
+        let drawn_weights = (config.init > 0.0).then(|| config.draw_weights());
         match config.embeddings {
             Embeddings::Gaussian => {
                 let embeddings = config.draw_embeddings();
-                model.set_gram(&embeddings, config.dim);
-                if config.init > 0.0 {
-                    model.initial = config.draw_initial_logits(&embeddings, &sources);
+                model.set_gram(&embeddings, rank);
+                if let Some(weights) = drawn_weights {
+                    model.set_initial(&embeddings, &weights, rank);
                 }
             }
-            Embeddings::Orthonormal if config.init > 0.0 => {
-                model.initial = config.draw_orthonormal_logits(&sources);
+            // In the basis of the embeddings, logits are entries of Θ.
+            Embeddings::Orthonormal => {
+                if let Some(weights) = drawn_weights {
+                    let row = |&source: &usize| &weights[source * rank..][..rank];
+                    model.initial = model.sources.iter().flat_map(row).copied().collect();
+                }
             }
-            Embeddings::Orthonormal => {}
         }
         Ok(model)
     }
@@ -127,10 +131,7 @@ impl Bilinear {
         assert!(dim > 0 && dim * dim == weights.len() && embeddings.len().is_multiple_of(dim));
         let mut model = Self::untrained(embeddings.len() / dim, directions)?;
         model.set_gram(embeddings, dim);
-        let row = |&source: &usize| &embeddings[source * dim..][..dim];
-        let sources: Vec<f64> = model.sources.iter().flat_map(row).copied().collect();
-        let half = product(&sources, weights, dim, dim, Threads::One);
-        model.initial = times_transposed(&half, embeddings, dim, Threads::One);
+        model.set_initial(embeddings, weights, dim);
         Ok(model)
     }
 
@@ -164,6 +165,15 @@ impl Bilinear {
         let pairs = self.sources.iter().flat_map(|a| trained.iter().map(move |b| (a, b)));
         let sources = pairs.map(|(a, b)| all[a * self.entities + b]).collect();
         self.gram = Gram::Dense { all, sources };
+    }
+
+    /// The logits U Θ Uᵀ of the sources, from embeddings `[entity, dim]` and Θ `[dim, dim]`.
+    fn set_initial(&mut self, embeddings: &[f64], weights: &[f64], dim: usize) {
+        let threads = Threads::for_entities(self.entities);
+        let row = |&source: &usize| &embeddings[source * dim..][..dim];
+        let sources: Vec<f64> = self.sources.iter().flat_map(row).copied().collect();
+        let half = product(&sources, weights, dim, dim, threads);
+        self.initial = times_transposed(&half, embeddings, dim, threads);
     }
 
     /// |D|, the number of trained directions.

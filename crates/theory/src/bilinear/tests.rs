@@ -76,17 +76,39 @@ fn nothing_held_out_leaves_nothing_to_measure() {
 }
 
 #[test]
-fn the_smallest_epsilon_falls_with_the_dimension() {
-    let base = BilinearConfig { entities: 40, points: 20, ..BilinearConfig::default() };
-    let config = SweepConfig { base, dims: vec![40, 400, 4000], draws: 12 };
+fn the_flow_misses_the_closed_form_of_another_model() {
+    // The closed form is that of one target a source; 0.9-orthonormal embeddings are not.
+    let mut result = run(BilinearConfig {
+        embeddings: Embeddings::Gaussian,
+        dim: 1000,
+        points: 20,
+        ..BilinearConfig::default()
+    });
+    result.config.embeddings = Embeddings::Orthonormal;
+    let directions = Directions::of_pairs(100, 0.3, 0).unwrap();
+    let theorems = verdict::theorems(&result.config, &directions, &result.series, &[]);
+    let closed_form = theorems.iter().find(|theorem| theorem.id == "closed-form").unwrap();
+    assert_eq!(closed_form.holds, Some(false), "{closed_form:?}");
+}
+
+#[test]
+fn a_sweep_is_its_draws_and_is_stored() {
+    let base = BilinearConfig { entities: 20, points: 12, ..BilinearConfig::default() };
+    let config = SweepConfig {
+        base,
+        entities: vec![(20, 30)],
+        ratios: vec![1, 100, 10_000],
+        flow_dims: vec![200],
+        flows: 3,
+    };
     let made = sweep(&config, &|| ()).unwrap();
-    assert_eq!(made.draws.len(), 36);
-    let (exponent, error) = made.rms_exponent.unwrap();
-    assert!((-1.4..-0.5).contains(&exponent) && error < 0.3, "{exponent} ± {error}");
-    // Each draw is the simulation of its seed.
-    let alone = run(BilinearConfig { dim: 400, seed: 7, ..base });
-    let draw = made.draws.iter().find(|d| (d.dim, d.seed) == (400, 7)).unwrap();
-    assert_eq!(theorem(&alone, "theorem-1").measured, Some(draw.epsilon));
+    assert_eq!((made.cells.len(), made.laws.len(), made.flows.len()), (6, 2, 6));
+    // Each flow is the simulation of its seed, and its largest exponent.
+    let alone = run(BilinearConfig { dim: 200, held_out: 0.1, seed: 2, ..base });
+    let flow = made.flows.iter().find(|f| (f.geometry, f.seed) == (Geometry::OnePair, 2)).unwrap();
+    assert_eq!(Some(flow.initial), alone.initial_exponent);
+    let measured = theorem(&alone, "theorem-1").measured.unwrap();
+    assert_eq!(flow.epsilon, measured.max(flow.initial));
 
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(stored(folder.path()).unwrap(), None);

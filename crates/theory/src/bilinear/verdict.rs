@@ -16,17 +16,22 @@ pub(super) fn theorems(
     reached: &[Reached],
 ) -> Vec<Theorem> {
     let claim = "sup over t > 0 of ln(L^rev/L^rev₀) / ln(L/L₀): the smallest ε that works";
-    let epsilon = smallest_epsilon(series);
-    let mut theorems = vec![Theorem::at_most("theorem-1", claim, config.epsilon, epsilon)];
+    let refuted_by = "a time at which the reversal loss has fallen below L^rev₀ (L/L₀)^ε";
+    let measured = smallest_epsilon(series);
+    let mut theorems =
+        vec![Theorem::at_most("theorem-1", claim, refuted_by, config.epsilon, measured)];
     let start = series.first().and_then(|first| Some((first.train_loss, first.reversal_loss?)));
     for level in LEVELS {
-        // Theorem 1 at the time when L = c.
-        let Some((train, reversal)) = start.filter(|(train, _)| *train > level) else { continue };
-        let bound = reversal * (level / train).powf(config.epsilon);
+        if start.is_none_or(|(train, _)| train <= level) {
+            continue;
+        }
+        let bound = (config.entities as f64 / 2.0).ln();
         let measured = reached.iter().find(|reached| reached.level == level);
         let measured = measured.and_then(|reached| reached.reversal_loss);
-        let claim = format!("L^rev when L first is {level}, against L^rev₀ ({level}/L₀)^ε");
-        theorems.push(Theorem::at_least(&format!("theorem-2-{level}"), &claim, bound, measured));
+        let claim = format!("L^rev when L first is {level}, against ln(m/2)");
+        let refuted_by = "a reversal loss below ln(m/2) by then";
+        let id = format!("theorem-2-{level}");
+        theorems.push(Theorem::at_least(&id, &claim, refuted_by, bound, measured));
     }
     if config.embeddings == Embeddings::Orthonormal
         && config.dynamics == Dynamics::Flow
@@ -37,8 +42,9 @@ pub(super) fn theorems(
             (point.train_loss / exact - 1.0).abs()
         };
         let claim = "largest relative distance of L from the closed form (Lambert W)";
+        let refuted_by = "an integrated loss that is further from the solved equation";
         let off = series.iter().map(off).reduce(f64::max);
-        theorems.push(Theorem::at_most("closed-form", claim, CLOSED_FORM, off));
+        theorems.push(Theorem::at_most("closed-form", claim, refuted_by, CLOSED_FORM, off));
     }
     theorems
 }

@@ -6,6 +6,7 @@ mod descent;
 mod error;
 mod flow;
 mod gradient;
+mod half_time;
 mod layout;
 mod model;
 mod series;
@@ -22,8 +23,9 @@ use crate::Theorem;
 pub use closed_form::{flow_margin, ln_complement};
 pub use config::{Context, Data, Dynamics, OneLayerConfig};
 pub use error::OneLayerError;
+pub use half_time::{HalfTime, half_time, half_time_configs, measure_half_time};
 pub use series::Point;
-pub use study::{Case, cases, reproduce, stored};
+pub use study::{Case, Study, cases, reproduce, stored};
 pub use verdict::{Assumption, Rate};
 
 use model::{OneLayer, Sentence};
@@ -60,11 +62,7 @@ pub struct OneLayerResult {
 /// [`OneLayerError`] for settings that make no sense, and a flow that cannot be followed.
 pub fn simulate(config: &OneLayerConfig) -> Result<OneLayerResult, OneLayerError> {
     config.check()?;
-    let dataset = config.facts().generate(config.seed)?;
-    let [train, held_out] =
-        [&dataset.train, &dataset.held_out].map(|of| of.iter().map(|s| sentence(s)).collect());
-    let mut observed = Observed { dataset, train, held_out, judged: Vec::new() };
-    observed.judged = observed.judged(config.data);
+    let observed = Observed::new(config)?;
     let vocab = observed.dataset.vocab;
     let mut network = OneLayer::new(*config, vocab, &observed.train, &observed.held_out)?;
     let mut recorder = series::Recorder::new(config, &observed);
@@ -86,6 +84,15 @@ struct Observed {
 }
 
 impl Observed {
+    fn new(config: &OneLayerConfig) -> Result<Observed, OneLayerError> {
+        let dataset = config.facts().generate(config.seed)?;
+        let [train, held_out] =
+            [&dataset.train, &dataset.held_out].map(|of| of.iter().map(|s| sentence(s)).collect());
+        let mut observed = Observed { dataset, train, held_out, judged: Vec::new() };
+        observed.judged = observed.judged(config.data);
+        Ok(observed)
+    }
+
     fn judged(&self, data: Data) -> Vec<usize> {
         if data == Data::Reversal {
             return (0..self.train.len()).collect();

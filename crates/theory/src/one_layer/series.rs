@@ -30,8 +30,9 @@ pub struct Point {
     pub judged_complement_mean: Option<f64>,
     /// The smallest p of these.
     pub judged_probability_min: Option<f64>,
-    /// The largest quotient of the 1 − p of one of these over that of gradient flow after as long a
-    /// training of its own.
+    /// The largest quotient of the 1 − p of one of these over that of gradient flow after the same
+    /// own time, among those with an own time of at least ln M: before, both are nearly 1. `None`
+    /// where there are none.
     pub complement_over_flow_max: Option<f64>,
     /// Mean NLL of the held-out sentences.
     pub held_out_loss: Option<f64>,
@@ -67,9 +68,10 @@ impl<'a> Recorder<'a> {
         let held_out = model.scores(&observed.held_out);
         let times = model.own_times();
         let judged = || observed.judged.iter().map(|&at| train[at]);
+        let ln_vocab = libm::log(observed.dataset.vocab as f64);
         let over_flow = |&at: &usize| {
             let flow = ln_complement(observed.dataset.vocab, times[at]);
-            (train[at].ln_complement - flow).exp()
+            (times[at] >= ln_vocab).then(|| (train[at].ln_complement - flow).exp())
         };
         let groups = observed.dataset.groups.iter().zip(&self.rivals);
         let margins: BTreeMap<String, f64> = groups
@@ -93,7 +95,7 @@ impl<'a> Recorder<'a> {
             train_complement_max: all().map(complement).fold(0.0, f64::max),
             judged_complement_mean: mean(judged().map(complement)),
             judged_probability_min: judged().map(probability).reduce(f64::min),
-            complement_over_flow_max: observed.judged.iter().map(over_flow).reduce(f64::max),
+            complement_over_flow_max: observed.judged.iter().filter_map(over_flow).reduce(f64::max),
             held_out_loss: mean(held_out.iter().map(|score| -score.ln_probability)),
             held_out_probability_max: held_out.iter().copied().map(probability).reduce(f64::max),
             attention_on_source: mean(attention).unwrap_or(1.0),

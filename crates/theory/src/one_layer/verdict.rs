@@ -66,7 +66,7 @@ pub(super) fn verdict(
     }
 }
 
-fn rate(vocab: usize, series: &[Point]) -> Option<Rate> {
+pub(super) fn rate(vocab: usize, series: &[Point]) -> Option<Rate> {
     let learned: Vec<(f64, f64)> = series
         .iter()
         .filter_map(|point| Some((point.own_time, point.judged_complement_mean?)))
@@ -86,6 +86,12 @@ fn rate(vocab: usize, series: &[Point]) -> Option<Rate> {
     })
 }
 
+/// The theorems of a result whose settings or series a test has changed.
+#[cfg(test)]
+pub(super) fn theorems_of(result: &OneLayerResult) -> Vec<Theorem> {
+    theorems(&result.config, result.vocab, &result.series, result.rate)
+}
+
 fn theorems(
     config: &OneLayerConfig,
     vocab: usize,
@@ -99,22 +105,27 @@ fn theorems(
     };
     let chance = 1.0 / vocab as f64;
     let claim = format!("largest p of {held_out} at any logged step, against 1/M");
+    let refuted_by = format!("{held_out} above chance at some step");
     let guess = largest(|point| point.held_out_probability_max);
-    let held_out = within(Theorem::at_most(id, &claim, chance, guess), ROUNDING);
+    let held_out = within(Theorem::at_most(id, &claim, &refuted_by, chance, guess), ROUNDING);
 
     let claim = format!(
         "largest quotient at any logged step: 1 − p of {trained} over that of gradient flow after \
-         as long a training of its own"
+         the same own time, from ln M on"
     );
+    let refuted_by = format!("{trained} that is learned more slowly than gradient flow learns it");
     // The bound is derived for rows that are trained alone, from zero.
     let bounded = config.context == Context::Contextual && config.init == 0.0;
     let over_flow = largest(|point| point.complement_over_flow_max).filter(|_| bounded);
-    let bound = Theorem::at_most(&format!("{id}-trained"), &claim, 1.0, over_flow);
+    let id_trained = format!("{id}-trained");
+    let bound = Theorem::at_most(&id_trained, &claim, &refuted_by, 1.0, over_flow);
     let trained_bound = within(bound, INTEGRATION);
 
     let claim = format!("fitted exponent of the mean 1 − p of {trained} against η_Y t/N");
+    let refuted_by = "1 − p that falls more slowly than 1/t once half is learned";
     let exponent = rate.map(|rate| rate.exponent);
-    vec![held_out, trained_bound, Theorem::at_most(&format!("{id}-rate"), &claim, -1.0, exponent)]
+    let rate = Theorem::at_most(&format!("{id}-rate"), &claim, refuted_by, -1.0, exponent);
+    vec![held_out, trained_bound, rate]
 }
 
 /// Allows a bound to be exceeded by rounding.

@@ -164,15 +164,15 @@ fn train<T: Scalar>(
     if adaptive && times.first() == Some(&0) {
         if config.preconditioned {
             result.warnings.push(
-                "before the first step the optimiser divides by nothing yet: the \
-                 measurement at epoch 0 is not preconditioned"
+                "at epoch 0 the optimiser has seen no gradient and has no preconditioner: that \
+                 measurement uses none"
                     .to_owned(),
             );
         }
         if config.window.is_some() {
             result.warnings.push(
-                "before the first step the optimiser divides by nothing yet: no \
-                 window begins at epoch 0"
+                "at epoch 0 the optimiser has seen no gradient and has no state to freeze: no \
+                 window begins there"
                     .to_owned(),
             );
         }

@@ -64,6 +64,9 @@ fn table(result: &BilinearResult) -> String {
         );
     }
     text.push('\n');
+    if let Some(initial) = result.initial_exponent {
+        let _ = writeln!(text, "exponent at t → 0, in closed form: {initial:.6}");
+    }
     for reached in &result.reached {
         let _ = writeln!(
             text,
