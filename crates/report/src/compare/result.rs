@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::file::Response;
 use super::row::Row;
+use super::{side_effects, verdict};
 
 /// What came of a comparison.
 #[derive(Clone, Debug, Serialize)]
@@ -57,7 +58,17 @@ pub fn json(results: &[&ComparisonResult]) -> Value {
         "commit": retrodict_lab::COMMIT.unwrap_or_default(),
         "interval": {
             "level": retrodict_lab::bootstrap::LEVEL,
-            "method": "percentile bootstrap of the mean over seeds",
+            "method": "hierarchical percentile bootstrap over seeds and questions, paired with \
+                       the baseline; exact binomial where all or none are right; over seeds alone \
+                       where a run has no outcomes of questions",
+            "correction": "Holm, over all rows that are drawn together",
+        },
+        "thresholds": {
+            "significant": verdict::SIGNIFICANT,
+            "chance_rank": verdict::CHANCE_RANK,
+            "answers_whole": verdict::WHOLE,
+            "blind_swaps_above": side_effects::BLIND_SWAPS,
+            "forward_and_control_below": side_effects::KEPT,
         },
         "claims": claims,
         "reproduced": held,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use retrodict_lab::store::Store;
 
 use super::file::Response;
+use super::judge::judge;
 use super::kept::{Asked, FOLDER};
 use super::result::{ComparisonResult, TaskResult, json};
 use super::{Comparison, Measured, columns, experiment_name, kept, page, plan, row};
@@ -46,8 +47,9 @@ pub fn write_comparisons(out: &Path, to: &Path) -> Result<Option<Compared>, Repo
         .iter()
         .map(|(comparison, asked)| result(comparison, asked, &all))
         .collect::<Result<Vec<_>, _>>()?;
-    let results: Vec<ComparisonResult> =
+    let mut results: Vec<ComparisonResult> =
         results.into_iter().filter(|result| !result.tasks.is_empty()).collect();
+    judge(&mut results);
     if results.is_empty() {
         return Ok(None);
     }
