@@ -253,7 +253,8 @@ mod tests {
         };
         assert_eq!(p(&more, &base), 2.0 / (RESAMPLES as f64 + 1.0));
         assert_eq!(p(&base, &base), 1.0);
-        let turned: Vec<Vec<f64>> = base.iter().map(|of| of.iter().rev().copied().collect()).collect();
+        let turned: Vec<Vec<f64>> =
+            base.iter().map(|of| of.iter().rev().copied().collect()).collect();
         assert!(p(&turned, &base) > 0.5, "the same values");
     }
 

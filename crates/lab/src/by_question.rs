@@ -14,8 +14,7 @@ use crate::measures::capped;
 pub(crate) fn by_question<T: Scalar>(trainer: &mut Trainer<T>, dataset: &Dataset) -> ByQuestion {
     let [held_out, of_type] =
         Ranking::in_context(dataset).by_question(|contexts| trainer.logits_after(contexts));
-    let controls =
-        controls_by_question(dataset, |contexts| trainer.next_token_logits(contexts));
+    let controls = controls_by_question(dataset, |contexts| trainer.next_token_logits(contexts));
     let scores = match dataset.held_out.is_empty() {
         true => &[][..],
         false => trainer.evaluate(&dataset.held_out),

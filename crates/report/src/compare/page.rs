@@ -1,13 +1,13 @@
-//! The page of comparisons. What its template reads; only [`Value::from_safe_string`] escapes
+//! The page of comparisons: the values of its template. Only [`Value::from_safe_string`] escapes
 //! escaping.
 
 use minijinja::Value;
 use serde::Serialize;
 
 use super::columns::COLUMNS;
+use super::published::Published;
 use super::result::{ComparisonResult, TaskResult};
 use super::row::{Measured, Row};
-use super::published::Published;
 use super::verdict::Verdict;
 use super::{file, side_effects, verdict};
 use crate::figure::Figure;
@@ -148,7 +148,7 @@ impl<'a> ClaimView<'a> {
         let published = row.published?;
         let (result_words, class) = match published.reproduced {
             Some(true) => ("✓ reproduced", "held"),
-            Some(false) => ("✗ not reproduced", "failed"),
+            Some(false) => ("✗ not seen at this setting", "failed"),
             None => ("open", ""),
         };
         Some(Self {
@@ -304,9 +304,9 @@ fn finding(task: &TaskResult) -> String {
 /// In a sentence, its colour, and in two words.
 fn published(published: Published) -> (String, &'static str, &'static str) {
     let (outcome, class, short) = match published.reproduced {
-        Some(true) => ("so it does here", "held", "✓ as published"),
-        Some(false) => ("not so here", "failed", "✗ not as published"),
-        None => ("open here", "", ""),
+        Some(true) => ("seen at this setting", "held", "✓ as published"),
+        Some(false) => ("not seen at this setting", "failed", "✗ not seen at this setting"),
+        None => ("open", "", ""),
     };
     (format!("Published: {}; {outcome}.", published.words()), class, short)
 }

@@ -53,7 +53,6 @@ pub(super) fn published(
     Some(Published { expect, reach, at_most, reproduced })
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

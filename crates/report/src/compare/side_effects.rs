@@ -81,8 +81,7 @@ impl Rates {
 mod tests {
     use super::*;
 
-    const CLEAN: Rates =
-        Rates { blind_swaps: Some(0.0), forward: Some(1.0), control: Some(1.0) };
+    const CLEAN: Rates = Rates { blind_swaps: Some(0.0), forward: Some(1.0), control: Some(1.0) };
 
     #[test]
     fn a_side_effect_is_named_beyond_its_threshold_and_where_the_baseline_has_less() {
