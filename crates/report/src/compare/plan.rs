@@ -13,9 +13,9 @@ use super::read::place_of;
 /// An experiment of a task.
 #[derive(Clone, Debug)]
 pub struct Planned<'c> {
-    /// What it tries; `None` for the baseline.
+    /// The intervention; `None` for the baseline.
     pub intervention: Option<&'c Intervention>,
-    /// What is run.
+    /// The experiment.
     pub experiment: Experiment,
     /// The number that the task is drawn over, if it is.
     pub dose: Option<f64>,
@@ -28,7 +28,7 @@ impl Planned<'_> {
     }
 }
 
-/// What experiments of a task are called in the store; comparisons that share a task and its specs
+/// The name of a task's experiments in the store; comparisons that share a task and its specs
 /// share their runs.
 pub(crate) fn experiment_name(task: &Task) -> String {
     format!("compare-{}", task.id)

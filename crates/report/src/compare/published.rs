@@ -1,4 +1,4 @@
-//! Published directions of effect, and whether they come out.
+//! Published directions of effect, and whether they come out here.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::text;
 /// A published direction of effect, and whether it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Published {
-    /// What is published.
+    /// The published direction.
     pub expect: Expect,
     /// The least mean reverse accuracy of a help.
     pub reach: Option<f64>,
@@ -20,7 +20,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// What is published, as a table says it.
+    /// The published direction, as a table says it.
     pub fn words(&self) -> String {
         match (self.expect, self.reach, self.at_most) {
             (Expect::Helps, Some(least), _) => {

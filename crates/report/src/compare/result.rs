@@ -1,4 +1,4 @@
-//! What came of comparisons, as data: for a script, and for whoever draws it.
+//! The results of comparisons as data, for scripts and for the page.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::file::Response;
 use super::row::Row;
 use super::{side_effects, verdict};
 
-/// What came of a comparison.
+/// The results of a comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct ComparisonResult {
     /// Its name.
@@ -20,16 +20,16 @@ pub struct ComparisonResult {
     pub tasks: Vec<TaskResult>,
 }
 
-/// What came of a task.
+/// The results of a task.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskResult {
     /// Its id.
     pub id: String,
     /// Its title.
     pub title: String,
-    /// What is to be seen.
+    /// The question or the finding.
     pub claim: String,
-    /// What the task is drawn over, where it is drawn over a number.
+    /// The number that the task is drawn over, if any.
     #[serde(skip)]
     pub response: Option<Response>,
     /// The baseline and its interventions, the best first.

@@ -1,4 +1,4 @@
-//! What was measured of one intervention.
+//! The measures of one intervention.
 
 use std::collections::BTreeMap;
 
@@ -93,7 +93,7 @@ pub struct Row {
     pub family: Option<Family>,
     /// Its effect on the reverse.
     pub verdict: Verdict,
-    /// What it spoils beside the reverse.
+    /// Its side effects.
     pub side_effects: Vec<SideEffect>,
     /// Reverse accuracy × (1 − blind swaps) × forward accuracy × control accuracy.
     pub discounted_accuracy: Option<f64>,
@@ -101,7 +101,7 @@ pub struct Row {
     pub accuracy_difference: Option<Difference>,
     /// The same of the rank among held-out answers.
     pub rank_difference: Option<Difference>,
-    /// What is published of it, and whether it came out so.
+    /// The published direction of effect, and whether it came out.
     pub published: Option<Published>,
     /// Complete runs.
     pub seeds: usize,
@@ -152,7 +152,7 @@ impl Row {
         self.measured(RANK_HELD_OUT)
     }
 
-    /// What is trained of the held-out facts, answered right.
+    /// The trained part of the held-out facts, answered right.
     pub fn forward_accuracy(&self) -> &Measured {
         self.measured(FORWARD_ACCURACY)
     }

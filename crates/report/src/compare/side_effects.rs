@@ -9,7 +9,7 @@ pub(super) const BLIND_SWAPS: f64 = 0.05;
 /// The accuracy on trained facts (forward, control) below which a row is said to lose them.
 pub(super) const KEPT: f64 = 0.95;
 
-/// What is spoiled.
+/// A kind of side effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
@@ -24,7 +24,7 @@ pub enum Effect {
 /// A side effect that is larger than its threshold, and than the baseline's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SideEffect {
-    /// What is spoiled.
+    /// Its kind.
     pub effect: Effect,
     /// The rate of blind swaps, or the accuracy that is left.
     pub rate: f64,

@@ -17,12 +17,12 @@ use crate::stored::{self, Stored};
 use crate::summary::FigureFiles;
 use crate::write::Files;
 
-/// What was drawn.
+/// The files that were written.
 #[derive(Clone, Debug)]
 pub struct Compared {
     /// The page.
     pub page: PathBuf,
-    /// What came of each comparison, by name.
+    /// The results of each comparison.
     pub results: Vec<ComparisonResult>,
 }
 
