@@ -1,5 +1,7 @@
 //! Answers to held-out questions: greedy, and in two explicit steps.
 
+use std::collections::BTreeMap;
+
 use retrodict_facts::{Dataset, Entity, Group, Query, Question, Role, Token};
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +64,11 @@ pub struct Reach {
     pub reverse_epochs: Option<f64>,
 }
 
+/// The outcomes of single questions under the id of the measure that is their mean: ranks, NLLs, or
+/// 1 and 0. Two runs on one data set have the same questions in the same order. Measures without
+/// questions are missing, as all are in the files of earlier versions.
+pub type ByQuestion = BTreeMap<String, Vec<f32>>;
+
 /// Measures a model's answers. `logits` returns the logits `[context][vocabulary]` of the token
 /// after each context; the contexts of one call have one length.
 ///
@@ -89,24 +96,32 @@ pub fn answers(
             direct(&questions, logits)
         }),
         whole_two_step_top1: whole.and_then(|[b, c, _]| two_steps(b, c, logits)),
-        forward_top1: controls::forward(dataset, logits),
+        forward_top1: direct(&controls::forward(dataset), logits),
         echo_rate: controls::echoes(dataset, logits),
-        control_top1: controls::of_group(dataset, Role::ControlTrained, logits),
-        blind_swap_rate: controls::of_group(dataset, Role::ControlSwapped, logits),
+        control_top1: direct(&controls::of_group(dataset, Role::ControlTrained), logits),
+        blind_swap_rate: direct(&controls::of_group(dataset, Role::ControlSwapped), logits),
         outranked: Outranked::default(),
         reach: Reach::default(),
     }
 }
 
 /// The fraction of questions that greedy decoding answers correctly.
-pub(crate) fn direct(
+fn direct(
     questions: &[Question],
     logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
 ) -> Option<f64> {
+    mean(right(questions, logits).into_iter().map(f64::from))
+}
+
+/// Whether greedy decoding answers each question correctly.
+pub(crate) fn right(
+    questions: &[Question],
+    logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
+) -> Vec<bool> {
+    let Some(first) = questions.first() else { return Vec::new() };
     let contexts = questions.iter().map(|question| question.context.clone()).collect();
-    let length = questions.first()?.answer.len();
-    let said = greedy(contexts, length, logits);
-    mean(said.iter().zip(questions).map(|(said, question)| f64::from(*said == question.answer)))
+    let said = greedy(contexts, first.answer.len(), logits);
+    said.iter().zip(questions).map(|(said, question)| *said == question.answer).collect()
 }
 
 /// The fraction of chains whose end is found with the first step's answer as the next source.

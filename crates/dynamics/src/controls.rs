@@ -3,27 +3,33 @@
 
 use retrodict_facts::{Dataset, Query, Question, Role, Token};
 
-use crate::answers::{direct, greedy};
+use crate::answers::{greedy, right};
 use crate::mean;
 
-/// The share of questions answered right, over all that is trained of the held-out facts.
-pub(crate) fn forward(
-    dataset: &Dataset,
-    logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
-) -> Option<f64> {
+/// All questions that are trained of the held-out facts.
+pub(crate) fn forward(dataset: &Dataset) -> Vec<Question> {
     let queries = dataset.trained_of_held_out().flat_map(|group| &group.queries);
-    direct(&queries.map(Query::question).collect::<Vec<_>>(), logits)
+    queries.map(Query::question).collect()
 }
 
-/// The share of a group's questions answered as it says.
-pub(crate) fn of_group(
+/// The questions of the group with a role; none without the group.
+pub(crate) fn of_group(dataset: &Dataset, role: Role) -> Vec<Question> {
+    let queries = dataset.group_of(role).map_or(&[][..], |group| &group.queries);
+    queries.iter().map(Query::question).collect()
+}
+
+/// Whether each question behind `forward_top1`, `control_top1` and `blind_swap_rate` is answered as
+/// the measure counts it, under the measure's name. `logits` as for [`answers`](crate::answers).
+pub fn controls_by_question(
     dataset: &Dataset,
-    role: Role,
-    logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
-) -> Option<f64> {
-    let queries = &dataset.group_of(role)?.queries;
-    let questions: Vec<Question> = queries.iter().map(Query::question).collect();
-    direct(&questions, logits)
+    mut logits: impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
+) -> [(&'static str, Vec<bool>); 3] {
+    [
+        ("forward_top1", forward(dataset)),
+        ("control_top1", of_group(dataset, Role::ControlTrained)),
+        ("blind_swap_rate", of_group(dataset, Role::ControlSwapped)),
+    ]
+    .map(|(measure, questions)| (measure, right(&questions, &mut logits)))
 }
 
 /// The share of held-out questions answered with the entity that they ask about, as a model does

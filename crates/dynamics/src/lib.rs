@@ -15,8 +15,9 @@ mod outranked;
 mod ranks;
 mod weight_matrix;
 
-pub use answers::{Answers, Reach, answers};
+pub use answers::{Answers, ByQuestion, Reach, answers};
 pub use asymmetry::{LEARNED, asymmetry};
+pub use controls::controls_by_question;
 pub use cosines::{cosines, evenly_spread, mean_absolute_cosine};
 pub use effective_weights::{Context, measure};
 pub use intransitivity::intransitivity;

@@ -153,10 +153,37 @@ impl Ranking {
             return Ranks::default();
         }
         let table = logits(&self.contexts);
+        let [held_out, of_type] = self.among_candidates(&table, &mut logits);
+        Ranks {
+            held_out: standing(held_out.into_iter()),
+            of_type: standing(of_type.into_iter()),
+            vocabulary: self.in_vocabulary(table, &mut logits),
+        }
+    }
+
+    /// The normalised rank of the right answer to each question that has a competitor: among the
+    /// held-out answers, and among all entities of the type. `logits` and panics as in
+    /// [`Ranking::measure`].
+    pub fn by_question(&self, mut logits: impl FnMut(&[Vec<Token>]) -> Vec<f32>) -> [Vec<f64>; 2] {
+        if self.is_empty() {
+            return Default::default();
+        }
+        let table = logits(&self.contexts);
+        let levels = self.among_candidates(&table, &mut logits);
+        levels.map(|level| level.into_iter().map(|(rank, _)| rank).collect())
+    }
+
+    /// The normalised ranks by question, and whether the right answer is the first. `table` has the
+    /// logits after the questions.
+    fn among_candidates(
+        &self,
+        table: &[f32],
+        logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<f32>,
+    ) -> [Vec<(f64, bool)>; 2] {
         let lists: Vec<[Counts; 2]> = match self.answer_length {
-            1 => self.candidates.iter().map(|list| self.by_logit(list, &table)).collect(),
+            1 => self.candidates.iter().map(|list| self.by_logit(list, table)).collect(),
             _ => {
-                let list = |list| self.by_probability(list, &table, &mut logits);
+                let list = |list| self.by_probability(list, table, logits);
                 (0..self.candidates.len()).map(list).collect()
             }
         };
@@ -165,13 +192,9 @@ impl Ranking {
                 let list = self.right[question].0;
                 lists[list][level].standing(question, size(&self.candidates[list]))
             };
-            standing((0..self.contexts.len()).filter_map(of))
+            (0..self.contexts.len()).filter_map(of).collect()
         };
-        Ranks {
-            held_out: level(0, |list| list.held_out),
-            of_type: level(1, |list| list.entities.len()),
-            vocabulary: self.in_vocabulary(table, &mut logits),
-        }
+        [level(0, |list| list.held_out), level(1, |list| list.entities.len())]
     }
 
     /// The right answer to a question.
@@ -422,6 +445,10 @@ mod tests {
                 assert!(close(found.rank, rank / n), "{level} {found:?}");
                 assert!(close(found.top1, top1 / n), "{level} {found:?}");
                 assert!(rank > 0.0, "some are not the first");
+            }
+            let by_question = ranking.by_question(|contexts| table(contexts, dataset.vocab));
+            for (ranks, found) in by_question.into_iter().zip([found.held_out, found.of_type]) {
+                assert_eq!(mean(ranks.into_iter()), found.rank);
             }
             assert!(close(ranking.held_out_candidates().chance, expected[0][2] / expected[0][3]));
             assert!(close(ranking.candidates_of_type().chance, expected[1][2] / expected[1][3]));

@@ -4,6 +4,10 @@
 //! The percentile interval of Efron and Tibshirani (*An introduction to the bootstrap*, 1993,
 //! section 13.3): of n values every resample takes n with replacement; the interval holds the
 //! middle part of the resamples' means. With few seeds it is coarse, and a little narrow.
+//!
+//! Where the questions of every seed are known, the bootstrap is hierarchical (Davison and Hinkley,
+//! *Bootstrap methods and their application*, 1997, section 3.8): a resample takes seeds with
+//! replacement, and of each taken seed its questions with replacement.
 
 use retrodict_engine::{Purpose, Stream};
 
@@ -49,6 +53,67 @@ pub fn interval_of_mean(values: &[f64]) -> Option<Interval> {
     // A mean of equal values can miss them by a rounding; the ends lie within what was measured.
     let within = |mean: f64| mean.clamp(values[0], values[values.len() - 1]);
     Some(Interval { low: within(means[cut]), high: within(means[means.len() - 1 - cut]) })
+}
+
+/// Resamples of the questions of every seed, of which a resample takes one for each seed it draws.
+const POOL: usize = 1000;
+
+/// The means of [`RESAMPLES`] hierarchical resamples of `values[seed][question]`: the mean over seeds
+/// of the mean over questions. The i-th resample takes the same seeds of all values with one number
+/// of seeds, and the same questions of a seed with one number of questions: differences between two
+/// results are paired.
+///
+/// # Panics
+/// Without seeds, or with a seed without questions.
+pub fn nested_means(values: &[Vec<f64>]) -> Vec<f64> {
+    let seeds = values.len();
+    assert!(seeds > 0 && values.iter().all(|of_seed| !of_seed.is_empty()), "nothing to resample");
+    let first = values[0][0];
+    if values.iter().flatten().all(|&value| value == first) {
+        return vec![first; RESAMPLES];
+    }
+    // Streams up to RESAMPLES draw seeds; those behind them, questions.
+    let pools: Vec<Vec<f64>> = (0..).zip(values).map(|(seed, of)| pool(of, seed)).collect();
+    let resample = |number: u32| {
+        let stream = Stream::new(SEED, Purpose::Resample, number);
+        let taken = (0..seeds as u64).map(|slot| {
+            let pool = &pools[stream.below(seeds, 2 * slot)];
+            pool[stream.below(POOL, 2 * slot + 1)]
+        });
+        taken.sum::<f64>() / seeds as f64
+    };
+    (0..RESAMPLES as u32).map(resample).collect()
+}
+
+/// The means of [`POOL`] resamples of the questions of one seed.
+fn pool(values: &[f64], seed: u32) -> Vec<f64> {
+    let count = values.len();
+    if count == 1 {
+        return vec![values[0]; POOL];
+    }
+    let stream = Stream::new(SEED, Purpose::Resample, RESAMPLES as u32 + seed);
+    let resample = |number: u64| {
+        let blocks = (number << 32..).take(count.div_ceil(4));
+        let words = blocks.flat_map(|block| stream.words(block)).take(count);
+        let taken = words.map(|word| values[((u64::from(word) * count as u64) >> 32) as usize]);
+        taken.sum::<f64>() / count as f64
+    };
+    (0..POOL as u64).map(resample).collect()
+}
+
+/// The percentile interval of resampled means; `None` of none.
+pub fn interval_of_resamples(mut means: Vec<f64>) -> Option<Interval> {
+    means.sort_by(f64::total_cmp);
+    let cut = (means.len() as f64 * (1.0 - LEVEL) / 2.0).floor() as usize;
+    Some(Interval { low: *means.get(cut)?, high: means[means.len() - 1 - cut] })
+}
+
+/// The two-sided p-value of a mean difference of 0, from resampled differences: twice the share on
+/// the rarer side of 0, with one added to either count, so that it is never 0.
+pub fn p_of_no_difference(differences: impl Iterator<Item = f64> + Clone) -> f64 {
+    let (count, below) = (differences.clone().count(), differences.clone().filter(|d| *d <= 0.0));
+    let rarer = below.count().min(differences.filter(|d| *d >= 0.0).count());
+    (2.0 * (rarer + 1) as f64 / (count + 1) as f64).min(1.0)
 }
 
 /// The means of all nⁿ resamples of n values.
@@ -135,6 +200,62 @@ mod tests {
         for n in [2, 5, 7, 12] {
             assert_eq!(interval(&vec![0.1; n]), (0.1, 0.1), "{n} values");
         }
+    }
+
+    fn width(interval: Interval) -> f64 {
+        interval.high - interval.low
+    }
+
+    /// With k seeds of variance s² between them and n questions of variance p(1 − p) within, the
+    /// mean has variance s²/k + p(1 − p)/(k n); the bootstrap's interval is 3.92 roots of it wide.
+    #[test]
+    fn a_nested_interval_has_the_width_of_both_levels() {
+        let (seeds, questions) = (60, 50);
+        let right = |seed: usize| 10 + 30 * (seed % 2); // 0.2 or 0.8 of a seed's questions
+        let values: Vec<Vec<f64>> = (0..seeds)
+            .map(|s| (0..questions).map(|q| f64::from(u8::from(q < right(s)))).collect())
+            .collect();
+        let found = interval_of_resamples(nested_means(&values)).unwrap();
+        let variance = (0.3 * 0.3 + 0.16 / questions as f64) / seeds as f64;
+        let expected = 2.0 * 1.96 * variance.sqrt();
+        assert!((width(found) / expected - 1.0).abs() < 0.05, "{found:?} {expected}");
+        assert!((found.low + found.high - 1.0).abs() < 0.02, "{found:?}");
+
+        // Seeds that agree leave the questions' share alone: Binomial(60 · 50, 1/2).
+        let same: Vec<Vec<f64>> =
+            (0..seeds).map(|_| (0..questions).map(|q| f64::from(q as u8 % 2)).collect()).collect();
+        let found = interval_of_resamples(nested_means(&same)).unwrap();
+        let expected = 2.0 * 1.96 * (0.25 / (seeds as f64 * questions as f64)).sqrt();
+        assert!((width(found) / expected - 1.0).abs() < 0.05, "{found:?} {expected}");
+    }
+
+    /// Single questions leave the bootstrap over seeds.
+    #[test]
+    fn seeds_of_one_value_are_resampled_alone() {
+        let values: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
+        let nested: Vec<Vec<f64>> = values.iter().map(|&value| vec![value]).collect();
+        let found = interval_of_resamples(nested_means(&nested)).unwrap();
+        let (low, high) = interval(&values);
+        assert!((found.low - low).abs() < 0.03 && (found.high - high).abs() < 0.03, "{found:?}");
+        assert_eq!(nested_means(&[vec![0.3; 4], vec![0.3; 9]]), vec![0.3; RESAMPLES]);
+    }
+
+    /// A constant difference is seen through any spread between questions and seeds.
+    #[test]
+    fn differences_are_paired_and_without_one_p_is_large() {
+        let base: Vec<Vec<f64>> =
+            (0..5).map(|s| (0..20).map(|q| f64::from((7 * s + 3 * q) % 11)).collect()).collect();
+        let more: Vec<Vec<f64>> =
+            base.iter().map(|of| of.iter().map(|value| value + 0.01).collect()).collect();
+        let p = |a: &[Vec<f64>], b: &[Vec<f64>]| {
+            let (a, b) = (nested_means(a), nested_means(b));
+            p_of_no_difference(a.iter().zip(&b).map(|(a, b)| a - b))
+        };
+        assert_eq!(p(&more, &base), 2.0 / (RESAMPLES as f64 + 1.0));
+        assert_eq!(p(&base, &base), 1.0);
+        let turned: Vec<Vec<f64>> =
+            base.iter().map(|of| of.iter().rev().copied().collect()).collect();
+        assert!(p(&turned, &base) > 0.5, "the same values");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod bench;
 pub mod binomial;
 pub mod bootstrap;
+mod by_question;
 mod embeddings;
 mod experiment;
 mod extend;
@@ -33,7 +34,7 @@ pub use progress::{Progress, Snapshot};
 pub use result::{
     RunResult, effective_weight_epochs, effective_weights_at, last_effective_weights,
 };
-pub use retrodict_dynamics::Answers;
+pub use retrodict_dynamics::{Answers, ByQuestion};
 pub use retrodict_engine::{Isa, IsaError};
 pub use retrodict_settings::{self as settings, nearest};
 pub use run::{Outcome, run};

@@ -146,6 +146,14 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
+/// NLL is capped here: 1e-50 is added to a probability before its logarithm (paper, section 5).
+const NLL_CAP: f64 = 115.129_254_649_702_28;
+
+/// An NLL up to the cap; NaN stays NaN.
+pub(crate) fn capped(nll: f64) -> f64 {
+    if nll > NLL_CAP { NLL_CAP } else { nll }
+}
+
 /// Means over training sentences.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TrainScores {

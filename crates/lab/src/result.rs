@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use retrodict_dynamics::Answers;
+use retrodict_dynamics::{Answers, ByQuestion};
 use retrodict_facts::Dataset;
 
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
@@ -27,6 +27,9 @@ pub struct RunResult {
     /// The answers of the trained model; `None` if the run is not complete, or an earlier version
     /// without answers wrote it.
     pub answers: Option<Answers>,
+    /// The outcomes of its single questions; empty as with `answers`, and of versions that did not
+    /// keep them.
+    pub by_question: ByQuestion,
     /// The orthogonality of its embeddings; `None` as with `answers`.
     pub embedding_cosines: Option<EmbeddingCosines>,
     /// The number of held-out sentences; 0 if the run is not complete.
@@ -56,7 +59,8 @@ impl RunResult {
             Err(error) if complete => return Err(error),
             Err(_) => None,
         };
-        let (mut answers, mut embedding_cosines, mut held_out) = (None, None, 0);
+        let (mut answers, mut by_question) = (None, ByQuestion::new());
+        let (mut embedding_cosines, mut held_out) = (None, 0);
         if complete {
             let dataset = dataset(experiment, &folder)?;
             held_out = dataset.held_out.len();
@@ -73,6 +77,7 @@ impl RunResult {
                 embedding_cosines = Some(EmbeddingCosines::read(path, &dataset)?);
             }
             answers = folder.read_answers()?;
+            by_question = folder.read_by_question()?;
         }
         Ok(RunResult {
             seed,
@@ -81,6 +86,7 @@ impl RunResult {
             message: outcome.message,
             last,
             answers,
+            by_question,
             embedding_cosines,
             held_out,
             manifest: folder.read_manifest().ok().filter(|_| outcome.status != Status::Failed),

@@ -11,11 +11,12 @@ use retrodict_engine::{Gradients, Parameter, Parameters, Purpose, Scalar, Stream
 use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
 
+use crate::by_question::by_question;
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::{Experiment, Steps, example};
 use crate::extend::extend;
 use crate::knowledge::{Examiner, Knowledge};
-use crate::measures::{Epoch, Scores, TrainScores};
+use crate::measures::{Epoch, Scores, TrainScores, capped};
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
 use crate::reach::reach;
@@ -24,9 +25,6 @@ use crate::store::{
     Checkpoint, Machine, Manifest, MetricsRow, RunWriter, State, Status, Store, StoreError, Tensor,
     Values, utc_now,
 };
-
-/// NLL is capped here: 1e-50 is added to a probability before its logarithm (paper, section 5).
-const NLL_CAP: f64 = 115.129_254_649_702_28;
 
 const MOMENTS: [&str; 2] = ["first_moment", "second_moment"];
 
@@ -360,7 +358,8 @@ impl<'a, T: Stored> Run<'a, T> {
             let fresh = || experiment.trainer(seed, &self.dataset, self.threads);
             answers.reach = reach(experiment, seed, &self.dataset, &mut self.trainer, fresh);
         }
-        self.folder.write_answers(&answers)
+        let by_question = by_question(&mut self.trainer, &self.dataset);
+        self.folder.write_answers(&answers, &by_question)
     }
 
     fn step(&self) -> u64 {
@@ -466,9 +465,4 @@ fn means(scores: &[SentenceScore]) -> Scores {
         first_token_nll: mean(|score| capped(score.first_token_nll)),
         top1: mean(|score| f64::from(u8::from(score.top1))),
     }
-}
-
-/// NaN stays NaN.
-pub(crate) fn capped(nll: f64) -> f64 {
-    if nll > NLL_CAP { NLL_CAP } else { nll }
 }

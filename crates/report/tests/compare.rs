@@ -169,6 +169,11 @@ fn the_programs_own_comparisons_say_everything_that_the_page_shows() {
                 assert!(intervention.idea.ends_with(['.', ')']), "the idea of {of} is a sentence");
                 assert!(intervention.source.len() > 8, "{of} has no source");
                 assert!(!intervention.set.is_empty(), "{of} changes nothing");
+                // A direction is published only where others than Zhu et al. and retrodict say so.
+                let ours = ["retrodict", "2405.04669"];
+                let published = intervention.source.contains("arXiv")
+                    && !ours.iter().any(|own| intervention.source.contains(own));
+                assert!(intervention.expect.is_none() || published, "{of}: who published it?");
             }
         }
     }

@@ -110,15 +110,15 @@ fn add(a: (usize, usize), b: (usize, usize)) -> (usize, usize) {
 /// The rows of a task, the best first.
 fn task_table(task: &TaskResult) -> String {
     let mut rows = vec![
-        ["#", "intervention", "reverse", "95 %", "NLL", "forward", "seeds", "verdict"]
+        ["#", "intervention", "reverse", "95 %", "rank", "forward", "swaps", "seeds", "verdict"]
             .map(str::to_owned)
             .to_vec(),
     ];
     rows.extend(task.rows.iter().map(|row| cells(row).to_vec()));
-    format!("{}\n{}\n", wrap(&task.title), table(&rows, 2, &[1, 7]))
+    format!("{}\n{}\n", wrap(&task.title), table(&rows, 2, &[1, 8]))
 }
 
-fn cells(row: &Row) -> [String; 8] {
+fn cells(row: &Row) -> [String; 9] {
     let number = |value: Option<f64>| value.map_or("–".to_owned(), |x| format!("{x:.3}"));
     let interval = |measured: &Measured| match measured.low.zip(measured.high) {
         Some((low, high)) => format!("{low:.2}–{high:.2}"),
@@ -129,14 +129,15 @@ fn cells(row: &Row) -> [String; 8] {
         row.name.clone(),
         number(row.reverse_accuracy().mean),
         interval(row.reverse_accuracy()),
-        number(row.reverse_nll().mean),
+        number(row.rank_held_out().mean),
         number(row.forward_accuracy().mean),
+        number(row.blind_swap_rate().mean),
         if row.seeds == row.seeds_asked {
             row.seeds.to_string()
         } else {
             format!("{}/{}", row.seeds, row.seeds_asked)
         },
-        row.words().to_owned(),
+        row.words(),
     ]
 }
 

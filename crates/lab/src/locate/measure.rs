@@ -6,7 +6,7 @@ use retrodict_models::{NoParts, NotADecoder, Part, Patch, Site, Trainer};
 
 use super::questions::{Asked, Pairs};
 use super::{Lens, LensPoint, Patching};
-use crate::run::capped;
+use crate::measures::capped;
 use crate::stats;
 
 fn contexts(questions: &[Asked]) -> Vec<Vec<u32>> {

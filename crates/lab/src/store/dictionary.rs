@@ -160,6 +160,12 @@ pub fn dictionary() -> String {
         .map(|field| [format!("`{field}`"), of_answer(field).unwrap_or_default().to_owned()])
         .collect();
     table(&mut text, ["field", "content"], &fields);
+    text.push_str(
+        "`by_question` has the outcomes of single questions, in one order for all runs on a data \
+        set, under the measure that is their mean: `held_out_nll`, `held_out_top1`, \
+        `rank_held_out`, `rank_type`, `forward_top1`, `control_top1` and `blind_swap_rate`, where \
+        there are such questions. Files of earlier versions lack it.\n\n",
+    );
 
     text.push_str("## Fields of `manifest.json`\n\n");
     table(&mut text, ["field", "content"], &named(MANIFEST));

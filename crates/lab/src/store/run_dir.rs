@@ -5,8 +5,10 @@ use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use retrodict_dynamics::Answers;
+use retrodict_dynamics::{Answers, ByQuestion};
 use retrodict_models::Network;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::atomic;
 use super::checkpoint::{
@@ -85,6 +87,21 @@ impl RunDir {
     /// The answers of the trained model; `None` if the run has not ended, or an earlier version
     /// without answers wrote it.
     pub fn read_answers(&self) -> Result<Option<Answers>, StoreError> {
+        self.read_of_answers()
+    }
+
+    /// The outcomes of single questions; empty where `answers.json` does not hold them.
+    pub fn read_by_question(&self) -> Result<ByQuestion, StoreError> {
+        #[derive(Default, Deserialize)]
+        struct Part {
+            #[serde(default)]
+            by_question: ByQuestion,
+        }
+        Ok(self.read_of_answers::<Part>()?.unwrap_or_default().by_question)
+    }
+
+    /// The part of `answers.json` that a type reads.
+    fn read_of_answers<P: DeserializeOwned>(&self) -> Result<Option<P>, StoreError> {
         let path = self.answers_path();
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -230,13 +247,22 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Writes the answers of the trained model.
-    pub fn write_answers(&self, answers: &Answers) -> Result<(), StoreError> {
+    /// Writes the answers of the trained model, and the outcomes of single questions in one line.
+    pub fn write_answers(
+        &self,
+        answers: &Answers,
+        by_question: &ByQuestion,
+    ) -> Result<(), StoreError> {
         let path = self.answers_path();
-        let mut text = serde_json::to_vec_pretty(answers)
-            .map_err(|error| StoreError::unwritable(&path, error))?;
-        text.push(b'\n');
-        atomic::write(&path, &text)
+        let unwritable = |error| StoreError::unwritable(&path, error);
+        let mut text = serde_json::to_string_pretty(answers).map_err(unwritable)?;
+        if !by_question.is_empty() {
+            let outcomes = serde_json::to_string(by_question).map_err(unwritable)?;
+            text.truncate(text.len() - "\n}".len());
+            text.push_str(&format!(",\n  \"by_question\": {outcomes}\n}}"));
+        }
+        text.push('\n');
+        atomic::write(&path, text.as_bytes())
     }
 
     /// The newest whole checkpoint, and the damage of newer ones; see [`set_damaged_aside`].

@@ -6,6 +6,7 @@ use retrodict_lab::measures::Unit;
 
 use super::result::ComparisonResult;
 use super::row::{Measured, Row};
+use super::verdict::Difference;
 use crate::tables::{Table, cell};
 use crate::text;
 
@@ -20,15 +21,21 @@ pub(super) struct Column {
     name: &'static str,
 }
 
-/// The id of the column that ranks interventions.
+/// The id of the column that ranks interventions, discounted by side effects.
 pub(super) const REVERSE_ACCURACY: &str = "reverse_accuracy";
-/// The id of the column that ranks those of one accuracy.
+/// The id of the column that ranks those of one accuracy and one rank.
 pub(super) const REVERSE_NLL: &str = "reverse_nll";
+/// The id of the column that ranks those that answer alike.
+pub(super) const RANK_HELD_OUT: &str = "rank_held_out";
+/// The id of the rate of blind swaps.
+pub(super) const BLIND_SWAP_RATE: &str = "blind_swap_rate";
+/// The id of the trained facts without a reverse.
+pub(super) const CONTROL_ACCURACY: &str = "control_accuracy";
 /// The id of the trained side of the same facts.
 pub(super) const FORWARD_ACCURACY: &str = "forward_accuracy";
 
 /// The measures of a comparison, one entry each: JSON, CSV and page read them here.
-pub(super) const COLUMNS: [Column; 8] = [
+pub(super) const COLUMNS: [Column; 10] = [
     Column {
         id: REVERSE_ACCURACY,
         measure: Measure::named("held_out_top1"),
@@ -36,10 +43,16 @@ pub(super) const COLUMNS: [Column; 8] = [
         name: "Reverse accuracy",
     },
     Column {
-        id: REVERSE_NLL,
-        measure: Measure::named("held_out_nll"),
-        heading: "Reverse NLL",
-        name: "Reverse NLL",
+        id: RANK_HELD_OUT,
+        measure: Measure::named("rank_held_out"),
+        heading: "Rank, held-out",
+        name: "Rank among the held-out answers (0.5 is chance)",
+    },
+    Column {
+        id: "rank_type",
+        measure: Measure::named("rank_type"),
+        heading: "Rank, type",
+        name: "Rank in the type (0.5 is chance)",
     },
     Column {
         id: "reverse_among_candidates",
@@ -54,13 +67,13 @@ pub(super) const COLUMNS: [Column; 8] = [
         name: "Forward accuracy",
     },
     Column {
-        id: "control_accuracy",
+        id: CONTROL_ACCURACY,
         measure: Measure::named("control_top1"),
         heading: "Control accuracy",
         name: "Control accuracy",
     },
     Column {
-        id: "blind_swap_rate",
+        id: BLIND_SWAP_RATE,
         measure: Measure::named("blind_swap_rate"),
         heading: "Blind swaps",
         name: "Blind swaps",
@@ -70,6 +83,12 @@ pub(super) const COLUMNS: [Column; 8] = [
         measure: Measure::named("echo_rate"),
         heading: "Echoes",
         name: "Answered with the question's own entity",
+    },
+    Column {
+        id: REVERSE_NLL,
+        measure: Measure::named("held_out_nll"),
+        heading: "Reverse NLL",
+        name: "Reverse NLL",
     },
     Column {
         id: "train_nll",
@@ -88,6 +107,11 @@ impl Column {
         }
     }
 
+    /// Whether it is the fraction of questions that are answered in some way.
+    pub(super) fn is_rate(&self) -> bool {
+        self.measure.unit == Unit::Fraction && !self.id.starts_with("rank")
+    }
+
     /// Mean and interval as the page shows them.
     pub(super) fn shown(&self, measured: &Measured) -> String {
         let interval = measured.low.zip(measured.high);
@@ -100,8 +124,19 @@ impl Column {
 
 /// All tasks below each other.
 pub(super) fn table(result: &ComparisonResult) -> Table {
-    let mut table =
-        Table::new(&["task", "rank", "id", "name", "family", "verdict", "seeds", "seeds_asked"]);
+    let mut table = Table::new(&[
+        "task",
+        "rank",
+        "id",
+        "name",
+        "family",
+        "verdict",
+        "seeds",
+        "seeds_asked",
+        "discounted_accuracy",
+        "p_accuracy_corrected",
+        "p_rank_corrected",
+    ]);
     for Column { id: name, .. } in COLUMNS {
         table.header.extend([name.to_owned(), format!("{name}_low"), format!("{name}_high")]);
     }
@@ -130,10 +165,13 @@ fn cells(task: &str, row: &Row) -> Vec<String> {
         row.id.clone(),
         row.name.clone(),
         row.family.map_or_else(String::new, |family| family.word().to_owned()),
-        row.words().to_owned(),
+        row.words(),
         row.seeds.to_string(),
         row.seeds_asked.to_string(),
     ];
+    let p = |difference: Option<Difference>| difference.map(|of| of.p_corrected);
+    let judged = [row.discounted_accuracy, p(row.accuracy_difference), p(row.rank_difference)];
+    cells.extend(judged.map(number));
     for Column { id, .. } in COLUMNS {
         let measured = row.measured(id);
         cells.extend([measured.mean, measured.low, measured.high].map(number));

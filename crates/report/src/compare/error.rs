@@ -1,4 +1,4 @@
-//! What can be wrong with a comparison, and where.
+//! The errors of a comparison: the problem and its place.
 
 use std::io;
 
@@ -30,7 +30,7 @@ pub enum CompareError {
     Toml {
         /// The file and the line.
         at: String,
-        /// What is wrong, and what would be right.
+        /// The problem, and the right form.
         problem: String,
     },
     /// A value out of its range.
@@ -42,7 +42,7 @@ pub enum CompareError {
         key: &'static str,
         /// The value as it was.
         found: String,
-        /// What would be right.
+        /// The right form.
         right: String,
     },
     /// Two parts of one name.
@@ -78,7 +78,7 @@ pub enum CompareError {
     Spec {
         /// The file, the task and the intervention.
         place: String,
-        /// What is wrong, and what would be right.
+        /// The problem, and the right form.
         problem: Box<Problem>,
     },
     /// The baseline starts from a spec that is not there.

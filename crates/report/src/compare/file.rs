@@ -1,4 +1,4 @@
-//! What the file of a comparison may say.
+//! The file of a comparison.
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -9,24 +9,24 @@ const SEEDS: usize = 5;
 /// The row that all others are compared with; no intervention can be called so.
 pub(crate) const BASELINE: &str = "baseline";
 
-/// Interventions on one or several tasks, held against a baseline each.
+/// Interventions on one or several tasks, each compared with the task's baseline.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
-    /// What it is called on the command line and on disk.
+    /// Its name on the command line and on disk.
     pub name: String,
     /// A short title.
     pub title: String,
     /// Seeds of every intervention.
     #[serde(default = "seeds")]
     pub seeds: usize,
-    /// What the interventions are tried on.
+    /// The tasks.
     #[serde(rename = "task")]
     pub tasks: Vec<Task>,
-    /// The file as it was read, to be kept beside what came of it.
+    /// The file as it was read, kept beside its results.
     #[serde(skip)]
     pub text: String,
-    /// What the user calls the file.
+    /// The file's name as the user gave it.
     #[serde(skip)]
     pub origin: String,
 }
@@ -35,15 +35,15 @@ fn seeds() -> usize {
     SEEDS
 }
 
-/// A task: the baseline, and what is changed in it.
+/// A task: a baseline and changes to it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
-    /// What it is called on the command line, and the end of its folder in the store.
+    /// Its name on the command line, and the end of its folder in the store.
     pub id: String,
     /// A short title.
     pub title: String,
-    /// What is to be seen, in a sentence.
+    /// The question or the finding, in a sentence.
     pub claim: String,
     /// The ready spec that the baseline starts from: `reversal-quick`.
     pub base: Option<String>,
@@ -55,25 +55,24 @@ pub struct Task {
     pub set: Table,
     /// Where the rows differ in a number, the picture is accuracy over it.
     pub response: Option<Response>,
-    /// What is tried.
+    /// The changes.
     #[serde(rename = "intervention")]
     pub interventions: Vec<Intervention>,
 }
 
-/// How accuracy answers to a number in the spec: what a task is drawn as in place of forward against
-/// reverse accuracy.
+/// Accuracy over a number in the spec, drawn in place of forward against reverse accuracy.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Response {
     /// The number: `data.train_fraction`.
     pub key: String,
-    /// What it is, below the axis.
+    /// The label of the axis.
     pub axis: String,
     /// The line of the baseline, and of interventions that name no other.
     pub series: String,
 }
 
-/// A remedy, or what was proposed as one.
+/// A remedy, proposed or tried.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Intervention {
@@ -83,18 +82,19 @@ pub struct Intervention {
     pub name: String,
     /// Which part of training it changes.
     pub family: Family,
-    /// What is done and why it should help, in a sentence or two.
+    /// The change and why it should help, in a sentence or two.
     pub idea: String,
     /// Whose idea it is: a paper, or `retrodict`.
     pub source: String,
-    /// What is computed, in plain text; empty where words do.
+    /// The formula, in plain text; empty where words do.
     #[serde(default)]
     pub formula: String,
     /// The keys of the baseline's spec that it changes: `"train.weight_decay" = 0.1`.
     pub set: Table,
     /// Its line in the picture of a task with a `response`.
     pub series: Option<String>,
-    /// What is published of it.
+    /// The direction of effect that a publication reports: another than Zhu et al.'s own sweeps or
+    /// retrodict's, named in `source`.
     pub expect: Option<Expect>,
     /// With `expect = "helps"`: the least reverse accuracy, its mean over seeds.
     pub reach: Option<f64>,

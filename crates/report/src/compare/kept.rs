@@ -16,7 +16,7 @@ pub(crate) const FOLDER: &str = "compare";
 /// The file that says what was asked.
 const FILE: &str = "asked.json";
 
-/// What was asked of a comparison.
+/// The seeds and tasks asked of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Asked {
     /// The comparison's name.

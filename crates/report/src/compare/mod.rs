@@ -1,4 +1,4 @@
-//! Interventions compared: what each does to the reversal curse, over seeds, beside what it costs.
+//! Interventions compared: the effect of each on the reversal curse, over seeds, and its costs.
 //!
 //! A comparison is data: a TOML file with tasks, each a baseline and the spec keys that its
 //! interventions change. The program's own lie under `compare/` of this crate; nothing here knows
@@ -8,13 +8,16 @@
 mod columns;
 mod error;
 mod file;
+mod judge;
 mod kept;
 mod page;
 mod plan;
+mod published;
 mod read;
 mod result;
 mod row;
 mod select;
+mod side_effects;
 mod verdict;
 mod write;
 
@@ -24,8 +27,10 @@ pub use kept::keep;
 pub(crate) use kept::kept;
 pub(crate) use plan::experiment_name;
 pub use plan::{Planned, plan};
+pub use published::Published;
 pub use result::{ComparisonResult, TaskResult, json};
 pub use row::{Measured, Row};
 pub use select::{Selected, select, shipped};
-pub use verdict::{By, Published, Verdict};
+pub use side_effects::{Effect, SideEffect};
+pub use verdict::{Difference, Verdict};
 pub use write::{Compared, write_comparisons};

@@ -1,14 +1,15 @@
-//! The page of comparisons. What its template reads; only [`Value::from_safe_string`] escapes
+//! The page of comparisons: the values of its template. Only [`Value::from_safe_string`] escapes
 //! escaping.
 
 use minijinja::Value;
 use serde::Serialize;
 
 use super::columns::COLUMNS;
+use super::published::Published;
 use super::result::{ComparisonResult, TaskResult};
 use super::row::{Measured, Row};
-use super::verdict::{Published, Verdict};
-use super::{By, file};
+use super::verdict::Verdict;
+use super::{file, side_effects, verdict};
 use crate::figure::Figure;
 use crate::page::{SCRIPT, filled, style};
 use crate::{ReportError, text};
@@ -43,6 +44,11 @@ pub(super) fn html(
             told,
             claims: results.iter().flat_map(claims).collect(),
             tasks,
+            compared: results.iter().flat_map(|r| &r.tasks).map(|t| t.rows.len() - 1).sum(),
+            significant: verdict::SIGNIFICANT,
+            whole: verdict::WHOLE,
+            blind_swaps: text::percent(side_effects::BLIND_SWAPS),
+            kept: text::percent(side_effects::KEPT),
         },
     )
 }
@@ -58,6 +64,12 @@ struct Page<'a> {
     told: usize,
     claims: Vec<ClaimView<'a>>,
     tasks: Vec<TaskView<'a>>,
+    /// Interventions on the page, for which verdicts are corrected.
+    compared: usize,
+    significant: f64,
+    whole: f64,
+    blind_swaps: String,
+    kept: String,
 }
 
 /// A published direction of effect.
@@ -105,7 +117,9 @@ struct RowView<'a> {
     family: &'static str,
     is_baseline: bool,
     sign: &'static str,
-    verdict: &'static str,
+    verdict: String,
+    /// The verdict with its reach.
+    sentence: String,
     /// `held`, `failed` or nothing: the colour of the verdict.
     class: &'static str,
     seeds: String,
@@ -134,7 +148,7 @@ impl<'a> ClaimView<'a> {
         let published = row.published?;
         let (result_words, class) = match published.reproduced {
             Some(true) => ("✓ reproduced", "held"),
-            Some(false) => ("✗ not reproduced", "failed"),
+            Some(false) => ("✗ not seen at this setting", "failed"),
             None => ("open", ""),
         };
         Some(Self {
@@ -219,10 +233,10 @@ impl<'a> RowView<'a> {
     fn of(task: &str, row: &'a Row, shown: Vec<Shown>, columns: &[usize]) -> Self {
         let (sign, class) = match row.verdict {
             Verdict::Baseline => ("", ""),
-            Verdict::Helps if row.by == Some(By::Accuracy) => ("✓ ", "held"),
-            Verdict::Hurts if row.by == Some(By::Accuracy) => ("✗ ", "failed"),
-            Verdict::Helps | Verdict::Guesses | Verdict::DoesNotHelp | Verdict::Hurts => ("– ", ""),
+            Verdict::Answers if row.side_effects.is_empty() => ("✓ ", "held"),
+            Verdict::Worse => ("✗ ", "failed"),
             Verdict::Open => ("? ", ""),
+            _ => ("– ", ""),
         };
         let words = row.intervention.as_ref();
         let (published, published_class, published_short) =
@@ -235,6 +249,7 @@ impl<'a> RowView<'a> {
             is_baseline: row.verdict == Verdict::Baseline,
             sign,
             verdict: row.words(),
+            sentence: row.sentence(),
             class,
             seeds: match row.seeds == row.seeds_asked {
                 true => row.seeds.to_string(),
@@ -256,43 +271,42 @@ impl<'a> RowView<'a> {
     }
 }
 
-/// What is seen, decided by the numbers.
+/// A count of the verdicts.
 fn finding(task: &TaskResult) -> String {
     let count = |verdict| task.rows.iter().filter(|row| row.verdict == verdict).count();
     let tried = task.rows.iter().filter(|row| row.verdict != Verdict::Baseline).count();
-    let accuracy = |row: &&Row| row.verdict == Verdict::Helps && row.by == Some(By::Accuracy);
-    let by_accuracy = task.rows.iter().filter(accuracy).count();
-    let helps = count(Verdict::Helps);
+    let answers = task.rows.iter().filter(|row| row.verdict == Verdict::Answers);
+    let with_side_effects = answers.filter(|row| !row.side_effects.is_empty()).count();
     let mut text = format!(
-        "{by_accuracy} of {tried} interventions answer more reverses than the baseline and a guess"
+        "Of {tried} interventions, {} answer more reverses than the baseline and a guess",
+        count(Verdict::Answers)
     );
-    if helps > by_accuracy {
-        text.push_str(&format!("; {} lower the NLL alone", helps - by_accuracy));
-        let guess = |row: &&Row| row.verdict == Verdict::Helps && row.is_no_better_than_guessing();
-        let guessing = task.rows.iter().filter(guess).count();
-        if guessing > 0 {
-            text.push_str(&format!(" ({guessing} of these are still no better than guessing)"));
+    if with_side_effects > 0 {
+        text.push_str(&format!(" ({with_side_effects} of them with side effects)"));
+    }
+    for (verdict, words) in [
+        (Verdict::Knows, "know the reverse and do not answer it"),
+        (Verdict::Guesses, "guess within the type"),
+        (Verdict::AsBaseline, "do no better than the baseline"),
+        (Verdict::NoTrace, "show no trace of the reverse"),
+        (Verdict::Worse, "answer less"),
+        (Verdict::Open, "are open, since a verdict needs every seed, two at least"),
+    ] {
+        match count(verdict) {
+            0 => {}
+            some => text.push_str(&format!("; {some} {words}")),
         }
     }
-    match count(Verdict::Guesses) {
-        0 => {}
-        1 => text.push_str("; 1 knows the type of the answer and guesses"),
-        more => text.push_str(&format!("; {more} know the type of the answer and guess")),
-    }
-    let rest = count(Verdict::DoesNotHelp) + count(Verdict::Hurts);
-    text.push_str(&format!("; {rest} do not help."));
-    if let Some(open) = Some(count(Verdict::Open)).filter(|open| *open > 0) {
-        text.push_str(&format!(" {open} are open: a verdict needs every seed, two at least."));
-    }
+    text.push('.');
     text
 }
 
 /// In a sentence, its colour, and in two words.
 fn published(published: Published) -> (String, &'static str, &'static str) {
     let (outcome, class, short) = match published.reproduced {
-        Some(true) => ("so it does here", "held", "✓ as published"),
-        Some(false) => ("not so here", "failed", "✗ not as published"),
-        None => ("open here", "", ""),
+        Some(true) => ("seen at this setting", "held", "✓ as published"),
+        Some(false) => ("not seen at this setting", "failed", "✗ not seen at this setting"),
+        None => ("open", "", ""),
     };
     (format!("Published: {}; {outcome}.", published.words()), class, short)
 }

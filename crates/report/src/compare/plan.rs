@@ -1,5 +1,6 @@
 //! From a task to the experiments that are run for it.
 
+use retrodict_facts::FactsError;
 use retrodict_lab::Experiment;
 use retrodict_lab::settings::Writer;
 use retrodict_lab::spec::{Line, Problem, Spec, ready};
@@ -12,9 +13,9 @@ use super::read::place_of;
 /// An experiment of a task.
 #[derive(Clone, Debug)]
 pub struct Planned<'c> {
-    /// What it tries; `None` for the baseline.
+    /// The intervention; `None` for the baseline.
     pub intervention: Option<&'c Intervention>,
-    /// What is run.
+    /// The experiment.
     pub experiment: Experiment,
     /// The number that the task is drawn over, if it is.
     pub dose: Option<f64>,
@@ -27,7 +28,7 @@ impl Planned<'_> {
     }
 }
 
-/// What experiments of a task are called in the store; comparisons that share a task and its specs
+/// The name of a task's experiments in the store; comparisons that share a task and its specs
 /// share their runs.
 pub(crate) fn experiment_name(task: &Task) -> String {
     format!("compare-{}", task.id)
@@ -131,6 +132,30 @@ fn written_out(spec: &Table) -> Vec<(String, String)> {
 /// A number of a spec, by its key.
 fn number(experiment: &Experiment, key: &str) -> Option<f64> {
     experiment.spec.lines().iter().find(|line| line.path() == key)?.value.parse().ok()
+}
+
+/// Data, model, training, seeds and held-out questions of an experiment, in words: the reach of
+/// what its runs show.
+pub(super) fn setting(experiment: &Experiment, seeds: usize) -> Result<String, FactsError> {
+    let lines = experiment.spec.lines();
+    let value = |key: &str| lines.iter().find(|line| line.path() == key).map(|line| &*line.value);
+    let word = |key: &str| value(key).unwrap_or_default().trim_matches('"').to_owned();
+    let size = match (value("model.layers"), value("model.dim")) {
+        (Some(layers), Some(dim)) => format!(" {layers} × {dim}"),
+        (None, Some(dim)) => format!(" of dimension {dim}"),
+        _ => String::new(),
+    };
+    let questions = experiment.dataset(0)?.held_out_questions().len();
+    Ok(format!(
+        "{} data with {} tokens, {}{size}, {} epochs of {} at {}, {seeds} seeds of {questions} \
+         questions",
+        word("data.kind"),
+        experiment.network.vocab(),
+        word("model.kind"),
+        word("train.epochs"),
+        word("train.optimizer"),
+        word("train.lr"),
+    ))
 }
 
 /// A value as TOML writes it.

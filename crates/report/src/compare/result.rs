@@ -1,12 +1,13 @@
-//! What came of comparisons, as data: for a script, and for whoever draws it.
+//! The results of comparisons as data, for scripts and for the page.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::file::Response;
 use super::row::Row;
+use super::{side_effects, verdict};
 
-/// What came of a comparison.
+/// The results of a comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct ComparisonResult {
     /// Its name.
@@ -19,16 +20,16 @@ pub struct ComparisonResult {
     pub tasks: Vec<TaskResult>,
 }
 
-/// What came of a task.
+/// The results of a task.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskResult {
     /// Its id.
     pub id: String,
     /// Its title.
     pub title: String,
-    /// What is to be seen.
+    /// The question or the finding.
     pub claim: String,
-    /// What the task is drawn over, where it is drawn over a number.
+    /// The number that the task is drawn over, if any.
     #[serde(skip)]
     pub response: Option<Response>,
     /// The baseline and its interventions, the best first.
@@ -57,7 +58,17 @@ pub fn json(results: &[&ComparisonResult]) -> Value {
         "commit": retrodict_lab::COMMIT.unwrap_or_default(),
         "interval": {
             "level": retrodict_lab::bootstrap::LEVEL,
-            "method": "percentile bootstrap of the mean over seeds",
+            "method": "hierarchical percentile bootstrap over seeds and questions, paired with \
+                       the baseline; exact binomial where all or none are right; over seeds alone \
+                       where a run has no outcomes of questions",
+            "correction": "Holm, over all rows that are drawn together",
+        },
+        "thresholds": {
+            "significant": verdict::SIGNIFICANT,
+            "chance_rank": verdict::CHANCE_RANK,
+            "answers_whole": verdict::WHOLE,
+            "blind_swaps_above": side_effects::BLIND_SWAPS,
+            "forward_and_control_below": side_effects::KEPT,
         },
         "claims": claims,
         "reproduced": held,

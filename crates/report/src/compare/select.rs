@@ -41,7 +41,7 @@ pub struct Selected {
     pub tasks: Vec<String>,
 }
 
-/// What `words` ask for: files (their names end in `.toml`), and names of comparisons or tasks of
+/// The selection that `words` name: files (their names end in `.toml`), and names of comparisons or tasks of
 /// those files, or of the program's own comparisons where no file is named. No name means all.
 ///
 /// # Errors

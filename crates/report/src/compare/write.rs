@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use retrodict_lab::store::Store;
 
 use super::file::Response;
+use super::judge::judge;
 use super::kept::{Asked, FOLDER};
 use super::result::{ComparisonResult, TaskResult, json};
 use super::{Comparison, Measured, columns, experiment_name, kept, page, plan, row};
@@ -16,12 +17,12 @@ use crate::stored::{self, Stored};
 use crate::summary::FigureFiles;
 use crate::write::Files;
 
-/// What was drawn.
+/// The files that were written.
 #[derive(Clone, Debug)]
 pub struct Compared {
     /// The page.
     pub page: PathBuf,
-    /// What came of each comparison, by name.
+    /// The results of each comparison.
     pub results: Vec<ComparisonResult>,
 }
 
@@ -47,8 +48,9 @@ pub fn write_comparisons(out: &Path, to: &Path) -> Result<Option<Compared>, Repo
         .iter()
         .map(|(comparison, asked)| result(comparison, asked, &all))
         .collect::<Result<Vec<_>, _>>()?;
-    let results: Vec<ComparisonResult> =
+    let mut results: Vec<ComparisonResult> =
         results.into_iter().filter(|result| !result.tasks.is_empty()).collect();
+    judge(&mut results);
     if results.is_empty() {
         return Ok(None);
     }

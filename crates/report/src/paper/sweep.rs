@@ -9,7 +9,7 @@ use super::figure::{Variant, literal};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
-    /// Its name in drawings; the ids of its variants begin with it: `depth/24/0.001/true`.
+    /// Its name in drawings; the ids of its variants begin with it: `depth-24-0_001-true`.
     pub id: String,
     /// The ready spec, without its scale.
     pub base: String,
@@ -78,7 +78,8 @@ impl Sweep {
                     let text = literal(value);
                     let label = labels.next().map_or(text.clone(), String::clone);
                     let mut variant = variant.clone();
-                    variant.id = format!("{}/{text}", variant.id);
+                    // Ids are in names of files.
+                    variant.id = format!("{}-{}", variant.id, text.replace(['.', '-'], "_"));
                     let comma = if variant.label.is_empty() { "" } else { ", " };
                     variant.label = format!("{}{comma}{label}", variant.label);
                     variant.quick_seeds = seeds.next().copied().or(variant.quick_seeds);
@@ -117,7 +118,7 @@ mod tests {
         .unwrap();
         let variants = sweep.variants();
         let ids: Vec<&str> = variants.iter().map(|variant| variant.id.as_str()).collect();
-        assert_eq!(ids, ["s/1/false", "s/1/true", "s/2/false", "s/2/true"]);
+        assert_eq!(ids, ["s-1-false", "s-1-true", "s-2-false", "s-2-true"]);
         assert_eq!(variants[2].label, "two, false");
         assert_eq!(variants[2].set["model.layers"], Value::Integer(2));
         assert_eq!(variants[2].set["model.dim"], Value::Integer(64));
