@@ -66,6 +66,7 @@ pub enum PaperError {
 const FILES: &[&str] = &[
     include_str!("../../paper/fig1.toml"),
     include_str!("../../paper/fig2.toml"),
+    include_str!("../../paper/two-failures.toml"),
     include_str!("../../paper/fig3.toml"),
     include_str!("../../paper/fig4.toml"),
     include_str!("../../paper/fig5.toml"),
@@ -80,7 +81,6 @@ const FILES: &[&str] = &[
     include_str!("../../paper/fig14.toml"),
     include_str!("../../paper/fig15.toml"),
     include_str!("../../paper/fig16.toml"),
-    include_str!("../../paper/two-failures.toml"),
     include_str!("../../paper/expressivity.toml"),
     include_str!("../../paper/chain-of-thought.toml"),
     include_str!("../../paper/head.toml"),
