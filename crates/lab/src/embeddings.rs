@@ -166,7 +166,9 @@ mod tests {
 
     #[test]
     fn random_directions_have_the_cosine_of_their_dimension() {
-        for (dim, expected) in [(1, 1.0), (2, 0.636_62), (3, 0.5), (20, 0.180_68), (64, 0.100_12)] {
+        for (dim, expected) in
+            [(1, 1.0), (2, std::f64::consts::FRAC_2_PI), (3, 0.5), (20, 0.180_68), (64, 0.100_12)]
+        {
             let mean = random_mean_absolute_cosine(dim);
             assert!((mean - expected).abs() < 5e-5, "{dim}: {mean}");
         }

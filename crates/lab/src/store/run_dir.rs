@@ -1,5 +1,6 @@
 //! One run's folder: its files, and the lock to write them.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::ops::Deref;
@@ -95,9 +96,12 @@ impl RunDir {
         #[derive(Default, Deserialize)]
         struct Part {
             #[serde(default)]
-            by_question: ByQuestion,
+            by_question: BTreeMap<String, Vec<Option<f32>>>,
         }
-        Ok(self.read_of_answers::<Part>()?.unwrap_or_default().by_question)
+        let part = self.read_of_answers::<Part>()?.unwrap_or_default();
+        // JSON has no number for the infinite NLL of a model that nearly diverged: it is null.
+        let outcomes = |of: Vec<Option<f32>>| of.into_iter().map(|x| x.unwrap_or(f32::NAN));
+        Ok(part.by_question.into_iter().map(|(id, of)| (id, outcomes(of).collect())).collect())
     }
 
     /// The part of `answers.json` that a type reads.
