@@ -84,6 +84,7 @@ pub(super) fn over(
                     .iter()
                     .map(|row| series(row.clone().unwrap_or_default(), points(measure, row, panel)))
                     .chain(level())
+                    .filter(|series| !series.points.is_empty())
                     .collect(),
             })
             .collect(),
@@ -97,6 +98,7 @@ pub(super) fn over(
                     .iter()
                     .map(|measure| series(heading(measure), points(measure, &None, panel)))
                     .chain(level())
+                    .filter(|series| !series.points.is_empty())
                     .collect(),
             })
             .collect(),
