@@ -524,3 +524,24 @@ fn the_level_of_guessing_is_summed_over_the_tokens_of_an_entity() {
     let level: f64 = level.split(')').next().unwrap().parse().unwrap();
     assert!((level - 2.0 * vocab.ln()).abs() < 0.01, "{two}");
 }
+
+#[test]
+fn the_reach_of_the_reverse_is_measured_on_request_and_changes_nothing_else() {
+    let folder = Folder::new();
+    let run = |options: &str| {
+        let output = folder.run(&format!("run tiny.toml --seed 0 --json {LEARNED} {options}"));
+        assert_eq!(output.status, 0, "{}", output.stderr);
+        output.json()["runs"][0].clone()
+    };
+    let (plain, with) = (run(""), run("--set probe.reach=true"));
+    let own = ["travelled", "reverse_distance", "reverse_epochs", "ms_per_step"];
+    for name in MEASURES.iter().filter(|name| !own.contains(name)) {
+        assert_eq!(plain[name], with[name], "{name}");
+    }
+    let number = |name: &str| with[name].as_f64().unwrap();
+    assert!(number("travelled") > 0.0 && number("reverse_distance") > 0.0, "{with}");
+    assert!(number("reverse_epochs") >= 1.0, "{with}");
+    // Nothing is held out: there is no reverse to reach.
+    let whole = run("--set probe.reach=true --set data.train_fraction=1");
+    assert!(whole["travelled"].as_f64().unwrap() > 0.0 && whole["reverse_distance"].is_null());
+}

@@ -44,10 +44,10 @@ pub struct Answers {
     /// Questions answered as if every relation had a reverse: blind swaps (group `control_swapped`;
     /// reported in 2406.05183).
     pub blind_swap_rate: Option<f64>,
-    /// What ranks before the right answers; set by [`outranked`](crate::outranked).
+    /// The tokens that rank before the right answers; measured by [`outranked`](crate::outranked).
     #[serde(flatten, default)]
     pub outranked: Outranked,
-    /// How far a model lies that also answers the held-out questions; set by those who measure it.
+    /// The distance to a model that also answers the held-out questions; measured on request.
     #[serde(flatten, default)]
     pub reach: Reach,
 }

@@ -1,8 +1,8 @@
 //! The answers that rank before the right one, and the changes of logits that would put it first.
 //!
 //! A model may have a trace of a pair and still give other answers. Each change here removes one
-//! advantage that those answers may have; where it puts the right answer first, that advantage is
-//! what outranked it.
+//! advantage that those answers may have; where it puts the right answer first, the other answers
+//! outranked it by that advantage.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -74,16 +74,6 @@ impl WeightMatrix {
         }))
     }
 
-    /// The fraction of rows whose right answer has a larger logit than every rival of its type:
-    /// accuracy among given candidates, beside accuracy over the whole vocabulary. A tie or a NaN
-    /// is a miss. Rows without rivals are excluded; `None` if no row is left.
-    pub fn top1_among_candidates(&self) -> Option<f64> {
-        mean(self.contests().map(|contest| {
-            let right = contest.right();
-            f64::from(contest.rivals().all(|rival| right > rival))
-        }))
-    }
-
     /// The rows in which the right answer has rivals.
     fn contests(&self) -> impl Iterator<Item = Contest<'_>> {
         let contest = |(answer, row)| Contest { row, types: &self.types, answer };
@@ -124,7 +114,6 @@ mod tests {
     fn a_diagonal_stands_out_by_its_height() {
         let weights = matrix([[9.0, 1.0, 1.0], [1.0, 9.0, 1.0], [1.0, 1.0, 9.0]], [Y; 3]);
         assert_eq!(weights.margin(), Some(8.0));
-        assert_eq!(weights.top1_among_candidates(), Some(1.0));
     }
 
     #[test]
@@ -133,14 +122,12 @@ mod tests {
         let weights = matrix([[6.0, 1.0, 3.0], [0.0, -1.0, 4.0], [2.0, 1.0, 2.0]], [Y; 3]);
         assert_eq!(weights.margin(), Some(0.5));
         // The third row is a tie.
-        assert_eq!(weights.top1_among_candidates(), Some(1.0 / 3.0));
     }
 
     #[test]
     fn a_logit_shared_by_all_candidates_has_no_margin() {
         let weights = matrix([[-2.5; 4]; 4], [X, X, Y, Y]);
         assert_eq!(weights.margin(), Some(0.0));
-        assert_eq!(weights.top1_among_candidates(), Some(0.0));
     }
 
     #[test]
@@ -157,7 +144,6 @@ mod tests {
             [Y, Y, X, X],
         );
         assert_eq!(weights.margin(), Some(3.0));
-        assert_eq!(weights.top1_among_candidates(), Some(1.0));
     }
 
     #[test]
@@ -172,11 +158,9 @@ mod tests {
     fn a_row_without_rivals_is_left_out() {
         let weights = matrix([[3.0, 1.0, 0.0], [1.0, 3.0, 0.0], [0.0, 0.0, 99.0]], [Y, Y, Z]);
         assert_eq!(weights.margin(), Some(2.0));
-        assert_eq!(weights.top1_among_candidates(), Some(1.0));
 
         let strangers = matrix([[1.0, 0.0], [0.0, 1.0]], [X, Y]);
         assert_eq!(strangers.margin(), None);
-        assert_eq!(strangers.top1_among_candidates(), None);
         assert_eq!(matrix([[1.0]], [X]).margin(), None);
         assert_eq!(matrix([], []).margin(), None);
     }
@@ -185,7 +169,6 @@ mod tests {
     fn a_diverged_model_does_not_look_right() {
         let weights = matrix([[f32::NAN, 1.0], [1.0, f32::NAN]], [Y; 2]);
         assert!(weights.margin().unwrap().is_nan());
-        assert_eq!(weights.top1_among_candidates(), Some(0.0));
     }
 
     #[test]

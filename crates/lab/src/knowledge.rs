@@ -1,4 +1,4 @@
-//! What a model knows of the held-out facts while it learns: ranks, asymmetry and intransitivity.
+//! Measures of the held-out facts during training: ranks, asymmetry and intransitivity.
 
 use retrodict_dynamics::{Context, Ranking, Ranks, asymmetry, intransitivity, measure};
 use retrodict_engine::Scalar;

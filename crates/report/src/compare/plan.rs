@@ -134,8 +134,8 @@ fn number(experiment: &Experiment, key: &str) -> Option<f64> {
     experiment.spec.lines().iter().find(|line| line.path() == key)?.value.parse().ok()
 }
 
-/// Data, model, training, seeds and held-out questions of an experiment, in words: the reach of
-/// what its runs show.
+/// Data, model, training, seeds and held-out questions of an experiment, in words: the settings
+/// that its verdicts are about.
 pub(super) fn setting(experiment: &Experiment, seeds: usize) -> Result<String, FactsError> {
     let lines = experiment.spec.lines();
     let value = |key: &str| lines.iter().find(|line| line.path() == key).map(|line| &*line.value);

@@ -103,10 +103,23 @@ pub(super) fn over(
             })
             .collect(),
     };
-    let drawn = panels.iter().flat_map(|panel| &panel.series).any(|s| !s.points.is_empty());
+    let measured = |series: &Series| series.kind == SeriesKind::Line;
+    let drawn = panels.iter().flat_map(|panel| &panel.series).any(measured);
     let axes =
         Axes { x: over.x_label.clone(), y: over.y_label.clone(), x_log: over.x_log, y_log: false };
-    drawn.then(|| lines(name, title, &axes, &panels))
+    drawn.then(|| {
+        let mut figure = lines(name, title, &axes, &panels);
+        figure.caption = format!("{} {}", figure.caption, seeds(&swept));
+        figure
+    })
+}
+
+/// What the lines and bands are, with the number of seeds.
+fn seeds(swept: &[(&Variant, &Stored)]) -> String {
+    let counts = || swept.iter().map(|(_, stored)| stored.runs.len());
+    let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+    let over = if least == most { format!("{most}") } else { format!("{least} to {most}") };
+    format!("Means over {over} seeds, the bands one standard deviation to either side.")
 }
 
 fn place<'v>(variant: &'v Variant, key: &str) -> Option<&'v Place> {
