@@ -7,6 +7,7 @@ mod common;
 use std::fs;
 
 use common::{Folder, checkpoints};
+use retrodict_lab::store::{Manifest, Status};
 use serde_json::Value;
 
 /// The measures of each run, and their summary over seeds.
@@ -491,9 +492,9 @@ fn mean_and_std_are_over_complete_runs() {
     // Seed 3 diverged.
     let diverged = folder.run_dir("out", 3);
     fs::remove_file(diverged.join("COMPLETE")).unwrap();
-    let manifest = fs::read_to_string(diverged.join("manifest.json")).unwrap();
-    let manifest = manifest.replace("\"complete\"", "\"diverged\"");
-    fs::write(diverged.join("manifest.json"), manifest).unwrap();
+    let path = diverged.join("manifest.json");
+    let manifest = Manifest { status: Status::Diverged, ..Manifest::read(&path).unwrap() };
+    manifest.write(&path).unwrap();
 
     let output = folder.run("run tiny.toml --out out --seeds 4 --json");
     assert_eq!(output.status, 1, "{output:?}");
