@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use retrodict_dynamics::{answers, outranked};
-use retrodict_engine::{Gradients, Parameter, Parameters, Purpose, Scalar, Stream};
+use retrodict_engine::{Parameter, Parameters, Purpose, Scalar, Stream};
 use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
 
@@ -411,12 +411,11 @@ impl<'a, T: Stored> Run<'a, T> {
             own.values_mut(i).copy_from_slice(numbers(saved, checkpoint)?);
         }
         let optimizer = self.trainer.optimizer_mut();
-        for (moment, name) in optimizer.moments_mut().iter_mut().zip(MOMENTS) {
-            let moment: &mut Gradients<T> = moment;
+        for (moment, name) in MOMENTS.iter().enumerate().take(optimizer.moments().len()) {
             for (i, p) in parameters.iter().enumerate().filter(|(_, p)| p.trainable) {
                 let name = format!("{name}.{}", p.name);
                 let saved = checkpoint.optimizer.get(&name, &p.shape())?;
-                moment.values_mut(i).copy_from_slice(numbers(saved, checkpoint)?);
+                optimizer.moment_mut(moment, i).copy_from_slice(numbers(saved, checkpoint)?);
             }
         }
         optimizer.set_steps(state.step);
