@@ -57,8 +57,11 @@ fn spec(random: &mut Random) -> String {
     spec
 }
 
+/// The measures of an epoch as bits.
+type Row = Vec<Option<u64>>;
+
 /// Everything in a run's folder that must not depend on what happened to it.
-fn numbers(run: &Path) -> (Vec<Vec<Option<u64>>>, BTreeMap<PathBuf, Option<Vec<u8>>>) {
+fn numbers(run: &Path) -> (Vec<Row>, BTreeMap<PathBuf, Option<Vec<u8>>>) {
     assert!(run.join("COMPLETE").is_file(), "{} is not complete", run.display());
     let rows = read_metrics(&run.join("metrics.parquet"), u64::MAX).unwrap().rows;
     let measures = || Measure::of_epochs().filter(|measure| measure.id != "seconds");

@@ -35,7 +35,7 @@ pub use result::{
     RunResult, effective_weight_epochs, effective_weights_at, last_effective_weights,
 };
 pub use retrodict_dynamics::{Answers, ByQuestion};
-pub use retrodict_engine::{Isa, IsaError};
+pub use retrodict_engine::Isa;
 pub use retrodict_settings::{self as settings, nearest};
 pub use run::{Outcome, RunOptions, run};
 pub use run_all::{Job, Resources, run_all};

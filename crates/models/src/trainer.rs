@@ -100,7 +100,7 @@ impl<T: Scalar> Trainer<T> {
         let parameters = Parameters::initial(&graph, options.init_seed);
         let optimizer =
             Optimizer::new(options.rule, options.rate, options.weight_decay, &parameters)
-                .decaying_vectors(options.decay_norms, &parameters)
+                .decaying_vectors(options.decay_norms)
                 .clipped(options.clip);
         Trainer {
             network,
@@ -247,7 +247,7 @@ impl<T: Scalar> Trainer<T> {
             self.step(sentences());
         }
         let program = &self.training[at].program;
-        let rule = self.optimizer.rule;
+        let rule = self.optimizer.rule();
         let profile = program.profile(rule).expect("it was told to keep one");
         let state = (2 + rule.moments()) * self.parameters.count() * T::BYTES;
         let (isa, bytes) = (program.isa(), program.bytes() + state);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use retrodict_engine::{Gradients, Parameter, Parameters, Scalar};
+use retrodict_engine::{Parameter, Parameters, Scalar};
 
 use super::Run;
 use crate::experiment::Steps;
@@ -92,12 +92,11 @@ impl<T: Stored> Run<'_, T> {
             own.values_mut(i).copy_from_slice(numbers(saved, checkpoint)?);
         }
         let optimizer = self.trainer.optimizer_mut();
-        for (moment, name) in optimizer.moments_mut().iter_mut().zip(MOMENTS) {
-            let moment: &mut Gradients<T> = moment;
+        for (moment, name) in MOMENTS.iter().enumerate().take(optimizer.moments().len()) {
             for (i, p) in parameters.iter().enumerate().filter(|(_, p)| p.trainable) {
                 let name = format!("{name}.{}", p.name);
                 let saved = checkpoint.optimizer.get(&name, &p.shape())?;
-                moment.values_mut(i).copy_from_slice(numbers(saved, checkpoint)?);
+                optimizer.moment_mut(moment, i).copy_from_slice(numbers(saved, checkpoint)?);
             }
         }
         optimizer.set_steps(state.step);

@@ -266,10 +266,10 @@ fn copy<T: Scalar>(from: &Trainer<T>, to: &mut Trainer<T>) {
     for (at, (parameter, values)) in values.enumerate() {
         to.parameters_mut().values_mut(at).copy_from_slice(values);
         if parameter.trainable {
-            for (own, moment) in to.optimizer_mut().moments_mut().iter_mut().zip(moments) {
+            for (number, moment) in moments.iter().enumerate() {
                 let mut named = moment.iter().filter(|(p, _)| p.name == parameter.name);
                 if let Some((_, values)) = named.next() {
-                    own.values_mut(at).copy_from_slice(values);
+                    to.optimizer_mut().moment_mut(number, at).copy_from_slice(values);
                 }
             }
         }

@@ -186,7 +186,7 @@ fn linearise<T: Scalar>(trainer: &Trainer<T>, dataset: &Dataset) -> Linearised {
         optimizer: FrozenOptimizer {
             rate: optimizer.rate,
             weight_decay: optimizer.weight_decay,
-            momentum: optimizer.rule.momentum(),
+            momentum: optimizer.rule().momentum(),
             steps: optimizer.steps(),
         },
     }
