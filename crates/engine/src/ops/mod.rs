@@ -27,6 +27,7 @@ mod symmetry;
 
 pub use activation::Activation;
 pub use attention::Sees;
+pub use contrastive::Similarity;
 pub use linear::Orientation;
 pub use loss::{Focal, LabelSmoothing, LossFunction, Margin};
 pub use penalty::Penalty;

@@ -2,7 +2,7 @@
 
 use retrodict_engine::{
     Graph, Indices, Initial, LossFunction, Orientation, Parameter, ParameterId, Program, Scalar,
-    Stream, Value, below,
+    Similarity, Stream, Value, below,
 };
 
 use super::{LossOn, Objective, PenaltyOn, ResolvedExample, TargetSet};
@@ -28,6 +28,10 @@ pub enum Term {
         /// The temperature: cosines are divided by it.
         temperature: f64,
     },
+    /// Joint-embedding prediction (arXiv 2504.01928): as [`Term::Contrastive`], by inner products of
+    /// the representations themselves. The representation of a token is the network's own on the
+    /// token alone.
+    JointEmbedding,
     /// The squared difference of the logit of y after x and of x after y, over pairs of entities
     /// drawn in each step, partners or not.
     Symmetry {
@@ -80,6 +84,7 @@ impl Term {
             | Term::Contrastive { strength, .. }
             | Term::Symmetry { strength, .. }
             | Term::Penalty { strength, .. } => strength,
+            Term::JointEmbedding => 1.0,
         }
     }
 
@@ -92,7 +97,7 @@ impl Term {
             Term::Contrastive { .. } => {
                 predictor(graph, hidden);
             }
-            Term::Symmetry { .. } | Term::Penalty { .. } => {}
+            Term::JointEmbedding | Term::Symmetry { .. } | Term::Penalty { .. } => {}
         }
     }
 
@@ -120,15 +125,15 @@ impl Term {
             }
             &Term::Contrastive { strength, temperature } => {
                 let predictor = predictor(graph, hidden);
-                let context = graph.select(hidden, &[objective.trained().start]);
+                let context = graph.select(hidden, &[objective.scored().start]);
                 let predicted =
                     graph.linear_whole(context, predictor, Orientation::InputsFirst, None);
-                let answers = network.inputs(graph, 1);
-                let seen = network.hidden(graph, answers);
-                let targets = TargetSet::add(graph, 1);
-                let loss = graph.contrastive(predicted, seen, targets.weights, temperature);
-                graph.output(loss, 0..1);
-                BuiltTerm::Contrastive { strength, answers, targets }
+                let similarity = Similarity::Cosine { temperature };
+                contrastive(graph, network, predicted, similarity, strength)
+            }
+            Term::JointEmbedding => {
+                let predicted = graph.select(hidden, &[objective.scored().start]);
+                contrastive(graph, network, predicted, Similarity::Product, 1.0)
             }
             Term::Symmetry { strength, pairs } => {
                 let length = if pairs.relations.is_some() { 2 } else { 1 };
@@ -239,6 +244,22 @@ impl BuiltTerm {
             BuiltTerm::Symmetry { .. } | BuiltTerm::Penalty => {}
         }
     }
+}
+
+/// A contrastive loss between a prediction and the representation of the answer alone.
+fn contrastive<T: Scalar>(
+    graph: &mut Graph<T>,
+    network: &Network,
+    predicted: Value,
+    similarity: Similarity,
+    strength: f64,
+) -> BuiltTerm {
+    let answers = network.inputs(graph, 1);
+    let seen = network.hidden(graph, answers);
+    let targets = TargetSet::add(graph, 1);
+    let loss = graph.contrastive(predicted, seen, targets.weights, similarity);
+    graph.output(loss, 0..1);
+    BuiltTerm::Contrastive { strength, answers, targets }
 }
 
 fn ahead_head<T: Scalar>(
