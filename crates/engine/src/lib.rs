@@ -72,7 +72,6 @@ pub use isa::{Isa, IsaError};
 pub use matmul::matmul;
 pub use ops::{
     Activation, Decay, Focal, LabelSmoothing, LossFunction, Margin, Orientation, Penalty, Sees,
-    Similarity,
 };
 pub use optim::{Adam, AdamW, Lion, Muon, Optimizer, Rule, Sgd};
 pub use parameter::{Initial, Parameter, ParameterId, View};

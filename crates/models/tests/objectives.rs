@@ -253,6 +253,7 @@ fn with_all_terms() -> Objective {
         terms: vec![
             Term::Ahead { distance: 2, strength: 0.5 },
             Term::Contrastive { strength: 0.5, temperature: 0.2 },
+            Term::JointEmbedding,
             Term::Symmetry { strength: 0.1, pairs },
             Term::Penalty { strength: 0.01, on: PenaltyOn::Squares },
             Term::Penalty { strength: 0.01, on: PenaltyOn::HeadFromEmbeddings },

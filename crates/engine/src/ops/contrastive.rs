@@ -10,67 +10,30 @@ use crate::operation::{Context, Operation, compiled};
 use crate::ops::{dot, put};
 use crate::scalar::Scalar;
 
-/// The similarity of two values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Similarity {
-    /// Their cosine over a temperature; 0 with a value of length 0.
-    Cosine {
-        /// Above 0.
-        temperature: f64,
-    },
-    /// Their inner product.
-    Product,
-}
-
-impl Similarity {
-    /// What cosines or products are multiplied by.
-    fn factor<T: Scalar>(self) -> T {
-        match self {
-            Similarity::Cosine { temperature } => T::from_f64(1.0 / temperature),
-            Similarity::Product => T::ONE,
-        }
-    }
-
-    fn is_cosine(self) -> bool {
-        matches!(self, Similarity::Cosine { .. })
-    }
-}
-
 struct Contrastive {
     weights: usize,
-    similarity: Similarity,
+    temperature: f64,
 }
 
 impl<T: Scalar> Graph<T> {
     /// Symmetric InfoNCE (van den Oord et al., 2018) with the other examples as negatives, as in
-    /// CLIP (Radford et al., 2021). With `s_ij` the similarity of a_i and b_j the term of example i
+    /// CLIP (Radford et al., 2021). With `s_ij = cos(a_i, b_j) / temperature` the term of example i
     /// is `weight_i · ½ (ln Σ_j exp s_ij + ln Σ_j exp s_ji) − weight_i · s_ii`; the sums are over
-    /// examples with a weight above 0, and the others are ignored. A value of length 0 has no
-    /// gradient by cosine.
+    /// examples with a weight above 0, and the others are ignored. A value of length 0 has
+    /// similarity 0 with all, and no gradient.
     ///
     /// The loss is the sum of the output, `[1, 1]`, which holds one term per example.
     ///
     /// # Panics
     /// If a and b are not `[features, 1]` both, or the temperature is not above 0.
-    pub fn contrastive(
-        &mut self,
-        a: Value,
-        b: Value,
-        weights: Weights,
-        similarity: Similarity,
-    ) -> Value {
+    pub fn contrastive(&mut self, a: Value, b: Value, weights: Weights, temperature: f64) -> Value {
         let from = self.shape(a);
         assert_eq!(from, self.shape(b), "what is compared has one shape");
         assert_eq!(from.positions, 1, "both have one position");
-        if let Similarity::Cosine { temperature } = similarity {
-            assert!(
-                temperature > 0.0 && temperature.is_finite(),
-                "the temperature is {temperature}"
-            );
-        }
+        assert!(temperature > 0.0 && temperature.is_finite(), "the temperature is {temperature}");
         assert!(self.weights[weights.0] > 0, "a sentence has a weight");
         let shape = Shape { features: 1, positions: 1 };
-        let operation = Contrastive { weights: weights.0, similarity };
+        let operation = Contrastive { weights: weights.0, temperature };
         self.push(operation, vec![a, b], vec![], shape)
     }
 }
@@ -106,22 +69,21 @@ impl<T: Scalar> Operation<T> for Contrastive {
 
     fn forward(&self, at: &Context<'_, T>) {
         let weights = at.weights(self.weights, 0..1);
-        let (cosine, factor) = (self.similarity.is_cosine(), self.similarity.factor());
+        let cold = T::from_f64(1.0 / self.temperature);
         let lanes = at.worker.share(at.lanes, 1);
         let (a, b, scratch) = (at.input(0), at.input(1), at.scratch());
-        compare(at.isa, a, b, weights, cosine, factor, at.saved(), at.output(), scratch, lanes);
+        compare(at.isa, a, b, weights, cold, at.saved(), at.output(), scratch, lanes);
     }
 
     fn backward(&self, at: &Context<'_, T>) {
         let weights = at.weights(self.weights, 0..1);
-        let (cosine, factor) = (self.similarity.is_cosine(), self.similarity.factor());
+        let cold = T::from_f64(1.0 / self.temperature);
         let (lanes, kept) = (at.worker.share(at.lanes, 1), at.kept());
         for (input, axis) in [(0, Axis::Row), (1, Axis::Column)] {
             if let Some(target) = at.d_input(input) {
                 let (own, other, scratch) = (at.input(input), at.input(1 - input), at.scratch());
                 let lanes = lanes.clone();
-                let from = (cosine, factor);
-                gradient(at.isa, axis, own, other, weights, from, kept, target, scratch, lanes);
+                gradient(at.isa, axis, own, other, weights, cold, kept, target, scratch, lanes);
             }
         }
     }
@@ -150,16 +112,13 @@ fn log_sum<T: Scalar, const FUSED: bool>(similarities: &[T], weights: &[T]) -> T
 for_every_isa! {
     /// The similarities of some lanes with all, both ways, and their terms of the loss.
     fn compare<T>(
-        a: Matrix<'_, T>, b: Matrix<'_, T>, weights: &[T], cosine: bool, factor: T,
-        saved: MatrixMut<'_, T>, out: MatrixMut<'_, T>, scratch: &mut [T], lanes: Range<usize>,
+        a: Matrix<'_, T>, b: Matrix<'_, T>, weights: &[T], cold: T, saved: MatrixMut<'_, T>,
+        out: MatrixMut<'_, T>, scratch: &mut [T], lanes: Range<usize>,
     ) {
         let (mut saved, mut out) = (saved, out);
         let n = weights.len();
         let (lengths, both) = scratch[..4 * n].split_at_mut(2 * n);
-        // Products have factors 1 in place of inverse lengths.
-        lengths.fill(T::ONE);
-        let both_sides = [a, b].into_iter().zip(lengths.chunks_exact_mut(n));
-        for (m, length) in both_sides.filter(|_| cosine) {
+        for (m, length) in [a, b].into_iter().zip(lengths.chunks_exact_mut(n)) {
             length.fill(T::ZERO);
             for f in 0..m.rows {
                 for (length, x) in length.iter_mut().zip(m.row(f)) {
@@ -187,8 +146,8 @@ for_every_isa! {
                     }
                 }
                 for j in 0..n {
-                    row[j] = row[j] * over_a[i] * over_b[j] * factor;
-                    column[j] = column[j] * over_a[j] * over_b[i] * factor;
+                    row[j] = row[j] * over_a[i] * over_b[j] * cold;
+                    column[j] = column[j] * over_a[j] * over_b[i] * cold;
                 }
                 sums = [log_sum::<T, FUSED>(row, weights), log_sum::<T, FUSED>(column, weights)];
                 part = weights[i] * (T::from_f64(0.5) * (sums[0] + sums[1]) - row[i]);
@@ -203,16 +162,15 @@ for_every_isa! {
 
     /// The gradient of some lanes of one side. With `e_ij` the gradient of `cos(a_i, b_j)` and â,
     /// b̂ of length 1: `g = Σ_j e_ij b̂_j` is that of `â_i`, and `(g − â_i (g · â_i)) / |a_i|`
-    /// that of `a_i`. Of products `g` itself is.
+    /// that of `a_i`.
     fn gradient<T>(
-        axis: Axis, own: Matrix<'_, T>, other: Matrix<'_, T>, weights: &[T],
-        from: (bool, T), kept: Matrix<'_, T>, target: GradientTarget<'_, T>, scratch: &mut [T], lanes: Range<usize>,
+        axis: Axis, own: Matrix<'_, T>, other: Matrix<'_, T>, weights: &[T], cold: T,
+        kept: Matrix<'_, T>, target: GradientTarget<'_, T>, scratch: &mut [T], lanes: Range<usize>,
     ) {
         let GradientTarget { matrix: mut d, accumulate } = target;
         let n = weights.len();
         let (factors, g) = scratch[..n + own.rows].split_at_mut(n);
-        let (cosine, factor) = from;
-        let half = T::from_f64(0.5) * factor;
+        let half = T::from_f64(0.5) * cold;
         let [mut over_own, mut over_other, mut own_sum, mut other_sum] =
             [0, 1, 2, 3].map(|k| kept.row(n + k));
         if axis == Axis::Column {
@@ -240,7 +198,7 @@ for_every_isa! {
                 along = g.fused::<FUSED>(own.row(f)[i], along);
             }
             for (f, g) in g.iter().enumerate() {
-                let unit = if cosine { own.row(f)[i] * over_own[i] } else { T::ZERO };
+                let unit = own.row(f)[i] * over_own[i];
                 let term = (*g - unit * along * over_own[i]) * over_own[i];
                 put(&mut d.part_mut(f, i..i + 1)[0], term, accumulate);
             }
@@ -250,7 +208,6 @@ for_every_isa! {
 
 #[cfg(test)]
 mod tests {
-    use super::Similarity;
     use crate::check::{assert_gradients_of, total, with_stem};
     use crate::graph::Graph;
     use crate::ops::Orientation;
@@ -259,10 +216,7 @@ mod tests {
 
     #[test]
     fn gradient() {
-        let cosine = Similarity::Cosine { temperature: 0.5 };
-        let sizes =
-            [(2, 1), (3, 4), (6, 18)].map(|size| [(size, cosine), (size, Similarity::Product)]);
-        for ((features, batch), similarity) in sizes.into_iter().flatten() {
+        for (features, batch) in [(2, 1), (3, 4), (6, 18)] {
             let mut graph = Graph::<f64>::new();
             let x = with_stem(&mut graph, 5, 2);
             let normal = Initial::Normal { std: 0.7 };
@@ -273,21 +227,16 @@ mod tests {
                 graph.linear_whole(x, w, Orientation::OutputsFirst, None)
             });
             let weights = graph.weights(1);
-            let loss = graph.contrastive(a, b, weights, similarity);
+            let loss = graph.contrastive(a, b, weights, 0.5);
             graph.output(loss, 0..1);
             assert_gradients_of(&graph, batch, |program, _| total(program, 0));
         }
     }
 
-    #[test]
-    fn values_with_a_sentence_left_out() {
-        values(Similarity::Cosine { temperature: 0.25 });
-        values(Similarity::Product);
-    }
-
     /// Equals the definition for three examples of which the second has weight 0: its tokens change
     /// nothing, and it gets no gradient.
-    fn values(similarity: Similarity) {
+    #[test]
+    fn values_with_a_sentence_left_out() {
         let mut graph = Graph::<f64>::new();
         let sentences = graph.indices(1);
         let normal = Initial::Normal { std: 1.0 };
@@ -296,7 +245,7 @@ mod tests {
             graph.embedding(sentences, table, None)
         });
         let weights = graph.weights(1);
-        let loss = graph.contrastive(a, b, weights, similarity);
+        let loss = graph.contrastive(a, b, weights, 0.25);
         graph.output(loss, 0..1);
         let mut team = Team::new(1);
         let mut program = Program::compile(&graph, 3, Mode::Training, ProductPrecision::Full, 1);
@@ -312,12 +261,7 @@ mod tests {
         let of = |i: usize, j: usize| -> f64 {
             let (a, b) = (&tables[0][i * 4..i * 4 + 4], &tables[1][j * 4..j * 4 + 4]);
             let inner = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
-            match similarity {
-                Similarity::Cosine { temperature } => {
-                    inner(a, b) / (inner(a, a) * inner(b, b)).sqrt() / temperature
-                }
-                Similarity::Product => inner(a, b),
-            }
+            inner(a, b) / (inner(a, a) * inner(b, b)).sqrt() / 0.25
         };
         let (mut expected, taken) = (0.0, [0, 2]);
         for i in taken {
@@ -328,9 +272,6 @@ mod tests {
         assert!((found - expected).abs() < 1e-13, "{found} instead of {expected}");
         for (_, gradient) in gradients.iter() {
             assert!(gradient[4..8].iter().all(|d| *d == 0.0) && gradient[0] != 0.0);
-        }
-        if similarity == Similarity::Product {
-            return;
         }
         // A zero value has no gradient, and the gradients of others stay finite.
         parameters.values_mut(0)[..4].fill(0.0);

@@ -10,6 +10,7 @@ mod dropout;
 mod embedding;
 mod even_attention;
 mod gelu;
+mod in_batch;
 mod join;
 mod layer_norm;
 mod linear;
@@ -27,7 +28,6 @@ mod symmetry;
 
 pub use activation::Activation;
 pub use attention::Sees;
-pub use contrastive::Similarity;
 pub use linear::Orientation;
 pub use loss::{Focal, LabelSmoothing, LossFunction, Margin};
 pub use penalty::Penalty;
