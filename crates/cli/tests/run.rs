@@ -11,7 +11,7 @@ use retrodict_lab::store::{Manifest, Status};
 use serde_json::Value;
 
 /// The measures of each run, and their summary over seeds.
-const MEASURES: [&str; 41] = [
+const MEASURES: [&str; 45] = [
     "train_nll",
     "train_first_token_nll",
     "train_eval_nll",
@@ -40,6 +40,8 @@ const MEASURES: [&str; 41] = [
     "echo_rate",
     "control_top1",
     "blind_swap_rate",
+    "spurious_rate",
+    "one_way_top1",
     "candidates_mean",
     "candidates_of_type_mean",
     "outranked_by_trained_answers",
@@ -48,6 +50,8 @@ const MEASURES: [&str; 41] = [
     "top1_over_head_norm",
     "top1_less_log_count",
     "top1_without_trained_answers",
+    "direction_similarity",
+    "direction_probe_top1",
     "travelled",
     "reverse_distance",
     "reverse_epochs",

@@ -202,14 +202,12 @@ fn sizes_that_wrap() {
     }));
     // Memory for a measurement, and a product that is no graph.
     let mut team = Team::new(1);
-    let measured =
-        refusal(|| Roofline::measure::<f32>(Isa::PORTABLE, &mut team, usize::MAX - 64));
+    let measured = refusal(|| Roofline::measure::<f32>(Isa::PORTABLE, &mut team, usize::MAX - 64));
     assert!(measured.starts_with("no memory for"), "{measured}");
     // 4 · (2⁶² + 1) is 4 modulo 2⁶⁴: all slices have the sizes said, and blocks of 128 columns would
     // be written to them.
     let huge = (1 << 62) + 1;
-    let message =
-        refusal(|| matmul(1, [4, 4, huge], &[0.0; 16], &[0.0; 4], [1, 1], &mut [0.0; 4]));
+    let message = refusal(|| matmul(1, [4, 4, huge], &[0.0; 16], &[0.0; 4], [1, 1], &mut [0.0; 4]));
     assert!(message.starts_with("a product of"), "{message}");
 }
 
@@ -289,8 +287,7 @@ fn a_parameter_that_an_operation_would_take_twice() {
     assert_eq!(message, "an operation takes columns of gain twice");
     let views = [0..1, 0..6].map(|columns| graph.columns(gain, columns));
     let x = graph.broadcast(views[0], 1);
-    let message =
-        refusal(|| graph.linear(x, views[1], Orientation::InputsFirst, Some(views[1])));
+    let message = refusal(|| graph.linear(x, views[1], Orientation::InputsFirst, Some(views[1])));
     assert_eq!(message, "an operation takes columns of gain twice");
 }
 

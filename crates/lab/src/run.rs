@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use retrodict_dynamics::{answers, outranked};
+use retrodict_dynamics::{answers, directions, outranked};
 use retrodict_engine::{Purpose, Stream};
 use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
@@ -382,6 +382,10 @@ impl<'a, T: Stored> Run<'a, T> {
         answers.outranked = outranked(&self.dataset, norms.as_deref(), |contexts| {
             self.trainer.logits_after(contexts)
         });
+        if self.experiment.spec.probe.directions {
+            let represent = |contexts: &[_]| self.trainer.representations(contexts);
+            answers.directions = directions(&self.dataset, represent);
+        }
         if self.experiment.spec.probe.reach {
             let (experiment, seed) = (self.experiment, self.seed);
             let fresh = || experiment.trainer(seed, &self.dataset, self.threads);

@@ -173,8 +173,9 @@ pub fn dictionary() -> String {
     text.push_str(
         "`by_question` has the outcomes of single questions, in one order for all runs on a data \
         set, under the measure that is their mean: `held_out_nll`, `held_out_top1`, \
-        `rank_held_out`, `rank_type`, `forward_top1`, `control_top1` and `blind_swap_rate`, where \
-        there are such questions. Files of earlier versions lack it.\n\n",
+        `rank_held_out`, `rank_type`, `forward_top1`, `control_top1`, `blind_swap_rate`, \
+        `spurious_rate` and `one_way_top1`, where there are such questions. Files of earlier \
+        versions lack some or all.\n\n",
     );
 
     text.push_str("## Fields of `manifest.json`\n\n");
