@@ -157,7 +157,7 @@ mod tests {
         directions(&dataset, |contexts| {
             let of = |context: &Vec<Token>| {
                 let asks = |q: &&Query| q.source[0] == context[0] || q.answer[0] == context[0];
-                code(facts.iter().position(|q| asks(&q)).unwrap(), context[1] == 1)
+                code(facts.iter().position(asks).unwrap(), context[1] == 1)
             };
             contexts.iter().map(of).collect()
         })
