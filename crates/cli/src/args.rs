@@ -80,11 +80,30 @@ pub(crate) enum Command {
     /// Train one experiment; resumes unfinished runs, and extends finished ones to more epochs.
     #[command(after_help = "Examples:
   retrodict run reversal-quick --seeds 3
-  retrodict run my.toml --set model.layers=4 --seeds 5..8    seeds 5, 6 and 7")]
+  retrodict run my.toml --set model.layers=4 --seeds 5..8    seeds 5, 6 and 7
+  retrodict run my.toml --set model.layers=1,2,4 --set train.lr=1e-3,1e-2 --dry-run
+
+Several values of a key are a sweep: every combination runs with all seeds. A value in brackets or
+quotes is one value: --set checkpoint.at=[0,5]. A section [sweep] of the spec has more: ranges,
+zipped axes, rows, conditions, samples (docs/sweeps.md).")]
     Run(RunArgs),
     /// Compare interventions against the reversal curse: their effect and their cost.
     #[command(after_help = "Example:\n  retrodict compare reversal --seeds 3 --out try")]
     Compare(CompareArgs),
+    /// List the runs of a folder, one a row.
+    #[command(after_help = "Example:
+  retrodict runs retrodict-out --where \"model.layers >= 12 and held_out_nll < 1\" \\
+      --columns hash,seed,model.layers,held_out_nll --sort held_out_nll
+
+A condition compares names with numbers, texts in quotes, true, false and none (not measured), with
+== != < <= > >=, and joins them with and, or, not and parentheses. Names are keys of the spec,
+measures (docs/store.md), experiment, hash, seed, status, dir, epoch and step.")]
+    Runs(RunsArgs),
+    /// Write all runs of a folder as one tidy table: every key of the spec, seed, every measure.
+    #[command(
+        after_help = "Example:\n  retrodict table retrodict-out --epochs --to epochs.parquet"
+    )]
+    Table(TableArgs),
     /// Locate where in a trained decoder an answer is computed, and where it is lost.
     #[command(after_help = "Example:\n  retrodict locate my.toml --set model.layers=4 --seed 1")]
     Locate(LocateArgs),
@@ -180,7 +199,7 @@ pub(crate) struct RunArgs {
     /// A ready spec (`retrodict spec` names them) or a file
     #[arg(value_name = "NAME|SPEC.toml")]
     pub(crate) spec: PathBuf,
-    /// Override a key, such as model.layers=2
+    /// Override a key, such as model.layers=2, or sweep it, such as model.layers=1,2,4
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Seeds: a count (10: seeds 0 to 9), a list (1,2,7) or a range (5..8: seeds 5, 6, 7)
@@ -194,9 +213,48 @@ pub(crate) struct RunArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) resources: ResourceArgs,
-    /// Print the result as JSON
+    /// Print every run, how many are complete, and the estimated time, memory and disk space;
+    /// train nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON; of a sweep a list of results, each with its swept keys
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// The folder that holds the store
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Only runs for which this holds, such as "model.layers >= 12 and held_out_nll < 1"
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) condition: Option<String>,
+    /// Columns, separated by commas [default: the run, keys that differ, the main measures]
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) columns: Option<String>,
+    /// Columns to sort by, separated by commas; -NAME puts the largest first
+    #[arg(long, value_name = "NAMES", allow_hyphen_values = true)]
+    pub(crate) sort: Option<String>,
+    /// Print the rows as JSON
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// Print the rows as CSV
+    #[arg(long)]
+    pub(crate) csv: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TableArgs {
+    /// The folder that holds the store
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// One row an epoch [default: one row a run]
+    #[arg(long)]
+    pub(crate) epochs: bool,
+    /// The file to write [default: CSV to standard output]
+    #[arg(long, value_name = "FILE.parquet|.csv")]
+    pub(crate) to: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Command::Reproduce(args) => commands::reproduce(&args),
         Command::Run(args) => commands::run(&args),
         Command::Compare(args) => commands::compare(&args),
+        Command::Runs(args) => commands::runs(&args),
+        Command::Table(args) => commands::table(&args),
         Command::Locate(args) => commands::locate(&args),
         Command::Spec(args) => commands::spec(&args),
         Command::Data(args) => commands::data(&args),

@@ -34,6 +34,8 @@ pub enum Purpose {
     Pairs = 6,
     /// The values of a bootstrap resample; the stream is the resample.
     Resample = 7,
+    /// The points of a sampled sweep; the stream is the axis.
+    Sweep = 8,
 }
 
 #[inline(always)]

@@ -46,7 +46,7 @@ pub struct Reader {
     found: Vec<Located>,
     origin: String,
     /// Every key that there is.
-    keys: Vec<Key>,
+    keys: &'static [Key],
     /// The values read so far, in TOML without quotes, by path.
     values: HashMap<String, String>,
     /// The places of the keys that were taken, by path.
@@ -57,7 +57,12 @@ pub struct Reader {
 impl Reader {
     /// Reads `entries` of a spec that may have `keys`; `found` are problems met before, and `origin`
     /// is what the user calls the spec.
-    pub fn new(entries: Vec<Entry>, found: Vec<Located>, origin: &str, keys: Vec<Key>) -> Self {
+    pub fn new(
+        entries: Vec<Entry>,
+        found: Vec<Located>,
+        origin: &str,
+        keys: &'static [Key],
+    ) -> Self {
         Self {
             entries,
             found,
@@ -211,10 +216,10 @@ impl Reader {
         if !known.is_empty() {
             return if self.lenient { None } else { self.no_effect(key, &known) };
         }
-        Some(if entry.section.is_empty() && is_section(&self.keys, &entry.key) {
+        Some(if entry.section.is_empty() && is_section(self.keys, &entry.key) {
             Problem::NotASection { section: key }
         } else {
-            let hint = key_hint(&self.keys, &entry.section, &entry.key);
+            let hint = key_hint(self.keys, &entry.section, &entry.key);
             Problem::UnknownKey { key, hint }
         })
     }

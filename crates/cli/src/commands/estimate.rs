@@ -10,11 +10,23 @@ use super::Failure;
 /// FLOPs to time for each size of model: few, since the reader of a list waits.
 const TIMED: u64 = 2_000_000_000;
 
+/// The timing of a model.
+#[derive(Debug, Clone, Copy)]
+struct Timed {
+    step_flops: u64,
+    /// Milliseconds per seed-step.
+    ms: f64,
+    /// MiB of the process with as many such runs at a time as there will be.
+    mib: f64,
+}
+
 /// Times of groups of experiments, such as the runs of a figure.
 pub(super) struct Estimates {
     resources: Resources,
-    /// Milliseconds per seed-step of a model and its batch.
-    timed: HashMap<String, f64>,
+    /// The timing of a model and its batch.
+    timed: HashMap<String, Timed>,
+    /// The most models that are timed; the time of others is scaled from the nearest in size.
+    most: usize,
     /// Experiments of earlier groups.
     counted: HashSet<String>,
     /// Seconds of all groups so far.
@@ -23,7 +35,34 @@ pub(super) struct Estimates {
 
 impl Estimates {
     pub(super) fn new(resources: Resources) -> Estimates {
-        Estimates { resources, timed: HashMap::new(), counted: HashSet::new(), total: 0.0 }
+        Estimates {
+            resources,
+            timed: HashMap::new(),
+            most: usize::MAX,
+            counted: HashSet::new(),
+            total: 0.0,
+        }
+    }
+
+    /// The same, timing at most so many models.
+    pub(super) fn timing_at_most(self, most: usize) -> Estimates {
+        Estimates { most, ..self }
+    }
+
+    /// Seconds of one of `runs` runs that share the cores: the one of `experiment` with this seed.
+    pub(super) fn seconds(
+        &mut self,
+        experiment: &Experiment,
+        seed: u64,
+        runs: usize,
+    ) -> Result<f64, Failure> {
+        let steps = experiment.steps_of(seed).map_err(Failure::failed)?;
+        Ok(1e-3 * self.ms(experiment, steps.batch_size, runs)? * steps.total as f64)
+    }
+
+    /// The most MiB that the process takes with any of the models so far.
+    pub(super) fn mib(&self) -> f64 {
+        self.timed.values().map(|timed| timed.mib).fold(0.0, f64::max)
     }
 
     /// Runs, steps and time of all seeds of `experiments`, in words. Runs of an
@@ -38,7 +77,7 @@ impl Estimates {
                 .collect::<Result<_, _>>()
                 .map_err(Failure::failed)?;
             let of_all: u64 = of_each.iter().map(|steps| steps.total).sum();
-            let ms = self.ms(experiment, of_each[0].batch_size)?;
+            let ms = self.ms(experiment, of_each[0].batch_size, seeds.len())?;
             let time = 1e-3 * ms * of_all as f64;
             runs += seeds.len();
             steps += of_all;
@@ -71,8 +110,8 @@ impl Estimates {
         words(self.total)
     }
 
-    /// Milliseconds per seed-step.
-    fn ms(&mut self, experiment: &Experiment, batch: usize) -> Result<f64, Failure> {
+    /// Milliseconds per seed-step, among `runs` runs.
+    fn ms(&mut self, experiment: &Experiment, batch: usize, runs: usize) -> Result<f64, Failure> {
         let (spec, objective) = (&experiment.spec, &experiment.objective);
         let key = format!(
             "{:?} {objective:?} {} {:?} {batch} {:?}",
@@ -81,11 +120,18 @@ impl Estimates {
             spec.precision,
             spec.train.optimizer
         );
-        if let Some(ms) = self.timed.get(&key) {
-            return Ok(*ms);
+        if let Some(timed) = self.timed.get(&key) {
+            return Ok(timed.ms);
         }
-        let (at_once, _) = self.resources.divide(experiment.step_flops(), spec.seeds.len());
-        let steps = (TIMED / experiment.step_flops().max(1)).clamp(2, 200);
+        let step_flops = experiment.step_flops();
+        if self.timed.len() >= self.most {
+            let apart = |timed: &&Timed| timed.step_flops.abs_diff(step_flops);
+            if let Some(near) = self.timed.values().min_by_key(apart) {
+                return Ok(near.ms * step_flops as f64 / near.step_flops.max(1) as f64);
+            }
+        }
+        let (at_once, _) = self.resources.divide(step_flops, runs);
+        let steps = (TIMED / step_flops.max(1)).clamp(2, 200);
         let options = BenchOptions {
             seeds: at_once,
             resources: self.resources,
@@ -93,8 +139,9 @@ impl Estimates {
             profile: false,
         };
         let timed = retrodict_lab::bench(experiment, options, || 0).map_err(Failure::failed)?;
-        self.timed.insert(key, timed.ms_per_seed_step);
-        Ok(timed.ms_per_seed_step)
+        let (ms, mib) = (timed.ms_per_seed_step, timed.predicted_mib);
+        self.timed.insert(key, Timed { step_flops, ms, mib });
+        Ok(ms)
     }
 }
 

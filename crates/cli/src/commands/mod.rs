@@ -3,12 +3,16 @@
 mod bench;
 mod compare;
 mod data;
+mod dry_run;
 mod estimate;
 mod locate;
 mod report;
 mod reproduce;
 mod run;
+mod runs;
 mod spec;
+mod sweep_table;
+mod table;
 mod theory;
 
 use std::fs;
@@ -17,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use retrodict_lab::spec::{Spec, ready};
+use retrodict_lab::spec::{Spec, read_file, ready};
 use retrodict_lab::store::Status;
 use retrodict_lab::{Job, Outcome};
 
@@ -28,7 +32,9 @@ pub(crate) use locate::locate;
 pub(crate) use report::report;
 pub(crate) use reproduce::reproduce;
 pub(crate) use run::run;
+pub(crate) use runs::runs;
 pub(crate) use spec::spec;
+pub(crate) use table::table;
 pub(crate) use theory::{TheoryArgs, theory};
 
 /// Why a command failed.
@@ -81,22 +87,26 @@ fn overrides(set: &[String]) -> Result<Vec<(&str, &str)>, Failure> {
         .collect()
 }
 
-/// The spec in the file `named`, or else the ready spec of that name, with the overrides of `set`.
-pub(crate) fn load_spec(named: &Path, set: &[String]) -> Result<Spec, Failure> {
-    let (set, name) = (overrides(set)?, named.display().to_string());
+/// The text of the file `named`, or else of the ready spec of that name.
+fn spec_text(named: &Path) -> Result<String, Failure> {
+    let name = named.display().to_string();
     let missing =
         || fs::metadata(named).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     match ready(&name) {
-        Ok(text) if !named.is_file() => Spec::parse_with(text, &name, &set),
-        Err(unknown) if missing() => {
-            return Err(Failure::Usage(format!(
-                "there is no file `{name}`, and no ready spec of that name; {}",
-                unknown.hint
-            )));
-        }
-        _ => Spec::load(named, &set),
+        Ok(text) if !named.is_file() => Ok(text.to_owned()),
+        Err(unknown) if missing() => Err(Failure::Usage(format!(
+            "there is no file `{name}`, and no ready spec of that name; {}",
+            unknown.hint
+        ))),
+        _ => read_file(named).map_err(Failure::usage),
     }
-    .map_err(Failure::usage)
+}
+
+/// The spec in the file `named`, or else the ready spec of that name, with the overrides of `set`.
+pub(crate) fn load_spec(named: &Path, set: &[String]) -> Result<Spec, Failure> {
+    let set = overrides(set)?;
+    let (text, origin) = (spec_text(named)?, named.display().to_string());
+    Spec::parse_with(&text, &origin, &set).map_err(Failure::usage)
 }
 
 /// A flag that Ctrl-C (or SIGTERM) sets; a second Ctrl-C ends the process at once.

@@ -2,62 +2,116 @@
 
 use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Status, Store};
+use retrodict_lab::sweep::{Point, Sweep};
 use retrodict_lab::{Experiment, Job, MEASURES, Measure, RunResult, run_all, stats};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, load_spec, print, stop_on_interrupt};
+use super::dry_run::dry_run;
+use super::sweep_table::sweep_table;
+use super::{Failure, overrides, print, spec_text, stop_on_interrupt};
 use crate::args::RunArgs;
 use crate::progress::show_progress;
 use crate::table::{table, wrap};
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let mut spec = load_spec(&args.spec, &args.set)?;
-    if let Some(seeds) = &args.seeds {
-        spec.seeds = parse_seeds(seeds).map_err(|e| Failure::Usage(format!("--seeds: {e}")))?;
+    let sweep = load(args)?;
+    if args.dry_run {
+        return dry_run(&sweep, args);
     }
-    if let Some(seed) = args.seed {
-        spec.seeds = vec![seed.into()];
-    }
-    let origin = args.spec.display().to_string();
-    let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt();
-    let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
+    // The longest first, so that none runs alone at the end.
+    let mut order: Vec<usize> = (0..sweep.points.len()).collect();
+    let work = |at: &usize| {
+        let experiment = &sweep.points[*at].experiment;
+        std::cmp::Reverse(experiment.step_flops().saturating_mul(experiment.spec.train.epochs))
+    };
+    order.sort_by_key(work);
+    let of = |at: &usize| Job::of(&sweep.points[*at].experiment);
+    let jobs: Vec<Job<'_>> = order.iter().flat_map(of).collect();
     let resources = args.resources.resources();
-    let outcomes =
-        show_progress(&experiment.spec.name, &jobs, || run_all(&jobs, &store, resources, &stop));
-    let results = jobs
-        .iter()
-        .zip(outcomes)
-        .map(|(job, outcome)| RunResult::collect(&experiment, &store, job.seed, outcome))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(Failure::failed)?;
-    if args.json {
-        print(&json(&experiment, &results))?;
-    } else {
-        print(&summary(&experiment, &results))?;
-        if let Some(runs) = results.first().and_then(|result| result.folder.parent()) {
-            let (runs, out) = (runs.display(), args.out.display());
-            print(&wrap(&format!("runs in {runs}\ndraw them with: retrodict report {out}\n")))?;
-        }
+    let name = sweep.points.first().map_or("", |point| &point.experiment.spec.name);
+    let outcomes = show_progress(name, &jobs, || run_all(&jobs, &store, resources, &stop));
+    let mut outcomes = outcomes.into_iter();
+    let mut results: Vec<Vec<RunResult>> = sweep.points.iter().map(|_| Vec::new()).collect();
+    for at in order {
+        let experiment = &sweep.points[at].experiment;
+        let runs = experiment.spec.seeds.iter().zip(outcomes.by_ref());
+        let collected =
+            runs.map(|(&seed, outcome)| RunResult::collect(experiment, &store, seed, outcome));
+        results[at] = collected.collect::<Result<_, _>>().map_err(Failure::failed)?;
     }
-    verdict(&results, &args.out.display().to_string())
+    match (args.json, &sweep.points[..]) {
+        (true, [point]) if !sweep.is_swept => {
+            print(&format!("{}\n", json(&point.experiment, &results[0])))?;
+        }
+        (true, points) => {
+            let each = points.iter().zip(&results).map(|(point, results)| {
+                let mut result = json(&point.experiment, results);
+                result["swept"] = swept(&sweep, point);
+                result
+            });
+            print(&format!("{}\n", Value::Array(each.collect())))?;
+        }
+        (false, [point]) if !sweep.is_swept => print(&summary(&point.experiment, &results[0]))?,
+        (false, _) => print(&sweep_table(&sweep, &results))?,
+    }
+    if !args.json
+        && let Some(runs) = results.iter().flatten().find_map(|result| {
+            let of_experiment = result.folder.parent()?;
+            if sweep.is_swept { of_experiment.parent() } else { Some(of_experiment) }
+        })
+    {
+        let (runs, out) = (runs.display(), args.out.display());
+        let mut text = format!("runs in {runs}\ndraw them with: retrodict report {out}\n");
+        if sweep.is_swept {
+            text += &format!("list them with: retrodict runs {out}\n");
+        }
+        print(&wrap(&text))?;
+    }
+    verdict(&sweep, &results, &args.out.display().to_string())
+}
+
+/// The spec with its sweep and the overrides of the command line.
+fn load(args: &RunArgs) -> Result<Sweep, Failure> {
+    let seeds = match (&args.seeds, args.seed) {
+        (Some(seeds), _) => {
+            Some(parse_seeds(seeds).map_err(|e| Failure::Usage(format!("--seeds: {e}")))?)
+        }
+        (None, seed) => seed.map(|seed| vec![seed.into()]),
+    };
+    let seeds = seeds.map(|seeds| format!("{seeds:?}"));
+    let mut set = overrides(&args.set)?;
+    set.extend(seeds.iter().map(|seeds| ("seeds", seeds.as_str())));
+    let (text, origin) = (spec_text(&args.spec)?, args.spec.display().to_string());
+    Sweep::parse(&text, &origin, &set).map_err(Failure::usage)
+}
+
+/// The swept keys of a point with their values.
+pub(super) fn swept(sweep: &Sweep, point: &Point) -> Value {
+    let values = sweep.keys.iter().zip(&point.swept);
+    Value::Object(values.map(|(key, value)| (key.clone(), json!(value))).collect())
 }
 
 /// An error where a run is not complete.
-fn verdict(results: &[RunResult], out: &str) -> Result<(), Failure> {
-    let count = |status| results.iter().filter(|r| r.status == status).count();
-    let (all, left) = (results.len(), count(Status::Interrupted));
+fn verdict(sweep: &Sweep, results: &[Vec<RunResult>], out: &str) -> Result<(), Failure> {
+    let runs = || results.iter().flatten();
+    let left = runs().filter(|run| run.status == Status::Interrupted).count();
+    let all = runs().count();
     if left > 0 {
         return Err(Failure::Interrupted(format!(
             "{left} of {all} runs are unfinished; the same command resumes them ({out})"
         )));
     }
-    let bad: Vec<String> = results
-        .iter()
-        .filter(|r| r.status != Status::Complete)
-        .map(|r| format!("seed {}: {}", r.seed, r.message.as_deref().unwrap_or("no reason given")))
-        .collect();
+    let mut bad = Vec::new();
+    for (point, results) in sweep.points.iter().zip(results) {
+        for run in results.iter().filter(|run| run.status != Status::Complete) {
+            let values = sweep.keys.iter().zip(&point.swept);
+            let place: String = values.map(|(key, value)| format!("{key}={value}, ")).collect();
+            let why = run.message.as_deref().unwrap_or("no reason given");
+            bad.push(format!("{place}seed {}: {why}", run.seed));
+        }
+    }
     if bad.is_empty() {
         return Ok(());
     }
@@ -68,24 +122,15 @@ fn verdict(results: &[RunResult], out: &str) -> Result<(), Failure> {
     )))
 }
 
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::Running => "running",
-        Status::Complete => "complete",
-        Status::Diverged => "diverged",
-        Status::Failed => "failed",
-        Status::Interrupted => "interrupted",
-    }
-}
-
-fn json(experiment: &Experiment, results: &[RunResult]) -> String {
+/// The object of `--json` for one experiment.
+fn json(experiment: &Experiment, results: &[RunResult]) -> Value {
     let runs: Vec<Value> = results
         .iter()
         .map(|result| {
             let mut run = Map::new();
             run.insert("seed".into(), json!(result.seed));
             run.insert("dir".into(), json!(result.folder.display().to_string()));
-            run.insert("status".into(), json!(word(result.status)));
+            run.insert("status".into(), json!(result.status.word()));
             for measure in Measure::of_json() {
                 run.insert(measure.id.into(), json!(measure.of(experiment, result)));
             }
@@ -99,40 +144,45 @@ fn json(experiment: &Experiment, results: &[RunResult]) -> String {
         });
         all.collect()
     };
-    let result = json!({
+    json!({
         "experiment": experiment.spec.name,
         "hash": experiment.hash.to_string(),
         "runs": runs,
         "complete": complete(results).count(),
         "mean": over_seeds(stats::mean),
         "std": over_seeds(stats::std),
-    });
-    format!("{result}\n")
+    })
 }
 
 /// The runs that count in means: other runs' numbers are of an earlier epoch.
-fn complete(results: &[RunResult]) -> impl Iterator<Item = &RunResult> {
+pub(super) fn complete(results: &[RunResult]) -> impl Iterator<Item = &RunResult> {
     results.iter().filter(|result| result.status == Status::Complete)
 }
 
 /// The measure in every complete run that has it.
-fn values(experiment: &Experiment, results: &[RunResult], measure: &Measure) -> Vec<f64> {
+pub(super) fn values(
+    experiment: &Experiment,
+    results: &[RunResult],
+    measure: &Measure,
+) -> Vec<f64> {
     complete(results).filter_map(|result| measure.of(experiment, result)).collect()
 }
 
+/// The measures of a table, with their headings, that `has` a value.
+pub(super) fn brief(has: impl Fn(&Measure) -> bool) -> Vec<(&'static Measure, &'static str)> {
+    let all = MEASURES.iter().filter_map(|measure| Some((measure, measure.brief?)));
+    all.filter(|(measure, _)| has(measure)).collect()
+}
+
 fn summary(experiment: &Experiment, results: &[RunResult]) -> String {
-    let shown: Vec<(&Measure, &str)> = MEASURES
-        .iter()
-        .filter_map(|measure| Some((measure, measure.brief?)))
-        .filter(|(measure, _)| results.iter().any(|run| measure.of(experiment, run).is_some()))
-        .collect();
+    let shown = brief(|measure| results.iter().any(|run| measure.of(experiment, run).is_some()));
     let mut rows = vec![vec!["seed".to_owned()]];
     rows[0].extend(shown.iter().map(|(_, heading)| (*heading).to_owned()));
     rows[0].push("status".to_owned());
     for result in results {
         let mut row = vec![result.seed.to_string()];
         row.extend(shown.iter().map(|(m, _)| m.format(m.of(experiment, result))));
-        row.push(word(result.status).to_owned());
+        row.push(result.status.word().to_owned());
         rows.push(row);
     }
     if results.len() > 1 {

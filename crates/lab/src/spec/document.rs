@@ -1,5 +1,4 @@
-//! A spec's text as a flat list of entries: section, key, value and position, with overrides
-//! applied.
+//! A spec's text as a flat list of entries: section, key, value and position.
 
 use retrodict_settings::{
     Entry, Key, Located, Location, Place, Problem, SpecError, Value, is_section, section_hint,
@@ -7,13 +6,28 @@ use retrodict_settings::{
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// Entries of `text` with `overrides` applied, and the problems found.
-pub(crate) fn read(
-    text: &str,
+/// The section that [`Sweep`](crate::sweep::Sweep) reads.
+const SWEEP: &str = "sweep";
+
+/// The text of a spec, taken apart.
+pub(crate) struct Document<'t> {
+    /// The keys with their values.
+    pub(crate) entries: Vec<Entry>,
+    /// The problems met.
+    pub(crate) found: Vec<Located>,
+    /// The value of `sweep` with its position, if it is there.
+    pub(crate) sweep: Option<(usize, DeValue<'t>)>,
+}
+
+/// The parts of `text`.
+///
+/// # Errors
+/// [`SpecError`] where it is not TOML.
+pub(crate) fn read<'t>(
+    text: &'t str,
     origin: &str,
-    overrides: &[(&str, &str)],
     keys: &[Key],
-) -> Result<(Vec<Entry>, Vec<Located>), SpecError> {
+) -> Result<Document<'t>, SpecError> {
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or_else(
             || Location::Spec { origin: origin.to_owned() },
@@ -21,17 +35,17 @@ pub(crate) fn read(
         );
         SpecError::new(at, Problem::Syntax(error.message().to_owned()))
     })?;
-    let mut entries = Vec::new();
-    let mut found = Vec::new();
+    let mut document = Document { entries: Vec::new(), found: Vec::new(), sweep: None };
     for (key, value) in table.into_inner() {
         let position = key.span().start;
         let at = line_of(text, origin, position);
         let key = key.into_inner().into_owned();
         match value.into_inner() {
+            value if key == SWEEP => document.sweep = Some((position, value)),
             DeValue::Table(inner) if is_section(keys, &key) => {
                 for (inner_key, inner_value) in inner {
                     let position = inner_key.span().start;
-                    entries.push(Entry {
+                    document.entries.push(Entry {
                         section: key.clone(),
                         key: inner_key.into_inner().into_owned(),
                         value: convert(inner_value.into_inner()),
@@ -45,9 +59,9 @@ pub(crate) fn read(
                 let hint = section_hint(keys, &key);
                 let problem = Problem::UnknownSection { section: key, hint };
                 let error = SpecError::new(at, problem);
-                found.push(Located { position, error });
+                document.found.push(Located { position, error });
             }
-            value => entries.push(Entry {
+            value => document.entries.push(Entry {
                 section: String::new(),
                 key,
                 value: convert(value),
@@ -55,49 +69,64 @@ pub(crate) fn read(
             }),
         }
     }
-    for (index, (path, value)) in overrides.iter().enumerate() {
-        let entry = read_override(path, value, text.len() + index, keys)?;
-        entries.retain(|old| (&old.section, &old.key) != (&entry.section, &entry.key));
-        entries.push(entry);
-    }
-    entries.sort_by_key(|entry| entry.place.position);
-    Ok((entries, found))
+    Ok(document)
+}
+
+/// Sets the entry of a key in place of the one that is there.
+pub(crate) fn set(entries: &mut Vec<Entry>, entry: Entry) {
+    entries.retain(|old| (&old.section, &old.key) != (&entry.section, &entry.key));
+    entries.push(entry);
 }
 
 /// An override as an entry: its value as TOML, or else as a bare string, so that
-/// `model.position=rotary` needs no quotes in a shell.
-fn read_override(
-    path: &str,
-    value: &str,
+/// `model.position=rotary` needs no quotes in a shell. `position` is behind the text.
+pub(crate) fn read_override(
+    (path, value): (&str, &str),
     position: usize,
     keys: &[Key],
 ) -> Result<Entry, SpecError> {
     let at = Location::Override { text: format!("{path}={value}") };
+    entry(path, bare_value(value), Place { at, position }, keys)
+}
+
+/// The entry of a key with its section.
+///
+/// # Errors
+/// [`SpecError`] if there is no such section.
+pub(crate) fn entry(
+    path: &str,
+    value: Value,
+    place: Place,
+    keys: &[Key],
+) -> Result<Entry, SpecError> {
     let path = path.trim();
     let (section, key) = path.split_once('.').unwrap_or(("", path));
     if key.is_empty() || key.contains('.') || (section.is_empty() && path.starts_with('.')) {
-        let problem = Problem::Override;
-        return Err(SpecError::new(at, problem));
+        return Err(SpecError::new(place.at, Problem::Override));
     }
     if !section.is_empty() && !is_section(keys, section) {
         let problem =
             Problem::UnknownKey { key: path.to_owned(), hint: section_hint(keys, section) };
-        return Err(SpecError::new(at, problem));
+        return Err(SpecError::new(place.at, problem));
     }
-    let value = value.trim();
-    let value = match DeValue::parse(value) {
-        Ok(parsed) => convert(parsed.into_inner()),
-        // Common spellings of numbers: `.001`, `1.`.
-        Err(_) => match value.parse::<f64>() {
-            Ok(number) if number.is_finite() => Value::Float(number),
-            _ => Value::Text(value.to_owned()),
-        },
-    };
-    let place = Place { at, position };
     Ok(Entry { section: section.to_owned(), key: key.to_owned(), value, place })
 }
 
-fn convert(value: DeValue<'_>) -> Value {
+/// A value as TOML, or else as a bare string.
+pub(crate) fn bare_value(text: &str) -> Value {
+    let text = text.trim();
+    match DeValue::parse(text) {
+        Ok(parsed) => convert(parsed.into_inner()),
+        // Common spellings of numbers: `.001`, `1.`.
+        Err(_) => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Value::Float(number),
+            _ => Value::Text(text.to_owned()),
+        },
+    }
+}
+
+/// A value of TOML.
+pub(crate) fn convert(value: DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.into_owned()),
         DeValue::Integer(integer) => {
@@ -126,7 +155,8 @@ fn convert_all(values: DeArray<'_>) -> Vec<Value> {
     values.into_iter().map(|value: Spanned<DeValue<'_>>| convert(value.into_inner())).collect()
 }
 
-fn line_of(text: &str, origin: &str, byte: usize) -> Location {
+/// The line of a byte of `text`.
+pub(crate) fn line_of(text: &str, origin: &str, byte: usize) -> Location {
     Location::Line {
         origin: origin.to_owned(),
         line: count_lines(&text.as_bytes()[..byte.min(text.len())]),

@@ -2,18 +2,18 @@
 
 use std::fmt::Write as _;
 
-use retrodict_settings::{Key, Line, keys_of};
+use retrodict_settings::{Key, Line};
 
-use super::{Keys, Spec};
+use super::{Spec, keys};
 
 /// The spec as TOML, with a comment before every key. Keys that would apply under other settings
 /// follow as comments.
 pub fn commented(spec: &Spec) -> String {
     let lines = spec.write().lines;
-    let keys = keys_of::<Keys>();
+    let keys = keys();
     let (mut text, mut section) = (String::new(), "");
     let mut done = Vec::new();
-    for key in &keys {
+    for key in keys {
         let path = key.path();
         if done.contains(&path) {
             continue;
@@ -68,7 +68,7 @@ pub fn reference() -> String {
          `retrodict spec NAME` prints a ready spec with these comments.\n",
     );
     let mut section = None;
-    for key in keys_of::<Keys>() {
+    for key in keys() {
         if section != Some(key.section) {
             section = Some(key.section);
             let heading = match key.section {

@@ -15,7 +15,7 @@
 //! # Ok::<(), retrodict_lab::spec::SpecError>(())
 //! ```
 
-mod document;
+pub(crate) mod document;
 mod documentation;
 mod general;
 mod hash;
@@ -26,10 +26,11 @@ mod settings;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 pub use retrodict_engine::Rule;
 pub use retrodict_models::{ModelSettings, ObjectiveSettings};
-use retrodict_settings::{Reader, Settings as _, keys_of, settings};
+use retrodict_settings::{Entry, Key, Located, Reader, Settings as _, keys_of, settings};
 
 pub use documentation::{commented, reference};
 pub use general::Precision;
@@ -43,6 +44,10 @@ use general::General;
 
 /// The largest spec file that is read, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
+
+/// Where a spec is read that may have no sweep.
+const NO_SWEEP: &str =
+    "`[sweep]` makes many specs of one, which `retrodict run` alone takes; leave it out here";
 
 /// An experiment, every default filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +83,15 @@ settings! {
         probe: ProbeSettings;
         checkpoint: CheckpointSettings;
     }
+}
+
+/// The description of every key.
+static KEYS: LazyLock<Vec<Key>> = LazyLock::new(keys_of::<Keys>);
+
+/// The description of every key, in the order in which they are written; a key that several
+/// variants of a choice declare has as many.
+pub fn keys() -> &'static [Key] {
+    &KEYS
 }
 
 impl Spec {
@@ -118,9 +132,28 @@ impl Spec {
         overrides: &[(&str, &str)],
         lenient: bool,
     ) -> Result<Self, SpecError> {
-        let keys = keys_of::<Keys>();
-        let (entries, found) = document::read(text, origin, overrides, &keys)?;
-        let mut reader = Reader::new(entries, found, origin, keys);
+        let mut document = document::read(text, origin, keys())?;
+        if let Some((position, _)) = document.sweep {
+            let at = document::line_of(text, origin, position);
+            let error = SpecError::new(at, Problem::Other(NO_SWEEP.to_owned()));
+            document.found.push(Located { position, error });
+        }
+        for (index, pair) in overrides.iter().enumerate() {
+            let entry = document::read_override(*pair, text.len() + index, keys())?;
+            document::set(&mut document.entries, entry);
+        }
+        Self::resolve(document.entries, document.found, origin, lenient)
+    }
+
+    /// The spec of these entries; `found` are the problems met before.
+    pub(crate) fn resolve(
+        mut entries: Vec<Entry>,
+        found: Vec<Located>,
+        origin: &str,
+        lenient: bool,
+    ) -> Result<Self, SpecError> {
+        entries.sort_by_key(|entry| entry.place.position);
+        let mut reader = Reader::new(entries, found, origin, keys());
         if lenient {
             reader = reader.lenient();
         }
@@ -141,26 +174,7 @@ impl Spec {
     /// # Errors
     /// As [`Spec::parse`], and if the file cannot be read.
     pub fn load(path: &Path, overrides: &[(&str, &str)]) -> Result<Self, SpecError> {
-        let origin = path.display().to_string();
-        let refuse = |problem| {
-            let origin = origin.clone();
-            SpecError::new(Location::Spec { origin }, problem)
-        };
-        let read = || {
-            let mut text = Vec::new();
-            let file = File::open(path)?;
-            // One byte more than allowed, so that an endless pipe counts as too large.
-            file.take(LARGEST_FILE + 1).read_to_end(&mut text)?;
-            Ok(text)
-        };
-        let bytes = read().map_err(|error| refuse(Problem::Read(error)))?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            let limit = LARGEST_FILE;
-            return Err(refuse(Problem::TooLarge { limit }));
-        }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| refuse(Problem::Syntax("the file is not UTF-8 text".to_owned())))?;
-        Self::parse_with(&text, &origin, overrides)
+        Self::parse_with(&read_file(path)?, &path.display().to_string(), overrides)
     }
 
     /// A short name for everything that determines the numbers: `[data]`, `[model]`, `[train]`,
@@ -215,4 +229,29 @@ impl Spec {
         keys.write(&mut writer);
         writer
     }
+}
+
+/// The text of a spec's file.
+///
+/// # Errors
+/// [`SpecError`] if it cannot be read, or is no text of a spec's size.
+pub fn read_file(path: &Path) -> Result<String, SpecError> {
+    let refuse = |problem| {
+        let origin = path.display().to_string();
+        SpecError::new(Location::Spec { origin }, problem)
+    };
+    let read = || {
+        let mut text = Vec::new();
+        let file = File::open(path)?;
+        // One byte more than allowed, so that an endless pipe counts as too large.
+        file.take(LARGEST_FILE + 1).read_to_end(&mut text)?;
+        Ok(text)
+    };
+    let bytes = read().map_err(|error| refuse(Problem::Read(error)))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        let limit = LARGEST_FILE;
+        return Err(refuse(Problem::TooLarge { limit }));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| refuse(Problem::Syntax("the file is not UTF-8 text".to_owned())))
 }

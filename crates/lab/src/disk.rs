@@ -1,0 +1,44 @@
+//! The disk space that a run will take.
+
+use retrodict_facts::FactsError;
+
+use crate::experiment::Experiment;
+use crate::measures::EPOCH_MEASURES;
+
+/// Bytes of the files of every run: spec, manifest, answers, and the part of the metrics that does
+/// not grow with the epochs.
+const FIXED: u64 = 16_000;
+/// Bytes of a probe's file besides its matrices, and of a checkpoint besides its weights.
+const PER_FILE: u64 = 2_000;
+
+impl Experiment {
+    /// Approximate bytes of the finished run with this seed: metrics, probes and checkpoints.
+    ///
+    /// # Errors
+    /// As [`DataKind::generate`](retrodict_facts::DataKind::generate).
+    pub fn disk_bytes(&self, seed: u64) -> Result<u64, FactsError> {
+        let (spec, dataset) = (&self.spec, self.dataset(seed)?);
+        let epochs = spec.train.epochs;
+        let metrics = epochs * 8 * (EPOCH_MEASURES as u64 + 2);
+        let times = |every: Option<u64>| every.map_or(0, |every| epochs / every);
+        // The initial weights, every few epochs, and the last.
+        let probes = match spec.probe.effective_weights {
+            true => 1 + times(spec.probe.every) + u64::from(!self.last_is_one_of(spec.probe.every)),
+            false => 0,
+        };
+        // Two matrices of f32 for each group of questions.
+        let squares = dataset.groups.iter().map(|group| (group.queries.len() as u64).pow(2));
+        let probe = PER_FILE + 8 * squares.sum::<u64>();
+        let checkpoints = times(spec.checkpoint.every)
+            + spec.checkpoint.at.len() as u64
+            + u64::from(spec.checkpoint.last && !self.last_is_one_of(spec.checkpoint.every));
+        // Gradients are not kept.
+        let parts = 2 + spec.train.optimizer.moments() as u64;
+        let checkpoint = PER_FILE + self.state_bytes() as u64 / parts * (parts - 1);
+        Ok(FIXED + metrics + probes * probe + checkpoints * checkpoint)
+    }
+
+    fn last_is_one_of(&self, every: Option<u64>) -> bool {
+        every.is_some_and(|every| self.spec.train.epochs.is_multiple_of(every))
+    }
+}
