@@ -218,8 +218,8 @@ mod tests {
     use super::Penalty::{self, Antisymmetric, Difference, Nuclear, Spectral, Square};
     use crate::check::{assert_gradients_of, total, weighted, with_head, with_stem};
     use crate::graph::Graph;
-    use crate::ops::Orientation;
     use crate::handle::ParameterId;
+    use crate::ops::Orientation;
     use crate::parameter::{Initial, Parameter};
     use crate::{Gradients, Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
