@@ -51,9 +51,9 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         }
     }
     let begun = Instant::now();
+    let store = Store::open(&args.out).map_err(Failure::failed)?;
     let before = Reproduction::read(&args.out).map_err(Failure::failed)?;
     let before = before.filter(|kept| kept.scale == scale.word());
-    let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt();
     let mut kept = Reproduction {
         scale: scale.word().to_owned(),
