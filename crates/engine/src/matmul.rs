@@ -45,7 +45,17 @@ pub fn matmul(
                 // The calling thread takes the first part.
                 some_rows(isa, size, left, right, strides, out);
             } else {
-                scope.spawn(move || some_rows(isa, size, left, right, strides, out));
+                // The rows are given to the thread once it has started.
+                let (send, receive) = std::sync::mpsc::channel();
+                let work = move || {
+                    if let Ok(out) = receive.recv() {
+                        some_rows(isa, size, left, right, strides, out);
+                    }
+                };
+                match std::thread::Builder::new().spawn_scoped(scope, work) {
+                    Ok(_) => drop(send.send(out)),
+                    Err(_) => some_rows(isa, size, left, right, strides, out),
+                }
             }
         }
     });

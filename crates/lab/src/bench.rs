@@ -1,12 +1,14 @@
 //! Times a spec's training step, without data and report work.
 
-use std::sync::Barrier;
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use retrodict_engine::{Profile, Roofline, Scalar};
 use retrodict_facts::FactsError;
+use retrodict_models::{Example, Trainer};
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::experiment::{Experiment, example};
 use crate::run_all::Resources;
@@ -111,15 +113,31 @@ pub struct BenchOptions {
     pub profile: bool,
 }
 
+/// Why nothing was timed.
+#[derive(Debug, Error)]
+pub enum BenchError {
+    /// No such sentences.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// A run at a time has a thread of its own.
+    #[error("cannot start {runs} threads for {runs} runs at a time ({error}); lower --jobs")]
+    Threads {
+        /// Runs at a time.
+        runs: usize,
+        /// The cause.
+        error: std::io::Error,
+    },
+}
+
 /// Times training steps. `allocated` returns the bytes that the process has allocated so far.
 ///
 /// # Errors
-/// As [`Experiment::dataset`].
+/// [`BenchError`]: there are no such sentences, or too few threads.
 pub fn bench(
     experiment: &Experiment,
     options: BenchOptions,
     allocated: fn() -> u64,
-) -> Result<Bench, FactsError> {
+) -> Result<Bench, BenchError> {
     match experiment.spec.precision {
         Precision::F32 | Precision::Bf16 => bench_in::<f32>(experiment, options, allocated),
         Precision::F64 => bench_in::<f64>(experiment, options, allocated),
@@ -130,7 +148,7 @@ fn bench_in<T: Scalar>(
     experiment: &Experiment,
     options: BenchOptions,
     allocated: fn() -> u64,
-) -> Result<Bench, FactsError> {
+) -> Result<Bench, BenchError> {
     let BenchOptions { seeds, resources, mut steps, profile } = options;
     let before = status_mib("VmRSS:").unwrap_or(0.0);
     let (jobs, threads) = resources.divide(experiment.step_flops(), seeds);
@@ -160,32 +178,27 @@ fn bench_in<T: Scalar>(
             let wanted = WANTED.as_secs_f64() / warm.as_secs_f64().max(1e-6);
             (wanted as u64).clamp(STEPS.0, STEPS.1)
         });
-        let (start, end) = (Barrier::new(wave.len() + 1), Barrier::new(wave.len() + 1));
-        thread::scope(|scope| {
-            let runs: Vec<_> = trainers
-                .iter_mut()
-                .map(|trainer| {
-                    let (start, end, batches) = (&start, &end, &batches);
-                    scope.spawn(move || {
-                        start.wait();
-                        let begun = Instant::now();
-                        for step in 0..count {
-                            let batch = batches[step as usize % batches.len()];
-                            trainer.step(batch.iter().copied());
-                        }
-                        let seconds = begun.elapsed().as_secs_f64();
-                        end.wait();
-                        seconds
-                    })
-                })
-                .collect();
-            start.wait();
+        // Runs wait for this lock, and stop where one of them cannot be started: none may wait for
+        // a run that never comes.
+        let go = RwLock::new(false);
+        let measured = thread::scope(|scope| {
+            let mut closed = go.write().unwrap_or_else(PoisonError::into_inner);
+            let (start, batches) = (&go, &batches);
+            let runs = trainers.iter_mut().map(|trainer| {
+                let work = move || timed::<T>(start, trainer, batches, count);
+                thread::Builder::new().spawn_scoped(scope, work)
+            });
+            let runs: Vec<_> = runs.collect::<Result<_, _>>()?;
+            *closed = true;
             let (before, begun) = (allocated(), Instant::now());
-            end.wait();
-            wall += begun.elapsed().as_secs_f64();
-            bytes += allocated() - before;
-            inside += runs.into_iter().map(|run| run.join().unwrap_or(f64::NAN)).sum::<f64>();
+            drop(closed);
+            let seconds: f64 = runs.into_iter().map(|run| run.join().unwrap_or(f64::NAN)).sum();
+            Ok((begun.elapsed().as_secs_f64(), seconds, allocated() - before))
         });
+        let measured = measured.map_err(|error| BenchError::Threads { runs: wave.len(), error })?;
+        wall += measured.0;
+        inside += measured.1;
+        bytes += measured.2;
     }
     let steps = steps.unwrap_or(0);
     let all = seeds as f64 * steps as f64;
@@ -208,6 +221,23 @@ fn bench_in<T: Scalar>(
         threads_per_run: threads,
         profile,
     })
+}
+
+/// Seconds that one run's steps take, once they may begin.
+fn timed<T: Scalar>(
+    go: &RwLock<bool>,
+    trainer: &mut Trainer<T>,
+    batches: &[&[Example<'_>]],
+    steps: u64,
+) -> f64 {
+    if !*go.read().unwrap_or_else(PoisonError::into_inner) {
+        return f64::NAN;
+    }
+    let begun = Instant::now();
+    for step in 0..steps {
+        trainer.step(batches[step as usize % batches.len()].iter().copied());
+    }
+    begun.elapsed().as_secs_f64()
 }
 
 fn mib(bytes: usize) -> f64 {

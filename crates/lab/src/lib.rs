@@ -37,7 +37,7 @@ pub use result::{
 pub use retrodict_dynamics::{Answers, ByQuestion};
 pub use retrodict_engine::Isa;
 pub use retrodict_settings::{self as settings, nearest};
-pub use run::{Outcome, run};
+pub use run::{Outcome, RunOptions, run};
 pub use run_all::{Job, Resources, run_all};
 
 /// The version of the program.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use retrodict_lab::spec::Spec;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Progress, run};
+use retrodict_lab::{Experiment, Progress, RunOptions, run};
 
 fn experiment(precision: &str) -> Experiment {
     let text = "[data]\nkind = \"reversal\"\nvocab_size = 40\n\
@@ -46,6 +46,8 @@ fn last_checkpoint(out: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
+const ONE: RunOptions = RunOptions { threads: 1, mixed: false };
+
 #[test]
 fn an_interrupted_run_ends_with_the_bits_of_one_that_was_not() {
     let experiment = experiment("bf16");
@@ -54,7 +56,7 @@ fn an_interrupted_run_ends_with_the_bits_of_one_that_was_not() {
         let store = Store::open(out).unwrap();
         let (stop, progress) = (AtomicBool::new(false), Progress::default());
         std::thread::scope(|scope| {
-            let run = scope.spawn(|| run(&experiment, &store, 0, 1, &stop, &progress).unwrap());
+            let run = scope.spawn(|| run(&experiment, &store, 0, ONE, &stop, &progress).unwrap());
             while stop_after.is_some() && !run.is_finished() {
                 let done = progress.snapshot().done;
                 stop.store(Some(done) >= stop_after, Ordering::Relaxed);

@@ -16,7 +16,7 @@ pub use network::{
     OneLayerSettings,
 };
 pub use objective::{
-    Example, LossOn, Objective, ObjectiveSettings, Pairs, Penalties, PenaltyOn, Reading,
+    Example, LossOn, Masking, Objective, ObjectiveSettings, Pairs, Penalties, PenaltyOn, Reading,
     ReadingName, Term,
 };
 pub use retrodict_engine::LossFunction;

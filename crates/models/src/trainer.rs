@@ -4,6 +4,7 @@ mod compiled;
 mod inside;
 mod next_token;
 mod parts;
+mod representation;
 mod tangent;
 
 use std::time::Instant;
@@ -78,6 +79,8 @@ pub struct Trainer<T> {
     evaluation: Vec<Compiled<T>>,
     next_token: Vec<NextToken<T>>,
     scores: Vec<SentenceScore>,
+    /// Whether the head holds the present representations; of joint-embedding prediction alone.
+    head_is_fresh: bool,
 }
 
 impl<T: Scalar> Trainer<T> {
@@ -116,6 +119,7 @@ impl<T: Scalar> Trainer<T> {
             evaluation: Vec::new(),
             next_token: Vec::new(),
             scores: Vec::new(),
+            head_is_fresh: false,
         }
     }
 
@@ -138,6 +142,7 @@ impl<T: Scalar> Trainer<T> {
 
     /// The parameters, mutable.
     pub fn parameters_mut(&mut self) -> &mut Parameters<T> {
+        self.head_is_fresh = false;
         &mut self.parameters
     }
 
@@ -163,6 +168,7 @@ impl<T: Scalar> Trainer<T> {
             (self.noise_seed, self.optimizer.steps()),
             (self.precision, &self.team),
         );
+        self.head_is_fresh = false;
         let steps = self.optimizer.steps();
         let highest = self.optimizer.rate;
         self.optimizer.rate *= self.schedule.factor(steps);
@@ -218,6 +224,7 @@ impl<T: Scalar> Trainer<T> {
 
     /// Scores sentences without dropout.
     pub fn evaluate(&mut self, sentences: &[Vec<u32>]) -> &[SentenceScore] {
+        self.refresh_head();
         self.scores.clear();
         for batch in sentences.chunks(EVALUATION_BATCH) {
             let compiled = program_for(&mut self.evaluation, batch.len(), || {

@@ -8,7 +8,10 @@ mod matrix;
 pub mod one_layer;
 mod power_law;
 mod stored;
+mod threads;
 pub mod transfer;
+
+pub use threads::with_threads;
 
 use clap::{Args, Command};
 use retrodict_lab::store::StoreError;

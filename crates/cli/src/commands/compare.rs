@@ -38,7 +38,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         return list(&selected, &tasks, args.resources.resources());
     }
     let store = Store::open(&args.out).map_err(Failure::failed)?;
-    let stop = stop_on_interrupt()?;
+    let stop = stop_on_interrupt();
     let (mut bad, mut all, mut left) = (Vec::new(), 0, 0);
     for (comparison, task, seeds, planned) in &tasks {
         keep(&args.out, comparison, seeds, task).map_err(Failure::failed)?;

@@ -23,7 +23,7 @@ pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
     };
     lab::check(&experiment, seed).map_err(refused)?;
     let store = Store::open(&args.out).map_err(Failure::failed)?;
-    let stop = stop_on_interrupt()?;
+    let stop = stop_on_interrupt();
     let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
     let resources = args.resources.resources();
     let outcomes =

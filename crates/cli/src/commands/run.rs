@@ -21,7 +21,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let origin = args.spec.display().to_string();
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
     let store = Store::open(&args.out).map_err(Failure::failed)?;
-    let stop = stop_on_interrupt()?;
+    let stop = stop_on_interrupt();
     let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
     let resources = args.resources.resources();
     let outcomes =

@@ -18,6 +18,7 @@ pub(crate) fn tasks() -> Vec<DataConfig> {
                 entities: n,
                 relations: k,
                 train_fraction,
+                one_way_relations: 1,
             }),
             DataConfig::Family(FamilyConfig { vocab_size, families: n, train_fraction }),
             DataConfig::Hops(HopsConfig { vocab_size, chains: n, hops: k, train_fraction }),

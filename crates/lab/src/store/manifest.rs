@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use retrodict_engine::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::{atomic, error::StoreError};
+use super::{atomic, error::StoreError, read::read, sealed};
 
 /// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,7 @@ pub enum Status {
 
 /// The machine that a run ran on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Machine {
     /// The processor's name.
     pub cpu: String,
@@ -53,6 +54,7 @@ impl Machine {
 
 /// The seeds of a run, every default filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunSeeds {
     /// The run's own.
     pub run: u64,
@@ -64,13 +66,31 @@ pub struct RunSeeds {
     pub order: u64,
 }
 
+/// A part of a run that one program made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The step that it resumed from.
+    pub from_step: u64,
+    /// The program.
+    pub version: String,
+    /// Its commit, if known.
+    pub commit: Option<String>,
+    /// Its instruction set.
+    pub isa: String,
+}
+
 /// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Version of the program.
     pub version: String,
     /// Commit of the build, if known.
     pub commit: Option<String>,
+    /// Parts of the run by step, where more than one program or instruction set made it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// The experiment's name.
     pub experiment: String,
     /// The spec's hash, 16 hexadecimal digits.
@@ -78,6 +98,9 @@ pub struct Manifest {
     /// Hash of the shorter run that this one extends, 16 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued_from: Option<String>,
+    /// `f32`, `bf16` or `f64`; empty in early versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub precision: String,
     /// The run's seeds.
     pub seeds: RunSeeds,
     /// The machine.
@@ -99,18 +122,17 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Writes it to `path` atomically.
+    /// Writes it to `path` atomically, sealed.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        let mut text =
-            serde_json::to_vec_pretty(self).map_err(|error| StoreError::unwritable(path, error))?;
-        text.push(b'\n');
-        atomic::write(path, &text)
+        let text = sealed::seal(self).map_err(|error| StoreError::unwritable(path, error))?;
+        atomic::write(path, text.as_bytes())
     }
 
     /// Reads it from `path`.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
-        serde_json::from_slice(&bytes).map_err(|error| StoreError::damaged(path, error))
+        let (manifest, _) =
+            sealed::unseal(&read(path)?).map_err(|error| StoreError::damaged(path, error))?;
+        Ok(manifest)
     }
 }
 

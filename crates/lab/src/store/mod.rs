@@ -14,12 +14,17 @@
 
 pub mod atomic;
 mod checkpoint;
+mod claim;
 mod config;
 mod dictionary;
 mod error;
 mod manifest;
 mod metrics;
+mod read;
 mod run_dir;
+mod run_writer;
+mod sealed;
+mod stamp;
 mod state;
 mod tensors;
 
@@ -32,9 +37,13 @@ pub use checkpoint::{
 };
 pub use dictionary::dictionary;
 pub use error::StoreError;
-pub use manifest::{Machine, Manifest, RunSeeds, Status, utc_now};
-pub use metrics::{MetricsRow, read_metrics, write_metrics};
-pub use run_dir::{RunDir, RunWriter};
+pub use manifest::{Machine, Manifest, Part, RunSeeds, Status, utc_now};
+pub use metrics::{Metrics, MetricsRow, read_metrics, write_metrics};
+pub use read::{read, read_if_there};
+pub use run_dir::RunDir;
+pub use run_writer::RunWriter;
+pub use sealed::{seal, unseal};
+pub use stamp::Stamp;
 pub use state::State;
 pub use tensors::{Tensor, Tensors, Values, read_tensors, write_tensors};
 
@@ -55,6 +64,11 @@ impl Store {
         fs::create_dir_all(&runs).map_err(StoreError::io("create", &runs))?;
         // Permissions, full disks and read-only mounts only show when writing.
         atomic::try_writing(&runs)?;
+        for folder in
+            ["runs", "figures", "compare", "locate", "theory/bilinear", "theory/one-layer"]
+        {
+            atomic::sweep_old(&out.join(folder));
+        }
         Ok(Self { runs })
     }
 

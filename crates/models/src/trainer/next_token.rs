@@ -22,6 +22,7 @@ impl<T: Scalar> Trainer<T> {
     /// # Panics
     /// If the contexts differ in length, or are longer than the position table.
     pub fn logits_after(&mut self, contexts: &[Vec<u32>]) -> Vec<f32> {
+        self.refresh_head();
         let (count, vocab) = (contexts.len(), self.network.vocab());
         let mut logits = vec![0.0; vocab * count];
         let prompt = self.objective.reading.prompt();
