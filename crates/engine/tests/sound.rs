@@ -64,7 +64,7 @@ fn models_of_equal_parameters_share_them() {
 fn an_optimiser_has_one_rule() {
     let lion = Rule::Lion(Lion { betas: [0.9, 0.99] });
     for rule in [MUON, lion, Rule::Sgd(Sgd { momentum: 0.0 }), ADAM] {
-        let mut optimiser = step(9, [9, 9, 9], rule);
+        let mut optimiser = step(3, [3; 3], rule);
         (optimiser.rate, optimiser.weight_decay, optimiser.clip) = (0.2, 0.3, 0.4);
         assert!(optimiser.rule() == rule && optimiser.moments().len() == rule.moments());
     }
