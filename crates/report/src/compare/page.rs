@@ -152,7 +152,7 @@ impl<'a> ClaimView<'a> {
             None => ("open", ""),
         };
         Some(Self {
-            anchor: format!("{}-{}-{}", result.name, task.id, row.id),
+            anchor: row_anchor(&task_anchor(result, task), row),
             task: &task.title,
             name: &row.name,
             source: row.intervention.as_ref().map_or("", |words| &words.source),
@@ -162,6 +162,17 @@ impl<'a> ClaimView<'a> {
             result: result_words,
         })
     }
+}
+
+/// The anchor of a task. Its parts have no dots, so that no two tasks or rows share one; the
+/// template's own anchors end in a colon and a word.
+fn task_anchor(result: &ComparisonResult, task: &TaskResult) -> String {
+    format!("{}.{}", result.name, task.id)
+}
+
+/// The anchor of a row below its task's.
+fn row_anchor(task: &str, row: &Row) -> String {
+    format!("{task}.{}", row.id)
 }
 
 type Cost = (&'static str, &'static str, fn(&Row) -> String);
@@ -207,7 +218,7 @@ impl<'a> TaskView<'a> {
         let columns: Vec<usize> = (0..COLUMNS.len() + COSTS.len())
             .filter(|&at| all.iter().any(|row| applies(&row[at])))
             .collect();
-        let anchor = format!("{}-{}", result.name, task.id);
+        let anchor = task_anchor(result, task);
         let baseline = task.rows.iter().find(|row| row.verdict == Verdict::Baseline);
         Self {
             title: &task.title,
@@ -242,7 +253,7 @@ impl<'a> RowView<'a> {
         let (published, published_class, published_short) =
             row.published.map(published).unwrap_or_default();
         Self {
-            anchor: format!("{task}-{}", row.id),
+            anchor: row_anchor(task, row),
             rank: row.rank,
             name: &row.name,
             family: row.family.map_or("", file::Family::word),
