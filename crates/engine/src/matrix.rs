@@ -114,8 +114,17 @@ struct Line([u8; 64]);
 
 impl<T: crate::Scalar> Buffer<T> {
     /// `len` zeros.
+    ///
+    /// # Panics
+    /// If they do not fit in memory: one run of many can then end without the others.
     pub(crate) fn zeros(len: usize) -> Self {
-        let lines = vec![Line([0; 64]); (len * T::BYTES).div_ceil(64)];
+        let mut lines = Vec::new();
+        let count = len.checked_mul(T::BYTES).map(|bytes| bytes.div_ceil(64));
+        if count.is_none_or(|count| lines.try_reserve_exact(count).is_err()) {
+            let mib = len as f64 * T::BYTES as f64 / f64::from(1 << 20);
+            panic!("out of memory: a buffer of {mib:.0} MiB cannot be allocated");
+        }
+        lines.resize(count.unwrap_or(0), Line([0; 64]));
         Buffer { lines, len, kind: PhantomData }
     }
 
