@@ -11,7 +11,7 @@ use super::row::{Measured, Row};
 use super::verdict::Verdict;
 use super::{file, side_effects, verdict};
 use crate::figure::Figure;
-use crate::page::{SCRIPT, filled, style};
+use crate::page::{Hashes, SCRIPT, filled, style};
 use crate::{ReportError, text};
 
 const TEMPLATE: &str = include_str!("../page/compare.html");
@@ -22,6 +22,7 @@ pub(super) fn html(
     results: &[ComparisonResult],
     figures: &[Figure],
 ) -> Result<String, ReportError> {
+    let style = format!("{}{STYLE}", style());
     let mut figures = figures.iter();
     let tasks = results.iter().flat_map(|result| result.tasks.iter().map(move |t| (result, t)));
     let tasks = tasks.zip(figures.by_ref()).map(|((r, t), f)| TaskView::of(r, t, f)).collect();
@@ -36,7 +37,8 @@ pub(super) fn html(
     filled(
         TEMPLATE,
         Page {
-            style: Value::from_safe_string(format!("{}{STYLE}", style())),
+            hashes: Hashes::of(&style, SCRIPT),
+            style: Value::from_safe_string(style),
             script: Value::from_safe_string(SCRIPT.into()),
             program: format!("retrodict {}{commit}", retrodict_lab::VERSION),
             files: results.iter().map(|r| FileView { name: &r.name, title: &r.title }).collect(),
@@ -55,6 +57,7 @@ pub(super) fn html(
 
 #[derive(Serialize)]
 struct Page<'a> {
+    hashes: Hashes,
     style: Value,
     script: Value,
     program: String,
