@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 #[path = "../../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub)] // it is the library of the fuzz targets
 mod fuzz;
 
 /// Mutations of each reader, where the environment does not say.
