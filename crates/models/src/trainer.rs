@@ -2,6 +2,7 @@
 
 mod compiled;
 mod inside;
+mod memory;
 mod next_token;
 mod parts;
 mod representation;
@@ -21,6 +22,7 @@ use compiled::Compiled;
 use next_token::NextToken;
 
 pub use inside::{NotADecoder, Patch};
+pub use memory::{Batches, TrainerBytes};
 pub use parts::{LastNorm, NoParts, Part, Parts};
 pub use tangent::Tangents;
 
@@ -261,13 +263,13 @@ impl<T: Scalar> Trainer<T> {
         (profile, Roofline::measure::<T>(isa, &mut self.team, bytes))
     }
 
-    /// The multiplications and additions of a training step on `batch` sentences, and its memory in
-    /// bytes besides parameters, gradients and moments.
-    pub fn cost(&self, batch: usize) -> (u64, usize) {
+    /// The multiplications and additions of a training step on `sentences`.
+    pub fn step_flops(&mut self, sentences: usize) -> u64 {
         let (network, objective) = (&self.network, &self.objective);
-        let compiled =
-            Compiled::<T>::for_training(network, objective, batch, self.precision, &self.team);
-        (compiled.program.flops(), compiled.program.bytes())
+        let compiled = program_for(&mut self.training, sentences, || {
+            Compiled::for_training(network, objective, sentences, self.precision, &self.team)
+        });
+        compiled.program.flops()
     }
 }
 
