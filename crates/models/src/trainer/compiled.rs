@@ -10,6 +10,9 @@ use super::SentenceScore;
 use crate::network::{Inputs, Network};
 use crate::objective::{BuiltTerm, Draws, Example, Objective, Reading, Slots, TargetSet};
 
+/// The output of a scoring program that holds the logits of the last position.
+pub(super) const LOGITS: usize = 1;
+
 /// A compiled graph for one number of sentences.
 pub(super) struct Compiled<T> {
     pub(super) program: Program<T>,
@@ -76,6 +79,7 @@ impl<T: Scalar> Compiled<T> {
         let plain = LossFunction::CrossEntropy;
         let loss = graph.loss(plain, logits, tokens, weights, asked.clone());
         graph.output(loss, 0..asked.len());
+        graph.output(logits, asked.end - 1..asked.end);
         let program = Program::compile(&graph, batch, Mode::Inference, precision, team.workers());
         Compiled::new(objective, program, inputs, targets, Vec::new(), asked)
     }
