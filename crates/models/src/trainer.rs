@@ -18,8 +18,8 @@ use retrodict_engine::{
 use crate::lr_schedule::LrSchedule;
 use crate::network::Network;
 use crate::objective::{Example, Objective};
-use compiled::Compiled;
-use next_token::NextToken;
+use compiled::{Compiled, LOGITS};
+use next_token::{NextToken, copy_logits};
 
 pub use inside::{NotADecoder, Patch};
 pub use memory::{Batches, TrainerBytes};
@@ -226,9 +226,34 @@ impl<T: Scalar> Trainer<T> {
 
     /// Scores sentences without dropout.
     pub fn evaluate(&mut self, sentences: &[Vec<u32>]) -> &[SentenceScore] {
+        self.score(sentences, |_, _| ());
+        &self.scores
+    }
+
+    /// Scores sentences without dropout, and returns the logits of the last token of each: those of
+    /// [`logits_after`](Trainer::logits_after) the tokens before it, without another pass. `None`
+    /// instead of logits if a sentence is shorter than the longest of the objective.
+    pub fn evaluate_with_logits(
+        &mut self,
+        sentences: &[Vec<u32>],
+    ) -> (&[SentenceScore], Option<Vec<f32>>) {
+        let length = self.objective.sentence_length;
+        if sentences.iter().any(|sentence| sentence.len() != length) {
+            return (self.evaluate(sentences), None);
+        }
+        let mut logits = vec![0.0; self.network.vocab() * sentences.len()];
+        self.score(sentences, |first, compiled| {
+            copy_logits(&mut logits, sentences.len(), first, &compiled.program, LOGITS);
+        });
+        (&self.scores, Some(logits))
+    }
+
+    /// Scores sentences in batches. `read` receives each program after its run, with the index of
+    /// the batch's first sentence.
+    fn score(&mut self, sentences: &[Vec<u32>], mut read: impl FnMut(usize, &Compiled<T>)) {
         self.refresh_head();
         self.scores.clear();
-        for batch in sentences.chunks(EVALUATION_BATCH) {
+        for (nth, batch) in sentences.chunks(EVALUATION_BATCH).enumerate() {
             let compiled = program_for(&mut self.evaluation, batch.len(), || {
                 let (network, objective) = (&self.network, &self.objective);
                 Compiled::for_scoring(network, objective, batch.len(), self.precision, &self.team)
@@ -237,8 +262,8 @@ impl<T: Scalar> Trainer<T> {
             let noise = Noise { seed: 0, step: 0 };
             compiled.program.forward(&self.parameters, noise, &mut self.team);
             compiled.score(&mut self.scores);
+            read(nth * EVALUATION_BATCH, compiled);
         }
-        &self.scores
     }
 
     /// Measures the time of each operation over `steps` steps on a batch, and the machine's

@@ -10,6 +10,9 @@ use super::SentenceScore;
 use crate::network::{Inputs, Network};
 use crate::objective::{BuiltTerm, Draws, Example, Objective, Slots, TargetSet};
 
+/// The output of a scoring program that holds the logits of the last position.
+pub(super) const LOGITS: usize = 1;
+
 /// A compiled graph for one number of sentences.
 pub(super) struct Compiled<T> {
     pub(super) program: Program<T>,
@@ -75,15 +78,11 @@ impl<T: Scalar> Described<T> {
         let plain = LossFunction::CrossEntropy;
         let loss = graph.loss(plain, logits, tokens, weights, asked.clone());
         graph.output(loss, 0..asked.len());
+        graph.output(logits, asked.end - 1..asked.end);
         Described { graph, mode: Mode::Inference, inputs, targets, terms: Vec::new(), asked }
     }
 
-    fn compile(
-        self,
-        batch: usize,
-        precision: ProductPrecision,
-        team: &Team,
-    ) -> Compiled<T> {
+    fn compile(self, batch: usize, precision: ProductPrecision, team: &Team) -> Compiled<T> {
         let Described { graph, mode, inputs, targets, terms, asked } = self;
         let program = Program::compile(&graph, batch, mode, precision, team.workers());
         Compiled::new(program, inputs, targets, terms, asked)

@@ -17,6 +17,24 @@ pub(super) struct NextToken<T> {
     positions: usize,
 }
 
+/// Copies the first position of an output, `[vocabulary][lane]`, into the columns of `logits`,
+/// `[vocabulary][count]`, from `first` on.
+pub(super) fn copy_logits<T: Scalar>(
+    logits: &mut [f32],
+    count: usize,
+    first: usize,
+    program: &Program<T>,
+    output: usize,
+) {
+    let out = program.output(output);
+    let columns = first..first + program.batch();
+    for (token, row) in logits.chunks_exact_mut(count).enumerate() {
+        for (slot, logit) in row[columns.clone()].iter_mut().zip(out.lanes(token, 0)) {
+            *slot = logit.to_f64() as f32;
+        }
+    }
+}
+
 impl<T: Scalar> Trainer<T> {
     /// The logits of the token after each context, `[vocabulary][context]`, without dropout.
     ///
@@ -27,7 +45,7 @@ impl<T: Scalar> Trainer<T> {
         let (count, vocab) = (contexts.len(), self.network.vocab());
         let mut logits = vec![0.0; vocab * count];
         let prompt = self.objective.reading.prompt();
-        for (chunk, batch) in contexts.chunks(EVALUATION_BATCH).enumerate() {
+        for (nth, batch) in contexts.chunks(EVALUATION_BATCH).enumerate() {
             let positions = self.positions_of(batch[0].len());
             let at = self.next_token_program(positions, batch.len());
             let NextToken { program, inputs, .. } = &mut self.next_token[at];
@@ -40,13 +58,7 @@ impl<T: Scalar> Trainer<T> {
                 }
             }
             program.forward(&self.parameters, Noise { seed: 0, step: 0 }, &mut self.team);
-            let out = program.output(0);
-            for (token, row) in logits.chunks_exact_mut(count).enumerate() {
-                let row = &mut row[chunk * EVALUATION_BATCH..][..batch.len()];
-                for (slot, logit) in row.iter_mut().zip(out.lanes(token, 0)) {
-                    *slot = logit.to_f64() as f32;
-                }
-            }
+            copy_logits(&mut logits, count, nth * EVALUATION_BATCH, program, 0);
         }
         logits
     }
