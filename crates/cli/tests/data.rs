@@ -47,7 +47,6 @@ fn the_other_data_sets_take_every_option() {
         (
             "relations --entities 9 --relations 2",
             DataConfig::Relations(RelationsConfig {
-                one_way_relations: 0,
                 vocab_size,
                 entities: 9,
                 relations: 2,

@@ -139,7 +139,6 @@ fn task(kind: &str, vocab_size: usize, n: usize, k: usize) -> DataConfig {
     let train_fraction = 0.7;
     match kind {
         "relations" => DataConfig::Relations(RelationsConfig {
-            one_way_relations: 0,
             vocab_size,
             entities: n,
             relations: k,

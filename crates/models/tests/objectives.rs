@@ -115,7 +115,7 @@ fn scoring_also_gives_the_logits_of_the_answers() {
     let readings = [
         (Mixer::Attention, Reading::NextToken),
         (Mixer::Gru, Reading::Permuted),
-        (Mixer::Bidirectional, Reading::Masked { mask: MASK }),
+        (Mixer::Bidirectional, Reading::Masked { mask: MASK, masking: Masking::Tokens }),
     ];
     let sentences: Vec<Vec<u32>> = (0..70).map(|n| vec![n % 10, n % 2, (3 * n) % 11]).collect();
     let contexts: Vec<Vec<u32>> = sentences.iter().map(|s| s[..2].to_vec()).collect();

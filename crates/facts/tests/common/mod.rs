@@ -19,7 +19,6 @@ pub(crate) fn tasks() -> Vec<DataConfig> {
                 relations: k,
                 one_way_relations: 0,
                 train_fraction,
-                one_way_relations: 1,
             }),
             DataConfig::Family(FamilyConfig { vocab_size, families: n, train_fraction }),
             DataConfig::Hops(HopsConfig { vocab_size, chains: n, hops: k, train_fraction }),
