@@ -335,3 +335,33 @@ fn a_report_of_a_damaged_store() {
         refused(&folder, "report out", FAILED, &[path, what]);
     }
 }
+
+#[test]
+fn no_message_names_the_largest_number_of_64_bits() {
+    let folder = Folder::new();
+    let too_large = "99999999999999999999";
+    for command in [
+        format!("theory one-layer --steps {too_large}"),
+        format!("theory transfer --window {too_large}"),
+        format!("theory transfer --at 1,{too_large}"),
+        format!("theory bilinear --entities {too_large}"),
+        format!("bench --seeds {too_large}"),
+        format!("bench --steps {too_large}"),
+        format!("run tiny.toml --threads {too_large}"),
+        format!("run tiny.toml --seeds {too_large}"),
+        format!("run tiny.toml --seed {too_large}"),
+        format!("run tiny.toml --set train.epochs={too_large}"),
+        format!("run tiny.toml --set seeds={too_large}"),
+        format!("run tiny.toml --set data.recipes=[\"reverse-segments({too_large})\"]"),
+        format!("data hops --hops {too_large}"),
+        format!("data biographies --attributes {too_large}"),
+        format!("compare --seeds {too_large}"),
+        format!("reproduce --seeds {too_large}"),
+    ] {
+        let output = folder.run(&command);
+        assert_eq!((output.status, &*output.stdout), (USAGE, ""), "{command}: {output:?}");
+        for limit in ["18446744073709551615", "9223372036854775807"] {
+            assert!(!output.message().contains(limit), "{command}: {}", output.stderr);
+        }
+    }
+}

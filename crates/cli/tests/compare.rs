@@ -145,7 +145,7 @@ fn a_comparison_is_trained_told_and_drawn() {
 
     let page = fs::read_to_string(out.join("index.html")).unwrap();
     assert!(page.contains("corrected for the 2 interventions"), "{page}");
-    assert!(page.contains("id=\"small-pairs-tied\"") && page.contains("tie_head = true"), "{page}");
+    assert!(page.contains("id=\"small.pairs.tied\"") && page.contains("tie_head = true"), "{page}");
     assert!(!page.contains("<script>alert") && page.contains("Pairs &lt;of&gt;"), "escaped");
     for link in page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         let link = link.replace("&#x2f;", "/");

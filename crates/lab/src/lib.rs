@@ -14,6 +14,7 @@ mod extend;
 mod knowledge;
 pub mod locate;
 pub mod measures;
+pub mod memory;
 pub mod name;
 pub mod probe;
 mod progress;
@@ -25,7 +26,7 @@ pub mod spec;
 pub mod stats;
 pub mod store;
 
-pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
+pub use bench::{Bench, BenchError, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines, random_mean_absolute_cosine};
 pub use experiment::{Experiment, ExperimentError, Steps, example};
 pub use knowledge::{Indexes, Knowledge};
