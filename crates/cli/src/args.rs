@@ -1,6 +1,6 @@
 //! The command line's commands, arguments and options.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::num::{IntErrorKind, NonZeroUsize, ParseIntError};
 use std::path::PathBuf;
 
@@ -109,16 +109,32 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ResourceArgs {
     /// Runs at a time [default: chosen by the size of a step]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     jobs: Option<NonZeroUsize>,
     /// Cores to use in total [default: all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
+    /// Resume runs that another version or instruction set began: their bits are of neither, and
+    /// the manifest lists the parts
+    #[arg(long)]
+    allow_mixed: bool,
+}
+
+/// The most threads of a process.
+const MOST_THREADS: usize = 4096;
+
+/// A number of threads.
+fn threads(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
+    let number: NonZeroUsize = text.parse()?;
+    match number.get() <= MOST_THREADS {
+        true => Ok(number),
+        false => Err(format!("it must be at most {MOST_THREADS}").into()),
+    }
 }
 
 impl ResourceArgs {
     pub(crate) fn resources(&self) -> Resources {
-        Resources { threads: self.threads, jobs: self.jobs }
+        Resources { threads: self.threads, jobs: self.jobs, mixed: self.allow_mixed }
     }
 }
 

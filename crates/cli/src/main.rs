@@ -11,15 +11,14 @@ use std::process::ExitCode;
 
 use args::Command;
 use commands::Failure;
-use retrodict_lab::Isa;
 
 /// The exit status after Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let arguments = args::parse();
-    if let Some(Err(error)) = arguments.isa.map(Isa::choose) {
-        return complain(&error.to_string(), 2);
+    if let Some(isa) = arguments.isa {
+        isa.choose();
     }
     let result = match arguments.command {
         Command::Reproduce(args) => commands::reproduce(&args),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use console::Term;
@@ -29,21 +29,38 @@ pub(crate) fn show_progress<R: Send>(
     work: impl FnOnce() -> R + Send,
 ) -> R {
     let ended = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let drawing = scope.spawn(|| {
+    let result = thread::scope(|scope| {
+        let draw = || {
             if std::io::stderr().is_terminal() {
                 bars(name, jobs, &ended);
             } else {
                 lines(name, jobs, &ended);
             }
-        });
-        let result = work();
-        ended.store(true, Ordering::Release);
-        drawing.thread().unpark();
-        // An error in drawing must not lose the result.
-        let _ = drawing.join();
-        result
-    })
+        };
+        let drawing = thread::Builder::new().name("progress".to_owned()).spawn_scoped(scope, draw);
+        let _end = End(&ended, drawing.as_ref().ok().map(|drawing| drawing.thread().clone()));
+        if let Err(error) = drawing {
+            eprintln!(
+                "retrodict: warning: no progress is shown: a thread cannot be started ({error})"
+            );
+        }
+        work()
+    });
+    // Those that came after the last drawing, or without any.
+    warnings(jobs).iter().for_each(|warning| eprintln!("{warning}"));
+    result
+}
+
+/// Ends the drawing, also where the work panics: the scope waits for it.
+struct End<'a>(&'a AtomicBool, Option<Thread>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+        if let Some(drawing) = &self.1 {
+            drawing.unpark();
+        }
+    }
 }
 
 /// All jobs together.

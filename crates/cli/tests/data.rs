@@ -50,6 +50,7 @@ fn the_other_data_sets_take_every_option() {
                 vocab_size,
                 entities: 9,
                 relations: 2,
+                one_way_relations: 0,
                 train_fraction,
             }),
         ),

@@ -7,10 +7,11 @@ mod common;
 use std::fs;
 
 use common::{Folder, checkpoints};
+use retrodict_lab::store::{Manifest, Status};
 use serde_json::Value;
 
 /// The measures of each run, and their summary over seeds.
-const MEASURES: [&str; 41] = [
+const MEASURES: [&str; 45] = [
     "train_nll",
     "train_first_token_nll",
     "train_eval_nll",
@@ -39,6 +40,8 @@ const MEASURES: [&str; 41] = [
     "echo_rate",
     "control_top1",
     "blind_swap_rate",
+    "spurious_rate",
+    "one_way_top1",
     "candidates_mean",
     "candidates_of_type_mean",
     "outranked_by_trained_answers",
@@ -47,6 +50,8 @@ const MEASURES: [&str; 41] = [
     "top1_over_head_norm",
     "top1_less_log_count",
     "top1_without_trained_answers",
+    "direction_similarity",
+    "direction_probe_top1",
     "travelled",
     "reverse_distance",
     "reverse_epochs",
@@ -94,8 +99,12 @@ fn json_has_the_keys_that_scripts_rely_on() {
         assert_eq!(dir, format!("out/runs/tiny/{hash}/seed-{}", run["seed"]));
         assert!(folder.path().join(dir).join("COMPLETE").is_file());
         for name in MEASURES {
-            // Pairs have no A ⇝ C, no relation of theirs lacks a reverse, and `probe.reach` is off.
+            // Pairs have no A ⇝ C, no relation of theirs lacks a reverse, and `probe.reach` and
+            // `probe.directions` are off.
             let of_others = [
+                "one_way_top1",
+                "direction_similarity",
+                "direction_probe_top1",
                 "travelled",
                 "reverse_distance",
                 "reverse_epochs",
@@ -491,9 +500,9 @@ fn mean_and_std_are_over_complete_runs() {
     // Seed 3 diverged.
     let diverged = folder.run_dir("out", 3);
     fs::remove_file(diverged.join("COMPLETE")).unwrap();
-    let manifest = fs::read_to_string(diverged.join("manifest.json")).unwrap();
-    let manifest = manifest.replace("\"complete\"", "\"diverged\"");
-    fs::write(diverged.join("manifest.json"), manifest).unwrap();
+    let path = diverged.join("manifest.json");
+    let manifest = Manifest { status: Status::Diverged, ..Manifest::read(&path).unwrap() };
+    manifest.write(&path).unwrap();
 
     let output = folder.run("run tiny.toml --out out --seeds 4 --json");
     assert_eq!(output.status, 1, "{output:?}");

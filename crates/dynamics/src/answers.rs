@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use retrodict_facts::{Dataset, Entity, Group, Query, Question, Role, Token};
 use serde::{Deserialize, Serialize};
 
-use crate::{Outranked, Ranking, controls, mean};
+use crate::{Directions, Outranked, Ranking, controls, mean};
 
 /// Accuracies over the questions of a data set, fractions from 0 to 1; `None` where there is no such
 /// question.
@@ -44,9 +44,20 @@ pub struct Answers {
     /// Questions answered as if every relation had a reverse: blind swaps (group `control_swapped`;
     /// reported in 2406.05183).
     pub blind_swap_rate: Option<f64>,
+    /// Sources of held-out facts that, asked with the reverse's relation, are answered with their
+    /// partner: no sentence answers this question.
+    #[serde(default)]
+    pub spurious_rate: Option<f64>,
+    /// Held-out questions about relations without a pair trained in both directions, answered
+    /// correctly.
+    #[serde(default)]
+    pub one_way_top1: Option<f64>,
     /// The tokens that rank before the right answers; measured by [`outranked`](crate::outranked).
     #[serde(flatten, default)]
     pub outranked: Outranked,
+    /// Whether the two directions of a fact share a representation; measured on request.
+    #[serde(flatten, default)]
+    pub directions: Directions,
     /// The distance to a model that also answers the held-out questions; measured on request.
     #[serde(flatten, default)]
     pub reach: Reach,
@@ -100,7 +111,10 @@ pub fn answers(
         echo_rate: controls::echoes(dataset, logits),
         control_top1: direct(&controls::of_group(dataset, Role::ControlTrained), logits),
         blind_swap_rate: direct(&controls::of_group(dataset, Role::ControlSwapped), logits),
+        spurious_rate: direct(&controls::crossed(dataset), logits),
+        one_way_top1: direct(&controls::one_way(dataset), logits),
         outranked: Outranked::default(),
+        directions: Directions::default(),
         reach: Reach::default(),
     }
 }

@@ -18,16 +18,45 @@ pub(crate) fn of_group(dataset: &Dataset, role: Role) -> Vec<Question> {
     queries.iter().map(Query::question).collect()
 }
 
-/// Whether each question behind `forward_top1`, `control_top1` and `blind_swap_rate` is answered as
-/// the measure counts it, under the measure's name. `logits` as for [`answers`](crate::answers).
+/// The held-out facts, each with its trained direction: `(seen, unseen)`.
+pub(crate) fn pairs(dataset: &Dataset) -> impl Iterator<Item = (&Query, &Query)> {
+    let pairs = dataset.seen_and_unseen();
+    pairs.into_iter().flat_map(|[seen, unseen]| seen.queries.iter().zip(&unseen.queries))
+}
+
+/// Questions that have no answer, with the answer of a model that ignores the relation: the source
+/// of each seen fact with the relation of its reverse.
+pub(crate) fn crossed(dataset: &Dataset) -> Vec<Question> {
+    let crossed = |(seen, unseen): (&Query, &Query)| {
+        Query { relation: unseen.relation, ..seen.clone() }.question()
+    };
+    pairs(dataset).map(crossed).collect()
+}
+
+/// Held-out questions about relations of which no pair is trained in both directions, in a data set
+/// that has such pairs of other relations.
+pub(crate) fn one_way(dataset: &Dataset) -> Vec<Question> {
+    let both = dataset.group_of(Role::Backward).map_or(&[][..], |group| &group.queries);
+    let both_ways = |query: &Query| both.iter().any(|of| of.relation == query.relation);
+    let unseen = pairs(dataset).filter(|(seen, unseen)| !(both_ways(seen) || both_ways(unseen)));
+    match both.is_empty() {
+        true => Vec::new(),
+        false => unseen.map(|(_, unseen)| unseen.question()).collect(),
+    }
+}
+
+/// Whether each question of the controls is answered as the measure counts it, under the measure's
+/// name. `logits` as for [`answers`](crate::answers).
 pub fn controls_by_question(
     dataset: &Dataset,
     mut logits: impl FnMut(&[Vec<Token>]) -> Vec<Vec<f32>>,
-) -> [(&'static str, Vec<bool>); 3] {
+) -> [(&'static str, Vec<bool>); 5] {
     [
         ("forward_top1", forward(dataset)),
         ("control_top1", of_group(dataset, Role::ControlTrained)),
         ("blind_swap_rate", of_group(dataset, Role::ControlSwapped)),
+        ("spurious_rate", crossed(dataset)),
+        ("one_way_top1", one_way(dataset)),
     ]
     .map(|(measure, questions)| (measure, right(&questions, &mut logits)))
 }
@@ -49,7 +78,7 @@ pub(crate) fn echoes(
 mod tests {
     use super::*;
     use crate::answers;
-    use retrodict_facts::{ChainConfig, DataKind as _, Group, ReversalConfig};
+    use retrodict_facts::{ChainConfig, DataKind as _, Group, RelationsConfig, ReversalConfig};
 
     /// A model that says after each context what `next` says of it.
     fn says(
@@ -74,6 +103,40 @@ mod tests {
         let found = answers(&pairs, says(pairs.vocab, |context| context[context.len() - 3]));
         assert_eq!((found.echo_rate, found.forward_top1), (Some(1.0), Some(0.0)));
         assert_eq!((found.control_top1, found.blind_swap_rate), (None, None));
+    }
+
+    #[test]
+    fn a_model_without_relations_gives_spurious_answers_and_a_bare_one_none() {
+        let pairs = ReversalConfig { vocab_size: 40, entity_length: 1, train_fraction: 0.5 };
+        let pairs = pairs.generate(3).unwrap();
+        let facts = &pairs.group_of(Role::Seen).unwrap().queries;
+        let partner = |context: &[Token]| {
+            facts.iter().find(|q| q.source[0] == context[0]).map_or(0, |q| q.answer[0])
+        };
+        let found = answers(&pairs, says(pairs.vocab, partner));
+        assert_eq!((found.spurious_rate, found.one_way_top1), (Some(1.0), None));
+        let found = answers(&pairs, says(pairs.vocab, |_| 0));
+        assert_eq!(found.spurious_rate, Some(0.0));
+    }
+
+    #[test]
+    fn one_way_relations_are_asked_apart() {
+        let config = RelationsConfig { one_way_relations: 1, ..RelationsConfig::default() };
+        let data = config.generate(3).unwrap();
+        let unseen = &data.group_of(Role::Unseen).unwrap().queries;
+        let last = 2 * config.relations as Token - 2;
+        let of_last = |q: &&Query| q.relation >= last;
+        assert_eq!(unseen.iter().filter(of_last).count(), config.entities);
+        // A model that answers the reverse of every other relation.
+        let answers_others = |context: &[Token]| {
+            let right = unseen.iter().find(|q| q.question().context == context);
+            right.filter(|q| !of_last(q)).map_or(0, |q| q.answer[0])
+        };
+        let found = answers(&data, says(data.vocab, answers_others));
+        assert_eq!(found.one_way_top1, Some(0.0));
+        assert!(found.direct_top1.unwrap() > 0.0);
+        let none = RelationsConfig { train_fraction: 0.0, ..config }.generate(3).unwrap();
+        assert_eq!(answers(&none, says(none.vocab, |_| 0)).one_way_top1, None);
     }
 
     #[test]

@@ -6,10 +6,21 @@ use std::sync::OnceLock;
 
 use thiserror::Error;
 
-/// An instruction set for which the kernels are compiled.
+/// An instruction set for which the kernels are compiled, and which this processor has: whoever has
+/// one may run its kernels. [`detect`](Isa::detect), [`available`](Isa::available) and parsing a
+/// name give one.
+///
+/// ```compile_fail,E0599
+/// # use retrodict_engine::*;
+/// let isa = Isa::Avx512; // Does the processor have it?
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Isa(Set);
+
+/// The instruction sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Isa {
-    /// x86-64 with AVX-512 (F, BW, DQ, VL).
+pub(crate) enum Set {
+    /// x86-64 with AVX-512 (F, BW, DQ, VL), AVX2 and FMA.
     Avx512,
     /// x86-64 with AVX2 and FMA.
     Avx2,
@@ -25,7 +36,7 @@ pub(crate) const PORTABLE_IS_FUSED: bool =
 /// The instruction set of all programs, once it has been chosen or detected.
 static CHOSEN: OnceLock<Isa> = OnceLock::new();
 
-/// An instruction set that cannot be chosen.
+/// A name that gives no instruction set.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum IsaError {
     /// There is none of that name.
@@ -33,16 +44,49 @@ pub enum IsaError {
     Unknown(String),
     /// The processor lacks it.
     #[error("this processor does not have {0}; it has {1}")]
-    Unavailable(Isa, String),
+    Unavailable(String, String),
+}
+
+impl Set {
+    const ALL: [Set; 3] = [Set::Avx512, Set::Avx2, Set::Portable];
+
+    fn name(self) -> &'static str {
+        match self {
+            Set::Avx512 => "avx512",
+            Set::Avx2 => "avx2",
+            Set::Portable => "portable",
+        }
+    }
+
+    /// Whether the processor has every feature for which [`by_isa`] compiles the set's kernels.
+    fn is_available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        let [avx2, avx512] = [
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl"),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let [avx2, avx512] = [false; 2];
+        match self {
+            Set::Avx512 => avx2 && avx512,
+            Set::Avx2 => avx2,
+            Set::Portable => true,
+        }
+    }
 }
 
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Isa::Avx512 => "avx512",
-            Isa::Avx2 => "avx2",
-            Isa::Portable => "portable",
-        })
+        f.write_str(self.0.name())
+    }
+}
+
+impl fmt::Debug for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
@@ -50,13 +94,24 @@ impl FromStr for Isa {
     type Err = IsaError;
 
     fn from_str(name: &str) -> Result<Isa, IsaError> {
-        let all = [Isa::Avx512, Isa::Avx2, Isa::Portable];
-        let found = all.into_iter().find(|isa| isa.to_string() == name);
-        found.ok_or_else(|| IsaError::Unknown(name.to_owned()))
+        let named = Set::ALL.into_iter().find(|set| set.name() == name);
+        let set = named.ok_or_else(|| IsaError::Unknown(name.to_owned()))?;
+        if set.is_available() {
+            return Ok(Isa(set));
+        }
+        let names: Vec<String> = Isa::available().iter().map(Isa::to_string).collect();
+        Err(IsaError::Unavailable(name.to_owned(), names.join(", ")))
     }
 }
 
 impl Isa {
+    /// Plain loops, which every processor can run.
+    pub const PORTABLE: Isa = Isa(Set::Portable);
+
+    pub(crate) fn set(self) -> Set {
+        self.0
+    }
+
     /// The best one of this processor, or the [chosen](Isa::choose) one.
     pub fn detect() -> Isa {
         *CHOSEN.get_or_init(|| Isa::available()[0])
@@ -64,39 +119,13 @@ impl Isa {
 
     /// Compiles all programs of this process for this instruction set. Only the first choice
     /// counts, and none after a program was compiled.
-    ///
-    /// # Errors
-    /// [`IsaError::Unavailable`] if the processor does not have it.
-    pub fn choose(self) -> Result<(), IsaError> {
-        let available = Isa::available();
-        if !available.contains(&self) {
-            let names: Vec<String> = available.iter().map(Isa::to_string).collect();
-            return Err(IsaError::Unavailable(self, names.join(", ")));
-        }
+    pub fn choose(self) {
         CHOSEN.get_or_init(|| self);
-        Ok(())
     }
 
     /// All sets of this processor, the best first.
     pub fn available() -> Vec<Isa> {
-        let mut found = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            let avx512 = avx2
-                && is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl");
-            if avx512 {
-                found.push(Isa::Avx512);
-            }
-            if avx2 {
-                found.push(Isa::Avx2);
-            }
-        }
-        found.push(Isa::Portable);
-        found
+        Set::ALL.into_iter().filter(|set| set.is_available()).map(Isa).collect()
     }
 }
 
@@ -134,11 +163,11 @@ macro_rules! by_isa {
         // SAFETY: an `Isa` is only made where the processor has its features; the memory is the
         // caller's promise.
         unsafe {
-            match $isa {
+            match $isa.set() {
                 #[cfg(target_arch = "x86_64")]
-                $crate::isa::Isa::Avx512 => avx512::<$T $(, $W)?>($($arg),*),
+                $crate::isa::Set::Avx512 => avx512::<$T $(, $W)?>($($arg),*),
                 #[cfg(target_arch = "x86_64")]
-                $crate::isa::Isa::Avx2 => avx2::<$T $(, $W)?>($($arg),*),
+                $crate::isa::Set::Avx2 => avx2::<$T $(, $W)?>($($arg),*),
                 _ => $portable,
             }
         }

@@ -42,6 +42,7 @@ pub mod check;
 mod exponential;
 mod extent;
 mod graph;
+mod handle;
 mod isa;
 mod kernels;
 mod lanes;
@@ -67,14 +68,15 @@ mod vector;
 mod wide;
 
 pub use exponential::Constants;
-pub use graph::{Graph, Indices, Value, Weights};
+pub use graph::Graph;
+pub use handle::{Indices, ParameterId, Value, View, Weights};
 pub use isa::{Isa, IsaError};
 pub use matmul::matmul;
 pub use ops::{
     Activation, Decay, Focal, LabelSmoothing, LossFunction, Margin, Orientation, Penalty, Sees,
 };
 pub use optim::{Adam, AdamW, Lion, Muon, Optimizer, Rule, Sgd};
-pub use parameter::{Initial, Parameter, ParameterId, View};
+pub use parameter::{Initial, Parameter};
 pub use parameters::{Gradients, Parameters};
 pub use precision::ProductPrecision;
 pub use profile::{Pass, Profile};

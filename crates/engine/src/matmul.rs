@@ -15,7 +15,7 @@ const BLOCK: [usize; 2] = [512, 128];
 /// Each element is summed over `inner` in ascending order: the bits do not depend on the threads.
 ///
 /// # Panics
-/// Unless the slices have the sizes of the matrices.
+/// Unless the slices have the sizes of the matrices, and all of `right` lies within its strides.
 pub fn matmul(
     threads: usize,
     [rows, inner, columns]: [usize; 3],
@@ -24,11 +24,17 @@ pub fn matmul(
     strides: [usize; 2],
     out: &mut [f64],
 ) {
-    assert!(left.len() == rows * inner && right.len() == inner * columns);
-    assert!(out.len() == rows * columns);
+    let lengths = [left.len(), right.len(), out.len()];
+    let sizes = [[rows, inner], [inner, columns], [rows, columns]];
+    let expected = sizes.map(|[height, width]| height.checked_mul(width));
+    assert!(expected == lengths.map(Some), "a product of {sizes:?}, but {lengths:?} numbers");
     if right.is_empty() || rows == 0 {
         return out.fill(0.0);
     }
+    let last = |size: usize, stride: usize| (size - 1).checked_mul(stride);
+    let last = last(inner, strides[0]).zip(last(columns, strides[1]));
+    let last = last.and_then(|(row, column)| row.checked_add(column));
+    assert!(last.is_some_and(|last| last < right.len()), "no strides of {sizes:?}: {strides:?}");
     let isa = Isa::detect();
     let rows = rows.div_ceil(threads.max(1));
     let parts = left.chunks(rows * inner).zip(out.chunks_mut(rows * columns));
@@ -39,7 +45,17 @@ pub fn matmul(
                 // The calling thread takes the first part.
                 some_rows(isa, size, left, right, strides, out);
             } else {
-                scope.spawn(move || some_rows(isa, size, left, right, strides, out));
+                // The rows are given to the thread once it has started.
+                let (send, receive) = std::sync::mpsc::channel();
+                let work = move || {
+                    if let Ok(out) = receive.recv() {
+                        some_rows(isa, size, left, right, strides, out);
+                    }
+                };
+                match std::thread::Builder::new().spawn_scoped(scope, work) {
+                    Ok(_) => drop(send.send(out)),
+                    Err(_) => some_rows(isa, size, left, right, strides, out),
+                }
             }
         }
     });
@@ -86,8 +102,9 @@ fn some_rows(
                 k: deep,
                 start: if k == 0 { Start::Zero } else { Start::Accumulate },
             };
-            // SAFETY: the block lies within `left` and `out`. The rows of the panel are a multiple
-            // of 16 wide, and nothing else touches this part of `out`.
+            // SAFETY: `matmul` has asserted the sizes of `left` and `out`, of which these are whole
+            // rows: the block lies within them. The rows of the panel are a multiple of 16 wide,
+            // `deep` of them fit, and `out` is borrowed mutably.
             unsafe { product.run(isa) };
         }
     }

@@ -39,18 +39,29 @@ impl<'a, T> Matrix<'a, T> {
         self.data
     }
 
+    /// The number at that row and column, from which the rest of the matrix can be reached too: a
+    /// pointer from a [row](Matrix::row) is good for that row only.
+    pub(crate) fn at(&self, r: usize, column: usize) -> *const T {
+        assert!(r < self.rows && column < self.columns);
+        // SAFETY: in bounds by the assertion and the contract of `new`.
+        unsafe { self.data.add(r * self.stride + column) }
+    }
+
     /// Row `r`.
     #[inline(always)]
     pub(crate) fn row(&self, r: usize) -> &'a [T] {
         assert!(r < self.rows);
-        // SAFETY: in bounds by the assertion and the contract of `new`.
+        // SAFETY: in bounds by the assertion and the contract of `new`, by which also nobody writes
+        // it during 'a.
         unsafe { std::slice::from_raw_parts(self.data.add(r * self.stride), self.columns) }
     }
 
     /// All numbers from the first of the first row to the last of the last.
     pub(crate) fn all(&self) -> &'a [T] {
         let len = (self.rows.max(1) - 1) * self.stride + self.columns;
-        // SAFETY: the contract of `new`; the gaps between rows belong to the same buffer.
+        // SAFETY: the contract of `new`. The gaps between rows belong to the same buffer: other
+        // columns of a parameter, or other positions of a value, which nobody writes either while
+        // an operation reads some.
         unsafe { std::slice::from_raw_parts(self.data, len) }
     }
 }
@@ -66,6 +77,14 @@ impl<T> MatrixMut<'_, T> {
         self.data
     }
 
+    /// The number at that row and column, from which the rest of the matrix can be reached too, as
+    /// [`Matrix::at`].
+    pub(crate) fn at_mut(&mut self, r: usize, column: usize) -> *mut T {
+        assert!(r < self.rows && column < self.columns);
+        // SAFETY: in bounds by the assertion and the contract of `new`.
+        unsafe { self.data.add(r * self.stride + column) }
+    }
+
     /// Row `r`.
     #[inline(always)]
     pub(crate) fn row_mut(&mut self, r: usize) -> &mut [T] {
@@ -74,7 +93,7 @@ impl<T> MatrixMut<'_, T> {
 
     /// Several whole contiguous rows.
     pub(crate) fn rows_mut(&mut self, rows: Range<usize>) -> &mut [T] {
-        assert!(rows.end <= self.rows && self.stride == self.columns);
+        assert!(rows.start <= rows.end && rows.end <= self.rows && self.stride == self.columns);
         // SAFETY: in bounds by the assertion; alone in its part by the rules of the module.
         unsafe {
             let start = self.data.add(rows.start * self.stride);
@@ -101,6 +120,18 @@ pub(crate) struct GradientTarget<'a, T> {
     pub(crate) accumulate: bool,
 }
 
+/// `len` copies of `value`.
+///
+/// # Panics
+/// If there is no memory for them: the run that needs it fails, and not the process.
+pub(crate) fn filled<T: Copy>(len: usize, value: T) -> Vec<T> {
+    let mut all = Vec::new();
+    let got = all.try_reserve_exact(len);
+    assert!(got.is_ok(), "no memory for {len} times {} bytes", size_of::<T>());
+    all.resize(len, value);
+    all
+}
+
 /// Zeroed memory on cache-line boundaries.
 pub(crate) struct Buffer<T> {
     lines: Vec<Line>,
@@ -114,18 +145,22 @@ struct Line([u8; 64]);
 
 impl<T: crate::Scalar> Buffer<T> {
     /// `len` zeros.
+    ///
+    /// # Panics
+    /// If there is no memory for them.
     pub(crate) fn zeros(len: usize) -> Self {
-        let lines = vec![Line([0; 64]); (len * T::BYTES).div_ceil(64)];
-        Buffer { lines, len, kind: PhantomData }
+        let lines = len.div_ceil(size_of::<Line>() / T::BYTES);
+        Buffer { lines: filled(lines, Line([0; 64])), len, kind: PhantomData }
     }
 
     pub(crate) fn as_slice(&self) -> &[T] {
-        // SAFETY: the lines hold at least `len` numbers, aligned, and every bit pattern is one.
+        // SAFETY: `zeros` has made lines for `len` numbers, whole ones in each; lines are aligned
+        // for numbers, initialised, and every bit pattern is a number.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
-        // SAFETY: as above, and borrowed mutably.
+        // SAFETY: as above; the lines are borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 }

@@ -1,8 +1,6 @@
 //! The description of a model's parameters.
 
-/// A trainable or frozen matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParameterId(pub(crate) usize);
+use crate::extent::numbers;
 
 /// The initial values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,16 +76,22 @@ impl Parameter {
         Parameter { hidden_maps: maps, ..self }
     }
 
+    /// # Panics
+    /// If it has no numbers, or too many for one buffer, if a vector has several rows, if its maps
+    /// are not equally wide, or if its initial values lie outside its columns.
+    pub fn validate(&self) {
+        let Parameter { name, rows, columns, vector, initial, hidden_maps: maps, .. } = self;
+        assert!(numbers(&[*rows, *columns]) > 0, "{name} has {rows} rows and {columns} columns");
+        assert!(!vector || *rows == 1, "the vector {name} has {rows} rows");
+        assert!(*maps == 0 || columns.is_multiple_of(*maps), "{name} in {maps} maps");
+        if let Initial::Columns { first, count, .. } = initial {
+            let fits = first.checked_add(*count).is_some_and(|end| end <= *columns);
+            assert!(fits, "{name} has {columns} columns, not {count} from {first} on");
+        }
+    }
+
     /// Its shape in checkpoints.
     pub fn shape(&self) -> Vec<usize> {
         if self.vector { vec![self.columns] } else { vec![self.rows, self.columns] }
     }
-}
-
-/// Some columns of a parameter, all rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct View {
-    pub(crate) parameter: usize,
-    pub(crate) first: usize,
-    pub(crate) columns: usize,
 }

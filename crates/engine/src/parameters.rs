@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::extent::numbers;
 use crate::graph::Graph;
 use crate::matrix::Buffer;
 use crate::parameter::{Initial, Parameter};
@@ -22,6 +23,8 @@ pub(crate) struct ParameterLayout {
 }
 
 impl ParameterLayout {
+    /// # Panics
+    /// If there are too many numbers.
     pub(crate) fn new(parameters: &[Parameter]) -> ParameterLayout {
         let mut starts = vec![0; parameters.len()];
         let mut len = 0;
@@ -30,7 +33,7 @@ impl ParameterLayout {
             for (start, p) in starts.iter_mut().zip(parameters) {
                 if p.trainable == pass {
                     *start = len;
-                    len = (len + p.rows * p.columns).next_multiple_of(ALIGN);
+                    len = numbers(&[len + numbers(&[p.rows, p.columns])]).next_multiple_of(ALIGN);
                 }
             }
             if pass {
@@ -38,6 +41,12 @@ impl ParameterLayout {
             }
         }
         ParameterLayout { parameters: parameters.to_vec(), starts, trainable, len }
+    }
+
+    /// Whether it is the same as another. Buffers of one model share a layout, which is cheap to
+    /// see.
+    pub(crate) fn is(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        Arc::ptr_eq(self, other) || **self == **other
     }
 
     /// The numbers of parameter `i` in the buffer of parameters and, if it is trainable, in that of

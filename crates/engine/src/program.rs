@@ -4,9 +4,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::graph::{Graph, Indices, Weights};
+use crate::extent::numbers;
+use crate::graph::Graph;
+use crate::handle::{GraphId, Indices, Weights};
 use crate::isa::Isa;
-use crate::matrix::{Buffer, Matrix};
+use crate::matrix::{Buffer, Matrix, filled};
 use crate::operation::{Context, Memory, Operation};
 use crate::optim::{Optimizer, Rule};
 use crate::parameters::{Gradients, ParameterLayout, Parameters};
@@ -29,8 +31,9 @@ pub enum Mode {
 
 /// A compiled graph with its memory.
 pub struct Program<T> {
+    graph: GraphId,
     operations: Vec<Arc<dyn Operation<T>>>,
-    layout: ParameterLayout,
+    layout: Arc<ParameterLayout>,
     plan: Plan,
     mode: Mode,
     isa: Isa,
@@ -63,6 +66,7 @@ impl<'a, T: Scalar> Output<'a, T> {
 
     /// A feature at a position, for the whole batch and the padding lanes after it.
     pub fn lanes(&self, feature: usize, position: usize) -> &'a [T] {
+        assert!(position < self.positions(), "{} positions, not {position}", self.positions());
         &self.matrix.row(feature)[position * self.lanes..(position + 1) * self.lanes]
     }
 }
@@ -70,6 +74,9 @@ impl<'a, T: Scalar> Output<'a, T> {
 impl<T: Scalar> Program<T> {
     /// Compiles `graph` for `batch` examples and a team of `workers`, for the processor's best
     /// instruction set.
+    ///
+    /// # Panics
+    /// As [`compile_for`](Program::compile_for).
     pub fn compile(
         graph: &Graph<T>,
         batch: usize,
@@ -83,7 +90,8 @@ impl<T: Scalar> Program<T> {
     /// Compiles for a given instruction set.
     ///
     /// # Panics
-    /// If the processor does not have it, or `batch` is 0.
+    /// If `batch` is 0, or the program is too large: one of its buffers would have more numbers than
+    /// any memory holds, or this machine has no memory for it.
     pub fn compile_for(
         graph: &Graph<T>,
         batch: usize,
@@ -92,12 +100,12 @@ impl<T: Scalar> Program<T> {
         workers: usize,
         isa: Isa,
     ) -> Program<T> {
-        assert!(Isa::available().contains(&isa), "this processor does not have {isa:?}");
         assert!(batch > 0, "a batch has at least one sentence");
-        let layout = ParameterLayout::new(&graph.parameters);
+        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
         let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
         let lanes = plan.lanes;
         Program {
+            graph: graph.id,
             operations: graph.nodes.iter().map(|node| Arc::clone(&node.operation)).collect(),
             layout,
             mode,
@@ -105,13 +113,28 @@ impl<T: Scalar> Program<T> {
             precision,
             batch,
             arena: Buffer::zeros(plan.arena),
-            scratch: Buffer::zeros(plan.scratch * workers),
+            scratch: Buffer::zeros(numbers(&[plan.scratch, workers])),
             workers,
-            indices: graph.indices.iter().map(|p| vec![0; p * lanes]).collect(),
-            weights: graph.weights.iter().map(|p| vec![T::ZERO; p * lanes]).collect(),
+            indices: graph.indices.iter().map(|p| filled(numbers(&[*p, lanes]), 0)).collect(),
+            weights: graph.weights.iter().map(|p| filled(numbers(&[*p, lanes]), T::ZERO)).collect(),
             plan,
             clock: None,
         }
+    }
+
+    /// The bytes that [`compile`](Program::compile) would allocate for activations, their gradients
+    /// and scratch. Allocates none of them.
+    pub fn planned_bytes(
+        graph: &Graph<T>,
+        batch: usize,
+        mode: Mode,
+        precision: ProductPrecision,
+        workers: usize,
+    ) -> usize {
+        let layout = ParameterLayout::new(&graph.parameters);
+        let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
+        let scratch = plan.scratch.saturating_mul(workers);
+        plan.arena.saturating_add(scratch).saturating_mul(T::BYTES)
     }
 
     /// Examples in a batch.
@@ -161,36 +184,49 @@ impl<T: Scalar> Program<T> {
     }
 
     /// The numbers of an index input, `[positions, lanes]`, to be set before a run.
+    ///
+    /// # Panics
+    /// If it is of another graph.
     pub fn indices_mut(&mut self, input: Indices) -> &mut [u32] {
-        &mut self.indices[input.0]
+        &mut self.indices[input.index_in(self.graph)]
     }
 
     /// The numbers of a weight input, `[positions, lanes]`, to be set before a run.
+    ///
+    /// # Panics
+    /// If it is of another graph.
     pub fn weights_mut(&mut self, input: Weights) -> &mut [T] {
-        &mut self.weights[input.0]
+        &mut self.weights[input.index_in(self.graph)]
     }
 
     /// The graph's output number `i`, as the last run left it.
     pub fn output(&self, i: usize) -> Output<'_, T> {
         let place = &self.plan.outputs[i];
         let start = &self.arena.as_slice()[place.start..];
-        // SAFETY: the plan keeps outputs in the arena to the end of a run.
+        // SAFETY: the plan puts outputs into the arena and keeps them to the end of a run; the
+        // arena is borrowed for as long as the matrix.
         let matrix =
             unsafe { Matrix::new(start.as_ptr(), place.rows, place.columns, place.stride) };
         Output { matrix, lanes: self.plan.lanes }
     }
 
     /// Computes the outputs.
+    ///
+    /// # Panics
+    /// If the parameters are of another model, or the team does not have the workers that the
+    /// program was compiled for.
     pub fn forward(&mut self, parameters: &Parameters<T>, noise: Noise, team: &mut Team) {
         let values = parameters.values.as_slice().as_ptr().cast_mut();
-        // SAFETY: without gradients and an optimiser the parameters are only read.
+        // SAFETY: the numbers are those of the layout, and borrowed; without an optimiser they are
+        // only read.
         unsafe { self.execute(&parameters.layout, values, None, None, noise, team) };
     }
 
     /// Computes the outputs and the gradients of the loss.
     ///
     /// # Panics
-    /// If the program was compiled for inference.
+    /// As [`forward`](Program::forward), or if the gradients are of another model, or the program
+    /// was compiled for inference.
     pub fn gradients(
         &mut self,
         parameters: &Parameters<T>,
@@ -199,7 +235,7 @@ impl<T: Scalar> Program<T> {
         team: &mut Team,
     ) {
         let values = parameters.values.as_slice().as_ptr().cast_mut();
-        // SAFETY: without an optimiser the parameters are only read.
+        // SAFETY: as in the forward pass.
         unsafe { self.execute(&parameters.layout, values, Some(gradients), None, noise, team) };
     }
 
@@ -207,7 +243,7 @@ impl<T: Scalar> Program<T> {
     /// all workers stayed to the end, as [`Team::run`].
     ///
     /// # Panics
-    /// If the program was compiled for inference.
+    /// As [`gradients`](Program::gradients), or if the optimiser is of another model.
     pub fn step(
         &mut self,
         parameters: &mut Parameters<T>,
@@ -218,22 +254,25 @@ impl<T: Scalar> Program<T> {
     ) -> bool {
         let values = parameters.values.as_mut_slice().as_mut_ptr();
         let layout = Arc::clone(&parameters.layout);
-        // SAFETY: the parameters are borrowed mutably.
+        // SAFETY: the numbers are those of the layout, and borrowed mutably.
         unsafe { self.execute(&layout, values, Some(gradients), Some(optimizer), noise, team) }
     }
 
     /// # Safety
-    /// `parameters` must point to the numbers of `layout`; with an optimiser they are written.
+    /// `parameters` must point to the numbers of `layout`, which nobody else writes meanwhile; with
+    /// an optimiser nobody else reads them either, and they can be written.
     unsafe fn execute(
         &mut self,
-        layout: &ParameterLayout,
+        layout: &Arc<ParameterLayout>,
         parameters: *mut T,
         gradients: Option<&mut Gradients<T>>,
         optimizer: Option<&mut Optimizer<T>>,
         noise: Noise,
         team: &mut Team,
     ) -> bool {
-        assert!(*layout == self.layout, "the parameters belong to another model");
+        assert!(layout.is(&self.layout), "the parameters are of another model");
+        // From now on they are seen to fit at a glance.
+        self.layout = Arc::clone(layout);
         assert_eq!(team.workers(), self.workers, "the program was compiled for another team");
         let backward = gradients.is_some();
         assert!(
@@ -242,7 +281,7 @@ impl<T: Scalar> Program<T> {
         );
         let gradients = match gradients {
             Some(gradients) => {
-                assert!(*gradients.layout == self.layout, "the gradients are of another model");
+                assert!(gradients.layout.is(layout), "the gradients are of another model");
                 gradients.values.as_mut_slice().as_mut_ptr()
             }
             None => std::ptr::null_mut(),
@@ -256,8 +295,10 @@ impl<T: Scalar> Program<T> {
             indices: &self.indices,
             weights: &self.weights,
         };
-        let update =
-            optimizer.map(|optimizer| optimizer.begin(parameters, gradients, self.workers));
+        let update = optimizer.map(|optimizer| {
+            assert!(optimizer.layout().is(layout), "the optimiser is of another model");
+            optimizer.begin(parameters, gradients, self.workers)
+        });
         let (plan, operations) = (&self.plan, &self.operations);
         let memory = &memory;
         let (isa, precision) = (self.isa, self.precision);
@@ -305,7 +346,8 @@ impl<T: Scalar> Program<T> {
                 }
             }
             if let Some(update) = &update {
-                // SAFETY: the backward pass is over, and the workers are those of the program.
+                // SAFETY: parameters, gradients and moments have this layout by the assertions; the
+                // backward pass ended at a barrier; the workers are those of the program.
                 unsafe { update.run(isa, worker, layout.trainable) }
                 if let Some(lap) = &mut lap {
                     lap.update();
@@ -329,7 +371,8 @@ fn clear_ranges<T: Scalar>(ranges: &[Range<usize>], buffer: *mut T, worker: &Wor
     }
     for range in ranges {
         let share = worker.share(range.len(), 64);
-        // SAFETY: the plan put the range into the buffer; shares are disjoint.
+        // SAFETY: the plan put the range into the buffer (of this run, where it is that of
+        // gradients); shares are disjoint, and a barrier comes before and after.
         unsafe { buffer.add(range.start + share.start).write_bytes(0, share.len()) }
     }
     worker.barrier()

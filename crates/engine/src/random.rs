@@ -194,7 +194,7 @@ mod tests {
     fn dropout_keeps_the_mean_and_does_not_depend_on_where_it_starts_or_on_the_processor() {
         let noise = Noise { seed: 5, step: 12 };
         let mut whole = vec![0f32; 64 * DROPOUT_BLOCK];
-        dropout_factors(Isa::Portable, noise, 2, dropout_threshold(0.1), 0, &mut whole);
+        dropout_factors(Isa::PORTABLE, noise, 2, dropout_threshold(0.1), 0, &mut whole);
         let dropped = whole.iter().filter(|&&x| x == 0.0).count() as f64 / whole.len() as f64;
         assert!((dropped - 0.1).abs() < 0.01, "{dropped}");
         let mean = whole.iter().sum::<f32>() / whole.len() as f32;
@@ -207,7 +207,7 @@ mod tests {
         }
         let mut other = vec![0f32; whole.len()];
         let later = Noise { step: 13, ..noise };
-        dropout_factors(Isa::Portable, later, 2, dropout_threshold(0.1), 0, &mut other);
+        dropout_factors(Isa::PORTABLE, later, 2, dropout_threshold(0.1), 0, &mut other);
         assert_ne!(whole, other);
     }
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::isa::{Isa, by_isa, for_every_isa};
+use crate::isa::{Isa, Set, by_isa, for_every_isa};
 use crate::matrix::Buffer;
 use crate::scalar::Scalar;
 use crate::team::Team;
@@ -37,10 +37,10 @@ impl Roofline {
         let mut buffer = Buffer::<T>::zeros(buffer_bytes.div_ceil(T::BYTES).max(1024));
         let buffer_bytes = buffer.as_slice().len() * T::BYTES;
         let rounds = 20_000;
-        let lanes = match isa {
-            Isa::Avx512 => T::V512::LANES,
-            Isa::Avx2 => T::V256::LANES,
-            Isa::Portable => T::VPortable::LANES,
+        let lanes = match isa.set() {
+            Set::Avx512 => T::V512::LANES,
+            Set::Avx2 => T::V256::LANES,
+            Set::Portable => T::VPortable::LANES,
         };
         let workers = team.workers() as f64;
         let flops_per_second = best_rate(|| {

@@ -38,7 +38,6 @@ pub struct Worker<'a> {
 type Work<'a> = dyn Fn(&Worker<'_>) + Sync + 'a;
 
 struct Shared {
-    workers: usize,
     /// Points to a `&Work` on the stack of `Team::run` while a round is on.
     work: AtomicPtr<()>,
     /// The round and its number of workers in one word (see [`ROUND`]): a helper must see both
@@ -59,11 +58,11 @@ struct Shared {
 }
 
 impl Team {
-    /// A team of `workers` (at least one); one of them is the calling thread.
+    /// A team of `workers` (at least one); one of them is the calling thread. It has
+    /// [fewer](Team::workers) where the system does not start so many threads.
     pub fn new(workers: usize) -> Team {
         let workers = workers.clamp(1, ROUND - 1);
         let shared = Arc::new(Shared {
-            workers,
             work: AtomicPtr::new(std::ptr::null_mut()),
             round: AtomicUsize::new(0),
             active: AtomicUsize::new(workers),
@@ -75,23 +74,24 @@ impl Team {
             failed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
-        let helpers = (1..shared.workers)
-            .map(|index| {
+        let helpers: Vec<JoinHandle<()>> = (1..workers)
+            .map_while(|index| {
                 let shared = Arc::clone(&shared);
-                std::thread::spawn(move || help(&shared, index))
+                std::thread::Builder::new().spawn(move || help(&shared, index)).ok()
             })
             .collect();
+        shared.active.store(helpers.len() + 1, Ordering::Relaxed);
         Team { shared, helpers }
     }
 
     /// The number of workers.
     pub fn workers(&self) -> usize {
-        self.shared.workers
+        self.helpers.len() + 1
     }
 
     /// Limits later rounds to this many workers, at least one; the others sleep.
     pub fn set_active(&mut self, workers: usize) {
-        self.shared.active.store(workers.clamp(1, self.shared.workers), Ordering::Relaxed);
+        self.shared.active.store(workers.clamp(1, self.workers()), Ordering::Relaxed);
     }
 
     /// Sets how long workers wait at a barrier before they consider one of them lost: the longer a

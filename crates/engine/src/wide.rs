@@ -218,7 +218,7 @@ mod tests {
             (0..64).map(|i| T::from_f64((f64::from(i) + shift).sin() * 3.0)).collect()
         };
         for isa in Isa::available() {
-            let fused = isa != Isa::Portable || PORTABLE_IS_FUSED;
+            let fused = isa != Isa::PORTABLE || PORTABLE_IS_FUSED;
             let (mut a, b) = (numbers(0.1), numbers(0.7));
             let mut to = vec![T::ONE; a.len()];
             everything(isa, &a, &b, &mut to);

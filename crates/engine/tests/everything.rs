@@ -37,7 +37,7 @@ fn any_number_of_workers_gives_the_same_bits() {
 #[test]
 fn the_fused_instruction_sets_give_the_same_bits() {
     let fused: Vec<Isa> =
-        Isa::available().into_iter().filter(|isa| *isa != Isa::Portable).collect();
+        Isa::available().into_iter().filter(|isa| *isa != Isa::PORTABLE).collect();
     for rule in RULES {
         for pair in fused.windows(2) {
             let [one, other] = [0, 1].map(|i| train::<f32>(pair[i], 1, rule).numbers());

@@ -51,10 +51,10 @@ fn train<T: Scalar>(isa: Isa) -> Vec<f64> {
 #[test]
 fn the_fused_instruction_sets_give_the_same_bits_and_the_portable_one_nearly() {
     let available = Isa::available();
-    let portable = [train::<f32>(Isa::Portable), train::<f64>(Isa::Portable)];
+    let portable = [train::<f32>(Isa::PORTABLE), train::<f64>(Isa::PORTABLE)];
     let fused: Vec<_> = available
         .iter()
-        .filter(|isa| **isa != Isa::Portable)
+        .filter(|isa| **isa != Isa::PORTABLE)
         .map(|isa| [train::<f32>(*isa), train::<f64>(*isa)])
         .collect();
     for numbers in &fused {

@@ -26,7 +26,10 @@ settings! {
         pub entities: usize = 50, SIZE;
         /// Number of reciprocal pairs of relations, each with its own pairing of x and y.
         pub relations: usize = 3, SIZE;
-        /// Fraction of each relation's pairs trained in both directions, and of the control's
+        /// Reciprocal pairs of relations, the last ones, of which no pair of entities is trained in
+        /// both directions: whether a reverse generalises to a relation without an example of it.
+        pub one_way_relations: usize = 0, 0..=1_000_000, later;
+        /// Fraction of each other relation's pairs trained in both directions, and of the control's
         /// questions trained, rounded half to even.
         pub train_fraction: f64 = 0.7, FRACTION;
     }
@@ -34,7 +37,7 @@ settings! {
 
 impl DataKind for RelationsConfig {
     fn validate(&self) -> Result<(), FactsError> {
-        let Self { vocab_size, entities, relations, train_fraction } = *self;
+        let Self { vocab_size, entities, relations, one_way_relations, train_fraction } = *self;
         limits::vocab_at_most(vocab_size)?;
         at_least("entities", entities, 2, "the control answers with another x")?;
         at_most("entities", entities, MAX_VOCAB / 2, "larger vocabularies are not supported")?;
@@ -43,6 +46,8 @@ impl DataKind for RelationsConfig {
         at_least("relations", relations, 1, "there must be a pair")?;
         let reason = format!("each has up to two sentences of each of the {entities} x");
         at_most("relations", relations, MAX_SENTENCES / (2 * entities), reason)?;
+        let reason = format!("there are {relations} relations");
+        at_most("one_way_relations", one_way_relations, relations, reason)?;
         limits::fraction(train_fraction)
     }
 
@@ -67,7 +72,8 @@ impl DataKind for RelationsConfig {
                 let (x, y) = (xs[at as usize], ys[partners[at as usize] as usize]);
                 directions(&[vec![x], vec![y]], relation_tokens(relation))
             };
-            let (whole, partial) = order.split_at(trained);
+            let one_way = relation >= self.relations - self.one_way_relations;
+            let (whole, partial) = order.split_at(if one_way { 0 } else { trained });
             both.extend(whole.iter().map(pair));
             one.extend(
                 partial.iter().map(pair).map(|pair| reversal::seen_and_unseen(&mut random, pair)),

@@ -84,6 +84,7 @@ impl<'a> Recorded<'a> {
                 vocab_size,
                 entities: self.count("entities"),
                 relations: self.count("relations"),
+                one_way_relations: 0,
                 train_fraction: fraction(),
             }),
             "family" => DataConfig::Family(FamilyConfig {

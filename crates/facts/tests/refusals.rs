@@ -142,6 +142,7 @@ fn task(kind: &str, vocab_size: usize, n: usize, k: usize) -> DataConfig {
             vocab_size,
             entities: n,
             relations: k,
+            one_way_relations: 0,
             train_fraction,
         }),
         "family" => DataConfig::Family(FamilyConfig { vocab_size, families: n, train_fraction }),
@@ -222,4 +223,6 @@ fn other_data_sets_of_impossible_size() {
             assert_eq!(config.generate(0).unwrap_err().key(), "train_fraction");
         }
     }
+    let more = RelationsConfig { one_way_relations: 4, ..RelationsConfig::default() };
+    assert_eq!(DataConfig::Relations(more).generate(0).unwrap_err().key(), "one_way_relations");
 }

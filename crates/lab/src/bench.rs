@@ -1,19 +1,24 @@
 //! Times a spec's training step, without data and report work.
 
-use std::sync::Barrier;
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use retrodict_engine::{Profile, Roofline, Scalar};
 use retrodict_facts::FactsError;
+use retrodict_models::{Example, Trainer};
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::experiment::{Experiment, example};
+use crate::memory::{self, MemoryError};
 use crate::run_all::Resources;
 use crate::spec::Precision;
 
 /// The time of one wave of runs, if the number of steps is not given.
 const WANTED: Duration = Duration::from_millis(700);
+/// The most runs that are timed.
+const MOST_SEEDS: usize = 10_000;
 /// Bounds of the chosen number of steps.
 const STEPS: (u64, u64) = (3, 5000);
 
@@ -92,7 +97,7 @@ impl StepProfile {
         StepProfile {
             peak_gflops: 1e-9 * roofline.flops_per_second,
             peak_gigabytes: 1e-9 * roofline.bytes_per_second,
-            working_set_mib: mib(roofline.buffer_bytes),
+            working_set_mib: mib(roofline.buffer_bytes as u64),
             passes: passes.collect(),
         }
     }
@@ -111,15 +116,40 @@ pub struct BenchOptions {
     pub profile: bool,
 }
 
+/// Why nothing was timed.
+#[derive(Debug, Error)]
+pub enum BenchError {
+    /// The data set cannot be made.
+    #[error(transparent)]
+    Data(#[from] FactsError),
+    /// The runs do not fit in memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// More runs than anyone waits for.
+    #[error("{0} seeds are too many to time: at most {MOST_SEEDS}")]
+    Seeds(usize),
+    /// A run at a time has a thread of its own.
+    #[error("cannot start {runs} threads for {runs} runs at a time ({error}); lower --jobs")]
+    Threads {
+        /// Runs at a time.
+        runs: usize,
+        /// The cause.
+        error: std::io::Error,
+    },
+}
+
 /// Times training steps. `allocated` returns the bytes that the process has allocated so far.
 ///
 /// # Errors
-/// As [`Experiment::dataset`].
+/// [`BenchError`] before anything is timed.
 pub fn bench(
     experiment: &Experiment,
     options: BenchOptions,
     allocated: fn() -> u64,
-) -> Result<Bench, FactsError> {
+) -> Result<Bench, BenchError> {
+    if options.seeds > MOST_SEEDS {
+        return Err(BenchError::Seeds(options.seeds));
+    }
     match experiment.spec.precision {
         Precision::F32 | Precision::Bf16 => bench_in::<f32>(experiment, options, allocated),
         Precision::F64 => bench_in::<f64>(experiment, options, allocated),
@@ -130,17 +160,21 @@ fn bench_in<T: Scalar>(
     experiment: &Experiment,
     options: BenchOptions,
     allocated: fn() -> u64,
-) -> Result<Bench, FactsError> {
+) -> Result<Bench, BenchError> {
     let BenchOptions { seeds, resources, mut steps, profile } = options;
     let before = status_mib("VmRSS:").unwrap_or(0.0);
     let (jobs, threads) = resources.divide(experiment.step_flops(), seeds);
+    let predicted = experiment.memory(threads)?;
+    let predicted = predicted.trainer.stepping().saturating_add(predicted.data);
+    let remedy = "lower model.dim, model.layers or train.batch_size, or give fewer --seeds";
+    memory::check("a step of all runs at a time", predicted.saturating_mul(jobs as u64), remedy)?;
     let dataset = experiment.dataset(0)?;
     let training_set = experiment.training_set(0, &dataset);
     let examples: Vec<_> = training_set.sentences.iter().map(example).collect();
     let size = experiment.batch_size(examples.len());
     let batches: Vec<_> = examples.chunks_exact(size).collect();
     let (mut wall, mut inside, mut bytes) = (0.0, 0.0, 0);
-    let (mut flops, mut activations) = (0, 0);
+    let mut flops = 0;
     // Runs at the same time form a wave; large models would not all fit in memory at once.
     for wave in (0..seeds).collect::<Vec<_>>().chunks(jobs) {
         let mut trainers: Vec<_> = wave
@@ -149,7 +183,7 @@ fn bench_in<T: Scalar>(
             .collect();
         let mut warm = Duration::ZERO;
         for trainer in &mut trainers {
-            (flops, activations) = trainer.cost(size);
+            flops = trainer.step_flops(size);
             for _ in 0..2 {
                 let begun = Instant::now();
                 trainer.step(batches[0].iter().copied());
@@ -160,32 +194,27 @@ fn bench_in<T: Scalar>(
             let wanted = WANTED.as_secs_f64() / warm.as_secs_f64().max(1e-6);
             (wanted as u64).clamp(STEPS.0, STEPS.1)
         });
-        let (start, end) = (Barrier::new(wave.len() + 1), Barrier::new(wave.len() + 1));
-        thread::scope(|scope| {
-            let runs: Vec<_> = trainers
-                .iter_mut()
-                .map(|trainer| {
-                    let (start, end, batches) = (&start, &end, &batches);
-                    scope.spawn(move || {
-                        start.wait();
-                        let begun = Instant::now();
-                        for step in 0..count {
-                            let batch = batches[step as usize % batches.len()];
-                            trainer.step(batch.iter().copied());
-                        }
-                        let seconds = begun.elapsed().as_secs_f64();
-                        end.wait();
-                        seconds
-                    })
-                })
-                .collect();
-            start.wait();
+        // Runs wait for this lock, and stop where one of them cannot be started: none may wait for
+        // a run that never comes.
+        let go = RwLock::new(false);
+        let measured = thread::scope(|scope| {
+            let mut closed = go.write().unwrap_or_else(PoisonError::into_inner);
+            let (start, batches) = (&go, &batches);
+            let runs = trainers.iter_mut().map(|trainer| {
+                let work = move || timed::<T>(start, trainer, batches, count);
+                thread::Builder::new().spawn_scoped(scope, work)
+            });
+            let runs: Vec<_> = runs.collect::<Result<_, _>>()?;
+            *closed = true;
             let (before, begun) = (allocated(), Instant::now());
-            end.wait();
-            wall += begun.elapsed().as_secs_f64();
-            bytes += allocated() - before;
-            inside += runs.into_iter().map(|run| run.join().unwrap_or(f64::NAN)).sum::<f64>();
+            drop(closed);
+            let seconds: f64 = runs.into_iter().map(|run| run.join().unwrap_or(f64::NAN)).sum();
+            Ok((begun.elapsed().as_secs_f64(), seconds, allocated() - before))
         });
+        let measured = measured.map_err(|error| BenchError::Threads { runs: wave.len(), error })?;
+        wall += measured.0;
+        inside += measured.1;
+        bytes += measured.2;
     }
     let steps = steps.unwrap_or(0);
     let all = seeds as f64 * steps as f64;
@@ -199,7 +228,7 @@ fn bench_in<T: Scalar>(
         ms_per_step: 1e3 * inside / all,
         ms_per_seed_step: 1e3 * wall / all,
         gflops: 1e-9 * flops as f64 * all / wall,
-        predicted_mib: before + mib((experiment.state_bytes() + activations) * jobs),
+        predicted_mib: before + mib(predicted.saturating_mul(jobs as u64)),
         peak_rss_mib,
         bytes_allocated_per_step: bytes as f64 / all,
         seeds,
@@ -210,7 +239,24 @@ fn bench_in<T: Scalar>(
     })
 }
 
-fn mib(bytes: usize) -> f64 {
+/// Seconds that one run's steps take, once they may begin.
+fn timed<T: Scalar>(
+    go: &RwLock<bool>,
+    trainer: &mut Trainer<T>,
+    batches: &[&[Example<'_>]],
+    steps: u64,
+) -> f64 {
+    if !*go.read().unwrap_or_else(PoisonError::into_inner) {
+        return f64::NAN;
+    }
+    let begun = Instant::now();
+    for step in 0..steps {
+        trainer.step(batches[step as usize % batches.len()].iter().copied());
+    }
+    begun.elapsed().as_secs_f64()
+}
+
+fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 

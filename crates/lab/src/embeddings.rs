@@ -1,14 +1,13 @@
 //! The orthogonality of a trained model's token embeddings.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use retrodict_dynamics::{cosines, evenly_spread, mean_absolute_cosine};
 use retrodict_engine::Scalar;
 use retrodict_facts::{Dataset, Token};
 use retrodict_models::{TOKEN_EMBEDDINGS, Trainer};
 
-use crate::store::{StoreError, Tensor, Values, read_tensors};
+use crate::store::{StoreError, Tensor, Tensors, Values};
 
 /// The folder of the probe in a run's `probes`; it has only the last epoch.
 pub const EMBEDDING_COSINES: &str = "embedding_cosines";
@@ -121,9 +120,8 @@ impl EmbeddingCosines {
     ///
     /// # Errors
     /// [`StoreError`] if the file is damaged or belongs to another data set.
-    pub fn read(path: &Path, dataset: &Dataset) -> Result<EmbeddingCosines, StoreError> {
-        let file = read_tensors(path)?;
-        let damaged = |what: &str| StoreError::Damaged { path: path.into(), what: what.to_owned() };
+    pub fn read(file: &Tensors, dataset: &Dataset) -> Result<EmbeddingCosines, StoreError> {
+        let damaged = |what: &str| StoreError::damaged(file.path(), what);
         let (entities, all) = tokens(dataset);
         let early = file.find(EMBEDDINGS).is_none();
         let tokens = match early {

@@ -49,7 +49,8 @@ fn finished_epochs(run: &RunDir, steps: Steps, own: &Manifest) -> Option<u64> {
     let manifest = run.is_complete().then(|| run.read_manifest().ok()).flatten()?;
     let same = manifest.version == own.version
         && manifest.commit == own.commit
-        && manifest.machine.isa == own.machine.isa;
+        && manifest.machine.isa == own.machine.isa
+        && manifest.parts.is_empty();
     same.then(|| manifest.last_step / steps.per_epoch)
 }
 
@@ -81,7 +82,7 @@ fn copy(
     if !wanted.iter().all(|step| kept.contains(step)) {
         return Ok(false);
     }
-    let mut rows = from.read_metrics()?;
+    let mut rows = from.read_metrics(epochs)?;
     // Damage must be found before anything is written.
     let newest = from.read_checkpoint(last)?;
     manifest.continued_from = Some(from.hash.to_string());
@@ -92,9 +93,11 @@ fn copy(
         last.without_probes(experiment.objective.entity_length);
     }
     to.write_metrics(&rows)?;
-    for (epoch, path) in from.probes(EFFECTIVE_WEIGHTS)? {
+    for (epoch, _) in from.probes(EFFECTIVE_WEIGHTS)? {
         if epoch == 0 || experiment.probes_after(epoch) {
-            to.copy_probe(EFFECTIVE_WEIGHTS, epoch, &path)?;
+            let tensors = from.read_probe(EFFECTIVE_WEIGHTS, epoch)?;
+            let tensors: Vec<_> = tensors.iter().cloned().collect();
+            to.write_probe(EFFECTIVE_WEIGHTS, epoch, &tensors)?;
         }
     }
     wanted.pop();

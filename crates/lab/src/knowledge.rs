@@ -7,6 +7,9 @@ use retrodict_engine::Scalar;
 use retrodict_facts::{Dataset, Role, Step, Token};
 use retrodict_models::Trainer;
 
+/// Contexts of one length.
+type Contexts = Vec<Vec<Token>>;
+
 /// The measures of held-out facts at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Knowledge {
@@ -84,7 +87,7 @@ impl Examiner {
         held_out: Option<Vec<f32>>,
     ) -> Knowledge {
         // Ranks and margins share contexts.
-        let mut known: Vec<(Vec<Vec<Token>>, Rc<Vec<f32>>)> = Vec::new();
+        let mut known: Vec<(Contexts, Rc<Vec<f32>>)> = Vec::new();
         if let Some(logits) = held_out.filter(|_| self.asked_by_sentences) {
             known.push((self.in_context.contexts().to_vec(), Rc::new(logits)));
         }

@@ -14,6 +14,7 @@ mod extend;
 mod knowledge;
 pub mod locate;
 pub mod measures;
+pub mod memory;
 pub mod name;
 pub mod probe;
 mod progress;
@@ -25,7 +26,7 @@ pub mod spec;
 pub mod stats;
 pub mod store;
 
-pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
+pub use bench::{Bench, BenchError, BenchOptions, PassProfile, StepProfile, bench};
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines, random_mean_absolute_cosine};
 pub use experiment::{Experiment, ExperimentError, Steps, example};
 pub use knowledge::{Indexes, Knowledge};
@@ -35,9 +36,9 @@ pub use result::{
     RunResult, effective_weight_epochs, effective_weights_at, last_effective_weights,
 };
 pub use retrodict_dynamics::{Answers, ByQuestion};
-pub use retrodict_engine::{Isa, IsaError};
+pub use retrodict_engine::Isa;
 pub use retrodict_settings::{self as settings, nearest};
-pub use run::{Outcome, run};
+pub use run::{Outcome, RunOptions, run};
 pub use run_all::{Job, Resources, run_all};
 
 /// The version of the program.

@@ -1,7 +1,6 @@
 //! Effective weights during training.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use retrodict_dynamics::{Context, WeightMatrix, measure};
 use retrodict_engine::Scalar;
@@ -9,7 +8,7 @@ use retrodict_facts::{Dataset, Entity, Group, Query, Role};
 use retrodict_models::Trainer;
 
 use crate::knowledge::Indexes;
-use crate::store::{StoreError, Tensor, Values, read_tensors};
+use crate::store::{StoreError, Tensor, Tensors, Values};
 
 /// The folder of the probe in a run's `probes`.
 pub const EFFECTIVE_WEIGHTS: &str = "effective_weights";
@@ -86,14 +85,13 @@ impl EffectiveWeights {
     ///
     /// # Errors
     /// [`StoreError`] if the file is damaged or belongs to another data set.
-    pub fn read(path: &Path, dataset: &Dataset) -> Result<EffectiveWeights, StoreError> {
-        let tensors = read_tensors(path)?;
+    pub fn read(tensors: &Tensors, dataset: &Dataset) -> Result<EffectiveWeights, StoreError> {
         // Files of earlier versions have no token ids.
         for ids in dataset.groups.iter().filter(|g| !g.queries.is_empty()).flat_map(token_ids) {
             let found = tensors.iter().find(|tensor| tensor.name == ids.name);
             if found.is_some_and(|found| *found != ids) {
                 let what = format!("tensor `{}` has the token ids of another data set", ids.name);
-                return Err(StoreError::Damaged { path: path.into(), what });
+                return Err(StoreError::damaged(tensors.path(), what));
             }
         }
         let matrix = |group: &Group, suffix: &str| {
@@ -102,7 +100,7 @@ impl EffectiveWeights {
             let values = tensor.values.as_f32().unwrap_or_default().to_vec();
             let types = group.queries.iter().map(|q| q.answer_type).collect();
             WeightMatrix::new(values, types)
-                .map_err(|error| StoreError::Damaged { path: path.into(), what: error.to_string() })
+                .map_err(|error| StoreError::damaged(tensors.path(), error))
         };
         let groups = dataset.groups.iter().filter(|group| !group.queries.is_empty());
         let groups = groups
@@ -137,7 +135,7 @@ impl EffectiveWeights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::write_tensors;
+    use crate::store::{read_tensors, write_tensors};
     use retrodict_facts::{DataKind as _, ReversalConfig};
 
     #[test]
@@ -158,7 +156,7 @@ mod tests {
         let path = folder.path().join("probe.safetensors");
         let read = |tensors: &[Tensor<'_>]| {
             write_tensors(&path, tensors).unwrap();
-            EffectiveWeights::read(&path, &dataset)
+            EffectiveWeights::read(&read_tensors(&path).unwrap(), &dataset)
         };
         assert_eq!(read(&tensors).unwrap().groups.len(), 4, "of an earlier version");
         tensors.extend(dataset.groups.iter().flat_map(token_ids));

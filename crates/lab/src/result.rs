@@ -52,7 +52,7 @@ impl RunResult {
     ) -> Result<RunResult, StoreError> {
         let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
         let complete = outcome.status == Status::Complete;
-        let mut last = match folder.read_metrics() {
+        let mut last = match folder.read_metrics(experiment.spec.train.epochs) {
             // Another process may still write a failed run: its numbers are not final.
             _ if outcome.status == Status::Failed => None,
             Ok(rows) => rows.last().copied(),
@@ -64,21 +64,29 @@ impl RunResult {
         if complete {
             let dataset = dataset(experiment, &folder)?;
             held_out = dataset.held_out.len();
-            if let (Some(last), Some((_, path))) =
+            if let (Some(last), Some((epoch, _))) =
                 (&mut last, folder.probes(EFFECTIVE_WEIGHTS)?.last())
             {
                 // Metrics of earlier versions have no indexes.
-                let indexes = EffectiveWeights::read(path, &dataset)?.indexes();
+                let tensors = folder.read_probe(EFFECTIVE_WEIGHTS, *epoch)?;
+                let indexes = EffectiveWeights::read(&tensors, &dataset)?.indexes();
                 last.fill("asymmetry", indexes.asymmetry);
                 last.fill("asymmetry_in_context", indexes.asymmetry_in_context);
                 last.fill("intransitivity", indexes.intransitivity);
             }
-            if let Some((_, path)) = folder.probes(EMBEDDING_COSINES)?.last() {
-                embedding_cosines = Some(EmbeddingCosines::read(path, &dataset)?);
+            if let Some((epoch, _)) = folder.probes(EMBEDDING_COSINES)?.last() {
+                let tensors = folder.read_probe(EMBEDDING_COSINES, *epoch)?;
+                embedding_cosines = Some(EmbeddingCosines::read(&tensors, &dataset)?);
             }
             answers = folder.read_answers()?;
             by_question = folder.read_by_question()?;
         }
+        let manifest = match folder.read_manifest() {
+            _ if outcome.status == Status::Failed => None,
+            Ok(manifest) => Some(manifest),
+            Err(error) if complete && folder.manifest_path().exists() => return Err(error),
+            Err(_) => None,
+        };
         Ok(RunResult {
             seed,
             folder: folder.path().to_owned(),
@@ -89,7 +97,7 @@ impl RunResult {
             by_question,
             embedding_cosines,
             held_out,
-            manifest: folder.read_manifest().ok().filter(|_| outcome.status != Status::Failed),
+            manifest,
         })
     }
 
@@ -139,7 +147,7 @@ pub fn effective_weights_at(
     let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
     let dataset = dataset(experiment, &folder)?;
     let read =
-        |&epoch| EffectiveWeights::read(&folder.probe_path(EFFECTIVE_WEIGHTS, epoch), &dataset);
+        |&epoch| EffectiveWeights::read(&folder.read_probe(EFFECTIVE_WEIGHTS, epoch)?, &dataset);
     epochs.iter().map(read).collect()
 }
 

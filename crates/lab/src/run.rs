@@ -1,16 +1,20 @@
 //! One run: an experiment with one seed, from its newest checkpoint (or that of a shorter run, or
 //! from the start) to its last epoch. It writes into its own folder only.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use retrodict_dynamics::{answers, outranked};
-use retrodict_engine::{Gradients, Parameter, Parameters, Purpose, Scalar, Stream};
+use retrodict_dynamics::{answers, directions, outranked};
+use retrodict_engine::{Purpose, Stream};
 use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
 
+mod resume;
+
+pub(crate) use self::resume::{Stored, numbers};
+
+use self::resume::parts;
 use crate::by_question::by_question;
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::{Experiment, Steps, example};
@@ -21,12 +25,7 @@ use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
 use crate::reach::reach;
 use crate::spec::{Keyword as _, Precision};
-use crate::store::{
-    Checkpoint, Machine, Manifest, MetricsRow, RunWriter, State, Status, Store, StoreError, Tensor,
-    Values, utc_now,
-};
-
-const MOMENTS: [&str; 2] = ["first_moment", "second_moment"];
+use crate::store::{Machine, Manifest, MetricsRow, RunWriter, Status, Store, StoreError, utc_now};
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,42 +38,30 @@ pub struct Outcome {
     pub from_store: bool,
 }
 
-/// A scalar that checkpoints can store.
-pub(crate) trait Stored: Scalar {
-    fn values(numbers: &[Self]) -> Values<'_>;
-    fn from_values<'v>(values: &'v Values<'_>) -> Option<&'v [Self]>;
-}
-
-impl Stored for f32 {
-    fn values(numbers: &[f32]) -> Values<'_> {
-        Values::F32(Cow::Borrowed(numbers))
-    }
-    fn from_values<'v>(values: &'v Values<'_>) -> Option<&'v [f32]> {
-        values.as_f32()
-    }
-}
-
-impl Stored for f64 {
-    fn values(numbers: &[f64]) -> Values<'_> {
-        Values::F64(Cow::Borrowed(numbers))
-    }
-    fn from_values<'v>(values: &'v Values<'_>) -> Option<&'v [f64]> {
-        values.as_f64()
-    }
+/// How a run is made; none of it decides its numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOptions {
+    /// Threads that share a step.
+    pub threads: usize,
+    /// Whether a run may resume what another program or instruction set began.
+    pub mixed: bool,
 }
 
 /// Runs `experiment` with `seed` to its end, unless the store already has it. `stop` is read after
 /// every step: once set, the run writes a checkpoint and ends.
 ///
 /// # Errors
-/// [`StoreError`] if the run's folder cannot be written or its metrics are damaged. What was
-/// written before is kept. A damaged checkpoint is a warning of `progress`: the run resumes from
-/// the one before it.
+/// [`StoreError`] if the run's folder cannot be written, its metrics are damaged, or a file in it is
+/// of another run or program. What was written before is kept, and the manifest says `failed`. A
+/// damaged checkpoint is a warning of `progress`: the run resumes from the one before it.
+///
+/// # Panics
+/// Where training panics; the manifest then says `failed`.
 pub fn run(
     experiment: &Experiment,
     store: &Store,
     seed: u64,
-    threads: usize,
+    options: RunOptions,
     stop: &AtomicBool,
     progress: &Progress,
 ) -> Result<Outcome, StoreError> {
@@ -83,32 +70,82 @@ pub fn run(
         progress.finish();
         return Ok(outcome);
     }
-    let folder = folder.begin()?;
+    let folder = folder.begin(experiment.spec.precision)?;
     // Another process may have finished it while this one waited.
     if let Some(outcome) = ended_before(&folder)? {
         progress.finish();
         return Ok(outcome);
     }
-    match experiment.spec.precision {
+    let whole = || match experiment.spec.precision {
         Precision::F32 | Precision::Bf16 => {
-            Run::<f32>::begin(experiment, store, &folder, threads, progress)?.go(stop, progress)
+            Run::<f32>::begin(experiment, store, &folder, options, progress)?.go(stop, progress)
         }
         Precision::F64 => {
-            Run::<f64>::begin(experiment, store, &folder, threads, progress)?.go(stop, progress)
+            Run::<f64>::begin(experiment, store, &folder, options, progress)?.go(stop, progress)
         }
+    };
+    let ended = catch_unwind(AssertUnwindSafe(whole));
+    let message = match &ended {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("the run panicked".to_owned()),
+    };
+    if let Some(message) = message {
+        record_failure(experiment, &folder, message);
+    }
+    ended.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Says in the manifest that the run failed, as far as that can be written.
+fn record_failure(experiment: &Experiment, folder: &RunWriter, message: String) {
+    let kept = folder.read_manifest();
+    let mut manifest = kept.unwrap_or_else(|_| first_manifest(experiment, folder));
+    manifest.status = Status::Failed;
+    manifest.message = Some(message);
+    manifest.end = Some(utc_now());
+    // What failed may be the writing.
+    let _ = folder.write_manifest(&manifest);
+}
+
+/// The manifest of a run that begins here.
+fn first_manifest(experiment: &Experiment, folder: &RunWriter) -> Manifest {
+    Manifest {
+        version: crate::VERSION.to_owned(),
+        commit: crate::COMMIT.map(str::to_owned),
+        parts: Vec::new(),
+        experiment: experiment.spec.name.clone(),
+        spec_hash: experiment.hash.to_string(),
+        continued_from: None,
+        precision: experiment.spec.precision.word().to_owned(),
+        seeds: experiment.seeds(folder.seed),
+        machine: Machine::here(),
+        start: utc_now(),
+        end: None,
+        wall_seconds: 0.0,
+        ms_per_step: None,
+        status: Status::Running,
+        last_step: 0,
+        message: None,
     }
 }
 
 /// How the run ended, if it need not be repeated: it is complete, or it would diverge again.
 fn ended_before(folder: &crate::store::RunDir) -> Result<Option<Outcome>, StoreError> {
     let ended = |status, message| Outcome { status, message, from_store: true };
-    if folder.is_complete() {
-        return Ok(Some(ended(Status::Complete, None)));
-    }
     if !folder.manifest_path().exists() {
-        return Ok(None);
+        // A run of an early version may have none.
+        return Ok(folder.is_complete().then(|| ended(Status::Complete, None)));
     }
     let manifest = folder.read_manifest()?;
+    if folder.is_complete() {
+        return match manifest.status {
+            Status::Complete => Ok(Some(ended(Status::Complete, None))),
+            _ => Err(StoreError::damaged(
+                &folder.manifest_path(),
+                "the folder is marked as complete, and this file says that the run is not",
+            )),
+        };
+    }
     let diverged = manifest.status == Status::Diverged;
     Ok(diverged.then(|| ended(Status::Diverged, manifest.message)))
 }
@@ -148,7 +185,7 @@ impl<'a, T: Stored> Run<'a, T> {
         experiment: &'a Experiment,
         store: &Store,
         folder: &'a RunWriter,
-        threads: usize,
+        RunOptions { threads, mixed }: RunOptions,
         progress: &Progress,
     ) -> Result<Run<'a, T>, StoreError> {
         let (begun, seed) = (Instant::now(), folder.seed);
@@ -157,22 +194,7 @@ impl<'a, T: Stored> Run<'a, T> {
             what: error.to_string(),
         })?;
         let mut run = Run {
-            manifest: Manifest {
-                version: crate::VERSION.to_owned(),
-                commit: crate::COMMIT.map(str::to_owned),
-                experiment: experiment.spec.name.clone(),
-                spec_hash: experiment.hash.to_string(),
-                continued_from: None,
-                seeds: experiment.seeds(seed),
-                machine: Machine::here(),
-                start: utc_now(),
-                end: None,
-                wall_seconds: 0.0,
-                ms_per_step: None,
-                status: Status::Running,
-                last_step: 0,
-                message: None,
-            },
+            manifest: first_manifest(experiment, folder),
             trainer: experiment.trainer(seed, &dataset, threads),
             training_set: experiment.training_set(seed, &dataset),
             examiner: Examiner::new(&dataset, experiment.spec.probe.effective_weights),
@@ -189,16 +211,24 @@ impl<'a, T: Stored> Run<'a, T> {
             begun,
             stepping: (0.0, 0),
         };
-        let (mut checkpoint, damages) = folder.resume_from()?;
+        let (mut checkpoint, damages) = folder.resume_from(mixed)?;
         let from = checkpoint
             .as_ref()
             .map_or("the start".to_owned(), |checkpoint| format!("step-{}", checkpoint.state.step));
         for damage in damages {
             progress.warn(format!("{damage}; the run resumes from {from}"));
         }
-        if checkpoint.is_some() {
-            run.manifest.continued_from =
-                folder.read_manifest().ok().and_then(|m| m.continued_from);
+        if let Some(found) = &checkpoint {
+            let kept = folder.read_manifest().ok();
+            run.manifest.continued_from = kept.as_ref().and_then(|m| m.continued_from.clone());
+            run.manifest.parts = parts(kept, &found.state, folder.stamp());
+            if let [.., before, now] = &run.manifest.parts[..] {
+                progress.warn(format!(
+                    "it resumes with {} what {} began: its bits are of neither, and the manifest \
+                     lists the parts",
+                    now.isa, before.isa
+                ));
+            }
         } else {
             let steps = experiment.steps(&run.training_set);
             extend(experiment, store, folder, steps, &mut run.manifest)?;
@@ -236,6 +266,7 @@ impl<'a, T: Stored> Run<'a, T> {
         self.manifest.message.clone_from(&message);
         self.folder.write_manifest(&self.manifest)?;
         if status == Status::Complete {
+            self.folder.remove_interruptions(|step| self.checkpoints_at(step))?;
             self.folder.mark_complete()?;
         }
         progress.finish();
@@ -272,12 +303,10 @@ impl<'a, T: Stored> Run<'a, T> {
             self.end_epoch(per_epoch);
             progress.epoch(self.rows.last());
             let epoch = self.epoch;
-            let done = |every: Option<u64>| every.is_some_and(|n| epoch.is_multiple_of(n));
             if spec.probe.effective_weights && self.experiment.probes_after(epoch) {
                 self.probe()?;
             }
-            let asked = spec.checkpoint.at.contains(&self.step());
-            if (asked || done(spec.checkpoint.every)) && self.epoch < spec.train.epochs {
+            if self.epoch < spec.train.epochs && self.checkpoints_at(self.step()) {
                 self.checkpoint()?;
             }
         }
@@ -357,6 +386,10 @@ impl<'a, T: Stored> Run<'a, T> {
         answers.outranked = outranked(&self.dataset, norms.as_deref(), |contexts| {
             self.trainer.logits_after(contexts)
         });
+        if self.experiment.spec.probe.directions {
+            let represent = |contexts: &[_]| self.trainer.representations(contexts);
+            answers.directions = directions(&self.dataset, represent);
+        }
         if self.experiment.spec.probe.reach {
             let (experiment, seed) = (self.experiment, self.seed);
             let fresh = || experiment.trainer(seed, &self.dataset, self.threads);
@@ -374,92 +407,6 @@ impl<'a, T: Stored> Run<'a, T> {
     fn seconds(&self) -> f64 {
         self.seconds_before + self.begun.elapsed().as_secs_f64()
     }
-
-    /// Writes the state of training. The metrics come first: a run that resumes from the checkpoint
-    /// needs every row before it.
-    fn checkpoint(&mut self) -> Result<(), StoreError> {
-        self.folder.write_metrics(&self.rows)?;
-        let state = State {
-            step: self.step(),
-            epoch: self.epoch,
-            batch: self.batch,
-            sums: BTreeMap::from([
-                ("train_nll".to_owned(), self.sums.nll),
-                ("train_first_token_nll".to_owned(), self.sums.first_token_nll),
-            ]),
-            seconds: self.seconds(),
-            precision: self.experiment.spec.precision.word().to_owned(),
-            seed: self.seed,
-            spec_hash: self.manifest.spec_hash.clone(),
-            version: self.manifest.version.clone(),
-        };
-        let model: Vec<Tensor<'_>> =
-            self.trainer.parameters().iter().map(|(p, v)| tensor(p, "", v)).collect();
-        let moments = self.trainer.optimizer().moments().iter().zip(MOMENTS);
-        let optimizer: Vec<Tensor<'_>> = moments
-            .flat_map(|(moment, name)| {
-                moment.iter().map(move |(p, v)| tensor(p, &format!("{name}."), v))
-            })
-            .collect();
-        let (network, precision) = (&self.experiment.network, self.experiment.spec.precision);
-        self.folder.write_checkpoint(network, precision, &model, &optimizer, &state)?;
-        Ok(())
-    }
-
-    fn resume(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        let state = &checkpoint.state;
-        let parameters: Vec<Parameter> =
-            self.trainer.parameters().iter().map(|(p, _)| p.clone()).collect();
-        let own: &mut Parameters<T> = self.trainer.parameters_mut();
-        for (i, p) in parameters.iter().enumerate() {
-            let saved = checkpoint.model.get(&p.name, &p.shape())?;
-            own.values_mut(i).copy_from_slice(numbers(saved, checkpoint)?);
-        }
-        let optimizer = self.trainer.optimizer_mut();
-        for (moment, name) in optimizer.moments_mut().iter_mut().zip(MOMENTS) {
-            let moment: &mut Gradients<T> = moment;
-            for (i, p) in parameters.iter().enumerate().filter(|(_, p)| p.trainable) {
-                let name = format!("{name}.{}", p.name);
-                let saved = checkpoint.optimizer.get(&name, &p.shape())?;
-                moment.values_mut(i).copy_from_slice(numbers(saved, checkpoint)?);
-            }
-        }
-        optimizer.set_steps(state.step);
-        (self.epoch, self.batch) = (state.epoch, state.batch);
-        let sum = |name: &str| state.sums.get(name).copied().unwrap_or_default();
-        self.sums =
-            TrainScores { nll: sum("train_nll"), first_token_nll: sum("train_first_token_nll") };
-        self.seconds_before = state.seconds;
-        if self.epoch > 0 {
-            self.rows = self.folder.read_metrics()?;
-            self.rows.retain(|row| row.epoch <= self.epoch);
-            if self.rows.len() as u64 != self.epoch {
-                return Err(StoreError::Damaged {
-                    path: self.folder.metrics_path(),
-                    what: format!("it lacks epochs before the checkpoint of epoch {}", self.epoch),
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn tensor<'t, T: Stored>(p: &Parameter, prefix: &str, values: &'t [T]) -> Tensor<'t> {
-    Tensor {
-        name: Cow::Owned(format!("{prefix}{}", p.name)),
-        shape: Cow::Owned(p.shape()),
-        values: T::values(values),
-    }
-}
-
-pub(crate) fn numbers<'v, T: Stored>(
-    tensor: &'v Tensor<'_>,
-    checkpoint: &Checkpoint,
-) -> Result<&'v [T], StoreError> {
-    T::from_values(&tensor.values).ok_or_else(|| StoreError::Damaged {
-        path: checkpoint.folder.clone(),
-        what: format!("tensor `{}` is of another precision", tensor.name),
-    })
 }
 
 fn means(scores: &[SentenceScore]) -> Scores {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use retrodict_lab::spec::Spec;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Experiment, Progress, run};
+use retrodict_lab::{Experiment, Progress, RunOptions, run};
 
 fn experiment(precision: &str) -> Experiment {
     let text = "[data]\nkind = \"reversal\"\nvocab_size = 40\n\
@@ -46,6 +46,8 @@ fn last_checkpoint(out: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
+const ONE: RunOptions = RunOptions { threads: 1, mixed: false };
+
 #[test]
 fn an_interrupted_run_ends_with_the_bits_of_one_that_was_not() {
     let experiment = experiment("bf16");
@@ -54,7 +56,7 @@ fn an_interrupted_run_ends_with_the_bits_of_one_that_was_not() {
         let store = Store::open(out).unwrap();
         let (stop, progress) = (AtomicBool::new(false), Progress::default());
         std::thread::scope(|scope| {
-            let run = scope.spawn(|| run(&experiment, &store, 0, 1, &stop, &progress).unwrap());
+            let run = scope.spawn(|| run(&experiment, &store, 0, ONE, &stop, &progress).unwrap());
             while stop_after.is_some() && !run.is_finished() {
                 let done = progress.snapshot().done;
                 stop.store(Some(done) >= stop_after, Ordering::Relaxed);
@@ -75,7 +77,8 @@ fn an_interrupted_run_ends_with_the_bits_of_one_that_was_not() {
 #[test]
 fn bf16_takes_the_memory_of_f32_and_is_another_experiment() {
     let (bf16, f32, f64) = (experiment("bf16"), experiment("f32"), experiment("f64"));
-    assert_eq!(bf16.state_bytes(), f32.state_bytes());
-    assert_eq!(2 * bf16.state_bytes(), f64.state_bytes());
+    let [in_bf16, in_f32, in_f64] = [&bf16, &f32, &f64].map(|e| e.memory(1).unwrap().trainer);
+    assert_eq!(in_bf16.parameters + in_bf16.gradients, in_f32.parameters + in_f32.gradients);
+    assert_eq!(2 * in_bf16.parameters, in_f64.parameters);
     assert_ne!(bf16.hash, f32.hash);
 }

@@ -56,6 +56,9 @@ fn state(step: u64) -> State {
         seed: 7,
         spec_hash: "00abcdef01234567".to_owned(),
         version: "0.1.0".to_owned(),
+        commit: None,
+        isa: Some("avx2".to_owned()),
+        interrupted: false,
     }
 }
 

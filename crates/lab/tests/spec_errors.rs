@@ -278,6 +278,16 @@ fn a_key_that_would_have_no_effect_is_refused() {
             "objective.soft_tie = 1.0",
             "`model.tie_head` = true; it applies with not true",
         ),
+        (
+            "model.tie_head = true\n",
+            "objective.joint_embedding = true",
+            "`model.tie_head` = true; it applies with not true",
+        ),
+        (
+            "",
+            "objective.masking = \"entities\"",
+            "`objective.reading` = next-token; it applies with masked",
+        ),
     ] {
         let name = key.split(' ').next().unwrap();
         let message = refusal(&format!("{KIND}{given}{key}"), &[]);
@@ -332,6 +342,35 @@ fn sentences_that_are_not_read_from_left_to_right_cannot_be_packed() {
         let spec = Spec::parse_with(KIND, "SPEC.toml", &set).unwrap();
         let error = retrodict_lab::Experiment::new(spec, "SPEC.toml").unwrap_err().to_string();
         assert!(error.starts_with("SPEC.toml: `data.pack` = 4 needs sentences that a"), "{error}");
+    }
+}
+
+#[test]
+fn objectives_of_entities_name_the_sentences_that_they_need() {
+    let masked = [("objective.reading", "masked"), ("model.mixer", "bidirectional")];
+    let entities = [masked[0], masked[1], ("objective.masking", "entities")];
+    let joint = ("objective.joint_embedding", "true");
+    let recipe = ("data.recipes", "[\"identities\"]");
+    let long = ("data.entity_length", "2");
+    let whole = "`objective.masking` = \"entities\" needs sentences of a source, a relation and";
+    let alone = "`objective.joint_embedding` needs a decoder that reads entities of one token";
+    for (set, expected) in [
+        (entities.to_vec(), Some(whole)),
+        ([&entities[..], &[long, recipe]].concat(), Some(whole)),
+        ([&entities[..], &[long]].concat(), None),
+        (vec![joint, long], Some(alone)),
+        (vec![joint, recipe], Some(alone)),
+        (vec![joint, ("model.kind", "bilinear")], Some(alone)),
+        ([&masked[..], &[joint]].concat(), Some(alone)),
+        (vec![joint], None),
+    ] {
+        let spec = Spec::parse_with(KIND, "SPEC.toml", &set).unwrap();
+        let result = retrodict_lab::Experiment::new(spec, "SPEC.toml").map(|_| ());
+        let error = result.err().map(|error| error.to_string());
+        let starts = |expected| {
+            error.as_ref().is_some_and(|e| e.starts_with(&format!("SPEC.toml: {expected}")))
+        };
+        assert!(expected.map_or(error.is_none(), starts), "{set:?}: {error:?}");
     }
 }
 

@@ -16,11 +16,11 @@ pub use network::{
     OneLayerSettings,
 };
 pub use objective::{
-    Example, LossOn, Objective, ObjectiveSettings, Pairs, Penalties, PenaltyOn, Reading,
+    Example, LossOn, Masking, Objective, ObjectiveSettings, Pairs, Penalties, PenaltyOn, Reading,
     ReadingName, Term,
 };
 pub use retrodict_engine::LossFunction;
 pub use trainer::{
-    LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore, Tangents, Trainer,
-    TrainerOptions,
+    Batches, LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore, Tangents, Trainer,
+    TrainerBytes, TrainerOptions,
 };

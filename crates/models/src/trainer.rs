@@ -2,8 +2,10 @@
 
 mod compiled;
 mod inside;
+mod memory;
 mod next_token;
 mod parts;
+mod representation;
 mod tangent;
 
 use std::time::Instant;
@@ -20,6 +22,7 @@ use compiled::{Compiled, LOGITS};
 use next_token::{NextToken, copy_logits};
 
 pub use inside::{NotADecoder, Patch};
+pub use memory::{Batches, TrainerBytes};
 pub use parts::{LastNorm, NoParts, Part, Parts};
 pub use tangent::Tangents;
 
@@ -78,6 +81,8 @@ pub struct Trainer<T> {
     evaluation: Vec<Compiled<T>>,
     next_token: Vec<NextToken<T>>,
     scores: Vec<SentenceScore>,
+    /// Whether the head holds the present representations; of joint-embedding prediction alone.
+    head_is_fresh: bool,
 }
 
 impl<T: Scalar> Trainer<T> {
@@ -100,7 +105,7 @@ impl<T: Scalar> Trainer<T> {
         let parameters = Parameters::initial(&graph, options.init_seed);
         let optimizer =
             Optimizer::new(options.rule, options.rate, options.weight_decay, &parameters)
-                .decaying_vectors(options.decay_norms, &parameters)
+                .decaying_vectors(options.decay_norms)
                 .clipped(options.clip);
         Trainer {
             network,
@@ -116,6 +121,7 @@ impl<T: Scalar> Trainer<T> {
             evaluation: Vec::new(),
             next_token: Vec::new(),
             scores: Vec::new(),
+            head_is_fresh: false,
         }
     }
 
@@ -138,6 +144,7 @@ impl<T: Scalar> Trainer<T> {
 
     /// The parameters, mutable.
     pub fn parameters_mut(&mut self) -> &mut Parameters<T> {
+        self.head_is_fresh = false;
         &mut self.parameters
     }
 
@@ -163,6 +170,7 @@ impl<T: Scalar> Trainer<T> {
             (self.noise_seed, self.optimizer.steps()),
             (self.precision, &self.team),
         );
+        self.head_is_fresh = false;
         let steps = self.optimizer.steps();
         let highest = self.optimizer.rate;
         self.optimizer.rate *= self.schedule.factor(steps);
@@ -243,6 +251,7 @@ impl<T: Scalar> Trainer<T> {
     /// Scores sentences in batches. `read` receives each program after its run, with the index of
     /// the batch's first sentence.
     fn score(&mut self, sentences: &[Vec<u32>], mut read: impl FnMut(usize, &Compiled<T>)) {
+        self.refresh_head();
         self.scores.clear();
         for (nth, batch) in sentences.chunks(EVALUATION_BATCH).enumerate() {
             let compiled = program_for(&mut self.evaluation, batch.len(), || {
@@ -272,20 +281,20 @@ impl<T: Scalar> Trainer<T> {
             self.step(sentences());
         }
         let program = &self.training[at].program;
-        let rule = self.optimizer.rule;
+        let rule = self.optimizer.rule();
         let profile = program.profile(rule).expect("it was told to keep one");
         let state = (2 + rule.moments()) * self.parameters.count() * T::BYTES;
         let (isa, bytes) = (program.isa(), program.bytes() + state);
         (profile, Roofline::measure::<T>(isa, &mut self.team, bytes))
     }
 
-    /// The multiplications and additions of a training step on `batch` sentences, and its memory in
-    /// bytes besides parameters, gradients and moments.
-    pub fn cost(&self, batch: usize) -> (u64, usize) {
+    /// The multiplications and additions of a training step on `sentences`.
+    pub fn step_flops(&mut self, sentences: usize) -> u64 {
         let (network, objective) = (&self.network, &self.objective);
-        let compiled =
-            Compiled::<T>::for_training(network, objective, batch, self.precision, &self.team);
-        (compiled.program.flops(), compiled.program.bytes())
+        let compiled = program_for(&mut self.training, sentences, || {
+            Compiled::for_training(network, objective, sentences, self.precision, &self.team)
+        });
+        compiled.program.flops()
     }
 }
 

@@ -97,9 +97,9 @@ fn a_restored_trainer_goes_on_with_the_same_bits() {
         .map(|moment| moment.iter().map(|(_, v)| v.to_vec()).collect())
         .collect();
     let optimizer = second.optimizer_mut();
-    for (own, saved) in optimizer.moments_mut().iter_mut().zip(&moments) {
+    for (moment, saved) in moments.iter().enumerate() {
         for (i, values) in saved.iter().enumerate() {
-            own.values_mut(i).copy_from_slice(values);
+            optimizer.moment_mut(moment, i).copy_from_slice(values);
         }
     }
     optimizer.set_steps(first.optimizer().steps());

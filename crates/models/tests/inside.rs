@@ -4,7 +4,7 @@
 
 use retrodict_engine::{Adam, Rule, Sgd};
 use retrodict_models::{
-    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Mixer, NoParts, Norm, NormPlace,
+    Decoder, DecoderSettings, Design, LossOn, LrSchedule, Masking, Mixer, NoParts, Norm, NormPlace,
     NotADecoder, Objective, OneLayerNetwork, OneLayerSettings, Part, Patch, Reading, Site, Trainer,
     TrainerOptions, ValueOutput,
 };
@@ -67,7 +67,8 @@ fn contexts(relation: u32) -> Vec<Vec<u32>> {
 fn every_trainer() -> impl Iterator<Item = Trainer<f64>> {
     let left_to_right = designs().into_iter().map(|d| trainer(&decoder(d), Reading::NextToken));
     let bidirectional = Design { mixer: Mixer::Bidirectional, ..Design::default() };
-    let masked = trainer(&decoder(bidirectional), Reading::Masked { mask: 22 });
+    let masked =
+        trainer(&decoder(bidirectional), Reading::Masked { mask: 22, masking: Masking::Tokens });
     left_to_right.chain([masked])
 }
 

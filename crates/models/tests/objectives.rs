@@ -2,8 +2,8 @@
 
 use retrodict_engine::{AdamW, Lion, Muon, Rule, Scalar, Sgd};
 use retrodict_models::{
-    Decoder, DecoderSettings, Design, Example, LossOn, LrSchedule, Mixer, Network, Objective,
-    Pairs, PenaltyOn, Reading, Term, Trainer, TrainerOptions,
+    Decoder, DecoderSettings, Design, Example, LossOn, LrSchedule, Masking, Mixer, Network,
+    Objective, Pairs, PenaltyOn, Reading, Term, Trainer, TrainerOptions,
 };
 
 const SGD: Rule = Rule::Sgd(Sgd { momentum: 0.0 });
@@ -98,7 +98,7 @@ fn a_batch_is_the_weighted_mean_of_its_sentences() {
 fn a_question_is_answered_the_same_beside_longer_ones() {
     let objective = Objective {
         shortest_context: 2,
-        reading: Reading::Masked { mask: MASK },
+        reading: Reading::Masked { mask: MASK, masking: Masking::Tokens },
         ..Objective::next_token(5, 1, LossOn::LastEntity)
     };
     let mut trainer = trainer::<f64>(Mixer::Bidirectional, objective, SGD, 1);
@@ -115,7 +115,7 @@ fn scoring_also_gives_the_logits_of_the_answers() {
     let readings = [
         (Mixer::Attention, Reading::NextToken),
         (Mixer::Gru, Reading::Permuted),
-        (Mixer::Bidirectional, Reading::Masked { mask: MASK }),
+        (Mixer::Bidirectional, Reading::Masked { mask: MASK, masking: Masking::Tokens }),
     ];
     let sentences: Vec<Vec<u32>> = (0..70).map(|n| vec![n % 10, n % 2, (3 * n) % 11]).collect();
     let contexts: Vec<Vec<u32>> = sentences.iter().map(|s| s[..2].to_vec()).collect();
@@ -168,7 +168,7 @@ fn packed_sentences_see_those_before_them() {
 #[test]
 fn masked_reading_learns_every_factorisation() {
     let objective = Objective {
-        reading: Reading::Masked { mask: MASK },
+        reading: Reading::Masked { mask: MASK, masking: Masking::Tokens },
         ..Objective::next_token(3, 1, LossOn::LastEntity)
     };
     let rule = Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 });
@@ -187,11 +187,55 @@ fn masked_reading_learns_every_factorisation() {
     }
 }
 
+/// Joint-embedding prediction: only the representations are trained, on whichever tokens the loss
+/// is, and a logit is the inner product of prediction and representation.
+#[test]
+fn joint_embedding_prediction_reads_answers_by_representations() {
+    let facts = [[2, 0, 3], [4, 0, 5], [6, 0, 7], [8, 0, 9]];
+    for loss_on in [LossOn::LastEntity, LossOn::Sequence] {
+        let objective = Objective {
+            joint_embedding: true,
+            terms: vec![Term::JointEmbedding],
+            ..Objective::next_token(3, 1, loss_on)
+        };
+        let rule = Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 });
+        let mut trainer = trainer::<f64>(Mixer::Attention, objective, rule, 1);
+        for _ in 0..200 {
+            trainer.step(facts.iter().map(|fact| Example::from(fact.as_slice())));
+        }
+        let sentences: Vec<Vec<u32>> = facts.iter().map(|fact| fact.to_vec()).collect();
+        assert!(trainer.evaluate(&sentences).iter().all(|score| score.top1), "{loss_on:?}");
+
+        let head = |trainer: &Trainer<f64>| {
+            trainer.parameters().iter().position(|(p, _)| p.name == "lm_head.weight").unwrap()
+        };
+        let at = head(&trainer);
+        let examples = facts.each_ref().map(|fact| Example::from(fact.as_slice()));
+        let gradients = trainer.gradients(examples.into_iter());
+        let of_head = gradients.iter().nth(at).unwrap().1;
+        assert!(of_head.iter().all(|gradient| *gradient == 0.0), "the head is not trained");
+
+        // Whoever writes parameters finds the head made anew.
+        trainer.parameters_mut().values_mut(at).fill(0.0);
+        let prompts: Vec<Vec<u32>> = facts.iter().map(|fact| fact[..2].to_vec()).collect();
+        let logits = trainer.next_token_logits(&prompts);
+        let tokens: Vec<Vec<u32>> = (0..VOCAB as u32).map(|token| vec![token]).collect();
+        let [predicted, alone] =
+            [&prompts, &tokens].map(|contexts| trainer.representations(contexts));
+        for (row, predicted) in logits.iter().zip(&predicted) {
+            for (logit, alone) in row.iter().zip(&alone) {
+                let product: f64 = predicted.iter().zip(alone).map(|(a, b)| a * b).sum();
+                assert!((f64::from(*logit) - product).abs() < 1e-5, "{logit}, not {product}");
+            }
+        }
+    }
+}
+
 /// The same step draws the same masks, whatever was done before; another step draws others.
 #[test]
 fn masks_depend_on_the_step_alone() {
     for (mixer, reading) in [
-        (Mixer::Bidirectional, Reading::Masked { mask: MASK }),
+        (Mixer::Bidirectional, Reading::Masked { mask: MASK, masking: Masking::Tokens }),
         (Mixer::Attention, Reading::Permuted),
     ] {
         let objective = Objective { reading, ..Objective::next_token(3, 1, LossOn::LastEntity) };
@@ -236,6 +280,7 @@ fn with_all_terms() -> Objective {
         terms: vec![
             Term::Ahead { distance: 2, strength: 0.5 },
             Term::Contrastive { strength: 0.5, temperature: 0.2 },
+            Term::JointEmbedding,
             Term::Symmetry { strength: 0.1, pairs },
             Term::Penalty { strength: 0.01, on: PenaltyOn::Squares },
             Term::Penalty { strength: 0.01, on: PenaltyOn::HeadFromEmbeddings },
@@ -318,7 +363,8 @@ fn a_schedule_scales_the_rate_of_a_step() {
 fn the_training_nll_is_of_one_entity_however_many_tokens_are_hidden() {
     let facts = [[2, 0, 3, 5], [4, 0, 5, 7], [6, 0, 7, 9], [8, 0, 9, 3]];
     let readings = [
-        (Mixer::Bidirectional, Reading::Masked { mask: MASK }),
+        (Mixer::Bidirectional, Reading::Masked { mask: MASK, masking: Masking::Tokens }),
+        (Mixer::Bidirectional, Reading::Masked { mask: MASK, masking: Masking::Entities }),
         (Mixer::Attention, Reading::Permuted),
     ];
     for (mixer, reading) in readings {

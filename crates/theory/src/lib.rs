@@ -8,7 +8,10 @@ mod matrix;
 pub mod one_layer;
 mod power_law;
 mod stored;
+mod threads;
 pub mod transfer;
+
+pub use threads::with_threads;
 
 use clap::{Args, Command};
 use retrodict_lab::store::StoreError;
@@ -37,6 +40,11 @@ fn defaults<A: Args>() -> A {
     let parsed = A::augment_args(Command::new("defaults")).get_matches_from(["defaults"]);
     A::from_arg_matches(&parsed)
         .unwrap_or_else(|error| panic!("every option has a default: {error}"))
+}
+
+/// An option's whole number. (clap's own message would name 2⁶⁴ − 1 as the largest.)
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a whole number, or far too large".to_owned())
 }
 
 /// A theorem's bound and the measured value.

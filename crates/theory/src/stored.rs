@@ -2,17 +2,17 @@
 //! each with the version that wrote it.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use retrodict_lab::name::check_name;
-use retrodict_lab::store::{StoreError, atomic};
+use retrodict_lab::store::{StoreError, atomic, read_if_there, seal, unseal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::TheoryError;
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored<R> {
     version: String,
     result: R,
@@ -27,12 +27,10 @@ pub(super) fn write<R: Serialize>(
 ) -> Result<(), StoreError> {
     let path = path(out, model, name)?;
     let stored = Stored { version: retrodict_lab::VERSION.to_owned(), result };
-    let mut text =
-        serde_json::to_vec(&stored).map_err(|error| StoreError::unwritable(&path, error))?;
-    text.push(b'\n');
+    let text = seal(&stored).map_err(|error| StoreError::unwritable(&path, error))?;
     let folder = out.join("theory").join(model);
     fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
-    atomic::write(&path, &text)
+    atomic::write(&path, text.as_bytes())
 }
 
 /// The result that is kept, if it is the wanted one; else makes it and keeps it.
@@ -64,17 +62,14 @@ pub(super) fn read<R: DeserializeOwned>(
     name: &str,
 ) -> Result<Option<R>, StoreError> {
     let path = path(out, model, name)?;
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::io("read", &path)(error)),
-    };
-    let damaged = |error| StoreError::damaged(&path, error);
+    let Some(text) = read_if_there(&path)? else { return Ok(None) };
     // Another version may have had other fields.
-    let stored: Stored<serde_json::Value> = serde_json::from_slice(&text).map_err(damaged)?;
+    let (stored, _): (Stored<serde_json::Value>, bool) =
+        unseal(&text).map_err(|what| StoreError::damaged(&path, what))?;
     if stored.version != retrodict_lab::VERSION {
         return Ok(None);
     }
+    let damaged = |error| StoreError::damaged(&path, error);
     serde_json::from_value(stored.result).map(Some).map_err(damaged)
 }
 

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use retrodict_lab::spec::{Spec, ready};
-use retrodict_lab::store::Status;
-use retrodict_lab::{Job, Outcome};
+use retrodict_lab::store::{Status, Store};
+use retrodict_lab::{Job, Outcome, Resources, memory};
 
 pub(crate) use bench::bench;
 pub(crate) use compare::compare;
@@ -100,7 +100,7 @@ pub(crate) fn load_spec(named: &Path, set: &[String]) -> Result<Spec, Failure> {
 }
 
 /// A flag that Ctrl-C (or SIGTERM) sets; a second Ctrl-C ends the process at once.
-pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+pub(crate) fn stop_on_interrupt() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -109,8 +109,23 @@ pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
         }
         eprintln!("\nretrodict: stopping after the steps under way; once more to stop at once");
     })
-    .map_err(|error| Failure::Failed(format!("cannot watch for Ctrl-C: {error}")))?;
-    Ok(stop)
+    .unwrap_or_else(|error| {
+        eprintln!(
+            "retrodict: warning: cannot watch for Ctrl-C ({error}); it ends the process at once, \
+             and the same command resumes"
+        );
+    });
+    stop
+}
+
+/// `resources` with which the unfinished runs of `jobs` fit in memory, with a warning where that
+/// takes fewer at a time.
+fn fitted(jobs: &[Job<'_>], store: &Store, resources: Resources) -> Result<Resources, Failure> {
+    let fit = memory::fit(jobs, store, resources).map_err(Failure::usage)?;
+    if let Some(warning) = fit.warning {
+        eprintln!("retrodict: {warning}");
+    }
+    Ok(fit.resources)
 }
 
 /// One line for each run that did not complete.

@@ -13,9 +13,11 @@ use retrodict_report::{
     figures, whole_seconds,
 };
 
+use retrodict_theory::with_threads;
+
 use super::estimate::Estimates;
 use super::report::{draw, last_line};
-use super::{Failure, complaints, print, stop_on_interrupt};
+use super::{Failure, complaints, fitted, print, stop_on_interrupt};
 use crate::args::{self, ReproduceArgs};
 use crate::progress::show_progress;
 
@@ -49,10 +51,10 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         }
     }
     let begun = Instant::now();
-    let before = Reproduction::read(&args.out)
-        .filter(|kept| kept.scale == scale.word() && kept.seeds == seeds);
     let store = Store::open(&args.out).map_err(Failure::failed)?;
-    let stop = stop_on_interrupt()?;
+    let before = Reproduction::read(&args.out).map_err(Failure::failed)?;
+    let before = before.filter(|kept| kept.scale == scale.word());
+    let stop = stop_on_interrupt();
     let mut kept = Reproduction {
         scale: scale.word().to_owned(),
         seeds,
@@ -62,12 +64,17 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     let spent = kept.wall_seconds;
     let mut redraw = Redraw::default();
     let mut seen = HashSet::new();
-    let mut bad = Vec::new();
-    let (mut drawn, mut complete, mut all) = (None, 0, 0);
+    let mut figures = Vec::new();
     for (figure, experiments) in &wanted {
         let new = alone(experiments).into_iter();
         let new = new.filter(|e| seen.insert((e.spec.name.clone(), e.hash)));
         let jobs: Vec<Job<'_>> = new.flat_map(Job::of).collect();
+        let resources = fitted(&jobs, &store, resources)?;
+        figures.push((figure, jobs, resources));
+    }
+    let mut bad = Vec::new();
+    let (mut drawn, mut complete, mut all) = (None, 0, 0);
+    for (figure, jobs, resources) in figures {
         let outcomes =
             show_progress(&figure.name, &jobs, || run_all(&jobs, &store, resources, &stop));
         let done = outcomes.iter().filter(|o| o.status == Status::Complete).count();
@@ -79,9 +86,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
             kept.wall_seconds = spent + begun.elapsed().as_secs_f64();
         }
         if outcomes.iter().any(|outcome| outcome.status == Status::Interrupted) {
-            if complete > 0 {
-                kept.write(&args.out).map_err(Failure::failed)?;
-            }
+            kept.write(&args.out).map_err(Failure::failed)?;
             return Err(Failure::Interrupted(format!(
                 "at {}, {complete} of {all} runs so far are complete; the same command resumes \
                  them ({})",
@@ -138,7 +143,7 @@ fn simulate(figure: &TheoryFigure, scale: Scale, args: &ReproduceArgs) -> Result
         }
     };
     let seeds = args.seeds.map_or(SEEDS, NonZeroUsize::get);
-    figure.make(&args.out, scale, seeds, &progress).map_err(Failure::failed)
+    with_threads(|| figure.make(&args.out, scale, seeds, &progress)).map_err(Failure::failed)
 }
 
 /// Each figure with its claim, its runs and its estimated time on this machine.

@@ -5,7 +5,7 @@ use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{Experiment, Job, MEASURES, Measure, RunResult, run_all, stats};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, load_spec, print, stop_on_interrupt};
+use super::{Failure, fitted, load_spec, print, stop_on_interrupt};
 use crate::args::RunArgs;
 use crate::progress::show_progress;
 use crate::table::{table, wrap};
@@ -21,9 +21,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let origin = args.spec.display().to_string();
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
     let store = Store::open(&args.out).map_err(Failure::failed)?;
-    let stop = stop_on_interrupt()?;
+    let stop = stop_on_interrupt();
     let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
-    let resources = args.resources.resources();
+    let resources = fitted(&jobs, &store, args.resources.resources())?;
     let outcomes =
         show_progress(&experiment.spec.name, &jobs, || run_all(&jobs, &store, resources, &stop));
     let results = jobs

@@ -3,6 +3,9 @@
 #![allow(dead_code)] // every test file is a program of its own and uses a part of this
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
+#[cfg(target_os = "linux")]
+pub(crate) mod faults;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,6 +57,12 @@ impl Output {
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    /// The message on standard error, if there is one.
+    pub(crate) fn message_or_nothing(&self) -> &str {
+        let message = self.stderr.lines().find_map(|line| line.strip_prefix("retrodict: "));
+        message.unwrap_or_default()
     }
 
     /// The one message on standard error.

@@ -224,7 +224,7 @@ mod tests {
                     let at = row * c_row + column;
                     let expected = if column < columns {
                         let (a, b) = (&a[row * a_row..][..k], &b[column * b_row..][..k]);
-                        let fused = isa != Isa::Portable || crate::isa::PORTABLE_IS_FUSED;
+                        let fused = isa != Isa::PORTABLE || crate::isa::PORTABLE_IS_FUSED;
                         let total =
                             if fused { dot::<T, true>(a, b) } else { dot::<T, false>(a, b) };
                         if accumulate { before[at] + total } else { total }

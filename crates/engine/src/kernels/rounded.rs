@@ -16,6 +16,8 @@
 //! something is subnormal, which the instruction takes for 0. The two paths are within twice that.
 //! In f64 only the emulation exists, and its bound is the same with 2⁻⁵² in place of 2⁻²³.
 
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Set;
 use crate::isa::{Isa, by_isa};
 use crate::kernels::product::{Ahead, K_BLOCK, LINE, Multiply, Product, Start, product};
 use crate::scalar::Scalar;
@@ -45,7 +47,7 @@ impl<T: Scalar> Product<T> {
     pub(crate) unsafe fn run_rounded(&self, isa: Isa, scratch: &mut [T]) {
         #[cfg(target_arch = "x86_64")]
         if let Some(run) = T::choose(native::Native)
-            && isa == Isa::Avx512
+            && isa.set() == Set::Avx512
             && std::arch::is_x86_feature_detected!("avx512bf16")
         {
             // SAFETY: the processor has the features; the rest is the caller's promise.

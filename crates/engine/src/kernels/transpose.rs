@@ -26,7 +26,7 @@ pub(crate) fn transpose<T: Scalar>(
     assert!(rows == 0 || columns == 0 || to.len() >= (columns - 1) * to_row + rows);
     #[cfg(target_arch = "x86_64")]
     if let Some(tiles) = T::choose(Tiles)
-        && isa != Isa::Portable
+        && isa != Isa::PORTABLE
         && rows >= TILE
         && columns.is_multiple_of(TILE)
     {

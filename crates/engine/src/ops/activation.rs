@@ -1,7 +1,8 @@
 //! Activation functions: the usual ones except GELU, which has [its own file](super::gelu).
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Value};
+use crate::graph::Graph;
+use crate::handle::Value;
 use crate::isa::for_every_isa;
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::multiply::products;

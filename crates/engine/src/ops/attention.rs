@@ -8,8 +8,9 @@ pub(in crate::ops) mod kernels;
 use std::ops::Range;
 
 use self::kernels::{Sizes, attend, key_gradient, query_gradient, score_gradient, value_gradient};
-use crate::extent::Extents;
-use crate::graph::{Graph, Shape, Value, Weights};
+use crate::extent::{Extents, numbers};
+use crate::graph::{Graph, Shape};
+use crate::handle::{Value, Weights};
 use crate::operation::{Context, Operation, compiled};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
@@ -60,7 +61,8 @@ impl<T: Scalar> Graph<T> {
     ) -> Value {
         let shape = self.attention_shape([q, k, v], heads, padding_mask);
         let (threshold, stream) = (dropout_threshold(dropout), self.next_stream());
-        let (mask, positions) = (padding_mask.map(|mask| mask.0), shape.positions);
+        let mask = padding_mask.map(|mask| self.weight_input(mask).0);
+        let positions = shape.positions;
         let operation = Attention { heads, sees, mask, positions, threshold, stream };
         self.push(operation, vec![q, k, v], vec![], shape)
     }
@@ -78,7 +80,7 @@ impl<T: Scalar> Graph<T> {
         let shape = self.shape(q);
         assert!(shape == self.shape(k) && shape == self.shape(v), "q, k and v have one shape");
         assert!(shape.features.is_multiple_of(heads), "{heads} heads, {} features", shape.features);
-        let masked = padding_mask.map_or(shape.positions, |mask| self.weights[mask.0]);
+        let masked = padding_mask.map_or(shape.positions, |mask| self.weight_input(mask).1);
         assert!(masked >= shape.positions, "{masked} positions of a mask for {}", shape.positions);
         shape
     }
@@ -131,12 +133,13 @@ impl<T: Scalar> Operation<T> for Attention {
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         let (queries, keys) = (extents.output.positions.len(), extents.inputs[1].positions.len());
         let kinds = if self.threshold > 0 { 2 } else { 1 };
-        (kinds * self.heads * queries * keys, extents.lanes)
+        (numbers(&[kinds, self.heads, queries, keys]), extents.lanes)
     }
 
     /// The gradients of one head's scores.
     fn scratch(&self, extents: &Extents<'_>) -> usize {
-        extents.output.positions.len() * extents.inputs[1].positions.len() * extents.lanes
+        let (queries, keys) = (extents.output.positions.len(), extents.inputs[1].positions.len());
+        numbers(&[queries, keys, extents.lanes])
     }
 
     fn flops(&self, extents: &Extents<'_>) -> u64 {
@@ -192,7 +195,8 @@ impl<T: Scalar> Operation<T> for Attention {
 mod tests {
     use super::Sees;
     use crate::check::{assert_gradients, with_head, with_stem};
-    use crate::graph::{Graph, Value};
+    use crate::graph::Graph;
+    use crate::handle::Value;
     use crate::ops::Orientation;
     use crate::parameter::{Initial, Parameter};
     use crate::{Mode, Noise, Parameters, ProductPrecision, Program, Team};

@@ -1,10 +1,10 @@
 //! A vector of parameters as a value: the same numbers at every position of every example.
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Shape, Value};
+use crate::graph::{Graph, Shape};
+use crate::handle::{Value, View};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::linear::bias_gradient;
-use crate::parameter::View;
 use crate::scalar::Scalar;
 
 struct Broadcast;
@@ -15,8 +15,9 @@ impl<T: Scalar> Graph<T> {
     /// # Panics
     /// If it has several rows.
     pub fn broadcast(&mut self, vector: View, positions: usize) -> Value {
-        assert_eq!(self.rows(vector), 1, "a vector has one row");
-        let shape = Shape { features: vector.columns, positions };
+        let (columns, parameter) = self.viewed(vector);
+        assert_eq!(parameter.rows, 1, "a vector has one row");
+        let shape = Shape { features: columns.count, positions };
         self.push(Broadcast, vec![], vec![vector], shape)
     }
 }

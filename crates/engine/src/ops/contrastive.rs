@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Shape, Value, Weights};
+use crate::graph::{Graph, Shape};
+use crate::handle::{Value, Weights};
 use crate::isa::for_every_isa;
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
@@ -31,9 +32,10 @@ impl<T: Scalar> Graph<T> {
         assert_eq!(from, self.shape(b), "what is compared has one shape");
         assert_eq!(from.positions, 1, "both have one position");
         assert!(temperature > 0.0 && temperature.is_finite(), "the temperature is {temperature}");
-        assert!(self.weights[weights.0] > 0, "a sentence has a weight");
+        let (weights, given) = self.weight_input(weights);
+        assert!(given > 0, "a sentence has a weight");
         let shape = Shape { features: 1, positions: 1 };
-        let operation = Contrastive { weights: weights.0, temperature };
+        let operation = Contrastive { weights, temperature };
         self.push(operation, vec![a, b], vec![], shape)
     }
 }

@@ -1,7 +1,8 @@
 //! Dropout.
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Value};
+use crate::graph::Graph;
+use crate::handle::Value;
 use crate::isa::for_every_isa;
 use crate::operation::{Context, Operation, compiled};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Indices, Shape, Value};
+use crate::graph::{Graph, Shape};
+use crate::handle::{Indices, ParameterId, Value};
 use crate::isa::for_every_isa;
 use crate::lanes::LANE_UNIT;
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::{put, sum};
-use crate::parameter::ParameterId;
 use crate::scalar::Scalar;
 
 struct Embedding {
@@ -30,17 +30,17 @@ impl<T: Scalar> Graph<T> {
         table: ParameterId,
         positions: Option<ParameterId>,
     ) -> Value {
-        let count = self.indices[tokens.0];
-        let features = self.parameters[table.0].columns;
+        let (tokens, count) = self.index_input(tokens);
+        let features = self.definition(table).columns;
         let mut views = vec![self.whole(table)];
         if let Some(id) = positions {
-            let p = &self.parameters[id.0];
+            let p = self.definition(id);
             assert_eq!(p.columns, features, "{} does not fit the token table", p.name);
             assert!(p.rows >= count, "{} has {} rows for {count} positions", p.name, p.rows);
             views.push(self.whole(id));
         }
         let shape = Shape { features, positions: count };
-        self.push(Embedding { tokens: tokens.0 }, vec![], views, shape)
+        self.push(Embedding { tokens }, vec![], views, shape)
     }
 }
 

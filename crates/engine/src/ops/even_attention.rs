@@ -3,7 +3,8 @@
 //! n_t the times that token t occurred, `Y f = Σ_t n_t Y_t / √(Σ_t n_t²)`.
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Indices, Value};
+use crate::graph::Graph;
+use crate::handle::{Indices, Value};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::multiply::products;
 use crate::scalar::Scalar;
@@ -20,8 +21,9 @@ impl<T: Scalar> Graph<T> {
     /// If there are not as many positions of tokens.
     pub fn even_attention(&mut self, x: Value, tokens: Indices) -> Value {
         let shape = self.shape(x);
-        assert_eq!(self.indices[tokens.0], shape.positions, "a token for each position");
-        self.push(EvenAttention { tokens: tokens.0 }, vec![x], vec![], shape)
+        let (tokens, given) = self.index_input(tokens);
+        assert_eq!(given, shape.positions, "a token for each position");
+        self.push(EvenAttention { tokens }, vec![x], vec![], shape)
     }
 }
 

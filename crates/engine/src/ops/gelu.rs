@@ -3,7 +3,8 @@
 use std::f64::consts::LOG2_E;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Value};
+use crate::graph::Graph;
+use crate::handle::Value;
 use crate::isa::for_every_isa;
 use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Value};
+use crate::graph::Graph;
+use crate::handle::{ParameterId, Value};
 use crate::isa::{for_every_isa, in_registers};
 use crate::kernels::totals;
 use crate::lanes::SUM_LANES;
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
-use crate::parameter::ParameterId;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 use crate::wide::{Wide, for_lanes};
@@ -31,7 +31,7 @@ impl<T: Scalar> Graph<T> {
         epsilon: f64,
     ) -> Value {
         let shape = self.shape(x);
-        for p in [gain, bias].map(|id| &self.parameters[id.0]) {
+        for p in [gain, bias].map(|id| self.definition(id)) {
             assert_eq!(p.columns, shape.features, "{} has {} columns", p.name, p.columns);
         }
         let views = vec![self.whole(gain), self.whole(bias)];

@@ -1,14 +1,15 @@
 //! The linear layer: a matrix product with a bias.
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Shape, Value};
+use crate::graph::{Graph, Shape};
+use crate::handle::{ParameterId, Value, View};
 use crate::isa::for_every_isa;
 use crate::kernels::{InnerProducts, Product, Start, rounding_scratch, totals, transpose};
 use crate::lanes::LANE_UNIT;
 use crate::matrix::{GradientTarget, Matrix};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::{SUM_LANES, WIDE, lanes, put};
-use crate::parameter::{ParameterId, View};
+use crate::parameter::Parameter;
 use crate::precision::ProductPrecision;
 use crate::scalar::Scalar;
 
@@ -42,15 +43,15 @@ impl<T: Scalar> Graph<T> {
         bias: Option<View>,
     ) -> Value {
         let from = self.shape(x);
-        let rows = self.rows(weight);
+        let (columns, Parameter { name, rows, .. }) = self.viewed(weight);
         let (inputs, outputs) = match orientation {
-            Orientation::InputsFirst => (rows, weight.columns),
-            Orientation::OutputsFirst => (weight.columns, rows),
+            Orientation::InputsFirst => (*rows, columns.count),
+            Orientation::OutputsFirst => (columns.count, *rows),
         };
-        let name = &self.parameters[weight.parameter].name;
         assert_eq!(inputs, from.features, "{name} takes {inputs} features");
-        if let Some(bias) = bias {
-            assert_eq!(bias.columns, outputs, "the bias of {name} has {} columns", bias.columns);
+        if let Some((columns, bias)) = bias.map(|bias| self.viewed(bias)) {
+            let shape = [bias.rows, columns.count];
+            assert_eq!(shape, [1, outputs], "the bias of {name} has rows and columns {shape:?}");
         }
         let views = [weight].into_iter().chain(bias).collect();
         let shape = Shape { features: outputs, positions: from.positions };
@@ -78,6 +79,14 @@ impl Linear {
         match self.orientation {
             Orientation::InputsFirst => (1, weight.stride),
             Orientation::OutputsFirst => (weight.stride, 1),
+        }
+    }
+
+    /// The weight of this output and input.
+    fn first_of<T>(&self, weight: &Matrix<'_, T>, output: usize, input: usize) -> *const T {
+        match self.orientation {
+            Orientation::InputsFirst => weight.at(input, output),
+            Orientation::OutputsFirst => weight.at(output, input),
         }
     }
 
@@ -121,12 +130,12 @@ impl Linear {
         let from = &right.all()[columns.start * right.stride..];
         transpose(at.isa, from, right.stride, columns.len(), right.columns, transposed, width);
         let product = Product {
-            a: left.row(rows.start).as_ptr(),
+            a: left.at(rows.start, 0),
             a_row: left.stride,
             a_k: 1,
             b: transposed.as_ptr(),
             b_row: width,
-            c: dw.part_mut(rows.start, columns.clone()).as_mut_ptr(),
+            c: dw.at_mut(rows.start, columns.start),
             c_row: dw.stride,
             rows: rows.len(),
             columns: columns.len(),
@@ -189,12 +198,12 @@ impl<T: Scalar> Operation<T> for Linear {
             Start::Zero
         };
         let product = Product {
-            a: weight.all()[rows.start * per_output..].as_ptr(),
+            a: self.first_of(&weight, rows.start, 0),
             a_row: per_output,
             a_k: per_input,
             b: x.as_ptr(),
             b_row: x.stride,
-            c: y.row_mut(rows.start).as_mut_ptr(),
+            c: y.at_mut(rows.start, 0),
             c_row: y.stride,
             rows: rows.len(),
             columns: x.columns,
@@ -214,12 +223,12 @@ impl<T: Scalar> Operation<T> for Linear {
                 let weight = at.parameter(0);
                 let (per_output, per_input) = self.strides(&weight);
                 let product = Product {
-                    a: weight.all()[rows.start * per_input..].as_ptr(),
+                    a: self.first_of(&weight, 0, rows.start),
                     a_row: per_input,
                     a_k: per_output,
                     b: dy.as_ptr(),
                     b_row: dy.stride,
-                    c: dx.row_mut(rows.start).as_mut_ptr(),
+                    c: dx.at_mut(rows.start, 0),
                     c_row: dx.stride,
                     rows: rows.len(),
                     columns: dy.columns,
@@ -263,11 +272,11 @@ fn inner_products<T: Scalar>(
         return;
     }
     let products = InnerProducts {
-        a: left.row(rows.start).as_ptr(),
+        a: left.at(rows.start, 0),
         a_row: left.stride,
         b: right.as_ptr(),
         b_row: right.stride,
-        c: dw.part_mut(rows.start, 0..right.rows).as_mut_ptr(),
+        c: dw.at_mut(rows.start, 0),
         c_row: dw.stride,
         rows: rows.len(),
         columns: right.rows,

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use crate::extent::Extents;
-use crate::graph::{Graph, Value, Weights};
+use crate::extent::{Extents, numbers};
+use crate::graph::Graph;
+use crate::handle::{Value, Weights};
 use crate::isa::for_every_isa;
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
@@ -36,7 +37,8 @@ impl<T: Scalar> Graph<T> {
         padding_mask: Option<Weights>,
     ) -> Value {
         let shape = self.attention_shape(qkv, heads, padding_mask);
-        let (mask, positions) = (padding_mask.map(|mask| mask.0), shape.positions);
+        let mask = padding_mask.map(|mask| self.weight_input(mask).0);
+        let positions = shape.positions;
         self.push(LinearAttention { heads, sees, mask, positions }, qkv.to_vec(), vec![], shape)
     }
 }
@@ -118,12 +120,14 @@ impl<T: Scalar> Operation<T> for LinearAttention {
 
     fn saved(&self, extents: &Extents<'_>) -> (usize, usize) {
         let (queries, keys) = (extents.output.positions.len(), extents.inputs[1].positions.len());
+        numbers(&[self.heads, queries, keys]);
         (Rows::new(extents.output.features, self.heads, queries, keys).end, extents.lanes)
     }
 
     /// The gradients of one head's scores.
     fn scratch(&self, extents: &Extents<'_>) -> usize {
-        extents.output.positions.len() * extents.inputs[1].positions.len() * extents.lanes
+        let (queries, keys) = (extents.output.positions.len(), extents.inputs[1].positions.len());
+        numbers(&[queries, keys, extents.lanes])
     }
 
     fn flops(&self, extents: &Extents<'_>) -> u64 {

@@ -11,7 +11,8 @@ use std::ops::Range;
 use retrodict_settings::choice;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Indices, Shape, Value, Weights};
+use crate::graph::{Graph, Shape};
+use crate::handle::{Indices, Value, Weights};
 use crate::isa::for_every_isa;
 use crate::lanes::SUM_LANES;
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
@@ -127,10 +128,11 @@ impl<T: Scalar> Graph<T> {
     ) -> Value {
         let from = self.shape(logits);
         function.check(from.features);
-        let given = self.indices[targets.0].min(self.weights[weights.0]).min(from.positions);
+        let (targets, of_targets) = self.index_input(targets);
+        let (weights, of_weights) = self.weight_input(weights);
+        let given = of_targets.min(of_weights).min(from.positions);
         assert!(scored.end <= given, "positions {scored:?} of {given} cannot be scored");
         let shape = Shape { features: 3, positions: scored.len() };
-        let (targets, weights) = (targets.0, weights.0);
         self.push(Loss { function, targets, weights, scored }, vec![logits], vec![], shape)
     }
 }

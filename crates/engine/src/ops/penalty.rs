@@ -5,13 +5,14 @@ mod nuclear;
 mod spectral;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Shape, Value};
+use crate::graph::{Graph, Shape};
+use crate::handle::{ParameterId, Value};
 use crate::isa::for_every_isa;
 use crate::kernels::Orthogonal;
 use crate::matrix::{GradientTarget, Matrix};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::put;
-use crate::parameter::ParameterId;
+use crate::parameter::Parameter;
 use crate::rows::inner_product;
 use crate::scalar::Scalar;
 
@@ -51,11 +52,10 @@ impl<T: Scalar> Graph<T> {
         | Penalty::Nuclear(p)
         | Penalty::Spectral(p)) = penalty;
         let mut views = vec![self.whole(p)];
-        let (name, rows, columns) =
-            (&self.parameters[p.0].name, self.parameters[p.0].rows, self.parameters[p.0].columns);
+        let &Parameter { ref name, rows, columns, .. } = self.definition(p);
         match penalty {
             Penalty::Difference(_, q) => {
-                let other = &self.parameters[q.0];
+                let other = self.definition(q);
                 let fits = (other.rows, other.columns) == (rows, columns);
                 assert!(fits, "{name} and {} have different shapes", other.name);
                 views.push(self.whole(q));
@@ -218,8 +218,9 @@ mod tests {
     use super::Penalty::{self, Antisymmetric, Difference, Nuclear, Spectral, Square};
     use crate::check::{assert_gradients_of, total, weighted, with_head, with_stem};
     use crate::graph::Graph;
+    use crate::handle::ParameterId;
     use crate::ops::Orientation;
-    use crate::parameter::{Initial, Parameter, ParameterId};
+    use crate::parameter::{Initial, Parameter};
     use crate::{Gradients, Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
     fn matrices(graph: &mut Graph<f64>, shape: [usize; 2]) -> [ParameterId; 2] {

@@ -1,7 +1,8 @@
 //! The residual connection: adds a branch, with dropout, to the stream.
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Value};
+use crate::graph::Graph;
+use crate::handle::Value;
 use crate::isa::for_every_isa;
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::dropout::row_unit;

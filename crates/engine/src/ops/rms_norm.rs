@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Value};
+use crate::graph::Graph;
+use crate::handle::{ParameterId, Value};
 use crate::isa::for_every_isa;
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::{SUM_LANES, WIDE, lanes, lanes_mut, put, sum};
-use crate::parameter::ParameterId;
 use crate::scalar::Scalar;
 
 struct RmsNorm {
@@ -23,7 +23,7 @@ impl<T: Scalar> Graph<T> {
     /// If the gain does not have one number a feature.
     pub fn rms_norm(&mut self, x: Value, gain: ParameterId, epsilon: f64) -> Value {
         let shape = self.shape(x);
-        let p = &self.parameters[gain.0];
+        let p = self.definition(gain);
         assert_eq!(p.columns, shape.features, "{} has {} columns", p.name, p.columns);
         let views = vec![self.whole(gain)];
         self.push(RmsNorm { epsilon }, vec![x], views, shape)

@@ -2,7 +2,8 @@
 //! that the product of a query and a key depends only on the distance between them.
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Value};
+use crate::graph::Graph;
+use crate::handle::Value;
 use crate::isa::for_every_isa;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};

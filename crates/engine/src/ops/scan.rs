@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Value};
+use crate::graph::Graph;
+use crate::handle::{ParameterId, Value};
 use crate::isa::for_every_isa;
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::{SUM_LANES, put, sum};
-use crate::parameter::ParameterId;
 use crate::scalar::Scalar;
 
 /// The factor of the state from one position to the next.
@@ -29,20 +29,23 @@ impl<T: Scalar> Graph<T> {
     /// `h₀ = x₀`, `h_p = a_p ⊙ h_{p−1} + x_p` along the positions, with the decays `a`.
     ///
     /// # Panics
-    /// If a decay does not have the features of `x`, or a value of them not its positions.
+    /// If a decay does not have the features of `x`, or a value of them not its positions, or is
+    /// `x`.
     pub fn scan(&mut self, x: Value, decay: Decay) -> Value {
         let shape = self.shape(x);
         let (mut inputs, mut views) = (vec![x], vec![]);
         match decay {
             Decay::One => {}
             Decay::Parameter(id) => {
-                let p = &self.parameters[id.0];
+                let p = self.definition(id);
                 let fits = p.rows == 1 && p.columns == shape.features;
                 assert!(fits, "{} is no vector of {} features", p.name, shape.features);
                 views.push(self.whole(id));
             }
             Decay::Value(value) => {
                 assert_eq!(self.shape(value), shape, "decays have the shape of what they act on");
+                // The backward pass writes both gradients of a feature at once.
+                assert!(value != x, "a value cannot be its own decay");
                 inputs.push(value);
             }
         }

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Shape, Value};
+use crate::graph::{Graph, Shape};
+use crate::handle::Value;
 use crate::isa::for_every_isa;
 use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;

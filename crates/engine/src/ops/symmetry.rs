@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::extent::Extents;
-use crate::graph::{Graph, Indices, Shape, Value, Weights};
+use crate::graph::{Graph, Shape};
+use crate::handle::{Indices, Value, Weights};
 use crate::isa::for_every_isa;
 use crate::lanes::SUM_LANES;
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
@@ -36,11 +37,13 @@ impl<T: Scalar> Graph<T> {
         let from = self.shape(a);
         assert_eq!(from, self.shape(b), "both have one vocabulary");
         assert_eq!(from.positions, 1, "both have one position");
-        let tokens = [tokens_a.0, tokens_b.0];
-        assert!(tokens.iter().all(|t| self.indices[*t] > 0), "a sentence has one token at least");
-        assert!(self.weights[weights.0] > 0, "a sentence has a weight");
+        let tokens = [tokens_a, tokens_b].map(|tokens| self.index_input(tokens));
+        assert!(tokens.iter().all(|(_, given)| *given > 0), "a sentence has one token at least");
+        let tokens = tokens.map(|(index, _)| index);
+        let (weights, given) = self.weight_input(weights);
+        assert!(given > 0, "a sentence has a weight");
         let shape = Shape { features: 1, positions: 1 };
-        let operation = Symmetry { tokens, weights: weights.0, strength };
+        let operation = Symmetry { tokens, weights, strength };
         self.push(operation, vec![a, b], vec![], shape)
     }
 }

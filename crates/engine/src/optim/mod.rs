@@ -9,6 +9,7 @@ use retrodict_settings::choice;
 
 use self::adam::MomentEstimates;
 use self::clip::Clip;
+use crate::extent::numbers;
 use crate::isa::Isa;
 use crate::matrix::Buffer;
 use crate::parameter::Parameter;
@@ -207,10 +208,27 @@ impl Span {
     }
 }
 
-/// An optimiser with its state.
+/// An optimiser with its state: for one rule and one model, which cannot be changed.
+///
+/// ```compile_fail,E0616
+/// # use retrodict_engine::*;
+/// # let mut graph = Graph::<f32>::new();
+/// # graph.parameter(Parameter::matrix("w", [2, 2], Initial::Constant(0.0)));
+/// # let parameters = Parameters::initial(&graph, 0);
+/// let mut optimizer = Optimizer::new(Rule::Sgd(Sgd { momentum: 0.0 }), 1.0, 0.0, &parameters);
+/// // It has no moments for this rule.
+/// optimizer.rule = Rule::Lion(Lion { betas: [0.9, 0.99] });
+/// ```
+///
+/// ```compile_fail,E0594
+/// # use retrodict_engine::*;
+/// # fn replace(optimizer: &mut Optimizer<f32>, smaller: Gradients<f32>) {
+/// // They may be of another model.
+/// optimizer.moments()[0] = smaller;
+/// # }
+/// ```
 pub struct Optimizer<T> {
-    /// The optimiser and its hyper-parameters.
-    pub rule: Rule,
+    rule: Rule,
     /// The learning rate; may be changed between steps.
     pub rate: f64,
     /// The weight decay, of every trainable parameter or of [matrices
@@ -219,6 +237,8 @@ pub struct Optimizer<T> {
     /// The largest norm of the whole gradient: a longer one is scaled down to it. 0 for no limit.
     pub clip: f64,
     steps: u64,
+    /// That of the moments, and of the ranges below.
+    layout: Arc<ParameterLayout>,
     moments: Vec<Gradients<T>>,
     /// The matrices that are updated as matrices, and all other trainable parameters.
     matrices: Vec<Matrix>,
@@ -238,10 +258,10 @@ impl<T: Scalar> Optimizer<T> {
         parameters: &Parameters<T>,
     ) -> Optimizer<T> {
         let moments = (0..rule.moments()).map(|_| Gradients::zeros(parameters)).collect();
-        let layout = &parameters.layout;
+        let layout = Arc::clone(&parameters.layout);
         let takes_matrices = with_method!(rule, method => method.takes_matrices());
-        let matrices = if takes_matrices { Matrix::hidden(layout) } else { Vec::new() };
-        let others = Span::all(layout, &matrices, true);
+        let matrices = if takes_matrices { Matrix::hidden(&layout) } else { Vec::new() };
+        let others = Span::all(&layout, &matrices, true);
         let (scratch, squares) = (Buffer::zeros(0), Vec::new());
         let (clip, steps) = (0.0, 0);
         Optimizer {
@@ -250,6 +270,7 @@ impl<T: Scalar> Optimizer<T> {
             weight_decay,
             clip,
             steps,
+            layout,
             moments,
             matrices,
             others,
@@ -260,14 +281,23 @@ impl<T: Scalar> Optimizer<T> {
 
     /// The same with weight decay on vectors (biases, gains of norms), as is the default, or on
     /// matrices alone.
-    pub fn decaying_vectors(mut self, decays: bool, parameters: &Parameters<T>) -> Optimizer<T> {
-        self.others = Span::all(&parameters.layout, &self.matrices, decays);
+    pub fn decaying_vectors(mut self, decays: bool) -> Optimizer<T> {
+        self.others = Span::all(&self.layout, &self.matrices, decays);
         self
     }
 
     /// The same with this [limit](Optimizer::clip) of the gradient's norm.
     pub fn clipped(self, clip: f64) -> Optimizer<T> {
         Optimizer { clip, ..self }
+    }
+
+    /// The optimiser and its hyper-parameters.
+    pub fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    pub(crate) fn layout(&self) -> &Arc<ParameterLayout> {
+        &self.layout
     }
 
     /// Updates made so far.
@@ -280,9 +310,12 @@ impl<T: Scalar> Optimizer<T> {
         &self.moments
     }
 
-    /// The moments, to be restored.
-    pub fn moments_mut(&mut self) -> &mut [Gradients<T>] {
-        &mut self.moments
+    /// The numbers of one moment of parameter `i` of the graph, to be restored.
+    ///
+    /// # Panics
+    /// If it does not keep that moment, or the parameter is frozen.
+    pub fn moment_mut(&mut self, moment: usize, i: usize) -> &mut [T] {
+        self.moments[moment].values_mut(i)
     }
 
     /// The factor of the mean gradient in a step, besides the rate, with the present moments:
@@ -310,13 +343,16 @@ impl<T: Scalar> Optimizer<T> {
 
     /// Counts a step and prepares it for a team of `workers`. The first call allocates their
     /// scratch memory.
+    ///
+    /// # Panics
+    /// If there is no memory for it.
     pub(crate) fn begin(
         &mut self,
         parameters: *mut T,
         gradients: *mut T,
         workers: usize,
     ) -> Update<'_, T> {
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         let mut moments = [None; 2];
         for (slot, moment) in moments.iter_mut().zip(&mut self.moments) {
             *slot = Some(moment.values.as_mut_slice().as_mut_ptr());
@@ -325,11 +361,11 @@ impl<T: Scalar> Optimizer<T> {
         let each = self.matrices.iter().map(scratch).max().unwrap_or(0);
         // Whole cache lines for each worker.
         let each = each.next_multiple_of(64);
-        if self.scratch.as_slice().len() < workers * each {
-            self.scratch = Buffer::zeros(workers * each);
+        let all = numbers(&[workers, each]);
+        if self.scratch.as_slice().len() < all {
+            self.scratch = Buffer::zeros(all);
         }
-        let trainable = self.others.last().map_or(0, |span| span.range.end);
-        let clip = Clip::new(self.clip, trainable, &mut self.squares);
+        let clip = Clip::new(self.clip, self.layout.trainable, &mut self.squares);
         Update {
             rule: self.rule,
             step: self.step(self.steps),
@@ -359,15 +395,15 @@ pub(crate) struct Update<'a, T> {
     scratch_each: usize,
 }
 
-// SAFETY: workers take disjoint ranges.
+// SAFETY: workers write through its pointers only in `run`, whose contract gives each its own ranges.
 unsafe impl<T: Scalar> Sync for Update<'_, T> {}
 
 impl<T: Scalar> Update<'_, T> {
     /// Updates this worker's share of the `trainable` numbers.
     ///
     /// # Safety
-    /// The flat buffers must have so many, nobody else may touch them meanwhile, and the worker
-    /// must be one of those that the step was prepared for.
+    /// The flat buffers must have so many, of the layout of the optimiser; nobody else may touch
+    /// them meanwhile; and the worker must be one of those that the step was prepared for.
     pub(crate) unsafe fn run(&self, isa: Isa, worker: &Worker<'_>, trainable: usize) {
         // SAFETY: the caller's promise.
         unsafe { T::choose(RunShare)(self, isa, worker, trainable) }
@@ -390,14 +426,16 @@ impl<T: Scalar> Update<'_, T> {
             if !range.is_empty() {
                 let weight_decay = if *decays { self.step.weight_decay } else { 0.0 };
                 let step = Step { weight_decay, ..self.step };
-                // SAFETY: shares are disjoint, and so are the ranges of one.
+                // SAFETY: shares are disjoint, so are the spans, and no span has a matrix in it; the
+                // share ends with the trainable numbers.
                 let elements = unsafe { self.elements(range) };
                 with_method!(self.rule, method => method.update(isa, step, elements));
             }
         }
         // One worker updates a whole matrix.
         for matrix in &self.matrices[worker.share(self.matrices.len(), 1)] {
-            // SAFETY: as above; each worker has its own scratch memory.
+            // SAFETY: matrices are disjoint, and each is of one worker; so is each part of the
+            // scratch memory, which `begin` made long enough for all workers.
             let (elements, scratch) = unsafe {
                 let start = self.scratch.add(worker.index() * self.scratch_each);
                 let scratch = std::slice::from_raw_parts_mut(start, self.scratch_each);
@@ -414,7 +452,7 @@ impl<T: Scalar> Update<'_, T> {
     /// # Safety
     /// As [`run`](Update::run); the range is this worker's alone.
     unsafe fn elements(&self, range: Range<usize>) -> Elements<'_, T> {
-        // SAFETY: the caller's promise.
+        // SAFETY: parameters, gradients and moments have the range, by the caller's promise.
         let part = |of: *mut T| unsafe {
             std::slice::from_raw_parts_mut(of.add(range.start), range.len())
         };

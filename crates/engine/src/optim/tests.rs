@@ -61,7 +61,7 @@ fn run_with<T: Scalar>(
     let mut parameters = Parameters::initial(&graph, 1);
     let mut gradients = Gradients::zeros(&parameters);
     let optimizer = Optimizer::new(rule, RATE, DECAY, &parameters).clipped(clip);
-    let mut optimizer = optimizer.decaying_vectors(decays_vectors, &parameters);
+    let mut optimizer = optimizer.decaying_vectors(decays_vectors);
     assert_eq!(optimizer.moments().len(), rule.moments());
     let mut team = Team::new(workers);
     // However busy the machine is, none is given up.

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 
 use super::{ALIGN, Planner};
-use crate::parameter::View;
+use crate::extent::numbers;
+use crate::handle::Columns;
 use crate::scalar::Scalar;
 
 impl<T: Scalar> Planner<'_, T> {
@@ -16,7 +17,8 @@ impl<T: Scalar> Planner<'_, T> {
 
     /// Elements of a node's value.
     fn size(&self, node: usize) -> usize {
-        self.graph.nodes[node].shape.features * self.drafts[node].live.len() * self.lanes
+        let features = self.graph.nodes[node].shape.features;
+        numbers(&[features, self.drafts[node].live.len(), self.lanes])
     }
 
     /// Buffers for values and for memory kept for the backward pass.
@@ -26,12 +28,14 @@ impl<T: Scalar> Planner<'_, T> {
             if !self.drafts[i].is_live() {
                 continue;
             }
+            // First the size of the value: those of saved and scratch memory are sums of products of
+            // the sizes of values.
+            self.drafts[i].value = Some(self.slots.add(self.size(i), i));
             let extents = self.extents(i);
             let (shape, scratch) =
                 (node.operation.saved(&extents), node.operation.scratch(&extents));
-            self.scratch = self.scratch.max(scratch.next_multiple_of(ALIGN));
-            self.drafts[i].value = Some(self.slots.add(self.size(i), i));
-            let saved = self.slots.add(shape.0 * shape.1, i);
+            self.scratch = self.scratch.max(numbers(&[scratch]).next_multiple_of(ALIGN));
+            let saved = self.slots.add(numbers(&[shape.0, shape.1]), i);
             self.drafts[i].saved = Some((saved, shape));
             let backward = self.drafts[i].has_gradient.then(|| self.backward_time(i));
             if let Some(time) = backward {
@@ -41,7 +45,7 @@ impl<T: Scalar> Planner<'_, T> {
                 if self.drafts[i].inputs[k].positions.is_empty() {
                     continue;
                 }
-                let value = self.drafts[input.0].value();
+                let value = self.drafts[*input].value();
                 self.slots.use_at(value, i);
                 if let Some(time) = backward.filter(|_| node.operation.reads_input(k)) {
                     self.slots.use_at(value, time);
@@ -49,7 +53,7 @@ impl<T: Scalar> Planner<'_, T> {
             }
         }
         for (value, _) in &graph.outputs {
-            self.slots.use_at(self.drafts[value.0].value(), 2 * self.drafts.len());
+            self.slots.use_at(self.drafts[*value].value(), 2 * self.drafts.len());
         }
     }
 
@@ -84,7 +88,7 @@ impl<T: Scalar> Planner<'_, T> {
     /// it adds to an earlier write.
     fn add_input_gradient(&mut self, i: usize, k: usize, time: usize) -> bool {
         let operation = &self.graph.nodes[i].operation;
-        let input = self.graph.nodes[i].inputs[k].0;
+        let input = self.graph.nodes[i].inputs[k];
         let (writer, draft) = (&self.drafts[i], &self.drafts[input]);
         let positions = &writer.inputs[k].positions;
         if !draft.has_gradient || positions.is_empty() {
@@ -92,8 +96,10 @@ impl<T: Scalar> Planner<'_, T> {
         }
         let whole = *positions == draft.live;
         let (before, own) = (draft.gradient, writer.gradient);
-        let passed =
-            own.filter(|_| k == 0 && operation.passes_gradient() && *positions == writer.live);
+        // A gradient that shares memory with the output's must not be written again.
+        let once = self.graph.nodes[i].inputs.iter().filter(|other| **other == input).count() == 1;
+        let passes = k == 0 && once && operation.passes_gradient();
+        let passed = own.filter(|_| passes && *positions == writer.live);
         let gradient = match (before, passed) {
             (Some(gradient), _) => gradient,
             (None, Some(own)) if whole => own,
@@ -116,17 +122,17 @@ impl<T: Scalar> Planner<'_, T> {
     pub(super) fn find_cleared_parameters(&self) -> Vec<bool> {
         let written = self.graph.nodes.iter().zip(&self.drafts);
         let written = written.filter(|(_, draft)| draft.has_gradient);
-        let written: Vec<View> = written.flat_map(|(node, _)| node.parameters.clone()).collect();
+        let written: Vec<Columns> = written.flat_map(|(node, _)| node.parameters.clone()).collect();
         let parameters = self.graph.parameters.iter().enumerate();
         parameters
             .map(|(i, parameter)| {
                 let views = written.iter().filter(|view| view.parameter == i);
-                let mut spans: Vec<_> = views.map(|view| (view.first, view.columns)).collect();
+                let mut spans: Vec<_> = views.map(|view| (view.first, view.count)).collect();
                 spans.sort_unstable();
                 spans.dedup();
                 let end = spans
                     .into_iter()
-                    .try_fold(0, |end, (first, columns)| (first == end).then_some(first + columns));
+                    .try_fold(0, |end, (first, count)| (first == end).then_some(first + count));
                 parameter.trainable && end != Some(parameter.columns)
             })
             .collect()

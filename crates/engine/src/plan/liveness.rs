@@ -12,7 +12,7 @@ impl<T: Scalar> Planner<'_, T> {
     pub(super) fn find_live_positions(&mut self) {
         let graph = self.graph;
         for (value, positions) in &graph.outputs {
-            widen(&mut self.drafts[value.0].live, positions);
+            widen(&mut self.drafts[*value].live, positions);
         }
         for (i, node) in graph.nodes.iter().enumerate().rev() {
             let draft = &mut self.drafts[i];
@@ -23,9 +23,11 @@ impl<T: Scalar> Planner<'_, T> {
             }
             for (k, input) in node.inputs.iter().enumerate() {
                 let positions = node.operation.positions_needed(k, live.clone());
-                widen(&mut self.drafts[input.0].live, &positions);
-                self.drafts[input.0].leads_to_loss |= leads_to_loss && !positions.is_empty();
-                let features = graph.shape(*input).features;
+                let shape = graph.nodes[*input].shape;
+                assert!(positions.is_empty() || positions.end <= shape.positions);
+                widen(&mut self.drafts[*input].live, &positions);
+                self.drafts[*input].leads_to_loss |= leads_to_loss && !positions.is_empty();
+                let features = shape.features;
                 self.drafts[i].inputs.push(Extent { features, positions });
             }
         }
@@ -38,7 +40,7 @@ impl<T: Scalar> Planner<'_, T> {
         for (i, node) in graph.nodes.iter().enumerate() {
             let trainable =
                 node.parameters.iter().any(|view| graph.parameters[view.parameter].trainable)
-                    || node.inputs.iter().any(|input| self.drafts[input.0].has_gradient);
+                    || node.inputs.iter().any(|input| self.drafts[*input].has_gradient);
             let draft = &mut self.drafts[i];
             draft.has_gradient = draft.is_live() && draft.leads_to_loss && trainable;
         }

@@ -12,7 +12,7 @@ mod placement;
 use std::ops::Range;
 
 use self::placement::{ALIGN, Slot, Slots};
-use crate::extent::{Extent, Extents};
+use crate::extent::{Extent, Extents, numbers};
 use crate::graph::Graph;
 use crate::lanes::LANE_UNIT;
 use crate::parameters::ParameterLayout;
@@ -36,6 +36,9 @@ pub(crate) struct Plan {
 }
 
 /// Compiles a graph; `training` also plans the backward pass.
+///
+/// # Panics
+/// If a buffer would have too many numbers.
 pub(crate) fn plan<T: Scalar>(
     graph: &Graph<T>,
     layout: &ParameterLayout,
@@ -43,7 +46,7 @@ pub(crate) fn plan<T: Scalar>(
     training: bool,
     precision: ProductPrecision,
 ) -> Plan {
-    let lanes = batch.next_multiple_of(LANE_UNIT);
+    let lanes = numbers(&[batch]).next_multiple_of(LANE_UNIT);
     let drafts = graph.nodes.iter().map(|_| Draft::default()).collect();
     let mut planner =
         Planner { graph, lanes, precision, drafts, slots: Slots::default(), scratch: 0 };
@@ -55,7 +58,7 @@ pub(crate) fn plan<T: Scalar>(
     }
     planner.add_values();
     planner.add_gradients(&cleared);
-    let arena = planner.slots.place();
+    let arena = numbers(&[planner.slots.place()]);
     let live = (0..graph.nodes.len()).filter(|&i| planner.drafts[i].is_live());
     let outputs = graph.outputs.iter();
     let cleared = cleared.into_iter().enumerate().filter(|(_, cleared)| *cleared);
@@ -63,7 +66,7 @@ pub(crate) fn plan<T: Scalar>(
         nodes: live.map(|i| planner.node_plan(i, layout)).collect(),
         outputs: outputs
             .map(|(value, positions)| {
-                planner.place(planner.drafts[value.0].value(), value.0, positions)
+                planner.place(planner.drafts[*value].value(), *value, positions)
             })
             .collect(),
         cleared: cleared.map(|(i, _)| layout.range(i)).collect(),
@@ -161,7 +164,7 @@ impl<T: Scalar> Planner<'_, T> {
             inputs: inputs
                 .map(|(k, (input, extent))| {
                     let accumulate = is_set(&draft.input_accumulates, k);
-                    self.operand(input.0, &extent.positions, accumulate)
+                    self.operand(*input, &extent.positions, accumulate)
                 })
                 .collect(),
             output: self.operand(i, &draft.live, false),
@@ -171,7 +174,7 @@ impl<T: Scalar> Planner<'_, T> {
                     let value = Place {
                         start: layout.starts[view.parameter] + view.first,
                         rows: parameter.rows,
-                        columns: view.columns,
+                        columns: view.count,
                         stride: parameter.columns,
                     };
                     let accumulate = is_set(&draft.parameter_accumulates, k);

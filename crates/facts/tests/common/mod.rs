@@ -17,6 +17,7 @@ pub(crate) fn tasks() -> Vec<DataConfig> {
                 vocab_size,
                 entities: n,
                 relations: k,
+                one_way_relations: 0,
                 train_fraction,
             }),
             DataConfig::Family(FamilyConfig { vocab_size, families: n, train_fraction }),

@@ -1,7 +1,7 @@
 //! The objective of a spec.
 
 use retrodict_facts::{DataConfig, Dataset, EntityType, TrainingSet, TrainingSetSize};
-use retrodict_models::{Objective, Pairs, ReadingName, Term};
+use retrodict_models::{Masking, Objective, Pairs, ReadingName, Term};
 
 use crate::spec::Spec;
 
@@ -26,10 +26,29 @@ pub(super) fn check(spec: &Spec, data: &DataConfig) -> Result<(), String> {
             asked.contrastive
         ));
     }
+    let plain = one_length && data.entity_length() == 1 && sees_all == Some(false);
+    if asked.joint_embedding && !plain {
+        return Err(
+            "`objective.joint_embedding` needs a decoder that reads entities of one token, \
+                    in sentences of one length, from left to right: no `data.recipes`, \
+                    `objective.reading` = \"next-token\" and `data.entity_length` = 1"
+                .to_owned(),
+        );
+    }
+    let long_triples = one_length && data.entity_length() > 1 && data.word() != "icl";
+    if asked.masking == Masking::Entities && !long_triples {
+        return Err(
+            "`objective.masking` = \"entities\" needs sentences of a source, a relation and \
+                    an answer, with entities of several tokens: no `data.recipes`, and \
+                    `data.entity_length` above 1"
+                .to_owned(),
+        );
+    }
     let packs = spec.data.pack > 1;
     let one_by_one = asked.reading != ReadingName::NextToken
         || asked.ahead > 0.0
         || asked.contrastive > 0.0
+        || asked.joint_embedding
         || sees_all.is_none();
     if packs && one_by_one {
         return Err(format!(
@@ -86,6 +105,7 @@ pub(super) fn objective(spec: &Spec, data: &DataConfig, size: TrainingSetSize) -
         loss_on: spec.train.loss_on,
         reading: asked.reading(size.vocab),
         function: asked.loss,
+        joint_embedding: asked.joint_embedding,
         terms: asked.terms(),
     }
 }

@@ -345,6 +345,29 @@ pub const MEASURES: &[Measure] = &[
         value: Value::Run(|_, run| run.answers?.blind_swap_rate),
     },
     Measure {
+        id: "spurious_rate",
+        heading: "spurious answers",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Lower,
+        shown: Shown::Json,
+        doc: "Fraction of the sources of held-out facts that, asked with the relation of the \
+              reverse, are answered with their partner: x 1 → y where x 0 y is trained. No sentence \
+              answers this question.",
+        value: Value::Run(|_, run| run.answers?.spurious_rate),
+    },
+    Measure {
+        id: "one_way_top1",
+        heading: "right, relations said one way",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Higher,
+        shown: Shown::Json,
+        doc: "Fraction of the held-out questions about relations of which no pair is trained in \
+              both directions that is answered right; with `data.one_way_relations`.",
+        value: Value::Run(|_, run| run.answers?.one_way_top1),
+    },
+    Measure {
         id: "candidates_mean",
         heading: "candidates",
         brief: Some("candidates"),
@@ -428,6 +451,41 @@ pub const MEASURES: &[Measure] = &[
         shown: Shown::Json,
         doc: "The same without the answers that training gave to the same relation.",
         value: Value::Run(|_, run| run.answers?.outranked.top1_without_trained_answers),
+    },
+    Measure {
+        id: "direction_similarity",
+        heading: "similarity of directions",
+        brief: None,
+        unit: Unit::Ratio,
+        better: Better::Neither,
+        shown: Shown::Json,
+        doc: "Mean cosine of the representations behind the two questions of a held-out fact, less \
+              that of two different facts, all less their mean over the relation's questions: 1 \
+              is one representation, 0 no more in common than two facts have. With \
+              `probe.directions`.",
+        value: Value::Run(|_, run| run.answers?.directions.direction_similarity),
+    },
+    Measure {
+        id: "direction_probe_top1",
+        heading: "reverse read by a linear probe",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Neither,
+        shown: Shown::Json,
+        doc: "Fraction of the held-out facts whose unseen direction is the nearest to what a linear \
+              map makes of the representation of the seen one; the map (ridge regression) is \
+              fitted on pairs trained in both directions. With `probe.directions`.",
+        value: Value::Run(|_, run| run.answers?.directions.direction_probe_top1),
+    },
+    Measure {
+        id: "direction_probe_chance",
+        heading: "chance of the linear probe",
+        brief: None,
+        unit: Unit::Fraction,
+        better: Better::Neither,
+        shown: Shown::Nowhere,
+        doc: "Accuracy of a guess for `direction_probe_top1`.",
+        value: Value::Run(|_, run| run.answers?.directions.direction_probe_chance),
     },
     Measure {
         id: "travelled",

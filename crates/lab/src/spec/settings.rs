@@ -72,6 +72,9 @@ settings! {
         pub effective_weights: bool = true, ();
         /// Epochs between two measurements; 0 for one at the end alone.
         pub every: Option<u64> = None, EVERY;
+        /// Whether it is measured, after the last epoch, if the two directions of a fact share a
+        /// representation.
+        pub directions: bool = false, (), later;
         /// Whether it is measured, after the last epoch, how far a model lies that also answers the
         /// held-out questions. It takes up to 900 epochs more.
         pub reach: bool = false, (), later;

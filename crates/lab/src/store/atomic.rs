@@ -2,10 +2,11 @@
 //! renamed.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use super::error::StoreError;
 
@@ -24,6 +25,28 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     }
     written?;
     sync_folder_of(path)
+}
+
+/// Makes the file `path` with its content, if nothing is there: says whether it did. Of several
+/// processes one succeeds.
+pub(super) fn create_once(path: &Path, bytes: &[u8]) -> Result<bool, StoreError> {
+    let temporary = temporary_beside(path);
+    let fill = File::create_new(&temporary).and_then(|mut file| file.write_all(bytes));
+    let written = fill.map_err(StoreError::io("write", path)).and_then(|()| {
+        match fs::hard_link(&temporary, path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            // The file system has no hard links: the content may come a moment after the name.
+            Err(_) => match File::create_new(path).and_then(|mut file| file.write_all(bytes)) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Err(error) => Err(StoreError::io("write", path)(error)),
+            },
+        }
+    });
+    // Report the first error.
+    let _ = fs::remove_file(&temporary);
+    written
 }
 
 /// Makes the folder `path`; `fill` writes its files into a temporary folder. An existing folder is
@@ -58,10 +81,10 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// Whether anything can be written into `folder`: makes a file and removes it.
 pub fn try_writing(folder: &Path) -> Result<(), StoreError> {
     let trial = temporary_beside(&folder.join("trial"));
-    File::create_new(&trial)
-        .and_then(|mut file| file.write_all(b"retrodict"))
-        .and_then(|()| fs::remove_file(&trial))
-        .map_err(StoreError::io("write into", folder))
+    let written = File::create_new(&trial).and_then(|mut file| file.write_all(b"retrodict"));
+    // A full disk takes the file, not its content.
+    let removed = fs::remove_file(&trial);
+    written.and(removed).map_err(StoreError::io("write into", folder))
 }
 
 /// Whether a file or folder of this name is a temporary one of a killed process.
@@ -82,6 +105,42 @@ pub fn sweep(folder: &Path) -> Result<(), StoreError> {
             .map_err(StoreError::io("remove", &path))?;
     }
     Ok(())
+}
+
+/// The time at which a file beside `path` is written now, by the clock of the file system: that of
+/// a server may differ from this machine's.
+pub(super) fn time_of_writing_beside(path: &Path) -> Result<SystemTime, StoreError> {
+    let trial = temporary_beside(path);
+    let time = File::create_new(&trial).and_then(|mut file| {
+        file.write_all(b"now")?;
+        file.metadata()?.modified()
+    });
+    // Report the first error.
+    let _ = fs::remove_file(&trial);
+    time.map_err(StoreError::io("write into", path))
+}
+
+/// Removes temporary files that killed processes left in `folder` more than an hour ago: younger
+/// ones may belong to a process that still writes, on this machine or another. Does what it can.
+pub fn sweep_old(folder: &Path) {
+    const OLD: Duration = Duration::from_secs(3600);
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let left: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_temporary))
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .collect();
+    if left.is_empty() {
+        return;
+    }
+    let Ok(now) = time_of_writing_beside(&folder.join("now")) else { return };
+    for entry in left {
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = written.ok().and_then(|written| now.duration_since(written).ok());
+        if age.is_some_and(|age| age > OLD) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn replace_folder(new: &Path, path: &Path) -> Result<(), StoreError> {
@@ -124,6 +183,20 @@ fn sync_folder(_folder: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn old_temporary_files_are_swept_and_young_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, age: u64| {
+            let file = File::create_new(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+        };
+        file(".fig1.svg.tmp-77-0", 4000);
+        file(".fig2.svg.tmp-77-1", 60);
+        file("fig3.svg", 4000);
+        sweep_old(folder.path());
+        assert_eq!(names(folder.path()), [".fig2.svg.tmp-77-1", "fig3.svg"]);
+    }
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(folder)

@@ -1,5 +1,6 @@
 //! Checkpoints: folders that `transformers` opens and from which training resumes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use retrodict_models::{Decoder, Network, PositionEncoding};
 use super::atomic;
 use super::config::{config, is_gpt2};
 use super::error::StoreError;
+use super::read::{read, read_if_there};
 use super::state::{self, State, digest};
 use super::tensors::{self, Tensor, Tensors, Values};
 use crate::spec::Precision;
@@ -59,8 +61,8 @@ pub fn write_checkpoint(
         }
     }
     let config = format!("{:#}\n", config(network, precision));
-    let model = tensors::encode(&folder.join(MODEL), &stored)?;
-    let optimizer = tensors::encode(&folder.join(OPTIMIZER), optimizer)?;
+    let model = tensors::encode(&folder.join(MODEL), None, &stored)?;
+    let optimizer = tensors::encode(&folder.join(OPTIMIZER), None, optimizer)?;
     let files = [(CONFIG, config.as_bytes()), (MODEL, &model), (OPTIMIZER, &optimizer)];
     let state = state::encode(&folder.join(STATE), state, &files)?;
     fs::create_dir_all(checkpoints).map_err(StoreError::io("create", checkpoints))?;
@@ -90,20 +92,13 @@ fn no_positions(decoder: &Decoder, precision: Precision) -> Tensor<'static> {
 pub fn read_checkpoint(folder: &Path) -> Result<Checkpoint, StoreError> {
     let read = |name: &str| {
         let path = folder.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok((path, bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(StoreError::damaged(&path, "it is missing"))
-            }
-            Err(error) => Err(StoreError::io("read", &path)(error)),
+        match read_if_there(&path)? {
+            Some(bytes) => Ok((path, bytes)),
+            None => Err(StoreError::damaged(&path, "it is missing")),
         }
     };
     let (path, bytes) = read(STATE)?;
-    let (state, digests) = state::decode(&path, &bytes)?;
-    if folder.file_name() != Some(folder_name(state.step).as_ref()) {
-        let what = format!("it is of step {}", state.step);
-        return Err(StoreError::damaged(&path, what));
-    }
+    let (state, digests) = decode_state(folder, &path, &bytes)?;
     let read_checked = |name: &str| {
         let (path, bytes) = read(name)?;
         if digests.get(name) != Some(&digest(&bytes)) {
@@ -119,6 +114,27 @@ pub fn read_checkpoint(folder: &Path) -> Result<Checkpoint, StoreError> {
     let (path, bytes) = read_checked(OPTIMIZER)?;
     let optimizer = tensors::decode(&path, &bytes)?;
     Ok(Checkpoint { folder: folder.to_owned(), config, model, optimizer, state })
+}
+
+/// The state in the bytes of the file `path` of a checkpoint's folder, and the digests of its other
+/// files.
+fn decode_state(
+    folder: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(State, BTreeMap<String, String>), StoreError> {
+    let (state, digests) = state::decode(path, bytes)?;
+    if folder.file_name() != Some(folder_name(state.step).as_ref()) {
+        let what = format!("it is of step {}", state.step);
+        return Err(StoreError::damaged(path, what));
+    }
+    Ok((state, digests))
+}
+
+/// The state of the checkpoint in `folder`, without a look at its tensors.
+pub(super) fn read_state(folder: &Path) -> Result<State, StoreError> {
+    let path = folder.join(STATE);
+    Ok(decode_state(folder, &path, &read(&path)?)?.0)
 }
 
 /// The steps that have a checkpoint in `checkpoints`, ascending; none where there is no such

@@ -80,6 +80,11 @@ const MANIFEST: &[[&str; 2]] = &[
     ["commit", "The commit it was built from, abbreviated; null if not known."],
     ["experiment", "The name of the spec."],
     ["spec_hash", "The hash of everything in the spec that decides the numbers."],
+    [
+        "parts",
+        "Where more than one program or instruction set made the run: the step from which each did.",
+    ],
+    ["precision", "`f32`, `bf16` or `f64`."],
     ["seeds", "The seeds of the run's streams of random numbers, derived from the run's seed."],
     ["machine", "Processor, cores, instruction set, operating system."],
     ["start", "When the run was started, UTC."],
@@ -89,6 +94,7 @@ const MANIFEST: &[[&str; 2]] = &[
     ["status", "`running`, `complete`, `diverged`, `failed` or `interrupted`."],
     ["last_step", "Steps taken."],
     ["message", "Why the run is not complete; null if it is."],
+    ["seal", "SHA-256 of the text before it."],
 ];
 
 /// The documentation of a field of `answers.json`.
@@ -121,7 +127,11 @@ fn named(rows: &[[&str; 2]]) -> Vec<[String; 2]> {
 pub fn dictionary() -> String {
     let mut text = "# The run store\n\nGenerated from the program: `UPDATE_DOCS=1 cargo test -p \
         retrodict-lab --test docs` rewrites it.\n\nEvery run has a folder of its own, \
-        `OUT/runs/<experiment>/<spec hash>/seed-<n>/`. Every file appears whole or not at all.\n\n"
+        `OUT/runs/<experiment>/<spec hash>/seed-<n>/`. Every file appears whole or not at all. Each but \
+        `spec.toml` says which run it belongs to (spec hash, seed, precision) and which program \
+        wrote it (version, commit, instruction set), and holds a SHA-256 of its content: \
+        `metrics.parquet` and probes under `retrodict` in their metadata, `answers.json` under \
+        `run` and `seal`, checkpoints in `state.json`. Files of early versions do not.\n\n"
         .to_owned();
     table(&mut text, ["file", "content"], &owned(FILES));
 
@@ -163,8 +173,9 @@ pub fn dictionary() -> String {
     text.push_str(
         "`by_question` has the outcomes of single questions, in one order for all runs on a data \
         set, under the measure that is their mean: `held_out_nll`, `held_out_top1`, \
-        `rank_held_out`, `rank_type`, `forward_top1`, `control_top1` and `blind_swap_rate`, where \
-        there are such questions. Files of earlier versions lack it.\n\n",
+        `rank_held_out`, `rank_type`, `forward_top1`, `control_top1`, `blind_swap_rate`, \
+        `spurious_rate` and `one_way_top1`, where there are such questions. Files of earlier \
+        versions lack some or all.\n\n",
     );
 
     text.push_str("## Fields of `manifest.json`\n\n");

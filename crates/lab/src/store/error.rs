@@ -48,10 +48,12 @@ pub enum StoreError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// Another process, or another thread, writes this run.
-    #[error("{} is being written by another process; wait for it, or use another --out", path.display())]
+    #[error("{} is being written by {by}; wait for it, or use another --out", path.display())]
     Busy {
         /// The run's folder.
         path: PathBuf,
+        /// The other writer.
+        by: String,
     },
     /// A damaged file.
     #[error("{} is damaged: {what}{}", path.display(), way_out(path))]
@@ -60,6 +62,43 @@ pub enum StoreError {
         path: PathBuf,
         /// The damage.
         what: String,
+    },
+    /// A file of another run.
+    #[error(
+        "{} belongs to {what}; move it away, and give the same command again", path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is, and whose it should be.
+        what: String,
+    },
+    /// A checkpoint that another program wrote, or another instruction set: a run that resumes from
+    /// it would have the bits of neither.
+    #[error(
+        "{} was written by {by}, and this is {here}: a run that resumes from it has the bits of \
+         neither; use that program, with `--isa` where its instruction set differs, or allow it \
+         with --allow-mixed, or delete {} to start again",
+        path.display(), run.display()
+    )]
+    OtherProgram {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Its program.
+        by: String,
+        /// This one.
+        here: String,
+        /// The run's folder.
+        run: PathBuf,
+    },
+    /// A symbolic link where the store has a folder of its own.
+    #[error(
+        "{} is a symbolic link; nothing is written through links inside a store: put a folder \
+         there, or link the whole output folder", path.display()
+    )]
+    Linked {
+        /// The link.
+        path: PathBuf,
     },
     /// A checkpoint with a damaged or missing file.
     #[error(

@@ -3,12 +3,15 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use retrodict_engine::Isa;
 use serde::{Deserialize, Serialize};
 
-use super::{atomic, error::StoreError};
+use super::{atomic, error::StoreError, read::read, sealed};
+
+/// The last second of the year 9999, from 1970 on.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,7 @@ pub enum Status {
 
 /// The machine that a run ran on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Machine {
     /// The processor's name.
     pub cpu: String,
@@ -53,6 +57,7 @@ impl Machine {
 
 /// The seeds of a run, every default filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunSeeds {
     /// The run's own.
     pub run: u64,
@@ -64,13 +69,31 @@ pub struct RunSeeds {
     pub order: u64,
 }
 
+/// A part of a run that one program made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The step that it resumed from.
+    pub from_step: u64,
+    /// The program.
+    pub version: String,
+    /// Its commit, if known.
+    pub commit: Option<String>,
+    /// Its instruction set.
+    pub isa: String,
+}
+
 /// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Version of the program.
     pub version: String,
     /// Commit of the build, if known.
     pub commit: Option<String>,
+    /// Parts of the run by step, where more than one program or instruction set made it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// The experiment's name.
     pub experiment: String,
     /// The spec's hash, 16 hexadecimal digits.
@@ -78,6 +101,9 @@ pub struct Manifest {
     /// Hash of the shorter run that this one extends, 16 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued_from: Option<String>,
+    /// `f32`, `bf16` or `f64`; empty in early versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub precision: String,
     /// The run's seeds.
     pub seeds: RunSeeds,
     /// The machine.
@@ -99,24 +125,30 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Writes it to `path` atomically.
+    /// Writes it to `path` atomically, sealed.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        let mut text =
-            serde_json::to_vec_pretty(self).map_err(|error| StoreError::unwritable(path, error))?;
-        text.push(b'\n');
-        atomic::write(path, &text)
+        let text = sealed::seal(self).map_err(|error| StoreError::unwritable(path, error))?;
+        atomic::write(path, text.as_bytes())
     }
 
     /// Reads it from `path`.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
-        serde_json::from_slice(&bytes).map_err(|error| StoreError::damaged(path, error))
+        let (manifest, _) =
+            sealed::unseal(&read(path)?).map_err(|error| StoreError::damaged(path, error))?;
+        Ok(manifest)
     }
 }
 
 /// The time now, RFC 3339 in UTC, to the second.
 pub fn utc_now() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+    utc(SystemTime::now())
+}
+
+/// The nearest time from 1970 to 9999, which are those that can be written: a clock may be wrong.
+fn utc(time: SystemTime) -> String {
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(LAST_SECOND);
+    let time = time.clamp(SystemTime::UNIX_EPOCH, last);
+    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 fn cpu_name() -> Option<String> {
@@ -124,4 +156,20 @@ fn cpu_name() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_gives_a_valid_time() {
+        let day = Duration::from_secs(86_400);
+        let at = |time: Option<SystemTime>| utc(time.unwrap());
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(at(epoch.checked_sub(day)), "1970-01-01T00:00:00Z");
+        assert_eq!(at(epoch.checked_add(day)), "1970-01-02T00:00:00Z");
+        let after = epoch.checked_add(Duration::from_secs(LAST_SECOND + 1));
+        assert_eq!(at(after), "9999-12-31T23:59:59Z");
+    }
 }

@@ -1,7 +1,6 @@
 //! `metrics.parquet`: one row per epoch, readable by pandas, polars and DuckDB.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -11,6 +10,7 @@ use bytes::Bytes;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{DataType, DoubleType, Int64Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader as _, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
@@ -18,7 +18,7 @@ use parquet::schema::parser::parse_message_type;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{atomic, error::StoreError};
+use super::{atomic, error::StoreError, read::read, stamp::Stamp};
 use crate::measures::{EPOCH_MEASURES, Measure, Value, When};
 
 /// The measures of an epoch: a value for each entry of [`MEASURES`](crate::measures::MEASURES)
@@ -109,35 +109,48 @@ fn schema() -> String {
 /// unnoticed, and the decoder's own checks miss some other damage.
 const SEAL: Range<usize> = 4..36;
 
+/// The key of the [`Stamp`] in the file's metadata.
+const STAMP: &str = "retrodict";
+
 /// Rows decoded at a time, which bounds memory whatever number of rows a damaged file claims.
 const ROWS_AT_ONCE: usize = 4096;
 
+/// The content of a metrics file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metrics {
+    /// Its stamp; `None` in files of early versions.
+    pub stamp: Option<Stamp>,
+    /// Its rows.
+    pub rows: Vec<MetricsRow>,
+}
+
 /// Writes `rows` to `path` atomically.
-pub fn write_metrics(path: &Path, rows: &[MetricsRow]) -> Result<(), StoreError> {
-    let bytes = encode(rows).map_err(|error| StoreError::unwritable(path, error))?;
+pub fn write_metrics(path: &Path, stamp: &Stamp, rows: &[MetricsRow]) -> Result<(), StoreError> {
+    let bytes = encode(stamp, rows).map_err(|error| StoreError::unwritable(path, error))?;
     atomic::write(path, &bytes)
 }
 
-/// The rows of a file that [`write_metrics`] wrote. Unknown columns are
+/// The content of a file that [`write_metrics`] wrote, of at most `most` rows. Unknown columns are
 /// ignored; any damage is an error that names the file.
-pub fn read_metrics(path: &Path) -> Result<Vec<MetricsRow>, StoreError> {
-    let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
-    decode(bytes).map_err(|what| StoreError::damaged(path, what))
+pub fn read_metrics(path: &Path, most: u64) -> Result<Metrics, StoreError> {
+    decode(read(path)?, most).map_err(|what| StoreError::damaged(path, what))
 }
 
-fn decode(bytes: Vec<u8>) -> Result<Vec<MetricsRow>, String> {
+fn decode(bytes: Vec<u8>, most: u64) -> Result<Metrics, String> {
     let sealed = bytes.get(SEAL.end..).map(Sha256::digest);
     if !bytes.starts_with(b"PAR1") || sealed.is_none_or(|seal| seal[..] != bytes[SEAL]) {
         return Err("its content is not what was written".to_owned());
     }
     // A seal can be forged, and the crate's decoders panic on some bytes.
-    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes)))
+    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes, most)))
         .map_err(|_| "its pages cannot be decoded".to_owned())?
         .map_err(|error| error.to_string())
 }
 
-fn encode(rows: &[MetricsRow]) -> ParquetResult<Vec<u8>> {
+fn encode(stamp: &Stamp, rows: &[MetricsRow]) -> ParquetResult<Vec<u8>> {
+    let stamp = serde_json::to_string(stamp).map_err(|e| general(e.to_string()))?;
     let properties = WriterProperties::builder()
+        .set_key_value_metadata(Some(vec![KeyValue::new(STAMP.to_owned(), stamp)]))
         .set_created_by(concat!("retrodict ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
@@ -196,8 +209,18 @@ fn put<T: DataType>(
     column.close()
 }
 
-fn decode_unguarded(bytes: Vec<u8>) -> ParquetResult<Vec<MetricsRow>> {
+fn decode_unguarded(bytes: Vec<u8>, most: u64) -> ParquetResult<Metrics> {
     let file = SerializedFileReader::new(Bytes::from(bytes))?;
+    // A small file can claim, and hold, billions of equal rows.
+    let counts = file.metadata().row_groups().iter().map(|group| group.num_rows());
+    let claimed = counts.fold(0u64, |sum, n| sum.saturating_add(u64::try_from(n).unwrap_or(most)));
+    if claimed > most {
+        return Err(general(format!("it has {claimed} rows, and its spec {most} epochs")));
+    }
+    let metadata = file.metadata().file_metadata().key_value_metadata();
+    let mut stamps = metadata.into_iter().flatten().filter(|pair| pair.key == STAMP);
+    let stamp = stamps.next().and_then(|pair| pair.value.as_deref()).map(serde_json::from_str);
+    let stamp = stamp.transpose().map_err(|error| general(format!("its stamp: {error}")))?;
     let mut rows = Vec::new();
     for index in 0..file.num_row_groups() {
         let group = Columns(file.get_row_group(index)?);
@@ -227,7 +250,7 @@ fn decode_unguarded(bytes: Vec<u8>) -> ParquetResult<Vec<MetricsRow>> {
             }
         }
     }
-    Ok(rows)
+    Ok(Metrics { stamp, rows })
 }
 
 /// The columns of a row group, by name.
@@ -270,7 +293,11 @@ impl Columns<'_> {
         let reader: ColumnReader = self.0.get_column_reader(index)?;
         let mut reader: ColumnReaderImpl<T> = get_typed_column_reader(reader);
         let (mut all, mut levels, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let most = usize::try_from(self.0.metadata().num_rows()).unwrap_or(0);
         loop {
+            if all.len() > most {
+                return Err(general(format!("column `{name}` has more rows than its group")));
+            }
             levels.clear();
             values.clear();
             let (records, _, _) =

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::StoreError;
+use super::stamp::Stamp;
 
 /// The state of training at a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,8 +30,32 @@ pub struct State {
     pub seed: u64,
     /// The spec's hash, 16 hexadecimal digits.
     pub spec_hash: String,
-    /// Version of this program.
+    /// Version of the program.
     pub version: String,
+    /// Commit of the build, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The instruction set of the kernels; early versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isa: Option<String>,
+    /// Whether an interruption made the checkpoint, not the spec: it is removed when the run is
+    /// complete.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+}
+
+impl State {
+    /// The stamp of the checkpoint.
+    pub fn stamp(&self) -> Stamp {
+        Stamp {
+            spec_hash: self.spec_hash.clone(),
+            seed: self.seed,
+            precision: self.precision.clone(),
+            isa: self.isa.clone().unwrap_or_else(|| "an unknown instruction set".to_owned()),
+            version: self.version.clone(),
+            commit: self.commit.clone(),
+        }
+    }
 }
 
 /// A state with the SHA-256 of every other file of the checkpoint and of itself.

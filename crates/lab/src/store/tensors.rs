@@ -1,12 +1,13 @@
 //! Named, shaped arrays in `.safetensors` files: probes, weights, moments.
 
 use std::borrow::Cow;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
 
-use super::{atomic, error::StoreError};
+use super::state::digest;
+use super::{atomic, error::StoreError, read::read, stamp::Stamp};
 
 /// An array with a name and a shape, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,10 +64,21 @@ impl Values<'_> {
 #[derive(Debug, Clone)]
 pub struct Tensors {
     path: PathBuf,
+    label: Option<Label>,
     list: Vec<Tensor<'static>>,
 }
 
 impl Tensors {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The measurement of a probe; `None` in other files, and in those of early versions.
+    pub(super) fn label(&self) -> Option<&Label> {
+        self.label.as_ref()
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Tensor<'static>> {
         self.list.iter()
@@ -91,19 +103,68 @@ impl Tensors {
     }
 }
 
+/// What a probe measured, in the metadata of its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Label {
+    /// The name of the probe.
+    pub(super) probe: String,
+    /// The epoch after which it was taken.
+    pub(super) epoch: u64,
+    /// The run and the program.
+    pub(super) stamp: Stamp,
+}
+
+/// A label with the SHA-256 of itself and of all tensors.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    label: Label,
+    seal: String,
+}
+
+/// Keys of the file's metadata.
+const LABEL: &str = "retrodict";
+const FORMAT: &str = "format";
+
 /// Writes `tensors` to `path` as one whole file.
 pub fn write_tensors(path: &Path, tensors: &[Tensor<'_>]) -> Result<(), StoreError> {
-    atomic::write(path, &encode(path, tensors)?)
+    atomic::write(path, &encode(path, None, tensors)?)
+}
+
+/// As [`write_tensors`], labelled and sealed.
+pub(super) fn write_probe(
+    path: &Path,
+    label: &Label,
+    tensors: &[Tensor<'_>],
+) -> Result<(), StoreError> {
+    atomic::write(path, &encode(path, Some(label), tensors)?)
 }
 
 /// The tensors of a file that [`write_tensors`] wrote.
 pub fn read_tensors(path: &Path) -> Result<Tensors, StoreError> {
-    let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
-    decode(path, &bytes)
+    decode(path, &read(path)?)
+}
+
+/// SHA-256 of a label and of tensors in the order of their names.
+fn seal(label: &Label, tensors: &[&Tensor<'_>]) -> serde_json::Result<String> {
+    let mut text = serde_json::to_string(label)?;
+    let mut sorted = tensors.to_vec();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    for tensor in sorted {
+        let Tensor { name, shape, .. } = tensor;
+        let bytes = digest(&View::data(&tensor));
+        text.push_str(&format!("\n{name:?} {:?} {shape:?} {bytes}", View::dtype(&tensor)));
+    }
+    Ok(digest(text.as_bytes()))
 }
 
 /// The bytes of a file of `tensors`; `path` is their destination.
-pub(crate) fn encode(path: &Path, tensors: &[Tensor<'_>]) -> Result<Vec<u8>, StoreError> {
+pub(super) fn encode(
+    path: &Path,
+    label: Option<&Label>,
+    tensors: &[Tensor<'_>],
+) -> Result<Vec<u8>, StoreError> {
     for (i, tensor) in tensors.iter().enumerate() {
         let name = &tensor.name;
         if count(&tensor.shape) != Some(tensor.values.len()) {
@@ -116,15 +177,25 @@ pub(crate) fn encode(path: &Path, tensors: &[Tensor<'_>]) -> Result<Vec<u8>, Sto
             return Err(StoreError::unwritable(path, what));
         }
     }
-    // `transformers` only opens files whose metadata names a library.
-    let format = [("format".to_owned(), "pt".to_owned())];
+    let unwritable = |error: serde_json::Error| StoreError::unwritable(path, error);
+    // One entry: the order of several would be random.
+    let (key, value) = match label {
+        // `transformers` only opens files whose metadata names a library.
+        None => (FORMAT, "pt".to_owned()),
+        Some(label) => {
+            let seal = seal(label, &tensors.iter().collect::<Vec<_>>()).map_err(unwritable)?;
+            let sealed = Sealed { label: label.clone(), seal };
+            (LABEL, serde_json::to_string(&sealed).map_err(unwritable)?)
+        }
+    };
+    let metadata = [(key.to_owned(), value)].into_iter().collect();
     let named = tensors.iter().map(|tensor| (&*tensor.name, tensor));
-    safetensors::serialize(named, Some(format.into_iter().collect()))
+    safetensors::serialize(named, Some(metadata))
         .map_err(|error| StoreError::unwritable(path, error))
 }
 
 /// The tensors in `bytes`, which were read from `path`.
-pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Tensors, StoreError> {
+pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Tensors, StoreError> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| StoreError::damaged(path, error))?;
     let mut list = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {
@@ -144,7 +215,25 @@ pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Tensors, StoreError> {
         });
     }
     list.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Tensors { path: path.to_owned(), list })
+    let label = label(bytes, &list).map_err(|what| StoreError::damaged(path, what))?;
+    Ok(Tensors { path: path.to_owned(), label, list })
+}
+
+/// The label in a file's metadata, if it fits the tensors.
+fn label(bytes: &[u8], list: &[Tensor<'static>]) -> Result<Option<Label>, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    let Some(metadata) = header.metadata() else { return Ok(None) };
+    if let Some(other) = metadata.keys().find(|key| ![LABEL, FORMAT].contains(&key.as_str())) {
+        return Err(format!("its metadata has an unknown entry `{other}`"));
+    }
+    let Some(text) = metadata.get(LABEL) else { return Ok(None) };
+    let Sealed { label, seal: sealed } =
+        serde_json::from_str(text).map_err(|error| format!("its label: {error}"))?;
+    let tensors: Vec<&Tensor<'_>> = list.iter().collect();
+    match seal(&label, &tensors).map_err(|error| error.to_string())? == sealed {
+        true => Ok(Some(label)),
+        false => Err("its content is not what was written".to_owned()),
+    }
 }
 
 fn count(shape: &[usize]) -> Option<usize> {

@@ -1,6 +1,7 @@
 //! Training objectives: how a sentence is read, which tokens are predicted, and which loss is
 //! minimised. An objective is data: the trainer has no special case for any of them.
 
+mod masking;
 mod penalty;
 mod reading;
 mod settings;
@@ -12,6 +13,7 @@ use std::ops::Range;
 use retrodict_engine::{Graph, LossFunction, Scalar, Stream};
 use retrodict_settings::keywords;
 
+pub use masking::Masking;
 pub use penalty::{Penalties, PenaltyOn};
 pub use reading::Reading;
 pub use settings::{ObjectiveSettings, ReadingName};
@@ -75,6 +77,9 @@ pub struct Objective {
     pub reading: Reading,
     /// The loss of one prediction.
     pub function: LossFunction,
+    /// Whether joint-embedding prediction replaces the loss on sentences: they have weight 0, and
+    /// answers are read by the tokens' representations.
+    pub joint_embedding: bool,
     /// Terms added to the loss on sentences.
     pub terms: Vec<Term>,
 }
@@ -90,6 +95,7 @@ impl Objective {
             loss_on,
             reading: Reading::NextToken,
             function: LossFunction::CrossEntropy,
+            joint_embedding: false,
             terms: Vec::new(),
         }
     }
@@ -99,7 +105,7 @@ impl Objective {
     pub fn vocab(&self, tokens: usize) -> usize {
         match self.reading {
             Reading::NextToken | Reading::Permuted => tokens,
-            Reading::Masked { mask } => tokens.max(mask as usize + 1),
+            Reading::Masked { mask, .. } => tokens.max(mask as usize + 1),
         }
     }
 
@@ -141,14 +147,18 @@ impl Objective {
         ResolvedExample { tokens, answer, weight: share * weight }
     }
 
-    /// Writes the inputs and targets of one sentence for a training step.
+    /// Writes the inputs and targets of one sentence for a training step. Returns the factor that
+    /// makes the sum of their NLLs that of an entity, where they are not those of the answer.
     pub(crate) fn write_example<T: Scalar>(
         &self,
         example: ResolvedExample<'_>,
         draws: Draws,
         slots: &mut Slots<'_, T>,
-    ) {
-        self.reading.write_example(example, self.loss_on, draws, slots);
+    ) -> f64 {
+        let weight = if self.joint_embedding { 0.0 } else { example.weight };
+        let example = ResolvedExample { weight, ..example };
+        let tokens = self.reading.write_example(example, self.loss_on, draws, slots);
+        tokens.map_or(1.0, |tokens| self.entity_length as f64 / tokens)
     }
 
     /// Adds the parameters that only the terms have, so that a graph without the terms has the same

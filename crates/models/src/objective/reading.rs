@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use retrodict_engine::Scalar;
 
+use super::masking::{Masking, hide};
 use super::{Draws, LossOn, ResolvedExample, Slots};
 
 /// A way to read sentences.
@@ -11,13 +12,12 @@ use super::{Draws, LossOn, ResolvedExample, Slots};
 pub enum Reading {
     /// Left to right; every position predicts the next token.
     NextToken,
-    /// All at once, with some tokens masked; a masked position predicts the token that it hides. In
-    /// training the fraction of masked tokens is drawn for each sentence, uniform between none and
-    /// all, so that every factorisation of the sentence is trained (Kitouni et al., 2024, arXiv
-    /// 2406.05183). With a bidirectional model this is BERT's task at every masking rate.
+    /// All at once, with some tokens masked; a masked position predicts the token that it hides.
     Masked {
         /// The mask token.
         mask: u32,
+        /// Which tokens are masked in training, and how their losses are weighted.
+        masking: Masking,
     },
     /// Left to right, the tokens in an order drawn for each sentence and step (permutation language
     /// modelling; Yang et al., 2019). Questions keep their order.
@@ -43,18 +43,27 @@ impl Reading {
         }
     }
 
-    /// Writes the inputs and targets of one sentence for a training step.
+    /// Writes the inputs and targets of one sentence for a training step. Returns the number of
+    /// tokens that the sum of their NLLs stands for; `None` for those of the answer.
     pub(crate) fn write_example<T: Scalar>(
         self,
         example: ResolvedExample<'_>,
         loss_on: LossOn,
         draws: Draws,
         slots: &mut Slots<'_, T>,
-    ) {
+    ) -> Option<f64> {
         match self {
-            Reading::NextToken => left_to_right(example, loss_on, slots),
-            Reading::Masked { mask } => masked(example, mask, draws, slots),
-            Reading::Permuted => permuted(example, draws, slots),
+            Reading::NextToken => {
+                left_to_right(example, loss_on, slots);
+                None
+            }
+            Reading::Masked { mask, masking } => {
+                Some(masking.write_example(example, mask, draws, slots))
+            }
+            Reading::Permuted => {
+                permuted(example, draws, slots);
+                Some(1.0)
+            }
         }
     }
 
@@ -70,8 +79,8 @@ impl Reading {
             Reading::NextToken | Reading::Permuted => {
                 left_to_right(example, LossOn::LastEntity, slots);
             }
-            Reading::Masked { mask } => {
-                hide(example, slots, mask, |at| at >= tokens.len() - answer);
+            Reading::Masked { mask, .. } => {
+                hide(example, slots, mask, answer as f64, |at| at >= tokens.len() - answer);
             }
         }
     }
@@ -81,7 +90,7 @@ impl Reading {
     pub(crate) fn prompt(self) -> Option<u32> {
         match self {
             Reading::NextToken | Reading::Permuted => None,
-            Reading::Masked { mask } => Some(mask),
+            Reading::Masked { mask, .. } => Some(mask),
         }
     }
 }
@@ -101,39 +110,6 @@ fn left_to_right<T: Scalar>(
         let target = position + 1;
         if target >= tokens.len() - trained {
             slots.ask(position, pair[1], weight / trained as f64, target >= context);
-        }
-    }
-}
-
-/// Masks every token independently with a probability drawn for the sentence, and at least one
-/// token.
-fn masked<T: Scalar>(
-    example: ResolvedExample<'_>,
-    mask: u32,
-    draws: Draws,
-    slots: &mut Slots<'_, T>,
-) {
-    let length = example.tokens.len();
-    let rate = draws.unit(0);
-    let hidden = |at: usize| draws.unit(1 + at) < rate;
-    let any = (0..length).any(hidden);
-    let chosen = (draws.unit(1 + length) * length as f64) as usize;
-    hide(example, slots, mask, |at| if any { hidden(at) } else { at == chosen });
-}
-
-fn hide<T: Scalar>(
-    ResolvedExample { tokens, weight, .. }: ResolvedExample<'_>,
-    slots: &mut Slots<'_, T>,
-    mask: u32,
-    hidden: impl Fn(usize) -> bool,
-) {
-    let count = (0..tokens.len()).filter(|at| hidden(*at)).count();
-    for (position, token) in tokens.iter().enumerate() {
-        if hidden(position) {
-            slots.read(position, mask);
-            slots.ask(position, *token, weight / count as f64, true);
-        } else {
-            slots.read(position, *token);
         }
     }
 }

@@ -3,7 +3,7 @@
 use retrodict_engine::LossFunction;
 use retrodict_settings::{Condition, NOT_NEGATIVE, POSITIVE, keywords, settings};
 
-use super::{Penalties, Reading, Term};
+use super::{Masking, Penalties, Reading, Term};
 
 /// The token after the next: the distance of `objective.ahead`.
 const AHEAD: usize = 2;
@@ -26,6 +26,10 @@ settings! {
         /// How sentences are read: from left to right, with masked tokens (and the bidirectional
         /// mixer), or in random orders.
         pub reading: ReadingName = ReadingName::NextToken, (), later;
+        /// How training sentences are masked: tokens one by one, whole entities, or as masked
+        /// diffusion, whose loss weighs a sentence by 1 / masking rate.
+        pub masking: Masking = Masking::Tokens, (), later,
+            when(Condition::is("objective.reading", &["masked"]));
         /// The loss of one prediction.
         pub loss: LossFunction;
         /// Strength of predicting the token after the next, with a head of its own.
@@ -36,6 +40,11 @@ settings! {
         /// Temperature of the contrastive term.
         pub temperature: f64 = 0.1, POSITIVE,
             when(Condition::positive("objective.contrastive"));
+        /// Whether joint-embedding prediction replaces the loss on sentences: a context is drawn
+        /// near to its answer in the hidden space, away from the other answers of the batch, and
+        /// its answer is the token whose representation alone is most similar.
+        pub joint_embedding: bool = false, (), later,
+            when(Condition::is_not("model.tie_head", "true"));
         /// Strength of the symmetry of logits, logit(y | x) = logit(x | y), over random pairs.
         pub symmetry: f64 = 0.0, NOT_NEGATIVE, later;
         /// Whether these logits are taken with the relation token in the context, or after the
@@ -52,7 +61,7 @@ impl ObjectiveSettings {
     pub fn reading(&self, vocab: usize) -> Reading {
         match self.reading {
             ReadingName::NextToken => Reading::NextToken,
-            ReadingName::Masked => Reading::Masked { mask: vocab as u32 },
+            ReadingName::Masked => Reading::Masked { mask: vocab as u32, masking: self.masking },
             ReadingName::Permuted => Reading::Permuted,
         }
     }
@@ -63,7 +72,8 @@ impl ObjectiveSettings {
         let (strength, temperature) = (self.contrastive, self.temperature);
         let contrastive = Term::Contrastive { strength, temperature };
         let on_sentences = [ahead, contrastive].into_iter().filter(|term| term.strength() > 0.0);
-        on_sentences.chain(self.penalties.terms()).collect()
+        let joint_embedding = self.joint_embedding.then_some(Term::JointEmbedding);
+        on_sentences.chain(joint_embedding).chain(self.penalties.terms()).collect()
     }
 
     /// Whether any term is added to the loss on sentences.

@@ -2,7 +2,7 @@
 
 use retrodict_engine::{
     Graph, Indices, Initial, LossFunction, Orientation, Parameter, ParameterId, Program, Scalar,
-    Stream, Value, below,
+    Stream, Value, Weights, below,
 };
 
 use super::{LossOn, Objective, PenaltyOn, ResolvedExample, TargetSet};
@@ -28,6 +28,10 @@ pub enum Term {
         /// The temperature: cosines are divided by it.
         temperature: f64,
     },
+    /// Joint-embedding prediction (arXiv 2504.01928): the representation of the answer is
+    /// predicted, by inner products, among those of all tokens in the batch. The representation of
+    /// a token is the network's own on the token alone.
+    JointEmbedding,
     /// The squared difference of the logit of y after x and of x after y, over pairs of entities
     /// drawn in each step, partners or not.
     Symmetry {
@@ -61,6 +65,7 @@ pub struct Pairs {
 pub(crate) enum BuiltTerm {
     Ahead { distance: usize, strength: f64, loss_on: LossOn, targets: TargetSet },
     Contrastive { strength: f64, answers: Inputs, targets: TargetSet },
+    JointEmbedding { tokens: Vec<Indices>, weights: Weights },
     Symmetry { sides: [Side; 2], chosen: TargetSet },
     Penalty,
 }
@@ -80,6 +85,7 @@ impl Term {
             | Term::Contrastive { strength, .. }
             | Term::Symmetry { strength, .. }
             | Term::Penalty { strength, .. } => strength,
+            Term::JointEmbedding => 1.0,
         }
     }
 
@@ -92,7 +98,7 @@ impl Term {
             Term::Contrastive { .. } => {
                 predictor(graph, hidden);
             }
-            Term::Symmetry { .. } | Term::Penalty { .. } => {}
+            Term::JointEmbedding | Term::Symmetry { .. } | Term::Penalty { .. } => {}
         }
     }
 
@@ -120,7 +126,7 @@ impl Term {
             }
             &Term::Contrastive { strength, temperature } => {
                 let predictor = predictor(graph, hidden);
-                let context = graph.select(hidden, &[objective.trained().start]);
+                let context = graph.select(hidden, &[objective.scored().start]);
                 let predicted =
                     graph.linear_whole(context, predictor, Orientation::InputsFirst, None);
                 let answers = network.inputs(graph, 1);
@@ -129,6 +135,18 @@ impl Term {
                 let loss = graph.contrastive(predicted, seen, targets.weights, temperature);
                 graph.output(loss, 0..1);
                 BuiltTerm::Contrastive { strength, answers, targets }
+            }
+            Term::JointEmbedding => {
+                let predicted = graph.select(hidden, &[objective.scored().start]);
+                let alone: Vec<Inputs> =
+                    (0..objective.sentence_length).map(|_| network.inputs(graph, 1)).collect();
+                let seen: Vec<Value> =
+                    alone.iter().map(|inputs| network.hidden(graph, *inputs)).collect();
+                let tokens: Vec<Indices> = alone.iter().map(|inputs| inputs.tokens).collect();
+                let weights = graph.weights(1);
+                let loss = graph.in_batch_prediction(predicted, &seen, &tokens, weights);
+                graph.output(loss, 0..1);
+                BuiltTerm::JointEmbedding { tokens, weights }
             }
             Term::Symmetry { strength, pairs } => {
                 let length = if pairs.relations.is_some() { 2 } else { 1 };
@@ -207,6 +225,10 @@ impl BuiltTerm {
                     program.weights_mut(padding_mask).fill(T::ONE);
                 }
             }
+            BuiltTerm::JointEmbedding { tokens, weights } => {
+                tokens.iter().for_each(|tokens| program.indices_mut(*tokens).fill(0));
+                program.weights_mut(*weights).fill(T::ZERO);
+            }
             BuiltTerm::Symmetry { .. } | BuiltTerm::Penalty => {}
         }
     }
@@ -219,8 +241,8 @@ impl BuiltTerm {
         lane: usize,
     ) {
         let ResolvedExample { tokens, answer, weight } = example;
-        match *self {
-            BuiltTerm::Ahead { distance, strength, loss_on, targets } => {
+        match self {
+            &BuiltTerm::Ahead { distance, strength, loss_on, targets } => {
                 let first = match loss_on {
                     LossOn::LastEntity => tokens.len() - answer,
                     LossOn::Sequence => 1,
@@ -231,10 +253,16 @@ impl BuiltTerm {
                     targets.ask(program, [at - distance, lane], tokens[at], share);
                 }
             }
-            BuiltTerm::Contrastive { strength, answers, targets } => {
+            &BuiltTerm::Contrastive { strength, answers, targets } => {
                 let token = tokens[tokens.len() - answer];
                 program.indices_mut(answers.tokens)[lane] = token;
                 targets.ask(program, [0, lane], token, strength * weight);
+            }
+            BuiltTerm::JointEmbedding { tokens: alone, weights } => {
+                for (input, token) in alone.iter().zip(tokens) {
+                    program.indices_mut(*input)[lane] = *token;
+                }
+                program.weights_mut(*weights)[lane] = T::from_f64(weight);
             }
             BuiltTerm::Symmetry { .. } | BuiltTerm::Penalty => {}
         }

@@ -8,7 +8,7 @@ use retrodict_engine::{
 
 use super::SentenceScore;
 use crate::network::{Inputs, Network};
-use crate::objective::{BuiltTerm, Draws, Example, Objective, Reading, Slots, TargetSet};
+use crate::objective::{BuiltTerm, Draws, Example, Objective, Slots, TargetSet};
 
 /// The output of a scoring program that holds the logits of the last position.
 pub(super) const LOGITS: usize = 1;
@@ -24,24 +24,32 @@ pub(super) struct Compiled<T> {
     terms: Vec<BuiltTerm>,
     /// The positions that the loss covers.
     asked: Range<usize>,
-    /// The lane and the positions of each sentence.
-    places: Vec<(usize, Range<usize>)>,
+    places: Vec<Place>,
     /// Which predictions belong to a sentence's answer, `[positions, lanes]`.
     counted: Vec<bool>,
-    /// Tokens of an entity, where a training sentence may count another number of predictions
-    /// (masked and permuted readings); `None` where the answer itself is predicted.
-    scaled_to: Option<usize>,
 }
 
-impl<T: Scalar> Compiled<T> {
-    /// Compiles a training step.
-    pub(super) fn for_training(
-        network: &Network,
-        objective: &Objective,
-        sentences: usize,
-        precision: ProductPrecision,
-        team: &Team,
-    ) -> Compiled<T> {
+/// A sentence of the batch.
+struct Place {
+    lane: usize,
+    positions: Range<usize>,
+    /// What the sum of its NLLs is multiplied by, to be that of an entity.
+    factor: f64,
+}
+
+/// A graph with its inputs, before it is compiled.
+pub(super) struct Described<T> {
+    pub(super) graph: Graph<T>,
+    pub(super) mode: Mode,
+    inputs: Inputs,
+    targets: TargetSet,
+    terms: Vec<BuiltTerm>,
+    asked: Range<usize>,
+}
+
+impl<T: Scalar> Described<T> {
+    /// A training step.
+    pub(super) fn training(network: &Network, objective: &Objective) -> Described<T> {
         let mut graph = Graph::new();
         let inputs = network.inputs(&mut graph, objective.training_positions());
         let hidden = network.hidden(&mut graph, inputs);
@@ -54,20 +62,11 @@ impl<T: Scalar> Compiled<T> {
         let terms = objective.terms.iter();
         let terms: Vec<BuiltTerm> =
             terms.map(|term| term.build(&mut graph, network, objective, hidden)).collect();
-        let batch = sentences.div_ceil(objective.pack);
-        let program = Program::compile(&graph, batch, Mode::Training, precision, team.workers());
-        let compiled = Compiled::new(objective, program, inputs, targets, terms, asked);
-        Compiled { sentences, ..compiled }
+        Described { graph, mode: Mode::Training, inputs, targets, terms, asked }
     }
 
-    /// Compiles the scoring of sentences.
-    pub(super) fn for_scoring(
-        network: &Network,
-        objective: &Objective,
-        batch: usize,
-        precision: ProductPrecision,
-        team: &Team,
-    ) -> Compiled<T> {
+    /// The scoring of sentences.
+    pub(super) fn scoring(network: &Network, objective: &Objective) -> Described<T> {
         let mut graph = Graph::new();
         let inputs = network.inputs(&mut graph, objective.positions());
         let hidden = network.hidden(&mut graph, inputs);
@@ -80,12 +79,42 @@ impl<T: Scalar> Compiled<T> {
         let loss = graph.loss(plain, logits, tokens, weights, asked.clone());
         graph.output(loss, 0..asked.len());
         graph.output(logits, asked.end - 1..asked.end);
-        let program = Program::compile(&graph, batch, Mode::Inference, precision, team.workers());
-        Compiled::new(objective, program, inputs, targets, Vec::new(), asked)
+        Described { graph, mode: Mode::Inference, inputs, targets, terms: Vec::new(), asked }
+    }
+
+    fn compile(self, batch: usize, precision: ProductPrecision, team: &Team) -> Compiled<T> {
+        let Described { graph, mode, inputs, targets, terms, asked } = self;
+        let program = Program::compile(&graph, batch, mode, precision, team.workers());
+        Compiled::new(program, inputs, targets, terms, asked)
+    }
+}
+
+impl<T: Scalar> Compiled<T> {
+    /// Compiles a training step.
+    pub(super) fn for_training(
+        network: &Network,
+        objective: &Objective,
+        sentences: usize,
+        precision: ProductPrecision,
+        team: &Team,
+    ) -> Compiled<T> {
+        let described = Described::training(network, objective);
+        let batch = sentences.div_ceil(objective.pack);
+        Compiled { sentences, ..described.compile(batch, precision, team) }
+    }
+
+    /// Compiles the scoring of sentences.
+    pub(super) fn for_scoring(
+        network: &Network,
+        objective: &Objective,
+        batch: usize,
+        precision: ProductPrecision,
+        team: &Team,
+    ) -> Compiled<T> {
+        Described::scoring(network, objective).compile(batch, precision, team)
     }
 
     fn new(
-        objective: &Objective,
         program: Program<T>,
         inputs: Inputs,
         targets: TargetSet,
@@ -94,10 +123,6 @@ impl<T: Scalar> Compiled<T> {
     ) -> Compiled<T> {
         let thread_tuning = ThreadTuning::new(program.workers(), program.flops());
         let sentences = program.batch();
-        let scaled_to = match objective.reading {
-            Reading::NextToken => None,
-            Reading::Masked { .. } | Reading::Permuted => Some(objective.entity_length),
-        };
         Compiled {
             program,
             thread_tuning,
@@ -108,7 +133,6 @@ impl<T: Scalar> Compiled<T> {
             asked,
             places: Vec::new(),
             counted: Vec::new(),
-            scaled_to,
         }
     }
 
@@ -130,11 +154,12 @@ impl<T: Scalar> Compiled<T> {
             end = first + length;
             let mut slots = self.slots(lane, first..end);
             let draws = Draws { stream: reading, sentence: nth };
-            objective.write_example(example, draws, &mut slots);
+            let factor = objective.write_example(example, draws, &mut slots);
             if !(nth + 1).is_multiple_of(objective.pack) {
                 // The next sentence sees the last token of this one.
                 slots.read(length - 1, example.tokens[length - 1]);
             }
+            self.places[nth].factor = factor;
             for term in &self.terms {
                 term.write_example(example, &mut self.program, lane);
             }
@@ -162,7 +187,7 @@ impl<T: Scalar> Compiled<T> {
     /// The inputs of the next sentence.
     fn slots(&mut self, lane: usize, positions: Range<usize>) -> Slots<'_, T> {
         let first = positions.start;
-        self.places.push((lane, positions));
+        self.places.push(Place { lane, positions, factor: 1.0 });
         Slots {
             program: &mut self.program,
             tokens: self.inputs.tokens,
@@ -200,18 +225,15 @@ impl<T: Scalar> Compiled<T> {
         }
     }
 
-    /// Adds the scores of the last run. Every NLL is that of a whole entity: where a sentence
-    /// counts tokens other than its answer's, it is their mean times the tokens of an entity.
+    /// Adds the scores of the last run. Every NLL is that of a whole entity.
     pub(super) fn score(&self, scores: &mut Vec<SentenceScore>) {
         let (out, lanes) = (self.program.output(0), self.program.lanes());
-        for (lane, positions) in &self.places {
+        for Place { lane, positions, factor } in &self.places {
             let positions =
                 positions.start.max(self.asked.start)..positions.end.min(self.asked.end);
             let mut score = SentenceScore { nll: 0.0, first_token_nll: 0.0, top1: true };
             let counts = |position: &usize| self.counted[position * lanes + lane];
-            let mut count = 0;
             for (nth, position) in positions.filter(counts).enumerate() {
-                count = nth + 1;
                 let at = |feature| out.lanes(feature, position - self.asked.start)[*lane].to_f64();
                 score.nll += at(0);
                 if nth == 0 {
@@ -219,9 +241,7 @@ impl<T: Scalar> Compiled<T> {
                 }
                 score.top1 &= at(1) == 0.0;
             }
-            if let Some(tokens) = self.scaled_to.filter(|tokens| *tokens != count) {
-                score.nll *= tokens as f64 / count as f64;
-            }
+            score.nll *= factor;
             scores.push(score);
         }
     }

@@ -5,9 +5,10 @@ use retrodict_engine::{Graph, Mode, Noise, Program, Scalar};
 use super::{EVALUATION_BATCH, Trainer};
 use crate::decoder::{HEAD, TOKEN_EMBEDDINGS};
 use crate::network::{Inputs, Network};
+use crate::objective::Objective;
 
 /// Programs kept at once; contexts of a run have few lengths and batch sizes.
-const KEPT: usize = 16;
+pub(super) const KEPT: usize = 16;
 
 /// A program for a batch of contexts of one length.
 pub(super) struct NextToken<T> {
@@ -40,6 +41,7 @@ impl<T: Scalar> Trainer<T> {
     /// # Panics
     /// If the contexts differ in length, or are longer than the position table.
     pub fn logits_after(&mut self, contexts: &[Vec<u32>]) -> Vec<f32> {
+        self.refresh_head();
         let (count, vocab) = (contexts.len(), self.network.vocab());
         let mut logits = vec![0.0; vocab * count];
         let prompt = self.objective.reading.prompt();
@@ -88,15 +90,7 @@ impl<T: Scalar> Trainer<T> {
         if let Some(at) = self.next_token.iter().position(fits) {
             return at;
         }
-        let mut graph = Graph::new();
-        let inputs = self.network.inputs(&mut graph, positions);
-        let hidden = self.network.hidden(&mut graph, inputs);
-        let last = graph.positions(hidden) - 1;
-        let last = graph.select(hidden, &[last]);
-        let logits = self.network.head(&mut graph, last);
-        // All parameters in the order of the trainer.
-        self.objective.parameters(&mut graph, &self.network, hidden);
-        graph.output(logits, 0..1);
+        let (graph, inputs) = describe(&self.network, &self.objective, positions);
         let workers = self.team.workers();
         let mut program = Program::compile(&graph, batch, Mode::Inference, self.precision, workers);
         if let Some(padding_mask) = inputs.padding_mask {
@@ -108,4 +102,22 @@ impl<T: Scalar> Trainer<T> {
         self.next_token.push(NextToken { program, inputs, positions });
         self.next_token.len() - 1
     }
+}
+
+/// The graph of the logits after contexts of so many positions, with its inputs.
+pub(super) fn describe<T: Scalar>(
+    network: &Network,
+    objective: &Objective,
+    positions: usize,
+) -> (Graph<T>, Inputs) {
+    let mut graph = Graph::new();
+    let inputs = network.inputs(&mut graph, positions);
+    let hidden = network.hidden(&mut graph, inputs);
+    let last = graph.positions(hidden) - 1;
+    let last = graph.select(hidden, &[last]);
+    let logits = network.head(&mut graph, last);
+    // All parameters in the order of the trainer.
+    objective.parameters(&mut graph, network, hidden);
+    graph.output(logits, 0..1);
+    (graph, inputs)
 }

@@ -35,7 +35,7 @@ pub(super) const CONTROL_ACCURACY: &str = "control_accuracy";
 pub(super) const FORWARD_ACCURACY: &str = "forward_accuracy";
 
 /// The measures of a comparison, one entry each: JSON, CSV and page read them here.
-pub(super) const COLUMNS: [Column; 10] = [
+pub(super) const COLUMNS: [Column; 14] = [
     Column {
         id: REVERSE_ACCURACY,
         measure: Measure::named("held_out_top1"),
@@ -83,6 +83,30 @@ pub(super) const COLUMNS: [Column; 10] = [
         measure: Measure::named("echo_rate"),
         heading: "Echoes",
         name: "Answered with the question's own entity",
+    },
+    Column {
+        id: "spurious_rate",
+        measure: Measure::named("spurious_rate"),
+        heading: "Spurious answers",
+        name: "Spurious answers: the partner, where no sentence answers",
+    },
+    Column {
+        id: "one_way_accuracy",
+        measure: Measure::named("one_way_top1"),
+        heading: "Relation said one way",
+        name: "Reverse accuracy of the relation said one way",
+    },
+    Column {
+        id: "direction_similarity",
+        measure: Measure::named("direction_similarity"),
+        heading: "Similarity of directions",
+        name: "Similarity of the two directions (1 is one representation)",
+    },
+    Column {
+        id: "direction_probe",
+        measure: Measure::named("direction_probe_top1"),
+        heading: "",
+        name: "Reverse read from the seen direction by a linear probe",
     },
     Column {
         id: REVERSE_NLL,

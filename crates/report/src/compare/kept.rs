@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use retrodict_lab::store::{StoreError, atomic};
+use retrodict_lab::store::{StoreError, atomic, read_if_there, seal, unseal};
 use serde::{Deserialize, Serialize};
 
 use super::file::Comparison;
@@ -25,6 +25,13 @@ pub(crate) struct Asked {
     pub(crate) seeds: Vec<u64>,
     /// Ids of tasks.
     pub(crate) tasks: Vec<String>,
+}
+
+/// The content of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    asked: Vec<Asked>,
 }
 
 /// Keeps a comparison in `out` with what is asked of it: tasks are added to those of before, other
@@ -61,9 +68,8 @@ pub fn keep(
         own.tasks.push(task.to_owned());
     }
     atomic::write(&path, comparison.text.as_bytes())?;
-    let mut text = serde_json::to_vec_pretty(&all)?;
-    text.push(b'\n');
-    Ok(atomic::write(&folder.join(FILE), &text)?)
+    let text = seal(&Kept { asked: all })?;
+    Ok(atomic::write(&folder.join(FILE), text.as_bytes())?)
 }
 
 /// The comparisons that are kept in `out`, in the order in which they were first asked for.
@@ -80,13 +86,13 @@ pub(crate) fn kept(out: &Path) -> Result<Vec<(Comparison, Asked)>, ReportError> 
 
 fn asked(out: &Path) -> Result<Vec<Asked>, ReportError> {
     let path = out.join(FOLDER).join(FILE);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io_error("read", &path, error).into()),
-    };
-    Ok(serde_json::from_slice(&bytes)
-        .map_err(|error| StoreError::Damaged { path, what: error.to_string() })?)
+    let Some(bytes) = read_if_there(&path)? else { return Ok(Vec::new()) };
+    // Early versions wrote the list alone.
+    if let Ok(asked) = serde_json::from_slice(&bytes) {
+        return Ok(asked);
+    }
+    let kept: Result<(Kept, bool), String> = unseal(&bytes);
+    Ok(kept.map_err(|what| StoreError::Damaged { path, what })?.0.asked)
 }
 
 /// Where the file of a comparison is kept.

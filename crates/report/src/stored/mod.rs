@@ -48,7 +48,7 @@ pub(crate) fn report(out: &Path, known: &mut Runs) -> Result<Report, ReportError
     if all.is_empty() && theory.is_empty() && !any_compared {
         return Err(ReportError::Nothing(out.to_owned()));
     }
-    let kept = Reproduction::read(out);
+    let kept = Reproduction::read(out)?;
     let scale = match kept.as_ref().map(|kept| kept.scale.as_str()) {
         Some("paper") => Scale::Paper,
         Some(_) => Scale::Quick,

@@ -120,7 +120,7 @@ pub(crate) fn read(
             None => {
                 let outcome = Outcome { status: Status::Complete, message: None, from_store: true };
                 let run = RunResult::collect(&stored.experiment, store, folder.seed, outcome)?;
-                let read = (run, folder.read_metrics()?);
+                let read = (run, folder.read_metrics(stored.experiment.spec.train.epochs)?);
                 known.insert(folder.path().to_owned(), read.clone());
                 read
             }

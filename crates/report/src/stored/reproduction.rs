@@ -1,9 +1,8 @@
 //! The record of a reproduction.
 
-use std::fs;
 use std::path::Path;
 
-use retrodict_lab::store::atomic;
+use retrodict_lab::store::{StoreError, atomic, read_if_there, seal, unseal};
 use serde::{Deserialize, Serialize};
 
 use crate::ReportError;
@@ -13,6 +12,7 @@ const FILE: &str = "reproduction.json";
 
 /// The record of a reproduction, stored next to the runs, which do not contain it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reproduction {
     /// `quick` or `paper`.
     pub scale: String,
@@ -31,12 +31,20 @@ impl Reproduction {
     /// # Errors
     /// [`ReportError`] if it cannot be written.
     pub fn write(&self, out: &Path) -> Result<(), ReportError> {
-        let text = serde_json::to_vec_pretty(self)?;
-        Ok(atomic::write(&out.join(FILE), &text)?)
+        Ok(atomic::write(&out.join(FILE), seal(self)?.as_bytes())?)
     }
 
-    /// The record in `out`, if there is a readable one.
-    pub fn read(out: &Path) -> Option<Reproduction> {
-        serde_json::from_slice(&fs::read(out.join(FILE)).ok()?).ok()
+    /// The record in `out`, if there is one.
+    ///
+    /// # Errors
+    /// [`ReportError`] if it cannot be read, or is damaged.
+    pub fn read(out: &Path) -> Result<Option<Reproduction>, ReportError> {
+        let path = out.join(FILE);
+        let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
+        let damaged = |what| {
+            let what = format!("{what}; delete it: only the list of figures and the time are lost");
+            StoreError::Damaged { path, what }
+        };
+        Ok(Some(unseal(&bytes).map_err(damaged)?.0))
     }
 }

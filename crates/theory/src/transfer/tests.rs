@@ -60,9 +60,10 @@ fn it_trains_as_a_run_does() {
     let folder = tempfile::tempdir().unwrap();
     let store = retrodict_lab::store::Store::open(folder.path()).unwrap();
     let stop = std::sync::atomic::AtomicBool::new(false);
-    retrodict_lab::run(&experiment, &store, 0, 1, &stop, &retrodict_lab::Progress::default())
-        .unwrap();
-    let rows = store.run_dir("small", experiment.hash, 0).unwrap().read_metrics().unwrap();
+    let options = retrodict_lab::RunOptions { threads: 1, mixed: false };
+    let progress = retrodict_lab::Progress::default();
+    retrodict_lab::run(&experiment, &store, 0, options, &stop, &progress).unwrap();
+    let rows = store.run_dir("small", experiment.hash, 0).unwrap().read_metrics(u64::MAX).unwrap();
     let result = measured(&set, TransferConfig { at: Some(vec![7, 40]), ..Default::default() });
     for point in &result.series {
         let row = rows.iter().find(|row| row.epoch == point.epoch).unwrap();

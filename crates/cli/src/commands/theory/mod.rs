@@ -7,6 +7,7 @@ mod table;
 mod transfer;
 
 use clap::{Args, Subcommand};
+use retrodict_theory::with_threads;
 
 use super::Failure;
 
@@ -30,9 +31,9 @@ enum Model {
 }
 
 pub(crate) fn theory(args: &TheoryArgs) -> Result<(), Failure> {
-    match &args.model {
+    with_threads(|| match &args.model {
         Model::Bilinear(args) => bilinear::bilinear(args),
         Model::OneLayer(args) => one_layer::one_layer(args),
         Model::Transfer(args) => transfer::transfer(args),
-    }
+    })
 }
