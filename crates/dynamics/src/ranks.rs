@@ -159,32 +159,28 @@ impl Ranking {
     /// # Panics
     /// If `logits` returns other than a number of rows of one logit per context, or no row of some
     /// candidate's token.
-    pub fn measure<L: Logits>(&self, mut logits: impl FnMut(&[Vec<Token>]) -> L) -> Ranks {
-        if self.is_empty() {
-            return Ranks::default();
-        }
-        let table = logits(&self.contexts);
-        let [held_out, of_type] = self.among_candidates((*table).as_ref(), &mut logits);
-        Ranks {
-            held_out: standing(held_out.into_iter()),
-            of_type: standing(of_type.into_iter()),
-            vocabulary: self.in_vocabulary(table, &mut logits),
-        }
+    pub fn measure<L: Logits>(&self, logits: impl FnMut(&[Vec<Token>]) -> L) -> Ranks {
+        self.measure_each(logits).0
     }
 
-    /// The normalised rank of the right answer to each question that has a competitor: among the
-    /// held-out answers, and among all entities of the type. `logits` and panics as in
-    /// [`Ranking::measure`].
-    pub fn by_question<L: Logits>(
+    /// The same, and the normalised rank of the right answer to each question that has a competitor:
+    /// among the held-out answers, and among all entities of the type.
+    pub fn measure_each<L: Logits>(
         &self,
         mut logits: impl FnMut(&[Vec<Token>]) -> L,
-    ) -> [Vec<f64>; 2] {
+    ) -> (Ranks, [Vec<f64>; 2]) {
         if self.is_empty() {
             return Default::default();
         }
         let table = logits(&self.contexts);
-        let levels = self.among_candidates((*table).as_ref(), &mut logits);
-        levels.map(|level| level.into_iter().map(|(rank, _)| rank).collect())
+        let [held_out, of_type] = self.among_candidates((*table).as_ref(), &mut logits);
+        let ranks = Ranks {
+            held_out: standing(held_out.iter().copied()),
+            of_type: standing(of_type.iter().copied()),
+            vocabulary: self.in_vocabulary(table, &mut logits),
+        };
+        let of_questions = |level: Vec<(f64, bool)>| level.into_iter().map(|(rank, _)| rank);
+        (ranks, [held_out, of_type].map(|level| of_questions(level).collect()))
     }
 
     /// The normalised ranks by question, and whether the right answer is the first. `table` has the
@@ -462,7 +458,7 @@ mod tests {
                 assert!(close(found.top1, top1 / n), "{level} {found:?}");
                 assert!(rank > 0.0, "some are not the first");
             }
-            let by_question = ranking.by_question(|contexts| table(contexts, dataset.vocab));
+            let (_, by_question) = ranking.measure_each(|contexts| table(contexts, dataset.vocab));
             for (ranks, found) in by_question.into_iter().zip([found.held_out, found.of_type]) {
                 assert_eq!(mean(ranks.into_iter()), found.rank);
             }

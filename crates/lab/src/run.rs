@@ -395,7 +395,8 @@ impl<'a, T: Stored> Run<'a, T> {
             let fresh = || experiment.trainer(seed, &self.dataset, self.threads);
             answers.reach = reach(experiment, seed, &self.dataset, &mut self.trainer, fresh);
         }
-        let by_question = by_question(&mut self.trainer, &self.dataset);
+        let ranks = self.examiner.by_question(&mut self.trainer);
+        let by_question = by_question(&mut self.trainer, &self.dataset, ranks);
         self.folder.write_answers(&answers, &by_question)
     }
 

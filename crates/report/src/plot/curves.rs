@@ -102,7 +102,10 @@ impl CurvePanel {
             scale,
             ticks: match span.ticks.as_slice() {
                 [] => scale.ticks((length / 45.0).clamp(3.0, 5.0) as usize),
-                given => Ticks::of(given.to_vec()),
+                // What has no logarithm has no place on a logarithmic axis.
+                given => {
+                    Ticks::of(given.iter().copied().filter(|v| scale.at(*v).is_finite()).collect())
+                }
             },
         };
         let (x_axis, y_axis) = (axis(&self.x, x, area.width * 0.6), axis(&self.y, y, area.height));
