@@ -125,6 +125,6 @@ fn a_failing_allocation_fails_the_run() {
     command.current_dir(folder.path()).stdin(Stdio::null());
     let output = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn());
     assert_eq!(output.status, 1, "{output:?}");
-    let says = "seed 0: the run panicked: out of memory: a buffer of ";
+    let says = "seed 0: the run panicked: no memory for ";
     assert!(output.stderr.contains(says), "{output:?}");
 }

@@ -120,12 +120,11 @@ impl Experiment {
     /// that share a measurement; the effective weights of all groups are kept until they are
     /// written.
     fn measure_bytes(&self, dataset: &Dataset) -> u64 {
-        const KEPT: [usize; 2] = [3, 5];
+        const KEPT: usize = 3;
         let single = dataset.entity_length == 1;
         let queries = dataset.groups.iter().map(|group| group.queries.len());
         let largest = queries.clone().max().unwrap_or(0);
-        let logits =
-            product(&[dataset.vocab, largest, size_of::<f32>(), KEPT[usize::from(single)]]);
+        let logits = product(&[dataset.vocab, largest, size_of::<f32>(), KEPT]);
         if !(self.spec.probe.effective_weights && single) {
             return logits;
         }

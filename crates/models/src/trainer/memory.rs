@@ -8,8 +8,8 @@ use super::next_token::{KEPT, describe};
 use crate::network::Network;
 use crate::objective::Objective;
 
-/// Programs that need more bytes are not planned: no machine has them, and sums could overflow.
-const LARGEST_PLAN: u64 = 1 << 50;
+/// Programs and parameters that need more bytes are not planned: the engine refuses such graphs.
+const LARGEST_PLAN: u64 = 1 << 40;
 
 /// The sizes of the batches of a run; each distinct one is a program with memory of its own.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,7 @@ impl TrainerBytes {
         };
         let planned = |graph: &Graph<T>, mode: Mode, positions: usize, batch: usize| {
             let least = least_bytes::<T>(network, positions, batch);
-            if least > LARGEST_PLAN {
+            if least.max(bytes_of(false)) > LARGEST_PLAN {
                 return least;
             }
             Program::planned_bytes(graph, batch, mode, products, threads) as u64
