@@ -118,7 +118,7 @@ fn runs_come_in_order_and_foreign_files_are_passed_over() {
 fn names_that_differ_in_case_or_accents_only_have_folders_of_their_own_and_old_folders_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    let names = ["A", "a", "a.", "A\u{308}", "\u{c4}"];
+    let names = ["A", "a", "a.", "\u{c4}"];
     for (seed, name) in (0..).zip(names) {
         write_run(out, name, seed);
     }
