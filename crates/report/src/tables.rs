@@ -20,7 +20,7 @@ impl Table {
     }
 
     /// The table as CSV: quoted where needed, lines ended by `\n`. Text that a spreadsheet would
-    /// take for a formula is preceded by an apostrophe; see [`plain_text`].
+    /// take for a formula is preceded by an apostrophe.
     ///
     /// # Errors
     /// [`ReportError::Table`] if a row is not as wide as the header.
