@@ -1,6 +1,6 @@
 //! The command line's commands, arguments and options.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::num::{IntErrorKind, NonZeroUsize, ParseIntError};
 use std::path::PathBuf;
 
@@ -143,20 +143,12 @@ pub(crate) struct ResourceArgs {
 const MOST_THREADS: usize = 4096;
 
 /// A number of threads.
-fn threads(text: &str) -> Result<NonZeroUsize, ParseThreadsError> {
+fn threads(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
     let number: NonZeroUsize = text.parse()?;
     match number.get() <= MOST_THREADS {
         true => Ok(number),
-        false => Err(ParseThreadsError::TooMany),
+        false => Err(format!("it must be at most {MOST_THREADS}").into()),
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum ParseThreadsError {
-    #[error(transparent)]
-    NotANumber(#[from] ParseIntError),
-    #[error("it must be at most {MOST_THREADS}")]
-    TooMany,
 }
 
 impl ResourceArgs {

@@ -47,10 +47,10 @@ fn the_other_data_sets_take_every_option() {
         (
             "relations --entities 9 --relations 2",
             DataConfig::Relations(RelationsConfig {
-                one_way_relations: 0,
                 vocab_size,
                 entities: 9,
                 relations: 2,
+                one_way_relations: 0,
                 train_fraction,
             }),
         ),

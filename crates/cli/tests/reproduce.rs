@@ -203,3 +203,26 @@ fn the_list_names_the_figures_and_writes_nothing() {
     assert!(list.contains("2 settings, 6 runs") && list.contains("about "), "{list}");
     assert!(folder.contents() == before);
 }
+
+#[test]
+fn experiments_whose_names_look_alike_share_a_report() {
+    let folder = Folder::new();
+    let names = ["Ä", "Ö", "a b", "a-b", "A-b", "lr=0.1", "lr 0.1"];
+    for name in names {
+        let spec = common::TINY.replace("\"tiny\"", &format!("{name:?}"));
+        folder.write("named.toml", spec.replace("epochs = 6", "epochs = 1"));
+        folder.run("run named.toml --seeds 1 --out out").done();
+    }
+    folder.run("report out").done();
+    let page = fs::read_to_string(folder.path().join("out/index.html")).unwrap();
+    for name in names {
+        let heading = name.replace('=', "&#x3d;");
+        assert!(page.contains(&format!(">{name}</h2>")) || page.contains(&heading), "{name}");
+    }
+    let mut anchors: Vec<_> =
+        page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let all = anchors.len();
+    anchors.sort_unstable();
+    anchors.dedup();
+    assert_eq!(anchors.len(), all, "two anchors are one");
+}

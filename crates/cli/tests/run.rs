@@ -99,8 +99,12 @@ fn json_has_the_keys_that_scripts_rely_on() {
         assert_eq!(dir, format!("out/runs/tiny/{hash}/seed-{}", run["seed"]));
         assert!(folder.path().join(dir).join("COMPLETE").is_file());
         for name in MEASURES {
-            // Pairs have no A ⇝ C, no relation of theirs lacks a reverse, and `probe.reach` is off.
+            // Pairs have no A ⇝ C, no relation of theirs lacks a reverse, and `probe.reach` and
+            // `probe.directions` are off.
             let of_others = [
+                "one_way_top1",
+                "direction_similarity",
+                "direction_probe_top1",
                 "travelled",
                 "reverse_distance",
                 "reverse_epochs",

@@ -145,6 +145,8 @@ mod tests {
     /// A number between −1 and 1 that looks random.
     fn number(a: usize, b: usize) -> f64 {
         let bits = (a * 7919 + b * 104_729 + 13).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let bits = (bits ^ (bits >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let bits = bits ^ (bits >> 32);
         (bits >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
     }
 
@@ -182,7 +184,8 @@ mod tests {
             code
         });
         assert!(linear.direction_similarity.unwrap().abs() < 0.3, "{linear:?}");
-        assert!(linear.direction_probe_top1.unwrap() > 0.95, "{linear:?}");
+        let chance = linear.direction_probe_chance.unwrap();
+        assert!(linear.direction_probe_top1.unwrap() > 5.0 * chance, "{linear:?}");
 
         let two = measured(|fact, backward| vector(fact, usize::from(backward)));
         assert!(two.direction_similarity.unwrap().abs() < 0.3, "{two:?}");

@@ -3,7 +3,7 @@
 
 use retrodict_facts::{Group, Query, Token};
 
-use crate::WeightMatrix;
+use crate::{Logits, WeightMatrix};
 
 /// The context before the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,10 +32,10 @@ impl Context {
 ///
 /// # Panics
 /// If `logits` returns no row of some candidate's token.
-pub fn measure(
+pub fn measure<L: Logits>(
     group: &Group,
     context: Context,
-    logits: impl FnOnce(&[Vec<Token>]) -> Vec<f32>,
+    logits: impl FnOnce(&[Vec<Token>]) -> L,
 ) -> Option<WeightMatrix> {
     let queries = &group.queries;
     let single = |query: &Query| query.source.len() == 1 && query.answer.len() == 1;
@@ -43,7 +43,8 @@ pub fn measure(
         return None;
     }
     let contexts: Vec<_> = queries.iter().map(|query| context.tokens(query)).collect();
-    let (logits, count) = (logits(&contexts), contexts.len());
+    let (table, count) = (logits(&contexts), contexts.len());
+    let logits: &[f32] = (*table).as_ref();
     let candidates: Vec<usize> = queries.iter().map(|query| query.answer[0] as usize).collect();
     let values = (0..count)
         .flat_map(|context| candidates.iter().map(move |token| (token * count) + context))
@@ -106,12 +107,15 @@ mod tests {
         for dataset in [long.generate(0).unwrap(), related.generate(0).unwrap()] {
             for group in &dataset.groups {
                 for context in [Context::SingleToken, Context::WithRelation] {
-                    assert_eq!(measure(group, context, |_| panic!("asked")), None);
+                    assert_eq!(measure(group, context, |_| -> Vec<f32> { panic!("asked") }), None);
                 }
             }
         }
         let empty = Group { queries: Vec::new(), ..group() };
-        assert_eq!(measure(&empty, Context::SingleToken, |_| panic!("asked")), None);
+        assert_eq!(
+            measure(&empty, Context::SingleToken, |_| -> Vec<f32> { panic!("asked") }),
+            None
+        );
     }
 
     /// A bigram table that has learned only the training sentences: 5 where a source and a target

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use retrodict_facts::{Dataset, Entity, EntityType, Query, Question, Token};
 
-use crate::mean;
+use crate::{Logits, mean};
 
 /// The ranks of the right answers to the held-out questions; `None` where there are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -142,43 +142,53 @@ impl Ranking {
         CandidateCount { mean: some(sum(|n| n)), chance: some(sum(|n| 1.0 / n)) }
     }
 
+    /// The contexts of the questions.
+    pub fn contexts(&self) -> &[Vec<Token>] {
+        &self.contexts
+    }
+
+    /// Whether these questions, in their order, are sentences without their last token.
+    pub fn is_of_sentences(&self, sentences: &[Vec<Token>]) -> bool {
+        let before_last = sentences.iter().map(|s| s.split_last().map_or(&[][..], |(_, of)| of));
+        self.answer_length == 1 && self.contexts.iter().map(Vec::as_slice).eq(before_last)
+    }
+
     /// Measures a model. `logits` returns the logits `[vocabulary][context]` of the token after each
     /// context; the contexts of one call have one length.
     ///
     /// # Panics
     /// If `logits` returns other than a number of rows of one logit per context, or no row of some
     /// candidate's token.
-    pub fn measure(&self, mut logits: impl FnMut(&[Vec<Token>]) -> Vec<f32>) -> Ranks {
-        if self.is_empty() {
-            return Ranks::default();
-        }
-        let table = logits(&self.contexts);
-        let [held_out, of_type] = self.among_candidates(&table, &mut logits);
-        Ranks {
-            held_out: standing(held_out.into_iter()),
-            of_type: standing(of_type.into_iter()),
-            vocabulary: self.in_vocabulary(table, &mut logits),
-        }
+    pub fn measure<L: Logits>(&self, logits: impl FnMut(&[Vec<Token>]) -> L) -> Ranks {
+        self.measure_each(logits).0
     }
 
-    /// The normalised rank of the right answer to each question that has a competitor: among the
-    /// held-out answers, and among all entities of the type. `logits` and panics as in
-    /// [`Ranking::measure`].
-    pub fn by_question(&self, mut logits: impl FnMut(&[Vec<Token>]) -> Vec<f32>) -> [Vec<f64>; 2] {
+    /// The same, and the normalised rank of the right answer to each question that has a competitor:
+    /// among the held-out answers, and among all entities of the type.
+    pub fn measure_each<L: Logits>(
+        &self,
+        mut logits: impl FnMut(&[Vec<Token>]) -> L,
+    ) -> (Ranks, [Vec<f64>; 2]) {
         if self.is_empty() {
             return Default::default();
         }
         let table = logits(&self.contexts);
-        let levels = self.among_candidates(&table, &mut logits);
-        levels.map(|level| level.into_iter().map(|(rank, _)| rank).collect())
+        let [held_out, of_type] = self.among_candidates((*table).as_ref(), &mut logits);
+        let ranks = Ranks {
+            held_out: standing(held_out.iter().copied()),
+            of_type: standing(of_type.iter().copied()),
+            vocabulary: self.in_vocabulary(table, &mut logits),
+        };
+        let of_questions = |level: Vec<(f64, bool)>| level.into_iter().map(|(rank, _)| rank);
+        (ranks, [held_out, of_type].map(|level| of_questions(level).collect()))
     }
 
     /// The normalised ranks by question, and whether the right answer is the first. `table` has the
     /// logits after the questions.
-    fn among_candidates(
+    fn among_candidates<L: Logits>(
         &self,
         table: &[f32],
-        logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<f32>,
+        logits: &mut impl FnMut(&[Vec<Token>]) -> L,
     ) -> [Vec<(f64, bool)>; 2] {
         let lists: Vec<[Counts; 2]> = match self.answer_length {
             1 => self.candidates.iter().map(|list| self.by_logit(list, table)).collect(),
@@ -215,11 +225,11 @@ impl Ranking {
     }
 
     /// The same by the probability of all tokens.
-    fn by_probability(
+    fn by_probability<L: Logits>(
         &self,
         list: usize,
         first: &[f32],
-        logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<f32>,
+        logits: &mut impl FnMut(&[Vec<Token>]) -> L,
     ) -> [Counts; 2] {
         let (questions, of_list) = (self.contexts.len(), list);
         let list = &self.candidates[list];
@@ -231,8 +241,9 @@ impl Ranking {
             }
             for (prefix, entities) in by_prefix {
                 let after: Vec<_> = self.contexts.iter().map(|c| [c, prefix].concat()).collect();
-                let table = if place == 0 { first.to_vec() } else { logits(&after) };
-                let log_sum = log_sums(&table, questions);
+                let later = (place > 0).then(|| logits(&after));
+                let table = later.as_ref().map_or(first, |table| (**table).as_ref());
+                let log_sum = log_sums(table, questions);
                 for at in entities {
                     let row = &table[list.entities[at][place] as usize * questions..];
                     let scores = &mut scores[at * questions..][..questions];
@@ -252,21 +263,22 @@ impl Ranking {
     }
 
     /// The ranks of the tokens of the right answers, each after the true ones before it.
-    fn in_vocabulary(
+    fn in_vocabulary<L: Logits>(
         &self,
-        first: Vec<f32>,
-        logits: &mut impl FnMut(&[Vec<Token>]) -> Vec<f32>,
+        first: L,
+        logits: &mut impl FnMut(&[Vec<Token>]) -> L,
     ) -> Standing {
         let questions = self.contexts.len();
         let mut sums = vec![(0.0, true); questions];
-        let mut table = first;
+        let mut first = Some(first);
         for place in 0..self.answer_length {
-            if place > 0 {
-                let after = |(question, context): (usize, &Vec<Token>)| {
-                    [context, &self.answer(question)[..place]].concat()
-                };
-                table = logits(&self.contexts.iter().enumerate().map(after).collect::<Vec<_>>());
-            }
+            let after = |(question, context): (usize, &Vec<Token>)| {
+                [context, &self.answer(question)[..place]].concat()
+            };
+            let table = first.take().unwrap_or_else(|| {
+                logits(&self.contexts.iter().enumerate().map(after).collect::<Vec<_>>())
+            });
+            let table: &[f32] = (*table).as_ref();
             let right: Vec<f32> = (0..questions)
                 .map(|question| table[self.answer(question)[place] as usize * questions + question])
                 .collect();
@@ -446,7 +458,7 @@ mod tests {
                 assert!(close(found.top1, top1 / n), "{level} {found:?}");
                 assert!(rank > 0.0, "some are not the first");
             }
-            let by_question = ranking.by_question(|contexts| table(contexts, dataset.vocab));
+            let (_, by_question) = ranking.measure_each(|contexts| table(contexts, dataset.vocab));
             for (ranks, found) in by_question.into_iter().zip([found.held_out, found.of_type]) {
                 assert_eq!(mean(ranks.into_iter()), found.rank);
             }
@@ -487,7 +499,7 @@ mod tests {
     fn nothing_is_ranked_where_nothing_is_held_out() {
         let whole = ChainConfig { train_fraction: 1.0, ..ChainConfig::default() };
         let ranking = Ranking::in_context(&whole.generate(1).unwrap());
-        assert_eq!(ranking.measure(|_| panic!("asked")), Ranks::default());
+        assert_eq!(ranking.measure(|_| -> Vec<f32> { panic!("asked") }), Ranks::default());
         let icl = IclConfig::default().generate(1).unwrap();
         assert!(!Ranking::in_context(&icl).is_empty() && Ranking::after_entity(&icl).is_empty());
     }

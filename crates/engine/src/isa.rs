@@ -160,8 +160,8 @@ macro_rules! by_isa {
             unsafe { $avx2 }
         }
         #[allow(unused_unsafe)] // as above
-        // SAFETY: an `Isa` is only made where the processor has its features; the memory is the
-        // caller's promise.
+        // SAFETY: there is an `Isa` only for a set whose features the processor has; memory is the
+        // promise of the caller where the code given is unsafe.
         unsafe {
             match $isa.set() {
                 #[cfg(target_arch = "x86_64")]

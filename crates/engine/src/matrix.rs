@@ -3,7 +3,10 @@
 //! Operations run on several workers at once over one arena, so these are pointers with bounds
 //! rather than slices. Two rules make that sound, and no code outside this crate can break them:
 //! the memory plan never gives overlapping buffers to the operands of one operation, and an
-//! operation writes only its worker's [share](crate::team::Worker::share).
+//! operation writes only its worker's [share](crate::team::Worker::share). Two gradients of one
+//! operation may share a buffer: those of a value that it takes twice, which it writes in turn, each
+//! worker the same part; and those of its output and of an input to which it
+//! [passes](crate::operation::Operation::passes_gradient) it, which it does not write.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -68,7 +71,8 @@ impl<'a, T> Matrix<'a, T> {
 
 impl<T> MatrixMut<'_, T> {
     /// # Safety
-    /// As [`Matrix::new`], writable, and written elsewhere only in other parts (see the module).
+    /// As [`Matrix::new`], writable, and read and written elsewhere only in other parts (see the
+    /// module).
     pub(crate) unsafe fn new(data: *mut T, rows: usize, columns: usize, stride: usize) -> Self {
         MatrixMut { data, rows, columns, stride, life: PhantomData }
     }

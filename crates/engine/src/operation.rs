@@ -121,7 +121,8 @@ pub(crate) struct Memory<'a, T> {
     pub(crate) weights: &'a [Vec<T>],
 }
 
-// SAFETY: workers write disjoint parts (see `matrix`).
+// SAFETY: what its pointers lead to is only reached through `Context`, whose workers write disjoint
+// parts (see `matrix`); the slices can be shared.
 unsafe impl<T: Scalar> Sync for Memory<'_, T> {}
 
 /// One operation, run by one worker.
@@ -149,13 +150,14 @@ impl<'a, T: Scalar> Context<'a, T> {
 
     /// Input `i`: `[features, positions · lanes]`, the needed positions.
     pub(crate) fn input(&self, i: usize) -> Matrix<'a, T> {
-        // SAFETY: the plan keeps the buffer in the arena for as long as it is read.
+        // SAFETY: the plan keeps the buffer in the arena for as long as it is read, and gives it to
+        // nobody who writes meanwhile.
         unsafe { matrix(self.memory.arena, self.plan.inputs[i].value) }
     }
 
     /// The output, mutably.
     pub(crate) fn output(&self) -> MatrixMut<'a, T> {
-        // SAFETY: the plan gives the buffer to this operation alone.
+        // SAFETY: the plan gives the buffer in the arena to this operation alone.
         unsafe { matrix_mut(self.memory.arena, self.plan.output.value) }
     }
 
@@ -174,7 +176,8 @@ impl<'a, T: Scalar> Context<'a, T> {
     /// This worker's own scratch memory, with arbitrary contents.
     pub(crate) fn scratch(&self) -> &'a mut [T] {
         let len = self.memory.scratch_len;
-        // SAFETY: each worker has its own, and an operation takes it once.
+        // SAFETY: the program has so many numbers for each worker of its team, and an operation
+        // uses one such slice at a time.
         unsafe {
             let start = self.memory.scratch.add(self.worker.index() * len);
             std::slice::from_raw_parts_mut(start, len)
@@ -198,7 +201,8 @@ impl<'a, T: Scalar> Context<'a, T> {
 
     /// Parameter `i` of the operation.
     pub(crate) fn parameter(&self, i: usize) -> Matrix<'a, T> {
-        // SAFETY: the layout of the parameters; they do not change during a pass.
+        // SAFETY: the program has checked that the parameters have the layout of its plan; they do
+        // not change during a pass.
         unsafe { matrix(self.memory.parameters, self.plan.parameters[i].value) }
     }
 
@@ -214,14 +218,16 @@ impl<'a, T: Scalar> Context<'a, T> {
     /// The destination of the gradient of input `i`; `None` if it is not needed.
     pub(crate) fn d_input(&self, i: usize) -> Option<GradientTarget<'a, T>> {
         let gradient = self.plan.inputs[i].gradient?;
-        // SAFETY: the plan gives the buffer to this operation at this time.
+        // SAFETY: the plan gives the buffer in the arena to this operation at this time; where the
+        // output's gradient has the same, the operation writes neither.
         Some(unsafe { target(self.memory.arena, gradient) })
     }
 
     /// The destination of the gradient of parameter `i`; `None` if it is frozen.
     pub(crate) fn d_parameter(&self, i: usize) -> Option<GradientTarget<'a, T>> {
         let gradient = self.plan.parameters[i].gradient?;
-        // SAFETY: the layout of the gradients, which only the backward pass writes.
+        // SAFETY: the program has checked that the gradients have the layout of its plan; only the
+        // backward pass writes them, and no operation takes a column twice.
         Some(unsafe { target(self.memory.gradients, gradient) })
     }
 

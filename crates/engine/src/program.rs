@@ -122,6 +122,21 @@ impl<T: Scalar> Program<T> {
         }
     }
 
+    /// The bytes that [`compile`](Program::compile) would allocate for activations, their gradients
+    /// and scratch. Allocates none of them.
+    pub fn planned_bytes(
+        graph: &Graph<T>,
+        batch: usize,
+        mode: Mode,
+        precision: ProductPrecision,
+        workers: usize,
+    ) -> usize {
+        let layout = ParameterLayout::new(&graph.parameters);
+        let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
+        let scratch = plan.scratch.saturating_mul(workers);
+        plan.arena.saturating_add(scratch).saturating_mul(T::BYTES)
+    }
+
     /// Examples in a batch.
     pub fn batch(&self) -> usize {
         self.batch

@@ -13,7 +13,7 @@ use retrodict_engine::{
     Roofline, Rule, Sees, Sgd, Team, Value, View, Weights, matmul,
 };
 
-const NORMAL: Initial = Initial::Normal { std: 0.1 };
+const HALF: Initial = Initial::Constant(0.5);
 
 /// A model that learns which of `symbols` follows which, with all its handles.
 struct Model {
@@ -27,7 +27,7 @@ struct Model {
 fn model(symbols: usize) -> Model {
     let mut graph = Graph::new();
     let (tokens, targets, weights) = (graph.indices(1), graph.indices(1), graph.weights(1));
-    let table = Parameter::matrix("table", [symbols, symbols], NORMAL).hidden(1);
+    let table = Parameter::matrix("table", [symbols, symbols], HALF).hidden(1);
     let table = graph.parameter(table);
     let logits = graph.embedding(tokens, table, None);
     let loss = graph.cross_entropy(logits, targets, weights, 0..1);
@@ -50,6 +50,7 @@ fn step(symbols: usize, [numbers, gradient, optimiser]: [usize; 3], rule: Rule) 
 }
 
 const ADAM: Rule = Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 });
+const MUON: Rule = Rule::Muon(Muon { momentum: 0.95, betas: [0.9, 0.95], epsilon: 1e-8 });
 
 #[test]
 fn models_of_equal_parameters_share_them() {
@@ -61,10 +62,9 @@ fn models_of_equal_parameters_share_them() {
 /// A rule keeps its own number of moments: an optimiser of one cannot become one of another.
 #[test]
 fn an_optimiser_has_one_rule() {
-    let muon = Rule::Muon(Muon { momentum: 0.95, betas: [0.9, 0.95], epsilon: 1e-8 });
     let lion = Rule::Lion(Lion { betas: [0.9, 0.99] });
-    for rule in [muon, lion, Rule::Sgd(Sgd { momentum: 0.0 }), ADAM] {
-        let mut optimiser = step(9, [9, 9, 9], rule);
+    for rule in [MUON, lion, Rule::Sgd(Sgd { momentum: 0.0 }), ADAM] {
+        let mut optimiser = step(3, [3; 3], rule);
         (optimiser.rate, optimiser.weight_decay, optimiser.clip) = (0.2, 0.3, 0.4);
         assert!(optimiser.rule() == rule && optimiser.moments().len() == rule.moments());
     }
@@ -92,7 +92,7 @@ fn the_optimiser_of_a_smaller_model() {
 #[test]
 #[should_panic(expected = "the optimiser is of another model")]
 fn the_optimiser_of_a_larger_model() {
-    step(2, [2, 2, 40], ADAM);
+    step(2, [2, 2, 40], MUON);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn refusal<R>(something: impl FnOnce() -> R) -> String {
 
 #[test]
 fn sizes_that_wrap() {
-    const HALF: usize = 1 << 32;
+    const ROOT: usize = 1 << 32;
     let too_large = |message: String| {
         assert!(message.starts_with("the graph is too large"), "{message}");
     };
@@ -170,7 +170,7 @@ fn sizes_that_wrap() {
     // A parameter whose numbers are 0 modulo 2⁶⁴, and two that are too many together.
     let parameter =
         |shape| model(2).graph.parameter(Parameter::matrix("w", shape, Initial::Constant(0.0)));
-    too_large(refusal(|| parameter([HALF, HALF])));
+    too_large(refusal(|| parameter([ROOT, ROOT])));
     too_large(refusal(|| {
         let mut graph = model(2).graph;
         for name in ["one", "other"] {
@@ -183,7 +183,7 @@ fn sizes_that_wrap() {
     too_large(refusal(|| Graph::<f32>::new().weights(usize::MAX / 16 + 2)));
     too_large(refusal(|| {
         let mut graph = model(2).graph;
-        let bias = graph.parameter(Parameter::vector("bias", 64, NORMAL));
+        let bias = graph.parameter(Parameter::vector("bias", 64, HALF));
         let view = graph.whole(bias);
         graph.broadcast(view, usize::MAX / 64 + 2)
     }));
@@ -192,22 +192,22 @@ fn sizes_that_wrap() {
     // Scratch memory of this many workers.
     too_large(refusal(|| {
         let mut graph = model(2).graph;
-        let bias = graph.parameter(Parameter::vector("b", 16, NORMAL));
+        let bias = graph.parameter(Parameter::vector("b", 16, HALF));
         let view = graph.whole(bias);
         let x = graph.broadcast(view, 1);
-        let square = graph.parameter(Parameter::matrix("w", [16, 16], NORMAL));
+        let square = graph.parameter(Parameter::matrix("w", [16, 16], HALF));
         let y = graph.linear_whole(x, square, Orientation::InputsFirst, None);
         graph.output(y, 0..1);
         Program::compile(&graph, 1, Mode::Training, full, usize::MAX / 256 + 2)
     }));
     // Memory for a measurement, and a product that is no graph.
     let mut team = Team::new(1);
-    let measured = refusal(|| Roofline::measure::<f32>(Isa::PORTABLE, &mut team, usize::MAX - 64));
+    let measured = refusal(|| Roofline::measure::<f32>(Isa::PORTABLE, &mut team, usize::MAX));
     assert!(measured.starts_with("no memory for"), "{measured}");
     // 4 · (2⁶² + 1) is 4 modulo 2⁶⁴: all slices have the sizes said, and blocks of 128 columns would
     // be written to them.
     let huge = (1 << 62) + 1;
-    let message = refusal(|| matmul(1, [4, 4, huge], &[0.0; 16], &[0.0; 4], [1, 1], &mut [0.0; 4]));
+    let message = refusal(|| matmul(1, [4, 4, huge], &[0.0; 16], &[0.0; 4], [1, 0], &mut [0.0; 4]));
     assert!(message.starts_with("a product of"), "{message}");
 }
 
@@ -254,7 +254,8 @@ fn a_name_gives_only_an_instruction_set_that_the_processor_has() {
 /// Their gradients have one buffer, which for a residual connection may also be that of the output.
 #[test]
 fn a_value_that_an_operation_takes_twice() {
-    for dropout in [0.0, 0.3] {
+    let dropouts = if cfg!(miri) { &[0.3][..] } else { &[0.0, 0.3] };
+    for &dropout in dropouts {
         let mut graph = Graph::<f64>::new();
         let x = with_stem(&mut graph, 4, 2);
         let h = graph.residual(x, x, dropout);
@@ -281,7 +282,7 @@ fn a_value_that_an_operation_takes_twice() {
 #[test]
 fn a_parameter_that_an_operation_would_take_twice() {
     let Model { mut graph, logits, .. } = model(6);
-    let gain = graph.parameter(Parameter::vector("gain", 6, NORMAL));
+    let gain = graph.parameter(Parameter::vector("gain", 6, HALF));
     // Two workers would add to its gradient at the same time.
     let message = refusal(|| graph.layer_norm(logits, gain, gain, 1e-5));
     assert_eq!(message, "an operation takes columns of gain twice");

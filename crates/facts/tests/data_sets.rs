@@ -81,10 +81,10 @@ impl<'a> Recorded<'a> {
                 held_out: self.count("held_out"),
             }),
             "relations" => DataConfig::Relations(RelationsConfig {
-                one_way_relations: 0,
                 vocab_size,
                 entities: self.count("entities"),
                 relations: self.count("relations"),
+                one_way_relations: 0,
                 train_fraction: fraction(),
             }),
             "family" => DataConfig::Family(FamilyConfig {

@@ -139,10 +139,10 @@ fn task(kind: &str, vocab_size: usize, n: usize, k: usize) -> DataConfig {
     let train_fraction = 0.7;
     match kind {
         "relations" => DataConfig::Relations(RelationsConfig {
-            one_way_relations: 0,
             vocab_size,
             entities: n,
             relations: k,
+            one_way_relations: 0,
             train_fraction,
         }),
         "family" => DataConfig::Family(FamilyConfig { vocab_size, families: n, train_fraction }),
@@ -223,4 +223,6 @@ fn other_data_sets_of_impossible_size() {
             assert_eq!(config.generate(0).unwrap_err().key(), "train_fraction");
         }
     }
+    let more = RelationsConfig { one_way_relations: 4, ..RelationsConfig::default() };
+    assert_eq!(DataConfig::Relations(more).generate(0).unwrap_err().key(), "one_way_relations");
 }

@@ -11,11 +11,14 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::experiment::{Experiment, example};
+use crate::memory::{self, MemoryError};
 use crate::run_all::Resources;
 use crate::spec::Precision;
 
 /// The time of one wave of runs, if the number of steps is not given.
 const WANTED: Duration = Duration::from_millis(700);
+/// The most runs that are timed.
+const MOST_SEEDS: usize = 10_000;
 /// Bounds of the chosen number of steps.
 const STEPS: (u64, u64) = (3, 5000);
 
@@ -94,7 +97,7 @@ impl StepProfile {
         StepProfile {
             peak_gflops: 1e-9 * roofline.flops_per_second,
             peak_gigabytes: 1e-9 * roofline.bytes_per_second,
-            working_set_mib: mib(roofline.buffer_bytes),
+            working_set_mib: mib(roofline.buffer_bytes as u64),
             passes: passes.collect(),
         }
     }
@@ -116,9 +119,15 @@ pub struct BenchOptions {
 /// Why nothing was timed.
 #[derive(Debug, Error)]
 pub enum BenchError {
-    /// No such sentences.
+    /// The data set cannot be made.
     #[error(transparent)]
-    Facts(#[from] FactsError),
+    Data(#[from] FactsError),
+    /// The runs do not fit in memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// More runs than anyone waits for.
+    #[error("{0} seeds are too many to time: at most {MOST_SEEDS}")]
+    Seeds(usize),
     /// A run at a time has a thread of its own.
     #[error("cannot start {runs} threads for {runs} runs at a time ({error}); lower --jobs")]
     Threads {
@@ -132,12 +141,15 @@ pub enum BenchError {
 /// Times training steps. `allocated` returns the bytes that the process has allocated so far.
 ///
 /// # Errors
-/// [`BenchError`]: there are no such sentences, or too few threads.
+/// [`BenchError`] before anything is timed.
 pub fn bench(
     experiment: &Experiment,
     options: BenchOptions,
     allocated: fn() -> u64,
 ) -> Result<Bench, BenchError> {
+    if options.seeds > MOST_SEEDS {
+        return Err(BenchError::Seeds(options.seeds));
+    }
     match experiment.spec.precision {
         Precision::F32 | Precision::Bf16 => bench_in::<f32>(experiment, options, allocated),
         Precision::F64 => bench_in::<f64>(experiment, options, allocated),
@@ -152,13 +164,17 @@ fn bench_in<T: Scalar>(
     let BenchOptions { seeds, resources, mut steps, profile } = options;
     let before = status_mib("VmRSS:").unwrap_or(0.0);
     let (jobs, threads) = resources.divide(experiment.step_flops(), seeds);
+    let predicted = experiment.memory(threads)?;
+    let predicted = predicted.trainer.stepping().saturating_add(predicted.data);
+    let remedy = "lower model.dim, model.layers or train.batch_size, or give fewer --seeds";
+    memory::check("a step of all runs at a time", predicted.saturating_mul(jobs as u64), remedy)?;
     let dataset = experiment.dataset(0)?;
     let training_set = experiment.training_set(0, &dataset);
     let examples: Vec<_> = training_set.sentences.iter().map(example).collect();
     let size = experiment.batch_size(examples.len());
     let batches: Vec<_> = examples.chunks_exact(size).collect();
     let (mut wall, mut inside, mut bytes) = (0.0, 0.0, 0);
-    let (mut flops, mut activations) = (0, 0);
+    let mut flops = 0;
     // Runs at the same time form a wave; large models would not all fit in memory at once.
     for wave in (0..seeds).collect::<Vec<_>>().chunks(jobs) {
         let mut trainers: Vec<_> = wave
@@ -167,7 +183,7 @@ fn bench_in<T: Scalar>(
             .collect();
         let mut warm = Duration::ZERO;
         for trainer in &mut trainers {
-            (flops, activations) = trainer.cost(size);
+            flops = trainer.step_flops(size);
             for _ in 0..2 {
                 let begun = Instant::now();
                 trainer.step(batches[0].iter().copied());
@@ -212,7 +228,7 @@ fn bench_in<T: Scalar>(
         ms_per_step: 1e3 * inside / all,
         ms_per_seed_step: 1e3 * wall / all,
         gflops: 1e-9 * flops as f64 * all / wall,
-        predicted_mib: before + mib((experiment.state_bytes() + activations) * jobs),
+        predicted_mib: before + mib(predicted.saturating_mul(jobs as u64)),
         peak_rss_mib,
         bytes_allocated_per_step: bytes as f64 / all,
         seeds,
@@ -240,7 +256,7 @@ fn timed<T: Scalar>(
     begun.elapsed().as_secs_f64()
 }
 
-fn mib(bytes: usize) -> f64 {
+fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 

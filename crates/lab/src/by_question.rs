@@ -3,17 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use retrodict_dynamics::{ByQuestion, Ranking, controls_by_question};
+use retrodict_dynamics::{ByQuestion, controls_by_question};
 use retrodict_engine::Scalar;
 use retrodict_facts::Dataset;
 use retrodict_models::Trainer;
 
 use crate::measures::capped;
 
-/// Asks a trained model every question.
-pub(crate) fn by_question<T: Scalar>(trainer: &mut Trainer<T>, dataset: &Dataset) -> ByQuestion {
-    let [held_out, of_type] =
-        Ranking::in_context(dataset).by_question(|contexts| trainer.logits_after(contexts));
+/// Asks a trained model every question. The ranks of the right answers are given: among the held-out
+/// answers, and among all entities of the type.
+pub(crate) fn by_question<T: Scalar>(
+    trainer: &mut Trainer<T>,
+    dataset: &Dataset,
+    [held_out, of_type]: [Vec<f64>; 2],
+) -> ByQuestion {
     let controls = controls_by_question(dataset, |contexts| trainer.next_token_logits(contexts));
     let scores = match dataset.held_out.is_empty() {
         true => &[][..],

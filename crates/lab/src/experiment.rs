@@ -3,14 +3,14 @@
 
 mod objective;
 
-use retrodict_engine::ProductPrecision;
 use retrodict_facts::{DataConfig, Dataset, FactsError, RecipeError, TrainingSet, recipe};
 use retrodict_models::{
     Example, LrSchedule, ModelError, Network, Objective, Trainer, TrainerOptions,
 };
 use thiserror::Error;
 
-use crate::spec::{BatchSize, Precision, Spec, SpecHash};
+use crate::memory::product;
+use crate::spec::{BatchSize, Spec, SpecHash};
 use crate::store::RunSeeds;
 
 /// A spec that is well-formed but cannot be run.
@@ -212,12 +212,13 @@ impl Experiment {
                 decay: train.schedule,
             },
         };
-        let products = match self.spec.precision {
-            Precision::F32 | Precision::F64 => ProductPrecision::Full,
-            Precision::Bf16 => ProductPrecision::Bf16,
-        };
-        let objective = objective::with_data(&self.objective, &self.spec, dataset, &training_set);
-        Trainer::new(&self.network, objective, &options).with_products(products)
+        let objective = self.objective_of(dataset, &training_set);
+        Trainer::new(&self.network, objective, &options).with_products(self.products())
+    }
+
+    /// The objective with the parts that depend on the data set.
+    pub(crate) fn objective_of(&self, dataset: &Dataset, training_set: &TrainingSet) -> Objective {
+        objective::with_data(&self.objective, &self.spec, dataset, training_set)
     }
 
     /// The steps of a run over `training_set`, including the sentences that recipes add.
@@ -225,7 +226,7 @@ impl Experiment {
         let sentences = training_set.sentences.len();
         let batch_size = self.batch_size(sentences);
         let per_epoch = sentences.div_ceil(batch_size) as u64;
-        Steps { batch_size, per_epoch, total: per_epoch * self.spec.train.epochs }
+        Steps { batch_size, per_epoch, total: per_epoch.saturating_mul(self.spec.train.epochs) }
     }
 
     /// [`Experiment::steps`] of the run with this seed.
@@ -251,17 +252,8 @@ impl Experiment {
             BatchSize::Sentences(size) => size,
             BatchSize::Full => 64,
         };
-        let tokens = (batch * (self.objective.sentence_length - 1)) as u64;
-        6 * self.network.parameter_count() as u64 * tokens
-    }
-
-    /// Bytes of parameters, gradients and moments.
-    pub fn state_bytes(&self) -> usize {
-        let number = match self.spec.precision {
-            Precision::F32 | Precision::Bf16 => 4,
-            Precision::F64 => 8,
-        };
-        self.network.parameter_count() * number * (2 + self.spec.train.optimizer.moments())
+        let tokens = product(&[batch, self.objective.sentence_length - 1]);
+        tokens.saturating_mul(self.network.parameter_count() as u64).saturating_mul(6)
     }
 }
 

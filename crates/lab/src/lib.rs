@@ -17,6 +17,7 @@ mod extend;
 mod knowledge;
 pub mod locate;
 pub mod measures;
+pub mod memory;
 pub mod name;
 pub mod probe;
 mod progress;
@@ -30,7 +31,7 @@ pub mod stats;
 pub mod store;
 pub mod sweep;
 
-pub use bench::{Bench, BenchOptions, PassProfile, StepProfile, bench};
+pub use bench::{Bench, BenchError, BenchOptions, PassProfile, StepProfile, bench};
 pub use cell::Cell;
 pub use embeddings::{EMBEDDING_COSINES, EmbeddingCosines, random_mean_absolute_cosine};
 pub use experiment::{Experiment, ExperimentError, Steps, example};

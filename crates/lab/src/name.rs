@@ -1,5 +1,7 @@
-//! The names that an experiment may have: a name becomes a folder of the run store.
+//! The names that an experiment may have, and the names of its files: a folder of the run store,
+//! anchors and figures of the report.
 
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 /// The longest experiment name in bytes; file systems allow 255 for a folder.
@@ -76,6 +78,51 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     Ok(())
 }
 
+/// Separates the name from the digest in [`folder`]; no experiment's name has it.
+const DIGEST_MARK: char = '~';
+
+/// The folder of the experiment `name` in a run store. Names that some file system takes for one
+/// another (`A` and `a`, the composed and the decomposed `Ä`, `a` and `a.`) have different folders:
+/// a name that has only lower-case ASCII letters and does not end in a dot is its own folder, any
+/// other is followed by a digest.
+pub fn folder(name: &str) -> String {
+    let same_everywhere = |c: char| c.is_ascii() && !c.is_ascii_uppercase();
+    if name.chars().all(same_everywhere) && !name.ends_with('.') {
+        return name.to_owned();
+    }
+    format!("{name}{DIGEST_MARK}{}", digest(name))
+}
+
+/// The experiment whose folder is called `folder`: the inverse of [`folder`]. Stores of early
+/// versions have every name without a digest. `None` if no experiment has such a folder.
+pub fn of_folder(folder: &str) -> Option<&str> {
+    let name = match folder.split_once(DIGEST_MARK) {
+        Some((name, written)) => Some(name).filter(|name| digest(name) == written)?,
+        None => folder,
+    };
+    check_name(name).is_ok().then_some(name)
+}
+
+/// A text of lower-case ASCII letters, digits, `-` and `_` that names files and anchors of the
+/// experiment `name`, to be followed by `suffix`. Different names have different ones: where
+/// characters had to be replaced, a digest follows.
+pub fn slug(name: &str, suffix: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let replaced: String = (name.chars())
+        .map(|c| c.to_ascii_lowercase())
+        .map(|c| if plain(c) { c } else { '-' })
+        .collect();
+    if replaced == name {
+        return format!("{replaced}-{suffix}");
+    }
+    format!("{replaced}-{suffix}-{}", digest(name))
+}
+
+/// Eight hexadecimal digits that tell names apart.
+fn digest(name: &str) -> String {
+    Sha256::digest(name).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn is_device(stem: &str) -> bool {
     let stem = stem.to_ascii_uppercase();
     let port = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
@@ -93,7 +140,44 @@ fn is_allowed(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    /// Names that a file system, or the characters of an anchor, would take for one another.
+    const ALIKE: [&[&str]; 5] = [
+        &["Ä", "Ö", "ä", "-", "É", "日本", "本日"],
+        &["a b", "a-b", "a.b", "a+b", "A-b", "a,b"],
+        &["lr=0.1", "lr 0.1", "lr-0-1", "lr=0-1", "LR=0.1"],
+        &["a", "a.", "A"],
+        &["straße", "STRASSE", "strasse"],
+    ];
+
+    #[test]
+    fn different_names_have_different_folders_and_slugs() {
+        for names in ALIKE {
+            // Case and trailing dots are lost on some file systems, and accents may be composed
+            // or not: what is left are the plain characters.
+            let lossy = |folder: &str| {
+                let folder = folder.trim_end_matches('.').to_lowercase();
+                folder.chars().filter(char::is_ascii).collect::<String>()
+            };
+            let folders: HashSet<_> = names.iter().map(|name| lossy(&folder(name))).collect();
+            assert_eq!(folders.len(), names.len(), "{folders:?}");
+            let slugs: HashSet<_> = names.iter().map(|name| slug(name, "0123abcd")).collect();
+            assert_eq!(slugs.len(), names.len(), "{slugs:?}");
+            for name in names {
+                assert_eq!(of_folder(&folder(name)), Some(*name));
+                assert_eq!(of_folder(name), Some(*name), "as early versions wrote it");
+            }
+        }
+        assert_eq!(of_folder("Ä~00000000"), None);
+        assert_eq!(of_folder(".hidden"), None);
+        // The paths of the ready specs stay.
+        assert_eq!(folder("reversal-quick"), "reversal-quick");
+        assert_eq!(slug("reversal-quick", "0123abcd"), "reversal-quick-0123abcd");
+        assert!(folder(&"Ä".repeat(LONGEST_NAME / 2)).len() <= 255);
+    }
 
     #[test]
     fn folder_names_pass_and_everything_that_climbs_or_hides_is_refused() {

@@ -348,16 +348,20 @@ impl<'a, T: Stored> Run<'a, T> {
         let sums = std::mem::take(&mut self.sums);
         let batches = batches as f64;
         let probed = self.experiment.probes_after(self.epoch);
+        let (mut held_out, mut logits) = (None, None);
+        if !self.dataset.held_out.is_empty() {
+            let (scores, of_answers) = self.trainer.evaluate_with_logits(&self.dataset.held_out);
+            (held_out, logits) = (Some(means(scores)), of_answers);
+        }
         let knowledge = (probed || self.examiner.cheap)
-            .then(|| self.examiner.measure(&mut self.trainer, &self.dataset));
+            .then(|| self.examiner.measure(&mut self.trainer, &self.dataset, logits));
         let epoch = Epoch {
             train: TrainScores {
                 nll: sums.nll / batches,
                 first_token_nll: sums.first_token_nll / batches,
             },
             train_eval: probed.then(|| means(self.trainer.evaluate(&self.dataset.train))),
-            held_out: (!self.dataset.held_out.is_empty())
-                .then(|| means(self.trainer.evaluate(&self.dataset.held_out))),
+            held_out,
             knowledge: knowledge.unwrap_or_else(Knowledge::default),
             seconds: self.seconds(),
         };
@@ -391,7 +395,8 @@ impl<'a, T: Stored> Run<'a, T> {
             let fresh = || experiment.trainer(seed, &self.dataset, self.threads);
             answers.reach = reach(experiment, seed, &self.dataset, &mut self.trainer, fresh);
         }
-        let by_question = by_question(&mut self.trainer, &self.dataset);
+        let ranks = self.examiner.by_question(&mut self.trainer);
+        let by_question = by_question(&mut self.trainer, &self.dataset, ranks);
         self.folder.write_answers(&answers, &by_question)
     }
 

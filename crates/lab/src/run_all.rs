@@ -1,6 +1,7 @@
 //! Distributes many runs over the cores: one thread per run where steps are small, all threads in
 //! one run where a step is large. Results do not depend on it.
 
+use std::any::Any;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -116,8 +117,14 @@ fn one(job: &Job<'_>, store: &Store, options: RunOptions, stop: &AtomicBool) -> 
     match catch_unwind(attempt) {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => failed(&error.to_string()),
-        Err(_) => failed("the run panicked"),
+        Err(panic) => failed(&format!("the run panicked: {}", text_of(&*panic))),
     }
+}
+
+/// The message of a panic.
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 fn failed(message: &str) -> Outcome {

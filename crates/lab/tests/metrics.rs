@@ -101,19 +101,17 @@ fn a_file_cut_anywhere_is_damaged() {
 }
 
 #[test]
-fn any_flipped_bit_is_damage() {
+fn a_flipped_bit_in_any_byte_is_damage() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.parquet");
     write_metrics(&path, &stamp(), &[row(1), row(2)]).unwrap();
     let whole = fs::read(&path).unwrap();
     for at in 0..whole.len() {
-        for bit in 0..8 {
-            let mut flipped = whole.clone();
-            flipped[at] ^= 1 << bit;
-            fs::write(&path, &flipped).unwrap();
-            let error = read_metrics(&path, 2).unwrap_err();
-            assert!(matches!(error, StoreError::Damaged { .. }), "byte {at}: {error}");
-        }
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        fs::write(&path, &flipped).unwrap();
+        let error = read_metrics(&path, 2).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "byte {at}: {error}");
     }
 }
 

@@ -115,6 +115,39 @@ fn runs_come_in_order_and_foreign_files_are_passed_over() {
 }
 
 #[test]
+fn names_that_differ_in_case_or_accents_only_have_folders_of_their_own_and_old_folders_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let names = ["A", "a", "a.", "\u{c4}"];
+    for (seed, name) in (0..).zip(names) {
+        write_run(out, name, seed);
+    }
+    let store = Store::view(out).unwrap();
+    let mut folders: Vec<_> = fs::read_dir(out.join("runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap().to_lowercase())
+        .collect();
+    folders.sort();
+    folders.dedup();
+    assert_eq!(folders.len(), names.len(), "{folders:?}");
+    let found: Vec<_> = store.runs().unwrap().into_iter().map(|r| (r.experiment, r.seed)).collect();
+    for (seed, name) in (0..).zip(names) {
+        assert!(found.contains(&(name.to_owned(), seed)), "{name}");
+        assert_eq!(store.runs_with_seed(name, seed).unwrap().len(), 1, "{name}");
+    }
+    // Early versions wrote every name as it is; such a run is found and goes on in its folder.
+    let run = store.run_dir("A", HASH, 0).unwrap();
+    fs::create_dir(out.join("runs/A")).unwrap();
+    fs::rename(run.path().parent().unwrap(), out.join(format!("runs/A/{HASH}"))).unwrap();
+    fs::remove_dir(run.path().parent().unwrap().parent().unwrap()).unwrap();
+    let run = store.run_dir("A", HASH, 0).unwrap();
+    assert_eq!(run.path(), out.join(format!("runs/A/{HASH}/seed-0")));
+    assert!(run.is_complete());
+    assert_eq!(store.runs_with_seed("A", 0).unwrap(), [run]);
+    assert_eq!(store.runs().unwrap().len(), names.len());
+}
+
+#[test]
 fn an_output_folder_that_cannot_be_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("out");

@@ -21,6 +21,6 @@ pub use objective::{
 };
 pub use retrodict_engine::LossFunction;
 pub use trainer::{
-    LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore, Tangents, Trainer,
-    TrainerOptions,
+    Batches, LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore, Tangents, Trainer,
+    TrainerBytes, TrainerOptions,
 };

@@ -2,6 +2,7 @@
 
 mod compiled;
 mod inside;
+mod memory;
 mod next_token;
 mod parts;
 mod representation;
@@ -17,10 +18,11 @@ use retrodict_engine::{
 use crate::lr_schedule::LrSchedule;
 use crate::network::Network;
 use crate::objective::{Example, Objective};
-use compiled::Compiled;
-use next_token::NextToken;
+use compiled::{Compiled, LOGITS};
+use next_token::{NextToken, copy_logits};
 
 pub use inside::{NotADecoder, Patch};
+pub use memory::{Batches, TrainerBytes};
 pub use parts::{LastNorm, NoParts, Part, Parts};
 pub use tangent::Tangents;
 
@@ -224,9 +226,34 @@ impl<T: Scalar> Trainer<T> {
 
     /// Scores sentences without dropout.
     pub fn evaluate(&mut self, sentences: &[Vec<u32>]) -> &[SentenceScore] {
+        self.score(sentences, |_, _| ());
+        &self.scores
+    }
+
+    /// Scores sentences without dropout, and returns the logits of the last token of each: those of
+    /// [`logits_after`](Trainer::logits_after) the tokens before it, without another pass. `None`
+    /// instead of logits if a sentence is shorter than the longest of the objective.
+    pub fn evaluate_with_logits(
+        &mut self,
+        sentences: &[Vec<u32>],
+    ) -> (&[SentenceScore], Option<Vec<f32>>) {
+        let length = self.objective.sentence_length;
+        if sentences.iter().any(|sentence| sentence.len() != length) {
+            return (self.evaluate(sentences), None);
+        }
+        let mut logits = vec![0.0; self.network.vocab() * sentences.len()];
+        self.score(sentences, |first, compiled| {
+            copy_logits(&mut logits, sentences.len(), first, &compiled.program, LOGITS);
+        });
+        (&self.scores, Some(logits))
+    }
+
+    /// Scores sentences in batches. `read` receives each program after its run, with the index of
+    /// the batch's first sentence.
+    fn score(&mut self, sentences: &[Vec<u32>], mut read: impl FnMut(usize, &Compiled<T>)) {
         self.refresh_head();
         self.scores.clear();
-        for batch in sentences.chunks(EVALUATION_BATCH) {
+        for (nth, batch) in sentences.chunks(EVALUATION_BATCH).enumerate() {
             let compiled = program_for(&mut self.evaluation, batch.len(), || {
                 let (network, objective) = (&self.network, &self.objective);
                 Compiled::for_scoring(network, objective, batch.len(), self.precision, &self.team)
@@ -235,8 +262,8 @@ impl<T: Scalar> Trainer<T> {
             let noise = Noise { seed: 0, step: 0 };
             compiled.program.forward(&self.parameters, noise, &mut self.team);
             compiled.score(&mut self.scores);
+            read(nth * EVALUATION_BATCH, compiled);
         }
-        &self.scores
     }
 
     /// Measures the time of each operation over `steps` steps on a batch, and the machine's
@@ -261,13 +288,13 @@ impl<T: Scalar> Trainer<T> {
         (profile, Roofline::measure::<T>(isa, &mut self.team, bytes))
     }
 
-    /// The multiplications and additions of a training step on `batch` sentences, and its memory in
-    /// bytes besides parameters, gradients and moments.
-    pub fn cost(&self, batch: usize) -> (u64, usize) {
+    /// The multiplications and additions of a training step on `sentences`.
+    pub fn step_flops(&mut self, sentences: usize) -> u64 {
         let (network, objective) = (&self.network, &self.objective);
-        let compiled =
-            Compiled::<T>::for_training(network, objective, batch, self.precision, &self.team);
-        (compiled.program.flops(), compiled.program.bytes())
+        let compiled = program_for(&mut self.training, sentences, || {
+            Compiled::for_training(network, objective, sentences, self.precision, &self.team)
+        });
+        compiled.program.flops()
     }
 }
 

@@ -109,6 +109,33 @@ fn a_question_is_answered_the_same_beside_longer_ones() {
     assert!((alone.nll - beside.nll).abs() < 1e-13, "{alone:?} {beside:?}");
 }
 
+/// The logits that scoring leaves behind are those of a pass for them alone, to the last bit.
+#[test]
+fn scoring_also_gives_the_logits_of_the_answers() {
+    let readings = [
+        (Mixer::Attention, Reading::NextToken),
+        (Mixer::Gru, Reading::Permuted),
+        (Mixer::Bidirectional, Reading::Masked { mask: MASK, masking: Masking::Tokens }),
+    ];
+    let sentences: Vec<Vec<u32>> = (0..70).map(|n| vec![n % 10, n % 2, (3 * n) % 11]).collect();
+    let contexts: Vec<Vec<u32>> = sentences.iter().map(|s| s[..2].to_vec()).collect();
+    for (mixer, reading) in readings {
+        let objective = Objective {
+            shortest_context: 1,
+            reading,
+            ..Objective::next_token(3, 1, LossOn::LastEntity)
+        };
+        let mut trainer = trainer::<f32>(mixer, objective, SGD, 1);
+        let expected = trainer.logits_after(&contexts);
+        let scores = trainer.evaluate(&sentences).to_vec();
+        let (found, logits) = trainer.evaluate_with_logits(&sentences);
+        assert_eq!(found, scores);
+        assert_eq!(logits, Some(expected), "{mixer:?}");
+        let (found, logits) = trainer.evaluate_with_logits(&contexts[..1]);
+        assert_eq!((found.len(), logits), (1, None), "too short");
+    }
+}
+
 /// Each packed sentence is predicted from all tokens before it in its context.
 #[test]
 fn packed_sentences_see_those_before_them() {

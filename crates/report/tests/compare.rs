@@ -150,7 +150,7 @@ fn names_select_comparisons_and_tasks() {
         "{unknown}"
     );
     let unknown = of(&["quantum mechanics"]).unwrap_err().to_string();
-    assert!(unknown.contains("there are reversal, objective"), "{unknown}");
+    assert!(unknown.contains("there are reversal, two-entries, objective"), "{unknown}");
     let file = of(&["nowhere.toml"]).unwrap_err().to_string();
     assert!(file.starts_with("nowhere.toml: cannot read the comparison: "), "{file}");
 }

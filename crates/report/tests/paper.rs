@@ -75,6 +75,21 @@ fn drawings_and_claims_speak_of_variants_that_are_there() {
     }
 }
 
+/// Two runs that differ in what they keep are one training made twice.
+#[test]
+fn no_training_is_made_twice_at_quick_scale() {
+    let mut made = HashMap::new();
+    for figure in all() {
+        for (variant, experiment) in experiments(figure, Scale::Quick, None).unwrap() {
+            let mut spec = experiment.spec.clone();
+            spec.keep_little(|_| false);
+            let (id, hash) = (format!("{}/{}", figure.name, variant.id), experiment.hash);
+            let (of, other) = made.entry(spec.hash().to_string()).or_insert((hash, id.clone()));
+            assert_eq!(*of, hash, "{other} and {id} keep different files of one training");
+        }
+    }
+}
+
 /// Two claims that compare one measure of one run are one claim.
 #[test]
 fn no_run_backs_two_claims_of_one_measure() {

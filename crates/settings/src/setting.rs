@@ -127,7 +127,10 @@ impl Setting for u64 {
     }
 
     fn right(range: &Self::Range) -> String {
-        format!("a whole number from {} to {}", range.start(), range.end())
+        match (range.start(), range.end()) {
+            (start, &u64::MAX) => format!("a whole number from {start}"),
+            (start, end) => format!("a whole number from {start} to {end}"),
+        }
     }
 }
 
@@ -240,5 +243,16 @@ impl Options {
     /// The key applies only under this condition, on a key that is read before it.
     pub fn when(self, condition: Condition) -> Options {
         Options { when: Some(condition), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_without_an_upper_limit_names_none() {
+        assert_eq!(u64::right(&(1..=u64::MAX)), "a whole number from 1");
+        assert_eq!(u64::right(&(1..=7)), "a whole number from 1 to 7");
     }
 }

@@ -42,6 +42,11 @@ fn defaults<A: Args>() -> A {
         .unwrap_or_else(|error| panic!("every option has a default: {error}"))
 }
 
+/// An option's whole number. (clap's own message would name 2⁶⁴ − 1 as the largest.)
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a whole number, or far too large".to_owned())
+}
+
 /// A theorem's bound and the measured value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Theorem {

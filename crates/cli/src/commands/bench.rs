@@ -19,7 +19,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
     };
     allocations::start();
     let found =
-        retrodict_lab::bench(&experiment, options, allocations::bytes).map_err(Failure::failed)?;
+        retrodict_lab::bench(&experiment, options, allocations::bytes).map_err(Failure::usage)?;
     if args.json {
         let text = serde_json::to_string(&found).map_err(Failure::failed)?;
         return print(&format!("{text}\n"));

@@ -13,7 +13,7 @@ use retrodict_report::write_comparisons;
 
 use super::estimate::Estimates;
 use super::report::draw_beside;
-use super::{Failure, complaints, print, stop_on_interrupt};
+use super::{Failure, complaints, fitted, print, stop_on_interrupt};
 use crate::args::CompareArgs;
 use crate::progress::show_progress;
 use crate::table::{table, wrap};
@@ -39,13 +39,15 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     }
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt();
+    let resources = tasks
+        .iter()
+        .map(|(.., planned)| fitted(&jobs(planned), &store, args.resources.resources()))
+        .collect::<Result<Vec<Resources>, Failure>>()?;
     let (mut bad, mut all, mut left) = (Vec::new(), 0, 0);
-    for (comparison, task, seeds, planned) in &tasks {
+    for ((comparison, task, seeds, planned), resources) in tasks.iter().zip(resources) {
         keep(&args.out, comparison, seeds, task).map_err(Failure::failed)?;
-        let jobs: Vec<Job<'_>> =
-            planned.iter().flat_map(|planned| Job::of(&planned.experiment)).collect();
+        let jobs = jobs(planned);
         let name = format!("{} {task}", comparison.name);
-        let resources = args.resources.resources();
         let outcomes = show_progress(&name, &jobs, || run_all(&jobs, &store, resources, &stop));
         all += outcomes.len();
         left += outcomes.iter().filter(|outcome| outcome.status == Status::Interrupted).count();
@@ -69,6 +71,11 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     }
     let (bad, count) = (bad.join("\n  "), bad.len());
     Err(Failure::Failed(format!("{count} of {all} runs did not complete\n  {bad}")))
+}
+
+/// The runs of a task.
+fn jobs<'p>(planned: &'p [Planned<'_>]) -> Vec<Job<'p>> {
+    planned.iter().flat_map(|planned| Job::of(&planned.experiment)).collect()
 }
 
 /// Prints the selected results, and links them from the folder's report.

@@ -68,7 +68,7 @@ impl Estimates {
     /// Runs, steps and time of all seeds of `experiments`, in words. Runs of an
     /// earlier group are named, but not added to the total again.
     pub(super) fn of(&mut self, experiments: &[&Experiment]) -> Result<String, Failure> {
-        let (mut runs, mut steps, mut seconds, mut shared) = (0, 0, 0.0, 0);
+        let (mut runs, mut steps, mut seconds, mut shared) = (0, 0_u64, 0.0, 0);
         for experiment in experiments {
             let seeds = &experiment.spec.seeds;
             let of_each: Vec<Steps> = seeds
@@ -76,11 +76,12 @@ impl Estimates {
                 .map(|&seed| experiment.steps_of(seed))
                 .collect::<Result<_, _>>()
                 .map_err(Failure::failed)?;
-            let of_all: u64 = of_each.iter().map(|steps| steps.total).sum();
+            let totals = of_each.iter().map(|steps| steps.total);
+            let of_all: u64 = totals.fold(0, u64::saturating_add);
             let ms = self.ms(experiment, of_each[0].batch_size, seeds.len())?;
             let time = 1e-3 * ms * of_all as f64;
             runs += seeds.len();
-            steps += of_all;
+            steps = steps.saturating_add(of_all);
             seconds += time;
             if self.counted.insert(experiment.hash.to_string()) {
                 self.total += time;

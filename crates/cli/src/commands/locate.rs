@@ -6,7 +6,7 @@ use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{Experiment, Job, run_all};
 use retrodict_report::write_locate;
 
-use super::{Failure, load_spec, print, stop_on_interrupt};
+use super::{Failure, fitted, load_spec, print, stop_on_interrupt};
 use crate::args::LocateArgs;
 use crate::progress::show_progress;
 use crate::table::{table, wrap};
@@ -25,7 +25,7 @@ pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt();
     let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
-    let resources = args.resources.resources();
+    let resources = fitted(&jobs, &store, args.resources.resources())?;
     let outcomes =
         show_progress(&experiment.spec.name, &jobs, || run_all(&jobs, &store, resources, &stop));
     for outcome in outcomes {

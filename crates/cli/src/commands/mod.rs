@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use retrodict_lab::spec::{Spec, read_file, ready};
-use retrodict_lab::store::Status;
-use retrodict_lab::{Job, Outcome};
+use retrodict_lab::store::{Status, Store};
+use retrodict_lab::{Job, Outcome, Resources, memory};
 
 pub(crate) use bench::bench;
 pub(crate) use compare::compare;
@@ -126,6 +126,16 @@ pub(crate) fn stop_on_interrupt() -> Arc<AtomicBool> {
         );
     });
     stop
+}
+
+/// `resources` with which the unfinished runs of `jobs` fit in memory, with a warning where that
+/// takes fewer at a time.
+fn fitted(jobs: &[Job<'_>], store: &Store, resources: Resources) -> Result<Resources, Failure> {
+    let fit = memory::fit(jobs, store, resources).map_err(Failure::usage)?;
+    if let Some(warning) = fit.warning {
+        eprintln!("retrodict: {warning}");
+    }
+    Ok(fit.resources)
 }
 
 /// One line for each run that did not complete.

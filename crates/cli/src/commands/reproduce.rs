@@ -17,7 +17,7 @@ use retrodict_theory::with_threads;
 
 use super::estimate::Estimates;
 use super::report::{draw, last_line};
-use super::{Failure, complaints, print, stop_on_interrupt};
+use super::{Failure, complaints, fitted, print, stop_on_interrupt};
 use crate::args::{self, ReproduceArgs};
 use crate::progress::show_progress;
 
@@ -51,9 +51,9 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         }
     }
     let begun = Instant::now();
+    let store = Store::open(&args.out).map_err(Failure::failed)?;
     let before = Reproduction::read(&args.out).map_err(Failure::failed)?;
     let before = before.filter(|kept| kept.scale == scale.word());
-    let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt();
     let mut kept = Reproduction {
         scale: scale.word().to_owned(),
@@ -64,12 +64,17 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
     let spent = kept.wall_seconds;
     let mut redraw = Redraw::default();
     let mut seen = HashSet::new();
-    let mut bad = Vec::new();
-    let (mut drawn, mut complete, mut all) = (None, 0, 0);
+    let mut figures = Vec::new();
     for (figure, experiments) in &wanted {
         let new = alone(experiments).into_iter();
         let new = new.filter(|e| seen.insert((e.spec.name.clone(), e.hash)));
         let jobs: Vec<Job<'_>> = new.flat_map(Job::of).collect();
+        let resources = fitted(&jobs, &store, resources)?;
+        figures.push((figure, jobs, resources));
+    }
+    let mut bad = Vec::new();
+    let (mut drawn, mut complete, mut all) = (None, 0, 0);
+    for (figure, jobs, resources) in figures {
         let outcomes =
             show_progress(&figure.name, &jobs, || run_all(&jobs, &store, resources, &stop));
         let done = outcomes.iter().filter(|o| o.status == Status::Complete).count();

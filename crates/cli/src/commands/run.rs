@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::dry_run::dry_run;
 use super::sweep_table::sweep_table;
-use super::{Failure, overrides, print, spec_text, stop_on_interrupt};
+use super::{Failure, fitted, overrides, print, spec_text, stop_on_interrupt};
 use crate::args::RunArgs;
 use crate::progress::show_progress;
 use crate::table::{table, wrap};
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     order.sort_by_key(work);
     let of = |at: &usize| Job::of(&sweep.points[*at].experiment);
     let jobs: Vec<Job<'_>> = order.iter().flat_map(of).collect();
-    let resources = args.resources.resources();
+    let resources = fitted(&jobs, &store, args.resources.resources())?;
     let name = sweep.points.first().map_or("", |point| &point.experiment.spec.name);
     let outcomes = show_progress(name, &jobs, || run_all(&jobs, &store, resources, &stop));
     let mut outcomes = outcomes.into_iter();

@@ -169,6 +169,8 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
 
 fn only_entry(folder: &Path) -> PathBuf {
     let mut entries = entries(folder);
+    // A killed process may leave temporary files.
+    entries.retain(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'));
     assert_eq!(entries.len(), 1, "{entries:?}");
     entries.remove(0)
 }

@@ -167,7 +167,8 @@ mod tests {
     /// is symmetric, as for no other orthogonal matrix of that shape.
     #[test]
     fn cubic_steps_lead_to_the_polar_factor() {
-        for (rows, columns) in [(1, 1), (1, 7), (5, 5), (4, 19), (19, 4), (33, 40)] {
+        let shapes = [(1, 1), (1, 7), (5, 5), (4, 19), (19, 4), (33, 40)];
+        for (rows, columns) in shapes.into_iter().take(if cfg!(miri) { 1 } else { 6 }) {
             let matrix: Vec<f64> = (0..rows * columns)
                 .map(|i| ((i * i * 7919 + i * 31) % 101) as f64 / 101.0 - 0.45)
                 .collect();

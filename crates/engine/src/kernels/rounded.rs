@@ -389,13 +389,14 @@ mod tests {
     }
 
     fn cases() -> impl Iterator<Item = Case> {
-        [1, 5, 6, 20, 101].into_iter().flat_map(|rows| {
+        let all = [1, 5, 6, 20, 101].into_iter().flat_map(|rows| {
             [1, 16, 20, 64, 130].into_iter().flat_map(move |columns| {
                 [(1, false, false), (9, true, false), (20, false, true), (1101, true, true)].map(
                     |(k, transposed, accumulate)| Case { rows, columns, k, transposed, accumulate },
                 )
             })
-        })
+        });
+        all.filter(|case| !cfg!(miri) || (case.rows == 5 && case.columns == 20 && case.k == 9))
     }
 
     #[test]
@@ -454,7 +455,7 @@ mod tests {
         for bits in [0x7F80_0001, 0x7FFF_FFFF, 0xFFFF_FFFF] {
             assert!(rounded(f32::from_bits(bits)).is_nan(), "{bits:x}");
         }
-        for x in draws(10_000, 5) {
+        for x in draws(if cfg!(miri) { 10 } else { 10_000 }, 5) {
             assert!((rounded(x) / x - 1.0).abs() <= 2f32.powi(-8), "{x}");
         }
     }

@@ -105,7 +105,9 @@ impl<T: Scalar> Operation<T> for InBatch {
 
     fn backward(&self, at: &Context<'_, T>) {
         let weights = at.weights(self.weights, 0..1);
-        let (right, kept, factors) = (self.tokens.len() - 1, at.kept(), at.scratch());
+        let (right, kept) = (self.tokens.len() - 1, at.kept());
+        // Other operations may need more scratch memory.
+        let factors = &mut at.scratch()[..at.lanes];
         let lanes = at.worker.share(at.lanes, 1);
         let wrong = |p: usize, i: usize, j: usize| match weights[i] > T::ZERO {
             true if (p, i) == (right, j) => weights[i] * (kept.row(p * at.lanes + i)[j] - T::ONE),

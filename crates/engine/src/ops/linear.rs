@@ -142,8 +142,9 @@ impl Linear {
             k: left.columns,
             start: if accumulate { Start::Accumulate } else { Start::Zero },
         };
-        // SAFETY: the shapes were checked when the graph was built; rows of `transposed` are whole
-        // lanes.
+        // SAFETY: the graph has checked the shapes: the sides have so many rows and columns, and the
+        // gradient these rows and columns, which are this worker's. Rows of `transposed` are whole
+        // lanes, `right.columns` of them.
         unsafe { at.multiply(&product, scratch) }
         // With dy transposed, the gradient of the bias is a sum of its rows.
         if self.sums_transposed()
@@ -210,7 +211,8 @@ impl<T: Scalar> Operation<T> for Linear {
             k: x.rows,
             start,
         };
-        // SAFETY: the shapes were checked when the graph was built; columns are whole lanes.
+        // SAFETY: the graph has checked the shapes of weight, bias and output, of which these rows
+        // are this worker's; the columns of x are whole lanes.
         unsafe { at.multiply(&product, at.scratch()) }
     }
 
@@ -283,7 +285,8 @@ fn inner_products<T: Scalar>(
         k: left.columns,
         accumulate,
     };
-    // SAFETY: the shapes were checked when the graph was built; columns are whole lanes.
+    // SAFETY: the graph has checked the shapes: the gradient has a row for each of the left side and
+    // a column for each of the right, and these rows are this worker's. Columns are whole lanes.
     unsafe { products.run(at.isa) }
 }
 

@@ -43,7 +43,8 @@ impl Clip {
         gradients: *mut T,
         trainable: usize,
     ) -> bool {
-        // SAFETY: the caller's promise; parts and shares are disjoint.
+        // SAFETY: the caller's promise; parts are disjoint, and so are shares, which workers take
+        // after all have read their parts.
         let numbers = |range: std::ops::Range<usize>| unsafe {
             std::slice::from_raw_parts_mut(gradients.add(range.start), range.len())
         };
@@ -51,13 +52,13 @@ impl Clip {
             let mut sum = 0.0;
             let first = part * PART;
             square_sum(isa, numbers(first..trainable.min(first + PART)), &mut sum);
-            // SAFETY: each part is of one worker.
+            // SAFETY: `new` made memory for all parts, each of which is of one worker.
             unsafe { self.squares.add(part).write(sum) };
         }
         if !worker.barrier() {
             return false;
         }
-        // SAFETY: all are written, and only read from here on.
+        // SAFETY: all were written before the barrier, and are only read after it.
         let squares = unsafe { std::slice::from_raw_parts(self.squares, self.parts) };
         let factor = self.limit / (squares.iter().sum::<f64>().sqrt() + EPSILON);
         if factor < 1.0 {

@@ -3,12 +3,15 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use retrodict_engine::Isa;
 use serde::{Deserialize, Serialize};
 
 use super::{atomic, error::StoreError, read::read, sealed};
+
+/// The last second of the year 9999, from 1970 on.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +154,14 @@ impl Manifest {
 
 /// The time now, RFC 3339 in UTC, to the second.
 pub fn utc_now() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+    utc(SystemTime::now())
+}
+
+/// The nearest time from 1970 to 9999, which are those that can be written: a clock may be wrong.
+fn utc(time: SystemTime) -> String {
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(LAST_SECOND);
+    let time = time.clamp(SystemTime::UNIX_EPOCH, last);
+    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 fn cpu_name() -> Option<String> {
@@ -159,4 +169,20 @@ fn cpu_name() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_gives_a_valid_time() {
+        let day = Duration::from_secs(86_400);
+        let at = |time: Option<SystemTime>| utc(time.unwrap());
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(at(epoch.checked_sub(day)), "1970-01-01T00:00:00Z");
+        assert_eq!(at(epoch.checked_add(day)), "1970-01-02T00:00:00Z");
+        let after = epoch.checked_add(Duration::from_secs(LAST_SECOND + 1));
+        assert_eq!(at(after), "9999-12-31T23:59:59Z");
+    }
 }

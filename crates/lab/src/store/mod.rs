@@ -11,6 +11,9 @@
 //!   checkpoints/step-<k>/{config.json, model.safetensors, optimizer.safetensors, state.json}
 //!   COMPLETE           written last
 //! ```
+//!
+//! The folder `<experiment>` is the experiment's name; where a file system could take that name for
+//! another, a digest follows it (see [`crate::name::folder`]).
 
 pub mod atomic;
 mod checkpoint;
@@ -47,7 +50,7 @@ pub use stamp::Stamp;
 pub use state::State;
 pub use tensors::{Tensor, Tensors, Values, read_tensors, write_tensors};
 
-use crate::name::check_name;
+use crate::name::{check_name, folder, of_folder};
 use crate::spec::SpecHash;
 
 /// The runs below one output folder.
@@ -90,40 +93,39 @@ impl Store {
         hash: SpecHash,
         seed: u64,
     ) -> Result<RunDir, StoreError> {
+        Ok(run_in(&self.folder_of(experiment)?, experiment, hash, seed))
+    }
+
+    /// The folder of an experiment: that of an early version, whose name has no digest, where it
+    /// is there.
+    fn folder_of(&self, experiment: &str) -> Result<PathBuf, StoreError> {
         check_name(experiment)?;
-        Ok(RunDir {
-            path: self.runs.join(experiment).join(hash.to_string()).join(seed_name(seed)),
-            experiment: experiment.to_owned(),
-            hash,
-            seed,
-        })
+        let name = folder(experiment);
+        let early = name != experiment && folders(&self.runs)?.iter().any(|n| n == experiment);
+        Ok(self.runs.join(if early { experiment } else { &name }))
     }
 
     /// The runs of `experiment` with this seed, one for each hash.
     pub fn runs_with_seed(&self, experiment: &str, seed: u64) -> Result<Vec<RunDir>, StoreError> {
-        check_name(experiment)?;
-        let hashes = folders(&self.runs.join(experiment))?;
+        let path = self.folder_of(experiment)?;
+        let hashes = folders(&path)?;
         let hashes = hashes.iter().filter_map(|name| name.parse().ok());
-        let runs = hashes.map(|hash| self.run_dir(experiment, hash, seed));
-        Ok(runs.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|r| r.path.is_dir()).collect())
+        let runs = hashes.map(|hash| run_in(&path, experiment, hash, seed));
+        Ok(runs.filter(|run| run.path.is_dir()).collect())
     }
 
     /// Every run, by experiment, hash and seed. Other files and folders are
     /// ignored.
     pub fn runs(&self) -> Result<Vec<RunDir>, StoreError> {
         let mut runs = Vec::new();
-        for experiment in folders(&self.runs)? {
-            if check_name(&experiment).is_err() {
-                continue;
-            }
-            let path = self.runs.join(&experiment);
+        for folder in folders(&self.runs)? {
+            let Some(experiment) = of_folder(&folder) else { continue };
+            let path = self.runs.join(&folder);
             for hash in folders(&path)? {
-                let path = path.join(&hash);
+                let seeds = path.join(&hash);
                 let Ok(hash) = hash.parse() else { continue };
-                let seeds = folders(&path)?.into_iter().filter_map(|name| seed_of(&name));
-                for seed in seeds {
-                    runs.push(self.run_dir(&experiment, hash, seed)?);
-                }
+                let seeds = folders(&seeds)?.into_iter().filter_map(|name| seed_of(&name));
+                runs.extend(seeds.map(|seed| run_in(&path, experiment, hash, seed)));
             }
         }
         runs.sort_by(|a, b| (&a.experiment, a.hash, a.seed).cmp(&(&b.experiment, b.hash, b.seed)));
@@ -154,6 +156,16 @@ fn folders(path: &Path) -> Result<Vec<String>, StoreError> {
         }
     }
     Ok(names)
+}
+
+/// A run in the folder of its experiment.
+fn run_in(folder: &Path, experiment: &str, hash: SpecHash, seed: u64) -> RunDir {
+    RunDir {
+        path: folder.join(hash.to_string()).join(seed_name(seed)),
+        experiment: experiment.to_owned(),
+        hash,
+        seed,
+    }
 }
 
 fn seed_name(seed: u64) -> String {

@@ -41,7 +41,7 @@ settings! {
         pub temperature: f64 = 0.1, POSITIVE,
             when(Condition::positive("objective.contrastive"));
         /// Whether joint-embedding prediction replaces the loss on sentences: a context is drawn
-        /// near to its answer in the hidden space, away from the other answers of the batch, and
+        /// near to its answer in the hidden space, away from the other tokens of the batch, and
         /// its answer is the token whose representation alone is most similar.
         pub joint_embedding: bool = false, (), later,
             when(Condition::is_not("model.tie_head", "true"));

@@ -10,6 +10,9 @@ use super::SentenceScore;
 use crate::network::{Inputs, Network};
 use crate::objective::{BuiltTerm, Draws, Example, Objective, Slots, TargetSet};
 
+/// The output of a scoring program that holds the logits of the last position.
+pub(super) const LOGITS: usize = 1;
+
 /// A compiled graph for one number of sentences.
 pub(super) struct Compiled<T> {
     pub(super) program: Program<T>,
@@ -34,15 +37,19 @@ struct Place {
     factor: f64,
 }
 
-impl<T: Scalar> Compiled<T> {
-    /// Compiles a training step.
-    pub(super) fn for_training(
-        network: &Network,
-        objective: &Objective,
-        sentences: usize,
-        precision: ProductPrecision,
-        team: &Team,
-    ) -> Compiled<T> {
+/// A graph with its inputs, before it is compiled.
+pub(super) struct Described<T> {
+    pub(super) graph: Graph<T>,
+    pub(super) mode: Mode,
+    inputs: Inputs,
+    targets: TargetSet,
+    terms: Vec<BuiltTerm>,
+    asked: Range<usize>,
+}
+
+impl<T: Scalar> Described<T> {
+    /// A training step.
+    pub(super) fn training(network: &Network, objective: &Objective) -> Described<T> {
         let mut graph = Graph::new();
         let inputs = network.inputs(&mut graph, objective.training_positions());
         let hidden = network.hidden(&mut graph, inputs);
@@ -55,20 +62,11 @@ impl<T: Scalar> Compiled<T> {
         let terms = objective.terms.iter();
         let terms: Vec<BuiltTerm> =
             terms.map(|term| term.build(&mut graph, network, objective, hidden)).collect();
-        let batch = sentences.div_ceil(objective.pack);
-        let program = Program::compile(&graph, batch, Mode::Training, precision, team.workers());
-        let compiled = Compiled::new(program, inputs, targets, terms, asked);
-        Compiled { sentences, ..compiled }
+        Described { graph, mode: Mode::Training, inputs, targets, terms, asked }
     }
 
-    /// Compiles the scoring of sentences.
-    pub(super) fn for_scoring(
-        network: &Network,
-        objective: &Objective,
-        batch: usize,
-        precision: ProductPrecision,
-        team: &Team,
-    ) -> Compiled<T> {
+    /// The scoring of sentences.
+    pub(super) fn scoring(network: &Network, objective: &Objective) -> Described<T> {
         let mut graph = Graph::new();
         let inputs = network.inputs(&mut graph, objective.positions());
         let hidden = network.hidden(&mut graph, inputs);
@@ -80,8 +78,40 @@ impl<T: Scalar> Compiled<T> {
         let plain = LossFunction::CrossEntropy;
         let loss = graph.loss(plain, logits, tokens, weights, asked.clone());
         graph.output(loss, 0..asked.len());
-        let program = Program::compile(&graph, batch, Mode::Inference, precision, team.workers());
-        Compiled::new(program, inputs, targets, Vec::new(), asked)
+        graph.output(logits, asked.end - 1..asked.end);
+        Described { graph, mode: Mode::Inference, inputs, targets, terms: Vec::new(), asked }
+    }
+
+    fn compile(self, batch: usize, precision: ProductPrecision, team: &Team) -> Compiled<T> {
+        let Described { graph, mode, inputs, targets, terms, asked } = self;
+        let program = Program::compile(&graph, batch, mode, precision, team.workers());
+        Compiled::new(program, inputs, targets, terms, asked)
+    }
+}
+
+impl<T: Scalar> Compiled<T> {
+    /// Compiles a training step.
+    pub(super) fn for_training(
+        network: &Network,
+        objective: &Objective,
+        sentences: usize,
+        precision: ProductPrecision,
+        team: &Team,
+    ) -> Compiled<T> {
+        let described = Described::training(network, objective);
+        let batch = sentences.div_ceil(objective.pack);
+        Compiled { sentences, ..described.compile(batch, precision, team) }
+    }
+
+    /// Compiles the scoring of sentences.
+    pub(super) fn for_scoring(
+        network: &Network,
+        objective: &Objective,
+        batch: usize,
+        precision: ProductPrecision,
+        team: &Team,
+    ) -> Compiled<T> {
+        Described::scoring(network, objective).compile(batch, precision, team)
     }
 
     fn new(

@@ -5,15 +5,34 @@ use retrodict_engine::{Graph, Mode, Noise, Program, Scalar};
 use super::{EVALUATION_BATCH, Trainer};
 use crate::decoder::{HEAD, TOKEN_EMBEDDINGS};
 use crate::network::{Inputs, Network};
+use crate::objective::Objective;
 
 /// Programs kept at once; contexts of a run have few lengths and batch sizes.
-const KEPT: usize = 16;
+pub(super) const KEPT: usize = 16;
 
 /// A program for a batch of contexts of one length.
 pub(super) struct NextToken<T> {
     program: Program<T>,
     inputs: Inputs,
     positions: usize,
+}
+
+/// Copies the first position of an output, `[vocabulary][lane]`, into the columns of `logits`,
+/// `[vocabulary][count]`, from `first` on.
+pub(super) fn copy_logits<T: Scalar>(
+    logits: &mut [f32],
+    count: usize,
+    first: usize,
+    program: &Program<T>,
+    output: usize,
+) {
+    let out = program.output(output);
+    let columns = first..first + program.batch();
+    for (token, row) in logits.chunks_exact_mut(count).enumerate() {
+        for (slot, logit) in row[columns.clone()].iter_mut().zip(out.lanes(token, 0)) {
+            *slot = logit.to_f64() as f32;
+        }
+    }
 }
 
 impl<T: Scalar> Trainer<T> {
@@ -26,7 +45,7 @@ impl<T: Scalar> Trainer<T> {
         let (count, vocab) = (contexts.len(), self.network.vocab());
         let mut logits = vec![0.0; vocab * count];
         let prompt = self.objective.reading.prompt();
-        for (chunk, batch) in contexts.chunks(EVALUATION_BATCH).enumerate() {
+        for (nth, batch) in contexts.chunks(EVALUATION_BATCH).enumerate() {
             let positions = self.positions_of(batch[0].len());
             let at = self.next_token_program(positions, batch.len());
             let NextToken { program, inputs, .. } = &mut self.next_token[at];
@@ -39,13 +58,7 @@ impl<T: Scalar> Trainer<T> {
                 }
             }
             program.forward(&self.parameters, Noise { seed: 0, step: 0 }, &mut self.team);
-            let out = program.output(0);
-            for (token, row) in logits.chunks_exact_mut(count).enumerate() {
-                let row = &mut row[chunk * EVALUATION_BATCH..][..batch.len()];
-                for (slot, logit) in row.iter_mut().zip(out.lanes(token, 0)) {
-                    *slot = logit.to_f64() as f32;
-                }
-            }
+            copy_logits(&mut logits, count, nth * EVALUATION_BATCH, program, 0);
         }
         logits
     }
@@ -77,15 +90,7 @@ impl<T: Scalar> Trainer<T> {
         if let Some(at) = self.next_token.iter().position(fits) {
             return at;
         }
-        let mut graph = Graph::new();
-        let inputs = self.network.inputs(&mut graph, positions);
-        let hidden = self.network.hidden(&mut graph, inputs);
-        let last = graph.positions(hidden) - 1;
-        let last = graph.select(hidden, &[last]);
-        let logits = self.network.head(&mut graph, last);
-        // All parameters in the order of the trainer.
-        self.objective.parameters(&mut graph, &self.network, hidden);
-        graph.output(logits, 0..1);
+        let (graph, inputs) = describe(&self.network, &self.objective, positions);
         let workers = self.team.workers();
         let mut program = Program::compile(&graph, batch, Mode::Inference, self.precision, workers);
         if let Some(padding_mask) = inputs.padding_mask {
@@ -97,4 +102,22 @@ impl<T: Scalar> Trainer<T> {
         self.next_token.push(NextToken { program, inputs, positions });
         self.next_token.len() - 1
     }
+}
+
+/// The graph of the logits after contexts of so many positions, with its inputs.
+pub(super) fn describe<T: Scalar>(
+    network: &Network,
+    objective: &Objective,
+    positions: usize,
+) -> (Graph<T>, Inputs) {
+    let mut graph = Graph::new();
+    let inputs = network.inputs(&mut graph, positions);
+    let hidden = network.hidden(&mut graph, inputs);
+    let last = graph.positions(hidden) - 1;
+    let last = graph.select(hidden, &[last]);
+    let logits = network.head(&mut graph, last);
+    // All parameters in the order of the trainer.
+    objective.parameters(&mut graph, network, hidden);
+    graph.output(logits, 0..1);
+    (graph, inputs)
 }

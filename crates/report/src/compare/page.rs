@@ -11,7 +11,7 @@ use super::row::{Measured, Row};
 use super::verdict::Verdict;
 use super::{file, side_effects, verdict};
 use crate::figure::Figure;
-use crate::page::{SCRIPT, filled, style};
+use crate::page::{Hashes, SCRIPT, filled, style};
 use crate::{ReportError, text};
 
 const TEMPLATE: &str = include_str!("../page/compare.html");
@@ -22,6 +22,7 @@ pub(super) fn html(
     results: &[ComparisonResult],
     figures: &[Figure],
 ) -> Result<String, ReportError> {
+    let style = format!("{}{STYLE}", style());
     let mut figures = figures.iter();
     let tasks = results.iter().flat_map(|result| result.tasks.iter().map(move |t| (result, t)));
     let tasks = tasks.zip(figures.by_ref()).map(|((r, t), f)| TaskView::of(r, t, f)).collect();
@@ -36,7 +37,8 @@ pub(super) fn html(
     filled(
         TEMPLATE,
         Page {
-            style: Value::from_safe_string(format!("{}{STYLE}", style())),
+            hashes: Hashes::of(&style, SCRIPT),
+            style: Value::from_safe_string(style),
             script: Value::from_safe_string(SCRIPT.into()),
             program: format!("retrodict {}{commit}", retrodict_lab::VERSION),
             files: results.iter().map(|r| FileView { name: &r.name, title: &r.title }).collect(),
@@ -55,6 +57,7 @@ pub(super) fn html(
 
 #[derive(Serialize)]
 struct Page<'a> {
+    hashes: Hashes,
     style: Value,
     script: Value,
     program: String,
@@ -152,7 +155,7 @@ impl<'a> ClaimView<'a> {
             None => ("open", ""),
         };
         Some(Self {
-            anchor: format!("{}-{}-{}", result.name, task.id, row.id),
+            anchor: row_anchor(&task_anchor(result, task), row),
             task: &task.title,
             name: &row.name,
             source: row.intervention.as_ref().map_or("", |words| &words.source),
@@ -162,6 +165,17 @@ impl<'a> ClaimView<'a> {
             result: result_words,
         })
     }
+}
+
+/// The anchor of a task. Its parts have no dots, so that no two tasks or rows share one; the
+/// template's own anchors end in a colon and a word.
+fn task_anchor(result: &ComparisonResult, task: &TaskResult) -> String {
+    format!("{}.{}", result.name, task.id)
+}
+
+/// The anchor of a row below its task's.
+fn row_anchor(task: &str, row: &Row) -> String {
+    format!("{task}.{}", row.id)
 }
 
 type Cost = (&'static str, &'static str, fn(&Row) -> String);
@@ -207,7 +221,7 @@ impl<'a> TaskView<'a> {
         let columns: Vec<usize> = (0..COLUMNS.len() + COSTS.len())
             .filter(|&at| all.iter().any(|row| applies(&row[at])))
             .collect();
-        let anchor = format!("{}-{}", result.name, task.id);
+        let anchor = task_anchor(result, task);
         let baseline = task.rows.iter().find(|row| row.verdict == Verdict::Baseline);
         Self {
             title: &task.title,
@@ -242,7 +256,7 @@ impl<'a> RowView<'a> {
         let (published, published_class, published_short) =
             row.published.map(published).unwrap_or_default();
         Self {
-            anchor: format!("{task}-{}", row.id),
+            anchor: row_anchor(task, row),
             rank: row.rank,
             name: &row.name,
             family: row.family.map_or("", file::Family::word),

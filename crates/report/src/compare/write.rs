@@ -112,9 +112,16 @@ fn result(
     })
 }
 
+/// The stem of the files of a task's figure. Different tasks have different ones: a dash in the
+/// comparison's name could also be the one that ends it, and no name has a dot.
+fn figure_name(comparison: &str, task: &str) -> String {
+    let between = if comparison.contains('-') { '.' } else { '-' };
+    format!("{comparison}{between}{task}")
+}
+
 /// Forward against reverse accuracy, or reverse accuracy over a number.
 fn picture(result: &ComparisonResult, task: &TaskResult) -> Figure {
-    let name = format!("{}-{}", result.name, task.id);
+    let name = figure_name(&result.name, &task.id);
     if let Some(response) = &task.response {
         return over_a_number(&name, task, response);
     }
@@ -169,4 +176,18 @@ fn over_a_number(name: &str, task: &TaskResult, response: &Response) -> Figure {
     };
     let panel = Panel { title: "Mean over seeds".into(), series: lines_of };
     lines(name, &task.title, &axes, &[panel])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_tasks_never_share_the_files_of_a_figure() {
+        let pairs = [("a", "b-c"), ("a-b", "c"), ("a-b-c", "d"), ("a-b", "c-d")];
+        let names: std::collections::HashSet<_> =
+            pairs.iter().map(|(comparison, task)| figure_name(comparison, task)).collect();
+        assert_eq!(names.len(), pairs.len(), "{names:?}");
+        assert_eq!(figure_name("reversal", "pairs-free"), "reversal-pairs-free");
+    }
 }

@@ -55,6 +55,18 @@ pub enum SeriesKind {
 
 /// Draws panels on shared axes under one legend.
 pub fn lines(name: &str, title: &str, axes: &Axes, panels: &[Panel]) -> Figure {
+    lines_with_ticks(name, title, axes, panels, &[])
+}
+
+/// The same with marks at given values of x, ascending, such as those of a swept key; at round
+/// ones if there are none.
+pub fn lines_with_ticks(
+    name: &str,
+    title: &str,
+    axes: &Axes,
+    panels: &[Panel],
+    x_ticks: &[f64],
+) -> Figure {
     let mut labels: Vec<&str> = Vec::new();
     for series in panels.iter().flat_map(|p| &p.series) {
         if !labels.contains(&series.label.as_str()) {
@@ -69,11 +81,13 @@ pub fn lines(name: &str, title: &str, axes: &Axes, panels: &[Panel]) -> Figure {
         label: axes.x.clone(),
         domain: extent(points().filter(drawable).map(|p| p.0)).unwrap_or((1.0, 10.0)),
         log: axes.x_log,
+        ticks: x_ticks.to_vec(),
     };
     let y = Span {
         label: axes.y.clone(),
         domain: padded(extent(drawn_y(panels, drawable)), axes.y_log),
         log: axes.y_log,
+        ticks: Vec::new(),
     };
     let curve = |series: &Series| {
         let at = labels.iter().position(|label| *label == series.label).unwrap_or(0);

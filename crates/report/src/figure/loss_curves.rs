@@ -72,11 +72,17 @@ pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
         };
         CurvePanel {
             title: panel_title(variant),
-            x: Span { label: "epoch".into(), domain: (0.0, last_epoch), log: false },
+            x: Span {
+                label: "epoch".into(),
+                domain: (0.0, last_epoch),
+                log: false,
+                ticks: Vec::new(),
+            },
             y: Span {
                 label: "negative log probability (nats)".into(),
                 domain: (0.0, top * 1.04),
                 log: false,
+                ticks: Vec::new(),
             },
             curves: series.iter().map(Series::curve).collect(),
             levels: [&variant.first_token].into_iter().chain(&variant.whole).map(level).collect(),

@@ -14,7 +14,7 @@ pub use bars::{BarPanel, bars};
 pub use cosines::{Cosines, cosines};
 pub use effective_weights::{EffectiveWeights, WeightFrame, WeightPanel, effective_weights};
 pub use forward_reverse::{Answered, Dot, forward_reverse};
-pub use lines::{Axes, Panel, Series, SeriesKind, lines};
+pub use lines::{Axes, Panel, Series, SeriesKind, lines, lines_with_ticks};
 pub use loss_curves::{LossCurves, Nll, loss_curves};
 pub(crate) use matrix::short;
 pub use matrix::{MatrixPanel, matrices};

@@ -4,10 +4,12 @@ mod views;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use minijinja::Value;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::plot::theme;
 use crate::report::Report;
@@ -39,6 +41,24 @@ pub(crate) fn filled(template: &str, view: impl Serialize) -> Result<String, Rep
     environment.add_template("page.html", template)?;
     let page = environment.get_template("page.html")?;
     Ok(page.render(Serde(view))?)
+}
+
+/// The hashes of a page's only style sheet and only script, which its content security policy
+/// names: whatever else came to stand in the page would be neither applied nor run.
+#[derive(Serialize)]
+pub(crate) struct Hashes {
+    style: Value,
+    script: Value,
+}
+
+impl Hashes {
+    pub(crate) fn of(style: &str, script: &str) -> Hashes {
+        let source = |text: &str| {
+            let hash = STANDARD.encode(Sha256::digest(text));
+            Value::from_safe_string(format!("'sha256-{hash}'"))
+        };
+        Hashes { style: source(style), script: source(script) }
+    }
 }
 
 /// The path of an experiment's numbers over seeds, relative to the page.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use minijinja::Value;
 use serde::Serialize;
 
-use super::{SCRIPT, seed_table_path, style, table_path};
+use super::{Hashes, SCRIPT, seed_table_path, style, table_path};
 use crate::figure::Figure;
 use crate::plot::film;
 use crate::report::{Experiment, NamedTable, Report, Section};
@@ -16,6 +16,7 @@ use crate::write::files_of;
 #[derive(Serialize)]
 pub(super) struct Page<'a> {
     title: &'a str,
+    hashes: Hashes,
     style: Value,
     script: Value,
     source: String,
@@ -128,12 +129,14 @@ impl<'a> Page<'a> {
             "" => String::new(),
             commit => format!(" ({commit})"),
         };
+        let style = style();
         let mut thumbnails = thumbnails.iter();
         let sections: Vec<SectionView<'a>> =
             report.sections.iter().map(|s| SectionView::of(s, &mut thumbnails)).collect();
         Self {
             title: &report.title,
-            style: Value::from_safe_string(style()),
+            hashes: Hashes::of(&style, SCRIPT),
+            style: Value::from_safe_string(style),
             script: Value::from_safe_string(SCRIPT.into()),
             source: format!("retrodict {}{commit}", report.version),
             scale: &report.scale,

@@ -216,7 +216,9 @@ impl Variant {
         set.push(("seeds".to_owned(), seeds.to_string()));
         let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let mut spec = Spec::parse_with(ready(&name)?, &name, &set)?;
-        if scale == Scale::Quick && !self.kept && !self.set.is_empty() {
+        // A variant that sets keys to their defaults is the ready spec, and shares its runs.
+        let is_ready = spec.hash() == Spec::parse(ready(&name)?, &name)?.hash();
+        if scale == Scale::Quick && !self.kept && !is_ready {
             spec.keep_little(|_| false);
         }
         Ok(Experiment::new(spec, &name)?)

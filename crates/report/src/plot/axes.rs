@@ -2,7 +2,7 @@
 
 use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::scale::{Scale, Ticks};
-use super::theme::{GRID, LABEL_SIZE, SOFT, TICK_SIZE};
+use super::theme::{GRID, LABEL_SIZE, SOFT, TICK_SIZE, text_width};
 
 /// One axis: its quantity and scale.
 #[derive(Clone, Debug)]
@@ -57,12 +57,16 @@ pub fn draw(drawing: &mut Drawing, area: Rect, x: &Axis, y: &Axis, written: Writ
     }
     let floor = area.bottom();
     drawing.line((area.x, floor), (area.right(), floor), Stroke::solid(SOFT, 1.0));
+    let mut free = f64::NEG_INFINITY;
     for &value in &x.ticks.values {
         let at = x.scale.at(value);
         drawing.line((at, floor), (at, floor + 4.0), Stroke::solid(SOFT, 1.0));
-        if written.x_ticks {
-            let label = x.ticks.label(value);
+        let label = x.ticks.label(value);
+        let half = text_width(&label, TICK_SIZE) / 2.0;
+        // A label that would touch the one before it is left out.
+        if written.x_ticks && at - half > free {
             drawing.text(at, floor + 17.0, &label, tick_style.anchor(Anchor::Middle));
+            free = at + half + 3.0;
         }
     }
     if written.labels {

@@ -3,7 +3,7 @@
 use super::axes::{self, Axis, ROOM_ABOVE, ROOM_BELOW, ROOM_LEFT, Written};
 use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::level::Level;
-use super::scale::Scale;
+use super::scale::{Scale, Ticks};
 use super::theme::{Color, INK, LABEL_SIZE, SOFT, TITLE_SIZE, text_width};
 
 /// One curve.
@@ -54,6 +54,8 @@ pub struct Span {
     pub domain: (f64, f64),
     /// Whether equal ratios are equal lengths.
     pub log: bool,
+    /// The values to mark, ascending; round ones if there are none.
+    pub ticks: Vec<f64>,
 }
 
 /// A panel of curves over one pair of axes.
@@ -98,7 +100,13 @@ impl CurvePanel {
         let axis = |span: &Span, scale: Scale, length: f64| Axis {
             label: span.label.clone(),
             scale,
-            ticks: scale.ticks((length / 45.0).clamp(3.0, 5.0) as usize),
+            ticks: match span.ticks.as_slice() {
+                [] => scale.ticks((length / 45.0).clamp(3.0, 5.0) as usize),
+                // What has no logarithm has no place on a logarithmic axis.
+                given => {
+                    Ticks::of(given.iter().copied().filter(|v| scale.at(*v).is_finite()).collect())
+                }
+            },
         };
         let (x_axis, y_axis) = (axis(&self.x, x, area.width * 0.6), axis(&self.y, y, area.height));
         axes::draw(drawing, area, &x_axis, &y_axis, written);

@@ -231,7 +231,7 @@ impl Drawing {
             .set("width", columns)
             .set("height", rows * frames)
             .set("preserveAspectRatio", "none")
-            .set("style", "image-rendering:pixelated")
+            .set("image-rendering", "pixelated")
             .set("href", data_url);
         let mut window = SVG::new()
             .set("x", px(rect.x))

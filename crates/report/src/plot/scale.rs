@@ -119,6 +119,14 @@ enum Form {
 }
 
 impl Ticks {
+    /// Given values, ascending, such as those of a swept key.
+    pub fn of(values: Vec<f64>) -> Ticks {
+        let is_power = |value: &f64| (value.log10() - value.log10().round()).abs() < 1e-9;
+        let short = values.iter().all(|value| (0.005..=20_000.0).contains(value));
+        let form = if !short && values.iter().all(is_power) { Form::Power } else { Form::Shortest };
+        Ticks { values, form }
+    }
+
     /// A tick's label, with a true minus sign.
     pub fn label(&self, value: f64) -> String {
         // `+ 0.0` turns −0 into 0.
@@ -199,6 +207,17 @@ mod tests {
             assert!(Scale::new(domain, (0.0, 1.0), true).at(2.0).is_finite(), "{domain:?}");
             let _ = Scale::new(domain, (0.0, 1.0), true).ticks(4);
         }
+    }
+
+    #[test]
+    fn given_ticks_are_written_in_full_or_as_powers_of_ten() {
+        let labels = |values: &[f64]| {
+            let ticks = Ticks::of(values.to_vec());
+            ticks.values.iter().map(|v| ticks.label(*v)).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(&[1.0, 2.0, 24.0]), ["1", "2", "24"]);
+        assert_eq!(labels(&[0.001, 0.003, 0.01]), ["0.001", "0.003", "0.01"]);
+        assert_eq!(labels(&[1e-5, 1e-3, 1.0]), ["10⁻⁵", "10⁻³", "1"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use retrodict_lab::{Measure, stats};
 
 use super::Stored;
-use crate::figure::{Axes, Figure, Panel, Series, SeriesKind, lines};
+use crate::figure::{Axes, Figure, Panel, Series, SeriesKind, lines_with_ticks};
 use crate::paper::{Over, Place, Than, Variant};
 
 /// Draws the variants of one sweep. `None` if none of them was run.
@@ -54,6 +54,10 @@ pub(super) fn over(
         points: points.iter().map(|point| (point.0, point.1)).collect(),
         kind: SeriesKind::Line,
     };
+    let mut xs: Vec<f64> =
+        swept.iter().filter_map(|(v, _)| Some(place(v, &over.x)?.value)).collect();
+    xs.sort_by(f64::total_cmp);
+    xs.dedup();
     // On every panel, across the drawn range of x.
     let level = || {
         let level = over.level.as_ref()?;
@@ -62,9 +66,6 @@ pub(super) fn over(
             Than::Number(at) => at,
             Than::Word(_) => stored.experiment.guessing_nll(),
         };
-        let mut xs: Vec<f64> =
-            swept.iter().filter_map(|(v, _)| Some(place(v, &over.x)?.value)).collect();
-        xs.sort_by(f64::total_cmp);
         let points = [xs.first()?, xs.last()?].map(|x| (*x, at)).to_vec();
         let kind = SeriesKind::Dashed;
         Some(Series { label: level.label.clone(), points, spread: Vec::new(), kind })
@@ -108,7 +109,7 @@ pub(super) fn over(
     let axes =
         Axes { x: over.x_label.clone(), y: over.y_label.clone(), x_log: over.x_log, y_log: false };
     drawn.then(|| {
-        let mut figure = lines(name, title, &axes, &panels);
+        let mut figure = lines_with_ticks(name, title, &axes, &panels, &xs);
         figure.caption = format!("{} {}", figure.caption, seeds(&swept));
         figure
     })

@@ -1,6 +1,7 @@
 //! The user's own experiments, one section each.
 
 use retrodict_lab::Experiment;
+use retrodict_lab::name::slug;
 use retrodict_lab::store::Store;
 
 use super::{Stored, draw};
@@ -58,8 +59,5 @@ fn section(store: &Store, group: &[&Stored]) -> Result<Section, ReportError> {
 
 /// A stem for files: the experiment's name and the beginning of its hash.
 fn stem(experiment: &Experiment) -> String {
-    let name = experiment.spec.name.to_ascii_lowercase();
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
-    let name: String = name.chars().map(plain).collect();
-    format!("{name}-{}", &experiment.hash.to_string()[..8])
+    slug(&experiment.spec.name, &experiment.hash.to_string()[..8])
 }

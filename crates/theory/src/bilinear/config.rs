@@ -1,6 +1,7 @@
 //! The configuration of the bilinear model, also the options of the command line.
 
 use clap::{Args, ValueEnum};
+use retrodict_lab::memory;
 use serde::{Deserialize, Serialize};
 
 use super::BilinearError;
@@ -8,10 +9,8 @@ use super::BilinearError;
 /// The first logged time after the start.
 pub const FIRST_TIME: f64 = 1e-2;
 const MOST_POINTS: usize = 100_000;
-/// The memory that a simulation may take: 64 GiB.
-const MOST_BYTES: f64 = 64.0 * (1u64 << 30) as f64;
 /// Matrices of m × m numbers: the integrator's stages and dense output, embeddings and weights.
-const COPIES: f64 = 40.0;
+const COPIES: usize = 40;
 
 /// The distribution of the embeddings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -121,11 +120,9 @@ impl BilinearConfig {
             return refuse("init", self.init, "a standard deviation: a finite number from 0 on");
         }
         // The state, the embeddings and the initial weights are square in the number of entities.
-        let m = entities as f64;
-        if 8.0 * COPIES * m * m > MOST_BYTES {
-            return refuse("entities", m, &format!("smaller: {entities} entities exceed 64 GiB"));
-        }
-        Ok(())
+        let need = memory::product(&[entities, entities, COPIES, size_of::<f64>()]);
+        let what = format!("a simulation of {entities} entities");
+        Ok(memory::check(&what, need, "lower --entities")?)
     }
 
     /// The logged times after the start.

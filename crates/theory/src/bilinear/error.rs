@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use retrodict_lab::memory::MemoryError;
 use thiserror::Error;
 
 /// Why there is no result.
@@ -17,6 +18,9 @@ pub enum BilinearError {
         /// The values that are accepted.
         right: String,
     },
+    /// More entities than fit in memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The integrator gave up: steps became too many or too small.
     #[error(
         "the gradient flow could not be followed beyond t = {time:.3e}: {reason}; it is stiff where \
@@ -48,5 +52,10 @@ impl BilinearError {
             BilinearError::Setting { key, .. } => Some(key),
             _ => None,
         }
+    }
+
+    /// Whether the settings were refused before anything was simulated.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, BilinearError::Setting { .. } | BilinearError::Memory(_))
     }
 }

@@ -5,6 +5,7 @@ use retrodict_facts::{ChainConfig, DataConfig, ReversalConfig};
 use serde::{Deserialize, Serialize};
 
 use super::OneLayerError;
+use crate::whole_number;
 
 /// More steps than anyone waits for.
 const MOST_STEPS: u64 = 1_000_000_000_000;
@@ -73,7 +74,7 @@ pub struct OneLayerConfig {
     #[arg(long, value_name = "SD", default_value = "0", allow_negative_numbers = true)]
     pub init: f64,
     /// Steps; gradient flow ends at the equivalent time
-    #[arg(long, value_name = "N", default_value = "200000")]
+    #[arg(long, value_name = "N", default_value = "200000", value_parser = whole_number)]
     pub steps: u64,
     /// Seed of the sentences, the initial weights and the order
     #[arg(long, default_value = "0")]

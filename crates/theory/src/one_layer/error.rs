@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use retrodict_facts::FactsError;
+use retrodict_lab::memory::MemoryError;
 use thiserror::Error;
 
 use super::Sentence;
@@ -23,22 +24,9 @@ pub enum OneLayerError {
         /// The values that are accepted.
         right: String,
     },
-    /// Weights that fill too much memory.
-    #[error(
-        "{rows} rows of {columns} decoder weights take {needed:.1} GiB, but at most {most:.0} GiB \
-         are taken; a smaller vocabulary, or zero initial weights with contextual attention, \
-         take less"
-    )]
-    TooLarge {
-        /// Rows of Y that are kept.
-        rows: usize,
-        /// Numbers in the widest.
-        columns: usize,
-        /// The memory needed, in GiB.
-        needed: f64,
-        /// The memory allowed, in GiB.
-        most: f64,
-    },
+    /// Weights that do not fit in memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The integrator gave up: steps became too many or too small.
     #[error(
         "the gradient flow could not be followed beyond step {step:.3e}: {reason}; \

@@ -9,10 +9,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use retrodict_lab::memory;
+
 use super::{Context, Dynamics, OneLayerConfig, OneLayerError, Sentence};
 
-/// The most memory that a simulation takes.
-const MOST_BYTES: usize = 4 << 30;
 /// Vectors of the integrator, the velocity and the weights.
 const FLOW_COPIES: usize = 18;
 
@@ -144,13 +144,10 @@ impl Layout {
             Dynamics::Gd => 2,
             Dynamics::Flow => FLOW_COPIES,
         };
-        let bytes = len.saturating_mul(copies * size_of::<f64>());
-        if bytes > MOST_BYTES {
-            let gib = |bytes: usize| bytes as f64 / f64::from(1 << 30);
-            let (rows, columns) = (rows.len(), everywhere.width());
-            let (needed, most) = (gib(bytes), gib(MOST_BYTES));
-            return Err(OneLayerError::TooLarge { rows, columns, needed, most });
-        }
+        let what =
+            format!("a model of {} rows of {} decoder weights", rows.len(), everywhere.width());
+        let remedy = "lower --vocab-size, or take --init 0 and contextual attention";
+        memory::check(&what, memory::product(&[len, copies, size_of::<f64>()]), remedy)?;
 
         let mut attention = BTreeMap::new();
         if !contextual {

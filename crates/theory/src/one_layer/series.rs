@@ -163,7 +163,7 @@ mod tests {
                         let rows: Vec<_> =
                             contexts.iter().map(|context| model.decoder_row(context[0])).collect();
                         let of = |token| rows.iter().map(move |row| row.weight(token) as f32);
-                        (0..dataset.vocab as u32).flat_map(of).collect()
+                        (0..dataset.vocab as u32).flat_map(of).collect::<Vec<f32>>()
                     };
                     let matrix = measure(group, Context::SingleToken, logits).unwrap();
                     let ours = margin(&model, group, &by_type(group));

@@ -2,6 +2,7 @@
 
 use retrodict_facts::FactsError;
 use retrodict_lab::ExperimentError;
+use retrodict_lab::memory::MemoryError;
 use retrodict_lab::spec::{SpecError, UnknownReady};
 use thiserror::Error;
 
@@ -46,21 +47,9 @@ pub enum TransferError {
         /// The values that are accepted.
         right: &'static str,
     },
-    /// The gradients do not fit.
-    #[error(
-        "the gradients of {rows} {what} take {gib:.1} GiB, and at most {MOST_GIB} are allowed; \
-         {remedy}"
-    )]
-    Memory {
-        /// Gradients kept.
-        rows: usize,
-        /// Of these.
-        what: &'static str,
-        /// Memory of all of them.
-        gib: f64,
-        /// The setting that reduces it.
-        remedy: &'static str,
-    },
+    /// The run or the gradients do not fit in memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The loss is no longer a number.
     #[error("the loss is not finite after epoch {0}; a smaller lr may help")]
     Diverged(u64),
@@ -79,21 +68,4 @@ impl TransferError {
     pub fn is_refusal(&self) -> bool {
         !matches!(self, TransferError::Diverged(_))
     }
-}
-
-/// Memory for gradients, in GiB.
-const MOST_GIB: f64 = 4.0;
-
-/// Refuses gradients that do not fit.
-pub(super) fn check_memory(
-    rows: usize,
-    what: &'static str,
-    parameters: usize,
-    remedy: &'static str,
-) -> Result<(), TransferError> {
-    let gib = (rows * parameters * size_of::<f64>()) as f64 / f64::from(1 << 30);
-    if gib > MOST_GIB {
-        return Err(TransferError::Memory { rows, what, gib, remedy });
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use retrodict_engine::{Purpose, Scalar, Stream};
 use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_lab::spec::Precision;
-use retrodict_lab::{Experiment, example};
+use retrodict_lab::{Experiment, example, memory};
 use retrodict_models::Trainer;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub use pairs::{Excess, KindTransfer};
 pub use study::{Case, Made, cases, reproduce, stored};
 pub use window::{WINDOW_HOLDS, Window, WindowStep};
 
-use error::check_memory;
+use crate::whole_number;
 use pairs::{TransferPairs, transfer, transfer_pairs};
 
 // A doc comment here would become the description of the command that takes these options.
@@ -31,7 +31,7 @@ pub struct TransferConfig {
     #[arg(long, default_value = "0")]
     pub seed: u32,
     /// Epochs after which to measure [default: 0,1,2,5,10,20,50 … and the last]
-    #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
+    #[arg(long, value_name = "EPOCHS", value_delimiter = ',', value_parser = whole_number)]
     pub at: Option<Vec<u64>>,
     /// Held-out sentences to query, at most
     #[arg(long, value_name = "N", default_value = "24")]
@@ -40,7 +40,7 @@ pub struct TransferConfig {
     #[arg(long)]
     pub preconditioned: bool,
     /// Also predict the held-out loss over this many steps after each measurement
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", value_parser = whole_number)]
     pub window: Option<u64>,
 }
 
@@ -123,8 +123,11 @@ fn train<T: Scalar>(
     let dataset = experiment.dataset(config.seed.into())?;
     let pairs = transfer_pairs(&dataset, config.sentences).ok_or(TransferError::NothingHeldOut)?;
     let parameters = experiment.network.parameter_count();
-    let remedy = "ask for fewer sentences";
-    check_memory(pairs.sentences.len(), "sentences", parameters, remedy)?;
+    let rows = pairs.sentences.len();
+    let gradients = memory::product(&[rows, parameters, size_of::<f64>()]);
+    let what = format!("a run with the gradients of {rows} sentences");
+    let need = experiment.memory(1)?.total().saturating_add(gradients);
+    memory::check(&what, need, "lower --sentences, model.dim or model.layers")?;
     if let Some(steps) = config.window {
         window::check(experiment, &dataset, steps)?;
     }

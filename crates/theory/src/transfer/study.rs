@@ -12,6 +12,9 @@ use crate::{TheoryError, stored};
 
 /// The folder of these results below `theory/`.
 const MODEL: &str = "transfer";
+/// The most seeds that are trained: every seed compares many sentences, and differs little from the
+/// others.
+const MOST_SEEDS: u32 = 3;
 
 /// One of the runs.
 #[derive(Clone, Debug)]
@@ -24,9 +27,6 @@ pub struct Case {
     pub experiment: Experiment,
     /// The settings of the measurement, but for the seed.
     pub config: TransferConfig,
-    /// The most seeds that are trained: every seed compares many sentences, and differs little from
-    /// the others.
-    pub most_seeds: u32,
 }
 
 /// A case with its results, by seed from 0.
@@ -41,15 +41,7 @@ pub fn cases() -> Result<Vec<Case>, TransferError> {
     let case =
         |name: &'static str, title, spec: &str, set: &[(&str, &str)], config: &TransferConfig| {
             let experiment = Experiment::new(Spec::parse_with(ready(spec)?, spec, set)?, spec)?;
-            let most_seeds =
-                if name.starts_with("reversal") && name != "reversal-4" { 5 } else { 3 };
-            Ok::<Case, TransferError>(Case {
-                name,
-                title,
-                experiment,
-                config: config.clone(),
-                most_seeds,
-            })
+            Ok::<Case, TransferError>(Case { name, title, experiment, config: config.clone() })
         };
     let pairs = |name, title, set: &[_], config| case(name, title, "reversal-quick", set, config);
     let plain = &TransferConfig::default();
@@ -81,8 +73,7 @@ pub fn cases() -> Result<Vec<Case>, TransferError> {
     Ok(all)
 }
 
-/// Makes the results that are missing below `out`, of so many seeds or of as many as the case has
-/// at most, calling `progress` after each, and returns all.
+/// Makes the results that are missing below `out`, of so many seeds but at most three, calling `progress` after each, and returns all.
 ///
 /// # Errors
 /// [`TheoryError`] where one cannot be made, written or read.
@@ -101,7 +92,7 @@ pub fn reproduce(
     };
     let all = |case: Case| {
         let results: Result<_, TheoryError> =
-            (0..seeds.min(case.most_seeds)).into_par_iter().map(|seed| one(&case, seed)).collect();
+            (0..seeds.min(MOST_SEEDS)).into_par_iter().map(|seed| one(&case, seed)).collect();
         Ok((case, results?))
     };
     cases()?.into_iter().map(all).collect()

@@ -96,9 +96,10 @@ fn what_makes_no_sense_is_refused() {
         refused(&[("train.batch_size", "4")], windowed(&[1], 3)),
         "the window's linearised model needs train.batch_size = \"full\"; train.batch_size is 4"
     );
-    let large = [("model.dim", "512"), ("model.layers", "4")];
+    let large = [("model.dim", "16384"), ("model.layers", "12")];
     let error = refused(&large, windowed(&[1], 3));
-    assert!(error.starts_with("the gradients of ") && error.contains("vocab_size"), "{error}");
+    let says = error.starts_with("a run with the gradients of ") && error.contains("model.dim");
+    assert!(says, "{error}");
     let error = refused(&[("data.train_fraction", "1.0")], plain());
     assert!(error.contains("held-out"), "{error}");
     let diverged = simulate(&experiment(&[("train.lr", "1e30")]), &plain(), &mut |_| ());

@@ -2,13 +2,13 @@
 
 use retrodict_engine::{Rule, Scalar};
 use retrodict_facts::Dataset;
-use retrodict_lab::Experiment;
 use retrodict_lab::spec::{BatchSize, Keyword as _};
+use retrodict_lab::{Experiment, memory};
 use retrodict_models::{LossFunction, LossOn, LrDecay, Reading, Trainer};
 use serde::{Deserialize, Serialize};
 
 use super::linearised::{FrozenOptimizer, Linearised};
-use super::{Training, TransferError, check_memory, mean_nll};
+use super::{Training, TransferError, mean_nll};
 
 /// The prediction holds while its error is at most this part of the largest change so far.
 pub const WINDOW_HOLDS: f64 = 0.1;
@@ -108,9 +108,13 @@ pub(super) fn check(
         let right = "plain cross-entropy of the next token on the sentences of the data set";
         return refuse("objective", "changed".to_owned(), right);
     }
+    // A gradient of each logit, and their inner products with those of the trained ones.
     let rows = dataset.vocab * (dataset.train.len() + dataset.held_out.len());
-    let remedy = "choose a smaller data.vocab_size or model";
-    check_memory(rows, "logits", experiment.network.parameter_count(), remedy)
+    let columns = dataset.vocab * dataset.train.len();
+    let numbers = experiment.network.parameter_count().saturating_add(columns);
+    let what = format!("a linearised window with the gradients of {rows} logits");
+    let remedy = "lower data.vocab_size, model.dim or model.layers";
+    Ok(memory::check(&what, memory::product(&[rows, numbers, size_of::<f64>()]), remedy)?)
 }
 
 /// Predicts, then trains and compares. `None` where the optimiser has no state to freeze yet.

@@ -30,7 +30,7 @@ pub(super) fn bilinear(BilinearArgs { config, json }: &BilinearArgs) -> Result<(
         }
     };
     let result = theory::simulate(config, &mut progress)
-        .map_err(|error| failure(error.to_string(), error.key(), error.key().is_some()))?;
+        .map_err(|error| failure(error.to_string(), error.key(), error.is_refusal()))?;
     for warning in &result.warnings {
         eprintln!("retrodict: {warning}");
     }
