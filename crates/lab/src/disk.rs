@@ -32,9 +32,7 @@ impl Experiment {
         let checkpoints = times(spec.checkpoint.every)
             + spec.checkpoint.at.len() as u64
             + u64::from(spec.checkpoint.last && !self.last_is_one_of(spec.checkpoint.every));
-        // Gradients are not kept.
-        let parts = 2 + spec.train.optimizer.moments() as u64;
-        let checkpoint = PER_FILE + self.state_bytes() as u64 / parts * (parts - 1);
+        let checkpoint = PER_FILE + self.memory(1)?.checkpoint;
         Ok(FIXED + metrics + probes * probe + checkpoints * checkpoint)
     }
 

@@ -126,7 +126,7 @@ pub fn near<'k>(name: &str, known: impl Iterator<Item = &'k str> + Clone) -> Opt
         // Of keys without their sections.
         let key = |known: &'k str| known.rsplit_once('.').map_or(known, |(_, key)| key);
         let right = nearest(name, known.clone().map(key))?;
-        known.clone().find(|known: &&'k str| key(*known) == right)
+        known.clone().find(|known: &&'k str| key(known) == right)
     })
 }
 

@@ -323,7 +323,6 @@ fn listed(
         let mut choice = Vec::new();
         for (key, position, value) in items(table) {
             let (value, place) = (convert(value), Place { at: lines(position), position });
-            let one = Value::Array(vec![value.clone()]);
             check_key(&key, &place)?;
             choice.push(Assigned { key, value, place });
         }
