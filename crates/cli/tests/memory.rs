@@ -111,7 +111,7 @@ fn the_predicted_memory_of_a_run_is_near_the_measured_peak() {
         let peak = measured(&folder, &format!("run tiny.toml --seed 0 --threads 2{options}"));
         let ratio = predicted.total() as f64 / peak as f64;
         assert!((BELOW..=ABOVE).contains(&ratio), "{set}: {ratio:.2}, {predicted:?}, {peak}");
-        assert!(peak > 80 << 20, "{set}: {peak} is too little to tell");
+        assert!(peak > 60 << 20, "{set}: {peak} is too little to tell");
     }
 }
 
