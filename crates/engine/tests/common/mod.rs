@@ -24,7 +24,7 @@ pub(crate) struct Model<T> {
 /// Output i is a loss: for the first three its weighted feature 2, for the others its sum.
 pub(crate) const WEIGHTED: usize = 3;
 /// The number of losses.
-pub(crate) const LOSSES: usize = 10;
+pub(crate) const LOSSES: usize = 11;
 
 pub(crate) fn model<T: Scalar>() -> Model<T> {
     let mut graph = Graph::<T>::new();
