@@ -98,10 +98,6 @@ fn the_predicted_memory_of_a_run_is_near_the_measured_peak() {
         "model.dim=512 model.layers=4 train.epochs=1",
         // The logits of a large vocabulary.
         "data.vocab_size=6000 model.dim=16 train.epochs=1",
-        // The activations of a deep model on a large batch.
-        "data.vocab_size=4000 data.entity_length=4 model.layers=12 model.dim=64 model.heads=4 \
-         train.batch_size=1000 train.loss_on=\"sequence\" train.epochs=1 \
-         probe.effective_weights=false",
     ] {
         let pairs: Vec<(&str, &str)> =
             set.split_whitespace().map(|pair| pair.split_once('=').unwrap()).collect();
@@ -111,7 +107,7 @@ fn the_predicted_memory_of_a_run_is_near_the_measured_peak() {
         let peak = measured(&folder, &format!("run tiny.toml --seed 0 --threads 2{options}"));
         let ratio = predicted.total() as f64 / peak as f64;
         assert!((BELOW..=ABOVE).contains(&ratio), "{set}: {ratio:.2}, {predicted:?}, {peak}");
-        assert!(peak > 80 << 20, "{set}: {peak} is too little to tell");
+        assert!(peak > 60 << 20, "{set}: {peak} is too little to tell");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What docs/reliability.md promises, tested on the program under faults of the system.
+//! The promises of docs/reliability.md, tested on the program under faults of the system.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers

@@ -14,13 +14,13 @@ pub use run::{Fit, RunBytes, fit};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{what} needs {} of memory, and {} is free; {remedy}", Size(*.need), Size(*.have))]
 pub struct MemoryError {
-    /// What needs it.
+    /// The work, in words.
     pub what: String,
     /// Bytes needed.
     pub need: u64,
     /// Bytes free.
     pub have: u64,
-    /// What to lower.
+    /// The keys or options to lower, in words.
     pub remedy: String,
 }
 

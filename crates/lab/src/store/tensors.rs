@@ -103,7 +103,7 @@ impl Tensors {
     }
 }
 
-/// What a probe measured, in the metadata of its file.
+/// The probe, epoch and run of a file, in its metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Label {

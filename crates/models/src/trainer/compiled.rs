@@ -33,7 +33,7 @@ pub(super) struct Compiled<T> {
 struct Place {
     lane: usize,
     positions: Range<usize>,
-    /// What the sum of its NLLs is multiplied by, to be that of an entity.
+    /// The factor that turns the sum of its NLLs into the NLL of an entity.
     factor: f64,
 }
 

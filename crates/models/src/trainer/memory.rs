@@ -91,7 +91,7 @@ impl TrainerBytes {
         }
     }
 
-    /// What steps take, without evaluation.
+    /// The bytes of training steps alone, without evaluation.
     pub fn stepping(&self) -> u64 {
         TrainerBytes { evaluation: 0, ..*self }.total()
     }

@@ -115,7 +115,7 @@ pub(super) fn over(
     })
 }
 
-/// What the lines and bands are, with the number of seeds.
+/// The caption of lines and bands, with the number of seeds.
 fn seeds(swept: &[(&Variant, &Stored)]) -> String {
     let counts = || swept.iter().map(|(_, stored)| stored.runs.len());
     let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));

@@ -73,7 +73,8 @@ pub fn cases() -> Result<Vec<Case>, TransferError> {
     Ok(all)
 }
 
-/// Makes the results that are missing below `out`, of so many seeds but at most three, calling `progress` after each, and returns all.
+/// Makes the results that are missing below `out`, of so many seeds but at most three, calling
+/// `progress` after each, and returns all.
 ///
 /// # Errors
 /// [`TheoryError`] where one cannot be made, written or read.
