@@ -165,7 +165,10 @@ fn temporary_beside(path: &Path) -> PathBuf {
 }
 
 fn sync_folder_of(path: &Path) -> Result<(), StoreError> {
-    path.parent().map_or(Ok(()), sync_folder)
+    // The parent of a bare name is the empty path.
+    path.parent().map_or(Ok(()), |folder| {
+        sync_folder(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+    })
 }
 
 /// A rename is on disk once its folder is.
