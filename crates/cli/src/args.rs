@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use retrodict_lab::store::Kept;
 use retrodict_lab::{Isa, Resources};
 
-use crate::commands::{DataArgs, TheoryArgs};
+use crate::commands::{DataArgs, StoreArgs, TheoryArgs};
 
 /// A laboratory for the training dynamics behind the reversal curse.
 ///
@@ -104,6 +105,9 @@ measures (docs/store.md), experiment, hash, seed, status, dir, epoch and step.")
         after_help = "Example:\n  retrodict table retrodict-out --epochs --to epochs.parquet"
     )]
     Table(TableArgs),
+    /// Verify, compact, clean or export a store.
+    #[command(after_help = "Example:\n  retrodict store verify retrodict-out")]
+    Store(StoreArgs),
     /// Locate where in a trained decoder an answer is computed, and where it is lost.
     #[command(after_help = "Example:\n  retrodict locate my.toml --set model.layers=4 --seed 1")]
     Locate(LocateArgs),
@@ -133,6 +137,9 @@ pub(crate) struct ResourceArgs {
     /// Cores to use in total [default: all]
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
+    /// Memory to use at most, such as 8GiB [default: what is free]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<u64>,
     /// Resume runs that another version or instruction set began: their bits are of neither, and
     /// the manifest lists the parts
     #[arg(long)]
@@ -151,9 +158,41 @@ fn threads(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
     }
 }
 
+/// A size in bytes: a number with a unit.
+fn memory(text: &str) -> Result<u64, String> {
+    let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let scale = match unit.to_ascii_lowercase().as_str() {
+        "mib" | "m" => 1_u64 << 20,
+        "gib" | "g" => 1 << 30,
+        "tib" | "t" => 1 << 40,
+        _ => return Err("it must be a number with its unit: 512MiB, 8GiB or 1TiB".to_owned()),
+    };
+    let number = number.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n > 0.0);
+    let number = number.ok_or_else(|| format!("`{text}` is no size; 8GiB is one"))?;
+    Ok((number * scale as f64) as u64)
+}
+
+/// What is kept of each run of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Keep {
+    /// Spec, metrics and answers, packed with those of other runs
+    Metrics,
+    /// Also the effective weights, packed
+    Probes,
+    /// A folder for each run, with the checkpoints that the spec has
+    All,
+}
+
 impl ResourceArgs {
     pub(crate) fn resources(&self) -> Resources {
-        Resources { threads: self.threads, jobs: self.jobs, mixed: self.allow_mixed }
+        Resources {
+            threads: self.threads,
+            jobs: self.jobs,
+            mixed: self.allow_mixed,
+            memory: self.memory,
+            keep: Kept::All,
+        }
     }
 }
 
@@ -205,6 +244,9 @@ pub(crate) struct RunArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) resources: ResourceArgs,
+    /// Files to keep of each run [default: metrics for a sweep, all without one]
+    #[arg(long, value_enum, value_name = "FILES")]
+    pub(crate) keep: Option<Keep>,
     /// Print every run, how many are complete, and the estimated time, memory and disk space;
     /// train nothing
     #[arg(long)]

@@ -51,6 +51,30 @@ pub(crate) fn show_progress<R: Send>(
     result
 }
 
+/// A bar for work that is counted, on a terminal only.
+pub(crate) struct Counter(ProgressBar);
+
+impl Counter {
+    pub(crate) fn new(prefix: &'static str) -> Counter {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{prefix} {bar:16} {pos} of {len}  {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(prefix);
+        Counter(bar)
+    }
+
+    pub(crate) fn show(&self, at: usize, of: usize) {
+        self.0.set_length(of as u64);
+        self.0.set_position(at as u64);
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Ends the drawing, also where the work panics: the scope waits for it.
 struct End<'a>(&'a AtomicBool, Option<Thread>);
 
@@ -73,6 +97,13 @@ struct Overall {
 
 /// The work of each run, in operations: a figure may have runs of milliseconds and runs of hours.
 fn works(jobs: &[Job<'_>]) -> Vec<f64> {
+    /// To count the steps of an experiment takes its data set.
+    const MOST_COUNTED: usize = 200;
+    let mut experiments: Vec<SpecHash> = jobs.iter().map(|job| job.experiment.hash).collect();
+    experiments.dedup();
+    if experiments.len() > MOST_COUNTED {
+        return jobs.iter().map(|job| (job.experiment.work() as f64).max(1.0)).collect();
+    }
     let mut steps: HashMap<SpecHash, f64> = HashMap::new();
     let work = |job: &Job<'_>| {
         let steps = steps.entry(job.experiment.hash).or_insert_with(|| {

@@ -37,6 +37,15 @@ impl Cell {
         integer.or_else(number).unwrap_or_else(|| Cell::Text(text.to_owned()))
     }
 
+    /// It as a spec writes it: the opposite of [`Cell::of_toml`].
+    pub(crate) fn to_toml(&self) -> String {
+        match self {
+            // A list is a text that stands without quotes.
+            Cell::Text(text) if !text.starts_with('[') => format!("\"{text}\""),
+            cell => cell.to_string(),
+        }
+    }
+
     /// The value of a measure; not finite is missing.
     pub fn of_measure(value: Option<f64>) -> Cell {
         value.filter(|value| value.is_finite()).map_or(Cell::Missing, Cell::Number)

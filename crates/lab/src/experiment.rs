@@ -245,6 +245,12 @@ impl Experiment {
         }
     }
 
+    /// Orders runs by how long they take: the multiplications and additions of one step in every
+    /// epoch.
+    pub fn work(&self) -> u64 {
+        self.step_flops().saturating_mul(self.spec.train.epochs)
+    }
+
     /// Approximate multiplications and additions of a training step: six per parameter and token,
     /// forward and backward.
     pub fn step_flops(&self) -> u64 {

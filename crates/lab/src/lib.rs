@@ -16,6 +16,7 @@ pub mod expression;
 mod extend;
 mod knowledge;
 pub mod locate;
+pub mod maintain;
 pub mod measures;
 pub mod memory;
 pub mod name;

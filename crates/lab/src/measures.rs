@@ -239,6 +239,9 @@ impl Measure {
 
     /// Its value in a run; `None` where it does not apply.
     pub fn of(&self, experiment: &Experiment, run: &RunResult) -> Option<f64> {
+        if let Some(packed) = run.packed() {
+            return packed.measure(self.id);
+        }
         match self.value {
             Value::Epoch { .. } => run.last?.get(self.id),
             Value::Run(of) => of(experiment, run),

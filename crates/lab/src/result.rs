@@ -1,6 +1,7 @@
 //! The results of a run, read from the store.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use retrodict_dynamics::{Answers, ByQuestion};
 use retrodict_facts::Dataset;
@@ -9,7 +10,7 @@ use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::Experiment;
 use crate::probe::{EFFECTIVE_WEIGHTS, EffectiveWeights};
 use crate::run::Outcome;
-use crate::store::{Manifest, MetricsRow, RunDir, Status, Store, StoreError};
+use crate::store::{Manifest, MetricsRow, PackedRun, RunDir, Status, Store, StoreError};
 
 /// The values after the last epoch, and the state of the run.
 #[derive(Debug, Clone)]
@@ -36,6 +37,9 @@ pub struct RunResult {
     pub held_out: usize,
     /// Its manifest; `None` if it failed before it began.
     pub manifest: Option<Manifest>,
+    /// The packed run, where that is all that was read: its measures are known, the parts above are
+    /// not.
+    packed: Option<Arc<PackedRun>>,
 }
 
 impl RunResult {
@@ -51,6 +55,19 @@ impl RunResult {
         outcome: Outcome,
     ) -> Result<RunResult, StoreError> {
         let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
+        RunResult::of(experiment, &folder, outcome)
+    }
+
+    /// As [`RunResult::collect`], of this run.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(
+        experiment: &Experiment,
+        folder: &RunDir,
+        outcome: Outcome,
+    ) -> Result<RunResult, StoreError> {
+        let seed = folder.seed;
         let complete = outcome.status == Status::Complete;
         let mut last = match folder.read_metrics(experiment.spec.train.epochs) {
             // Another process may still write a failed run: its numbers are not final.
@@ -62,7 +79,7 @@ impl RunResult {
         let (mut answers, mut by_question) = (None, ByQuestion::new());
         let (mut embedding_cosines, mut held_out) = (None, 0);
         if complete {
-            let dataset = dataset(experiment, &folder)?;
+            let dataset = dataset(experiment, folder)?;
             held_out = dataset.held_out.len();
             if let (Some(last), Some((epoch, _))) =
                 (&mut last, folder.probes(EFFECTIVE_WEIGHTS)?.last())
@@ -84,7 +101,7 @@ impl RunResult {
         let manifest = match folder.read_manifest() {
             _ if outcome.status == Status::Failed => None,
             Ok(manifest) => Some(manifest),
-            Err(error) if complete && folder.manifest_path().exists() => return Err(error),
+            Err(error) if complete && folder.has_manifest() => return Err(error),
             Err(_) => None,
         };
         Ok(RunResult {
@@ -98,7 +115,43 @@ impl RunResult {
             embedding_cosines,
             held_out,
             manifest,
+            packed: None,
         })
+    }
+
+    /// The measures of the run with `seed`, without its answers, questions and manifest where they
+    /// would have to be unpacked.
+    ///
+    /// # Errors
+    /// As [`RunResult::collect`].
+    pub fn measures(
+        experiment: &Experiment,
+        store: &Store,
+        seed: u64,
+        outcome: Outcome,
+    ) -> Result<RunResult, StoreError> {
+        let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
+        let Some(packed) = folder.packed() else {
+            return RunResult::of(experiment, &folder, outcome);
+        };
+        Ok(RunResult {
+            seed,
+            folder: folder.path().to_owned(),
+            status: outcome.status,
+            message: outcome.message,
+            last: None,
+            answers: None,
+            by_question: ByQuestion::new(),
+            embedding_cosines: None,
+            held_out: 0,
+            manifest: None,
+            packed: Some(Arc::clone(packed)),
+        })
+    }
+
+    /// The packed run, where nothing else was read.
+    pub(crate) fn packed(&self) -> Option<&PackedRun> {
+        self.packed.as_deref()
     }
 
     /// The average time of a training step in milliseconds.

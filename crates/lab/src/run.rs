@@ -1,6 +1,8 @@
 //! One run: an experiment with one seed, from its newest checkpoint (or that of a shorter run, or
 //! from the start) to its last epoch. It writes into its own folder only.
 
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -20,12 +22,16 @@ use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
 use crate::experiment::{Experiment, Steps, example};
 use crate::extend::extend;
 use crate::knowledge::{Examiner, Knowledge};
-use crate::measures::{Epoch, Scores, TrainScores, capped};
+use crate::measures::{Epoch, Measure, Scores, TrainScores, capped};
 use crate::probe::{EFFECTIVE_WEIGHTS, effective_weights};
 use crate::progress::Progress;
 use crate::reach::reach;
+use crate::result::RunResult;
 use crate::spec::{Keyword as _, Precision};
-use crate::store::{Machine, Manifest, MetricsRow, RunWriter, Status, Store, StoreError, utc_now};
+use crate::store::{
+    Header, Kept, Machine, Manifest, MetricsRow, RunDir, RunWriter, Status, Store, StoreError,
+    utc_now,
+};
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +51,8 @@ pub struct RunOptions {
     pub threads: usize,
     /// Whether a run may resume what another program or instruction set began.
     pub mixed: bool,
+    /// The files to keep. Runs that keep less than all are packed.
+    pub keep: Kept,
 }
 
 /// Runs `experiment` with `seed` to its end, unless the store already has it. `stop` is read after
@@ -65,17 +73,38 @@ pub fn run(
     stop: &AtomicBool,
     progress: &Progress,
 ) -> Result<Outcome, StoreError> {
-    let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
-    if let Some(outcome) = ended_before(&folder)? {
-        progress.finish();
-        return Ok(outcome);
+    let (outcome, writer) = run_unsynced(experiment, store, seed, options, stop, progress)?;
+    if let Some(writer) = writer {
+        store.packs().sync()?;
+        writer.release();
     }
-    let folder = folder.begin(experiment.spec.precision)?;
+    progress.finish();
+    Ok(outcome)
+}
+
+/// As [`run`]; of a run that was packed, also the right to write it, to be released once the packed
+/// runs are synced.
+pub(crate) fn run_unsynced(
+    experiment: &Experiment,
+    store: &Store,
+    seed: u64,
+    options: RunOptions,
+    stop: &AtomicBool,
+    progress: &Progress,
+) -> Result<(Outcome, Option<RunWriter>), StoreError> {
+    let find = || store.run_dir(&experiment.spec.name, experiment.hash, seed);
+    let folder = find()?;
+    if let Some(outcome) = ended_before(&folder, options.keep)? {
+        return Ok((outcome, None));
+    }
+    let folder = begin(folder, experiment.spec.precision, options.keep)?;
     // Another process may have finished it while this one waited.
-    if let Some(outcome) = ended_before(&folder)? {
-        progress.finish();
-        return Ok(outcome);
+    if let Some(outcome) = ended_before(&find()?, options.keep)? {
+        folder.release();
+        return Ok((outcome, None));
     }
+    // It may be complete with fewer files than are to be kept now.
+    folder.reopen()?;
     let whole = || match experiment.spec.precision {
         Precision::F32 | Precision::Bf16 => {
             Run::<f32>::begin(experiment, store, &folder, options, progress)?.go(stop, progress)
@@ -92,8 +121,61 @@ pub fn run(
     };
     if let Some(message) = message {
         record_failure(experiment, &folder, message);
+        // What failed may be the packing.
+        let _ = folder.unpack();
     }
-    ended.unwrap_or_else(|panic| resume_unwind(panic))
+    let outcome = ended.unwrap_or_else(|panic| resume_unwind(panic))?;
+    let packed = pack(experiment, store, &folder, &outcome)?;
+    Ok((outcome, packed.then_some(folder)))
+}
+
+/// Claims the run. Its folder may vanish meanwhile, where another process has just packed it.
+fn begin(folder: RunDir, precision: Precision, keep: Kept) -> Result<RunWriter, StoreError> {
+    const TRIES: usize = 5;
+    for _ in 1..TRIES {
+        match folder.clone().begin(precision, keep) {
+            Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            begun => return begun,
+        }
+    }
+    folder.begin(precision, keep)
+}
+
+/// Packs a run whose files are in memory; says whether it did.
+fn pack(
+    experiment: &Experiment,
+    store: &Store,
+    folder: &RunWriter,
+    outcome: &Outcome,
+) -> Result<bool, StoreError> {
+    let Some(ended) = folder.in_memory() else { return Ok(false) };
+    append(experiment, store, &ended, folder.kept(), outcome)?;
+    Ok(true)
+}
+
+/// Packs a run that is loaded.
+pub(crate) fn append(
+    experiment: &Experiment,
+    store: &Store,
+    run: &RunDir,
+    kept: Kept,
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
+    let result = RunResult::of(experiment, run, outcome.clone())?;
+    let header = Header {
+        experiment: run.experiment.clone(),
+        hash: run.hash.to_string(),
+        seed: run.seed,
+        status: outcome.status,
+        kept,
+        message: outcome.message.clone(),
+        last: result.last.map(|row| (row.epoch, row.step)),
+        changes: BTreeMap::new(),
+    };
+    let lines = experiment.spec.lines();
+    let keys = lines.into_iter().map(|line| (line.path(), line.value)).collect();
+    let measure = |id: &str| Measure::find(id).ok()?.of(experiment, &result);
+    run.files().map_or(Ok(()), |files| store.packs().append(header, keys, measure, files))
 }
 
 /// Says in the manifest that the run failed, as far as that can be written.
@@ -126,12 +208,24 @@ fn first_manifest(experiment: &Experiment, folder: &RunWriter) -> Manifest {
         status: Status::Running,
         last_step: 0,
         message: None,
+        kept: folder.kept(),
     }
 }
 
-/// How the run ended, if it need not be repeated: it is complete, or it would diverge again.
-fn ended_before(folder: &crate::store::RunDir) -> Result<Option<Outcome>, StoreError> {
+/// How the run ended, if it need not be repeated: it is complete with all files that are to be kept,
+/// or it would diverge again.
+fn ended_before(folder: &RunDir, keep: Kept) -> Result<Option<Outcome>, StoreError> {
     let ended = |status, message| Outcome { status, message, from_store: true };
+    match folder.packed() {
+        Some(run) if run.status == Status::Complete && run.kept >= keep => {
+            return Ok(Some(ended(Status::Complete, None)));
+        }
+        Some(run) if run.status == Status::Diverged => {
+            return Ok(Some(ended(Status::Diverged, run.message.as_deref().map(str::to_owned))));
+        }
+        Some(_) => return Ok(None),
+        None => {}
+    }
     if !folder.manifest_path().exists() {
         // A run of an early version may have none.
         return Ok(folder.is_complete().then(|| ended(Status::Complete, None)));
@@ -139,6 +233,7 @@ fn ended_before(folder: &crate::store::RunDir) -> Result<Option<Outcome>, StoreE
     let manifest = folder.read_manifest()?;
     if folder.is_complete() {
         return match manifest.status {
+            Status::Complete if manifest.kept < keep => Ok(None),
             Status::Complete => Ok(Some(ended(Status::Complete, None))),
             _ => Err(StoreError::damaged(
                 &folder.manifest_path(),
@@ -185,7 +280,7 @@ impl<'a, T: Stored> Run<'a, T> {
         experiment: &'a Experiment,
         store: &Store,
         folder: &'a RunWriter,
-        RunOptions { threads, mixed }: RunOptions,
+        RunOptions { threads, mixed, .. }: RunOptions,
         progress: &Progress,
     ) -> Result<Run<'a, T>, StoreError> {
         let (begun, seed) = (Instant::now(), folder.seed);
@@ -253,7 +348,8 @@ impl<'a, T: Stored> Run<'a, T> {
         if status == Status::Complete {
             self.examine()?;
         }
-        let wanted = status == Status::Interrupted || self.experiment.spec.checkpoint.last;
+        let keeps_last = self.experiment.spec.checkpoint.last && self.folder.kept() == Kept::All;
+        let wanted = status == Status::Interrupted || keeps_last;
         if status != Status::Diverged && wanted {
             self.checkpoint()?;
         }
@@ -266,10 +362,9 @@ impl<'a, T: Stored> Run<'a, T> {
         self.manifest.message.clone_from(&message);
         self.folder.write_manifest(&self.manifest)?;
         if status == Status::Complete {
-            self.folder.remove_interruptions(|step| self.checkpoints_at(step))?;
+            self.folder.remove_interruptions(|step| self.keeps_checkpoint(step))?;
             self.folder.mark_complete()?;
         }
-        progress.finish();
         Ok(Outcome { status, message, from_store: false })
     }
 
@@ -282,7 +377,7 @@ impl<'a, T: Stored> Run<'a, T> {
             if spec.probe.effective_weights {
                 self.probe()?;
             }
-            if spec.checkpoint.at.first() == Some(&0) {
+            if self.checkpoints_at(0) {
                 self.checkpoint()?;
             }
         }
@@ -296,11 +391,12 @@ impl<'a, T: Stored> Run<'a, T> {
                     return Ok(End::Diverged(message));
                 }
                 progress.advance(self.step());
-                if spec.checkpoint.at.contains(&self.step()) && self.batch < per_epoch {
+                if self.batch < per_epoch && self.checkpoints_at(self.step()) {
                     self.checkpoint()?;
                 }
             }
             self.end_epoch(per_epoch);
+            self.folder.unpack_if_long()?;
             progress.epoch(self.rows.last());
             let epoch = self.epoch;
             if spec.probe.effective_weights && self.experiment.probes_after(epoch) {

@@ -4,19 +4,20 @@
 use std::any::Any;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::experiment::Experiment;
 use crate::progress::Progress;
-use crate::run::{Outcome, RunOptions, run};
-use crate::store::{Status, Store};
+use crate::run::{Outcome, RunOptions, run_unsynced};
+use crate::store::{Kept, RunWriter, Status, Store};
 
 /// With at least this many multiplications and additions in a step, runs are sequential and the
 /// threads share each step; below it, each thread has its own run. (A step of this size takes about
 /// ten milliseconds on one core, and a barrier a microsecond.)
-const SHARED_STEP: u64 = 1_000_000_000;
+pub(crate) const SHARED_STEP: u64 = 1_000_000_000;
 
 /// One run to make.
 #[derive(Debug)]
@@ -46,6 +47,10 @@ pub struct Resources {
     pub jobs: Option<NonZeroUsize>,
     /// Whether runs may resume what another program or instruction set began.
     pub mixed: bool,
+    /// Bytes of memory to use at most; what is free if not given.
+    pub memory: Option<u64>,
+    /// The files of each run to keep.
+    pub keep: Kept,
 }
 
 impl Resources {
@@ -66,7 +71,8 @@ impl Resources {
     }
 }
 
-/// Makes all runs. Returns how each ended, in the order of the jobs. A failed run does not stop the
+/// Makes all runs: large ones one after the other, then small ones side by side, each with the
+/// longest first. Returns how each ended, in the order of the jobs. A failed run does not stop the
 /// others. Once `stop` is set, running ones stop cleanly and no other begins.
 pub fn run_all(
     jobs: &[Job<'_>],
@@ -74,28 +80,45 @@ pub fn run_all(
     resources: Resources,
     stop: &AtomicBool,
 ) -> Vec<Outcome> {
-    let largest = jobs.iter().map(|job| job.experiment.step_flops()).max().unwrap_or(0);
-    let (at_once, threads) = resources.divide(largest, jobs.len());
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_cached_key(|&at| std::cmp::Reverse(jobs[at].experiment.work()));
+    let (large, small): (Vec<usize>, Vec<usize>) =
+        order.into_iter().partition(|&at| jobs[at].experiment.step_flops() >= SHARED_STEP);
+    let ended = Ended::new(jobs, store);
+    for class in [large, small] {
+        let Some(&first) = class.first() else { continue };
+        let (at_once, threads) = resources.divide(jobs[first].experiment.step_flops(), class.len());
+        let options = RunOptions { threads, mixed: resources.mixed, keep: resources.keep };
+        side_by_side(at_once, &class, &ended, options, stop);
+    }
+    ended.into_outcomes()
+}
+
+/// Makes the runs of `class`, so many at a time.
+fn side_by_side(
+    at_once: usize,
+    class: &[usize],
+    ended: &Ended<'_, '_>,
+    options: RunOptions,
+    stop: &AtomicBool,
+) {
     let next = AtomicUsize::new(0);
-    let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
-    let options = RunOptions { threads, mixed: resources.mixed };
     let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(job) = jobs.get(at) else { return };
-            let outcome = one(job, store, options, stop);
-            job.progress.finish();
-            if let Ok(mut slot) = outcomes[at].lock() {
-                *slot = Some(outcome);
+        while let Some(&at) = class.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if ended.jobs[at].experiment.work() > LONG {
+                ended.sync();
             }
+            let (outcome, writer) = one(&ended.jobs[at], ended.store, options, stop);
+            ended.add(at, outcome, writer);
         }
+        ended.sync();
     };
     thread::scope(|scope| {
         // The calling thread makes runs too: without any other thread all are made.
         for started in 1..at_once {
             let builder = thread::Builder::new().name(format!("run-{started}"));
             if let Err(error) = builder.spawn_scoped(scope, work) {
-                if let Some(job) = jobs.first() {
+                if let Some(job) = ended.jobs.first() {
                     job.progress.warn(format!(
                         "only {started} of {at_once} runs at a time: a thread cannot be started \
                          ({error})"
@@ -106,18 +129,95 @@ pub fn run_all(
         }
         work();
     });
-    let outcomes = outcomes.into_iter().map(|slot| slot.into_inner().ok().flatten());
-    outcomes.map(|outcome| outcome.unwrap_or_else(|| failed("the run gave nothing"))).collect()
 }
 
-fn one(job: &Job<'_>, store: &Store, options: RunOptions, stop: &AtomicBool) -> Outcome {
+/// Runs of more [`Experiment::work`] than this take long: those that ended before are put on disk
+/// first.
+const LONG: u64 = 200_000_000;
+
+/// Time between two waits for the disk, which packed runs share.
+const SYNC: Duration = Duration::from_millis(20);
+
+/// The runs that have ended. A packed one counts as ended once it is on disk.
+struct Ended<'j, 'e> {
+    jobs: &'j [Job<'e>],
+    store: &'j Store,
+    outcomes: Vec<Mutex<Option<Outcome>>>,
+    packed: Mutex<Packed>,
+}
+
+/// Packed runs that may not be on disk yet.
+struct Packed {
+    runs: Vec<(usize, Outcome, RunWriter)>,
+    synced: Instant,
+}
+
+impl<'j, 'e> Ended<'j, 'e> {
+    fn new(jobs: &'j [Job<'e>], store: &'j Store) -> Ended<'j, 'e> {
+        let outcomes = jobs.iter().map(|_| Mutex::new(None)).collect();
+        let packed = Mutex::new(Packed { runs: Vec::new(), synced: Instant::now() });
+        Ended { jobs, store, outcomes, packed }
+    }
+
+    fn add(&self, at: usize, outcome: Outcome, writer: Option<RunWriter>) {
+        let Some(writer) = writer else { return self.set(at, outcome) };
+        let due = {
+            let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+            packed.runs.push((at, outcome, writer));
+            packed.synced.elapsed() >= SYNC
+        };
+        if due {
+            self.sync();
+        }
+    }
+
+    /// Waits until the packed runs are on disk.
+    fn sync(&self) {
+        let runs = {
+            let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+            packed.synced = Instant::now();
+            std::mem::take(&mut packed.runs)
+        };
+        if runs.is_empty() {
+            return;
+        }
+        let failure = self.store.packs().sync().err().map(|error| failed(&error.to_string()));
+        for (at, outcome, writer) in runs {
+            writer.release();
+            self.set(at, failure.clone().unwrap_or(outcome));
+        }
+    }
+
+    fn set(&self, at: usize, outcome: Outcome) {
+        self.jobs[at].progress.finish();
+        if let Ok(mut slot) = self.outcomes[at].lock() {
+            *slot = Some(outcome);
+        }
+    }
+
+    fn into_outcomes(self) -> Vec<Outcome> {
+        if let (Err(error), Some(job)) = (self.store.packs().close(), self.jobs.first()) {
+            job.progress.warn(format!("the index of packed runs is not written: {error}"));
+        }
+        let outcomes = self.outcomes.into_iter().map(|slot| slot.into_inner().ok().flatten());
+        outcomes.map(|outcome| outcome.unwrap_or_else(|| failed("the run gave nothing"))).collect()
+    }
+}
+
+fn one(
+    job: &Job<'_>,
+    store: &Store,
+    options: RunOptions,
+    stop: &AtomicBool,
+) -> (Outcome, Option<RunWriter>) {
     let (experiment, seed) = (job.experiment, job.seed);
-    let attempt = AssertUnwindSafe(|| run(experiment, store, seed, options, stop, &job.progress));
+    let attempt =
+        AssertUnwindSafe(|| run_unsynced(experiment, store, seed, options, stop, &job.progress));
     // A panic in one run must not end the others; its message is already on standard error.
     match catch_unwind(attempt) {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => failed(&error.to_string()),
-        Err(panic) => failed(&format!("the run panicked: {}", text_of(&*panic))),
+        Ok(Ok(ended)) => ended,
+        Ok(Err(error)) => (failed(&error.to_string()), None),
+        Err(panic) => (failed(&format!("the run panicked: {}", text_of(&*panic))), None),
     }
 }
 
@@ -146,7 +246,7 @@ mod tests {
         let one_at_a_time = Resources { jobs: NonZeroUsize::new(1), ..two };
         assert_eq!(one_at_a_time.divide(1_000_000, 10), (1, 2));
         let (threads, jobs) = (NonZeroUsize::new(8), NonZeroUsize::new(3));
-        let eight = Resources { threads, jobs, mixed: false };
+        let eight = Resources { threads, jobs, ..Resources::default() };
         assert_eq!(eight.divide(SHARED_STEP, 10), (3, 2));
     }
 }

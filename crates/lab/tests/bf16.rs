@@ -46,7 +46,8 @@ fn last_checkpoint(out: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-const ONE: RunOptions = RunOptions { threads: 1, mixed: false };
+const ONE: RunOptions =
+    RunOptions { threads: 1, mixed: false, keep: retrodict_lab::store::Kept::All };
 
 #[test]
 fn an_interrupted_run_ends_with_the_bits_of_one_that_was_not() {

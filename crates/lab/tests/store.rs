@@ -45,7 +45,7 @@ fn probe() -> Tensor<'static> {
 /// Writes a whole run below `out`.
 fn write_run(out: &Path, experiment: &str, seed: u64) {
     let run = Store::open(out).unwrap().run_dir(experiment, HASH, seed).unwrap();
-    let run = run.begin(Precision::F32).unwrap();
+    let run = run.begin(Precision::F32, Kept::All).unwrap();
     run.write_spec("[data]\nkind = \"reversal\"\n").unwrap();
     let seeds = RunSeeds { run: seed, ..manifest().seeds };
     run.write_manifest(&Manifest { seeds, ..manifest() }).unwrap();
@@ -207,16 +207,16 @@ fn two_writers_of_one_run_exclude_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let run = store.run_dir("reversal", HASH, 1).unwrap();
-    let first = run.clone().begin(Precision::F32).unwrap();
-    let error = run.clone().begin(Precision::F32).unwrap_err().to_string();
+    let first = run.clone().begin(Precision::F32, Kept::All).unwrap();
+    let error = run.clone().begin(Precision::F32, Kept::All).unwrap_err().to_string();
     let path = run.path().display();
     assert_eq!(
         error,
         format!("{path} is being written by another process; wait for it, or use another --out")
     );
-    assert!(store.run_dir("reversal", HASH, 2).unwrap().begin(Precision::F32).is_ok());
+    assert!(store.run_dir("reversal", HASH, 2).unwrap().begin(Precision::F32, Kept::All).is_ok());
     drop(first);
-    assert!(run.begin(Precision::F32).is_ok());
+    assert!(run.begin(Precision::F32, Kept::All).is_ok());
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn what_a_killed_process_left_is_swept_when_the_run_goes_on() {
     assert_eq!(run.probes("effective_weights").unwrap().len(), 2);
     assert!(run.newest_checkpoint().unwrap().is_none());
 
-    let run = run.begin(Precision::F32).unwrap();
+    let run = run.begin(Precision::F32, Kept::All).unwrap();
     assert!(!half.exists());
     assert!(left.iter().all(|file| !run.path().join(file).exists()));
     assert_eq!(run.read_metrics(20).unwrap().len(), 1);
@@ -344,7 +344,7 @@ fn nothing_is_written_through_a_link_inside_a_store() {
         let link = links.nth(level).unwrap();
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(&elsewhere, link).unwrap();
-        let error = run.clone().begin(Precision::F32).unwrap_err();
+        let error = run.clone().begin(Precision::F32, Kept::All).unwrap_err();
         assert!(matches!(error, StoreError::Linked { .. }), "{}: {error}", link.display());
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0, "{}", link.display());
     }
@@ -373,7 +373,7 @@ fn what_is_not_a_regular_file_is_not_opened() {
         run.read_metrics(20).err(),
         run.read_answers().err(),
         run.read_probe("effective_weights", 20).err(),
-        run.begin(Precision::F32).err(),
+        run.begin(Precision::F32, Kept::All).err(),
     ];
     for error in errors {
         let message = error.unwrap().to_string();

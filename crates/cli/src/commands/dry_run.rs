@@ -134,14 +134,10 @@ fn state(
 ) -> Result<State, StoreError> {
     let Some(store) = store else { return Ok(State::New) };
     let folder = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
-    if folder.is_complete() {
-        return Ok(State::Complete);
-    }
-    if !folder.manifest_path().is_file() {
-        return Ok(State::New);
-    }
-    Ok(match folder.read_manifest()?.status {
-        Status::Diverged => State::Diverged,
-        _ => State::Unfinished,
+    Ok(match folder.status()? {
+        None => State::New,
+        Some(Status::Complete) => State::Complete,
+        Some(Status::Diverged) => State::Diverged,
+        Some(_) => State::Unfinished,
     })
 }

@@ -11,6 +11,7 @@ mod reproduce;
 mod run;
 mod runs;
 mod spec;
+mod store;
 mod sweep_table;
 mod table;
 mod theory;
@@ -34,6 +35,7 @@ pub(crate) use reproduce::reproduce;
 pub(crate) use run::run;
 pub(crate) use runs::runs;
 pub(crate) use spec::spec;
+pub(crate) use store::{StoreArgs, store};
 pub(crate) use table::table;
 pub(crate) use theory::{TheoryArgs, theory};
 

@@ -1,15 +1,17 @@
 //! `retrodict run NAME|SPEC.toml`.
 
+use std::path::Path;
+
 use retrodict_lab::spec::parse_seeds;
-use retrodict_lab::store::{Status, Store};
+use retrodict_lab::store::{Kept, Status, Store};
 use retrodict_lab::sweep::{Point, Sweep};
-use retrodict_lab::{Experiment, Job, MEASURES, Measure, RunResult, run_all, stats};
+use retrodict_lab::{Experiment, Job, MEASURES, Measure, Resources, RunResult, run_all, stats};
 use serde_json::{Map, Value, json};
 
 use super::dry_run::dry_run;
 use super::sweep_table::sweep_table;
 use super::{Failure, fitted, overrides, print, spec_text, stop_on_interrupt};
-use crate::args::RunArgs;
+use crate::args::{Keep, RunArgs};
 use crate::progress::show_progress;
 use crate::table::{table, wrap};
 
@@ -20,26 +22,19 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     }
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt();
-    // The longest first, so that none runs alone at the end.
-    let mut order: Vec<usize> = (0..sweep.points.len()).collect();
-    let work = |at: &usize| {
-        let experiment = &sweep.points[*at].experiment;
-        std::cmp::Reverse(experiment.step_flops().saturating_mul(experiment.spec.train.epochs))
-    };
-    order.sort_by_key(work);
-    let of = |at: &usize| Job::of(&sweep.points[*at].experiment);
-    let jobs: Vec<Job<'_>> = order.iter().flat_map(of).collect();
-    let resources = fitted(&jobs, &store, args.resources.resources())?;
+    let jobs: Vec<Job<'_>> =
+        sweep.points.iter().flat_map(|point| Job::of(&point.experiment)).collect();
+    let resources = Resources { keep: keep(args, &sweep), ..args.resources.resources() };
+    let resources = fitted(&jobs, &store, resources)?;
     let name = sweep.points.first().map_or("", |point| &point.experiment.spec.name);
     let outcomes = show_progress(name, &jobs, || run_all(&jobs, &store, resources, &stop));
     let mut outcomes = outcomes.into_iter();
-    let mut results: Vec<Vec<RunResult>> = sweep.points.iter().map(|_| Vec::new()).collect();
-    for at in order {
-        let experiment = &sweep.points[at].experiment;
+    let mut results: Vec<Vec<RunResult>> = Vec::new();
+    for Point { experiment, .. } in &sweep.points {
         let runs = experiment.spec.seeds.iter().zip(outcomes.by_ref());
         let collected =
-            runs.map(|(&seed, outcome)| RunResult::collect(experiment, &store, seed, outcome));
-        results[at] = collected.collect::<Result<_, _>>().map_err(Failure::failed)?;
+            runs.map(|(&seed, outcome)| RunResult::measures(experiment, &store, seed, outcome));
+        results.push(collected.collect::<Result<_, _>>().map_err(Failure::failed)?);
     }
     match (args.json, &sweep.points[..]) {
         (true, [point]) if !sweep.is_swept => {
@@ -57,19 +52,49 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         (false, _) => print(&sweep_table(&sweep, &results))?,
     }
     if !args.json
-        && let Some(runs) = results.iter().flatten().find_map(|result| {
-            let of_experiment = result.folder.parent()?;
-            if sweep.is_swept { of_experiment.parent() } else { Some(of_experiment) }
-        })
+        && let Some(folder) = results.iter().flatten().find_map(|run| run.folder.parent())
     {
-        let (runs, out) = (runs.display(), args.out.display());
-        let mut text = format!("runs in {runs}\ndraw them with: retrodict report {out}\n");
-        if sweep.is_swept {
-            text += &format!("list them with: retrodict runs {out}\n");
-        }
-        print(&wrap(&text))?;
+        print(&wrap(&places(&sweep, resources.keep, folder, &args.out.display().to_string())))?;
     }
     verdict(&sweep, &results, &args.out.display().to_string())
+}
+
+/// Where the runs are, and what can be done with them. `folder` is that of a spec.
+fn places(sweep: &Sweep, keep: Kept, folder: &Path, out: &str) -> String {
+    if !sweep.is_swept {
+        return format!("runs in {}\ndraw them with: retrodict report {out}\n", folder.display());
+    }
+    let list = format!("list them with: retrodict runs {out}\n");
+    if keep < Kept::All {
+        let also = if keep == Kept::Probes { ", probes" } else { "" };
+        return format!(
+            "spec, metrics{also} and answers of each run are packed in {out}/segments; --keep all \
+             keeps a folder for each, with checkpoints\n{list}"
+        );
+    }
+    let folder = folder.parent().unwrap_or(folder).display();
+    format!("runs in {folder}\ndraw them with: retrodict report {out}\n{list}")
+}
+
+/// The files to keep of each run: of a sweep those that a table needs, unless the command line asks
+/// for checkpoints.
+fn keep(args: &RunArgs, sweep: &Sweep) -> Kept {
+    match args.keep {
+        Some(Keep::Metrics) => Kept::Metrics,
+        Some(Keep::Probes) => Kept::Probes,
+        Some(Keep::All) => Kept::All,
+        None => {
+            let set = |key: &str| args.set.iter().any(|set| set.starts_with(key));
+            let asked = |point: &Point| {
+                let spec = &point.experiment.spec.checkpoint;
+                (set("checkpoint.every=") && spec.every.is_some())
+                    || (set("checkpoint.at=") && !spec.at.is_empty())
+                    || (set("checkpoint.last=") && spec.last)
+            };
+            let packs = sweep.is_swept && !sweep.points.first().is_some_and(asked);
+            if packs { Kept::Metrics } else { Kept::All }
+        }
+    }
 }
 
 /// The spec with its sweep and the overrides of the command line.

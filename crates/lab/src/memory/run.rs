@@ -8,7 +8,7 @@ use retrodict_models::{Batches, Network, TrainerBytes};
 
 use super::{MemoryError, Size, free, product};
 use crate::experiment::Experiment;
-use crate::run_all::{Job, Resources};
+use crate::run_all::{Job, Resources, SHARED_STEP};
 use crate::spec::Precision;
 use crate::store::Store;
 
@@ -161,56 +161,79 @@ pub struct Fit {
     pub warning: Option<String>,
 }
 
-/// Holds the unfinished runs of `jobs` against the free memory: fewer at a time where not all that
-/// would run together fit.
+/// Experiments whose memory is predicted: of a sweep with more, the largest.
+const MOST_PREDICTED: usize = 64;
+
+/// Compares the memory of the unfinished runs of `jobs` with what is free: fewer at a time where not
+/// all that would run together fit.
 ///
 /// # Errors
 /// [`MemoryError`] if one does not fit alone.
 pub fn fit(jobs: &[Job<'_>], store: &Store, resources: Resources) -> Result<Fit, MemoryError> {
-    let largest = jobs.iter().map(|job| job.experiment.step_flops()).max().unwrap_or(0);
-    let (at_once, threads) = resources.divide(largest, jobs.len());
-    let mut known: Vec<(*const Experiment, RunBytes)> = Vec::new();
-    let mut needs: Vec<(u64, usize)> = Vec::new();
-    for (at, job) in jobs.iter().enumerate() {
-        let experiment = job.experiment;
-        let folder = store.run_dir(&experiment.spec.name, experiment.hash, job.seed);
-        if folder.is_ok_and(|folder| folder.is_complete()) {
-            continue;
-        }
-        let known_bytes = known.iter().find(|(of, _)| std::ptr::eq(*of, experiment));
-        let bytes = match known_bytes {
-            Some((_, bytes)) => *bytes,
-            None => {
-                // A data set that cannot be made is an error of the run.
-                let bytes = experiment.memory(threads).unwrap_or_default();
-                known.push((experiment, bytes));
-                bytes
-            }
-        };
-        needs.push((bytes.total(), at));
-    }
-    needs.sort_unstable_by(|a, b| b.cmp(a));
-    let Some(have) = free() else { return Ok(Fit { resources, warning: None }) };
-    let fitting = fitting(needs.iter().map(|(need, _)| *need), at_once, have);
-    let Some(&(need, at)) = needs.first() else { return Ok(Fit { resources, warning: None }) };
-    if fitting == 0 {
-        let experiment = jobs[at].experiment;
-        let bytes = known.iter().find(|(of, _)| std::ptr::eq(*of, experiment));
-        let remedy = bytes.map_or("", |(_, bytes)| bytes.remedy(&experiment.network));
-        let what = format!("a run of `{}`", experiment.spec.name);
-        return Err(MemoryError { what, need, have, remedy: remedy.to_owned() });
-    }
-    if fitting >= at_once.min(needs.len()) {
+    let Some(have) = [free(), resources.memory].into_iter().flatten().min() else {
         return Ok(Fit { resources, warning: None });
+    };
+    let mut fit = Fit { resources, warning: None };
+    let is_large = |job: &&Job<'_>| job.experiment.step_flops() >= SHARED_STEP;
+    let (large, small): (Vec<_>, Vec<_>) = jobs.iter().partition(is_large);
+    for class in [large, small] {
+        fit_class(&class, store, have, &mut fit)?;
     }
-    let warning = format!(
-        "{fitting} {} at a time, not {at_once}: one needs up to {} of memory, and {} is free",
-        if fitting == 1 { "run" } else { "runs" },
-        Size(need),
-        Size(have)
-    );
-    let jobs = NonZeroUsize::new(fitting);
-    Ok(Fit { resources: Resources { jobs, ..resources }, warning: Some(warning) })
+    Ok(fit)
+}
+
+/// As [`fit`], for runs that are made alike.
+fn fit_class(
+    jobs: &[&Job<'_>],
+    store: &Store,
+    have: u64,
+    fit: &mut Fit,
+) -> Result<(), MemoryError> {
+    let Some(first) = jobs.first() else { return Ok(()) };
+    let (at_once, threads) = fit.resources.divide(first.experiment.step_flops(), jobs.len());
+    let mut experiments: Vec<&Experiment> = Vec::new();
+    for job in jobs {
+        // Those of one experiment follow each other.
+        if !experiments.last().is_some_and(|last| std::ptr::eq(*last, job.experiment)) {
+            experiments.push(job.experiment);
+        }
+    }
+    let size = |of: &&Experiment| (of.network.parameter_count() as u64, of.step_flops());
+    experiments.sort_by_cached_key(|of| std::cmp::Reverse(size(of)));
+    let mut needs: Vec<(RunBytes, &Experiment)> = Vec::new();
+    for experiment in experiments.into_iter().take(MOST_PREDICTED) {
+        let unfinished = |job: &&&Job<'_>| {
+            let name = &experiment.spec.name;
+            std::ptr::eq(job.experiment, experiment)
+                && !store
+                    .run_dir(name, experiment.hash, job.seed)
+                    .is_ok_and(|folder| folder.is_complete())
+        };
+        let runs = jobs.iter().filter(unfinished).take(at_once).count();
+        if runs > 0 {
+            // A data set that cannot be made is an error of the run.
+            let bytes = experiment.memory(threads).unwrap_or_default();
+            needs.extend(std::iter::repeat_n((bytes, experiment), runs));
+        }
+    }
+    needs.sort_by_key(|(bytes, _)| std::cmp::Reverse(bytes.total()));
+    let Some((largest, experiment)) = needs.first() else { return Ok(()) };
+    let fitting = fitting(needs.iter().map(|(bytes, _)| bytes.total()), at_once, have);
+    if fitting == 0 {
+        let remedy = largest.remedy(&experiment.network).to_owned();
+        let what = format!("a run of `{}`", experiment.spec.name);
+        return Err(MemoryError { what, need: largest.total(), have, remedy });
+    }
+    if fitting < at_once.min(needs.len()) {
+        fit.warning = Some(format!(
+            "{fitting} {} at a time, not {at_once}: one needs up to {} of memory, and {} is free",
+            if fitting == 1 { "run" } else { "runs" },
+            Size(largest.total()),
+            Size(have)
+        ));
+        fit.resources.jobs = NonZeroUsize::new(fitting);
+    }
+    Ok(())
 }
 
 /// How many runs fit together, at most `at_once`; `needs` begins with the largest.

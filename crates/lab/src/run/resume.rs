@@ -9,7 +9,7 @@ use super::Run;
 use crate::experiment::Steps;
 use crate::measures::TrainScores;
 use crate::probe::EFFECTIVE_WEIGHTS;
-use crate::store::{Checkpoint, Manifest, Part, Stamp, State, StoreError, Tensor, Values};
+use crate::store::{Checkpoint, Kept, Manifest, Part, Stamp, State, StoreError, Tensor, Values};
 
 const MOMENTS: [&str; 2] = ["first_moment", "second_moment"];
 
@@ -38,8 +38,20 @@ impl Stored for f64 {
 }
 
 impl<T: Stored> Run<'_, T> {
-    /// Whether the spec asks for a checkpoint after `step`.
+    /// Whether the checkpoint after `step` is kept.
+    pub(super) fn keeps_checkpoint(&self, step: u64) -> bool {
+        self.folder.kept() == Kept::All && self.asks_for_checkpoint(step)
+    }
+
+    /// Whether a checkpoint is written after `step`: also one that is not kept, in a run that takes
+    /// long, so that a killed one resumes.
     pub(super) fn checkpoints_at(&self, step: u64) -> bool {
+        let writes = self.folder.kept() == Kept::All || !self.folder.is_in_memory();
+        writes && self.asks_for_checkpoint(step)
+    }
+
+    /// Whether the spec asks for a checkpoint after `step`.
+    fn asks_for_checkpoint(&self, step: u64) -> bool {
         let spec = &self.experiment.spec.checkpoint;
         let Steps { per_epoch, total, .. } = self.experiment.steps(&self.training_set);
         let every = spec.every.is_some_and(|n| step > 0 && step.is_multiple_of(n * per_epoch));
@@ -67,7 +79,7 @@ impl<T: Stored> Run<'_, T> {
             version: stamp.version.clone(),
             commit: stamp.commit.clone(),
             isa: Some(stamp.isa.clone()),
-            interrupted: !self.checkpoints_at(self.step()),
+            interrupted: !self.keeps_checkpoint(self.step()),
         };
         let model: Vec<Tensor<'_>> =
             self.trainer.parameters().iter().map(|(p, v)| tensor(p, "", v)).collect();

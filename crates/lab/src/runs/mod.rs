@@ -5,6 +5,7 @@ mod export;
 mod run;
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 pub use column::{Column, names};
 pub use export::to_parquet;
@@ -12,7 +13,7 @@ pub use export::to_parquet;
 use crate::cell::Cell;
 use crate::expression::{Expression, ExpressionError};
 use crate::measures::{MEASURES, Measure, Value};
-use crate::store::{Store, StoreError};
+use crate::store::{RunDir, Store, StoreError};
 
 use run::{ListedRun, listed_runs};
 
@@ -83,17 +84,36 @@ impl Query {
 /// # Errors
 /// [`StoreError`] if the store's folders cannot be read.
 pub fn list(store: &Store, query: &Query) -> Result<Listing, StoreError> {
+    let (runs, warnings) = selected(store, query)?;
+    let columns = query.columns.clone().unwrap_or_else(|| chosen(&runs, store));
+    let row = |run: &ListedRun| columns.iter().map(|column| run.cell(column, store)).collect();
+    let rows = runs.iter().map(row).collect();
+    Ok(Listing { columns, rows, warnings })
+}
+
+/// The runs that a query selects, in its order.
+fn selected(store: &Store, query: &Query) -> Result<(Vec<ListedRun>, Vec<String>), StoreError> {
     let (mut runs, warnings) = listed_runs(store)?;
     if let Some(condition) = &query.condition {
-        let value = |run: &ListedRun, name: &str| {
-            Column::parse(name).map_or(Cell::Missing, |column| run.cell(&column))
-        };
-        runs.retain(|run| condition.holds(&|name: &str| value(run, name)));
+        let mut columns: HashMap<&str, Column> = HashMap::new();
+        for name in condition.names() {
+            columns.extend(Column::parse(name).ok().map(|column| (name, column)));
+        }
+        runs.retain(|run| {
+            let value = |name: &str| {
+                columns.get(name).map_or(Cell::Missing, |column| run.cell(column, store))
+            };
+            condition.holds(&value)
+        });
     }
-    let mut keyed: Vec<(Vec<Cell>, ListedRun)> = runs
-        .into_iter()
-        .map(|run| (query.sort.iter().map(|(column, _)| run.cell(column)).collect(), run))
-        .collect();
+    if query.sort.is_empty() {
+        return Ok((runs, warnings));
+    }
+    let cells = |run: &ListedRun| -> Vec<Cell> {
+        query.sort.iter().map(|(column, _)| run.cell(column, store)).collect()
+    };
+    let mut keyed: Vec<(Vec<Cell>, ListedRun)> =
+        runs.into_iter().map(|run| (cells(&run), run)).collect();
     let order = |a: &[Cell], b: &[Cell]| {
         let each = a.iter().zip(b).zip(&query.sort).map(|((a, b), (_, descending))| {
             let missing = |cell: &Cell| *cell == Cell::Missing;
@@ -106,26 +126,29 @@ pub fn list(store: &Store, query: &Query) -> Result<Listing, StoreError> {
         each.fold(Ordering::Equal, Ordering::then)
     };
     keyed.sort_by(|(a, _), (b, _)| order(a, b));
-    let runs: Vec<ListedRun> = keyed.into_iter().map(|(_, run)| run).collect();
-    let columns = query.columns.clone().unwrap_or_else(|| chosen(&runs));
-    let rows = runs.iter().map(|run| columns.iter().map(|c| run.cell(c)).collect()).collect();
-    Ok(Listing { columns, rows, warnings })
+    Ok((keyed.into_iter().map(|(_, run)| run).collect(), warnings))
+}
+
+/// The runs that a condition selects.
+///
+/// # Errors
+/// [`StoreError`] if the store's folders cannot be read.
+pub fn select(store: &Store, condition: Option<Expression>) -> Result<Vec<RunDir>, StoreError> {
+    let query = Query { condition, ..Query::default() };
+    let (runs, _) = selected(store, &query)?;
+    Ok(runs.into_iter().map(ListedRun::into_folder).collect())
 }
 
 /// The columns of a listing without any given: the run, the keys that differ between runs, and the
 /// main measures of epochs that any run has.
-fn chosen(runs: &[ListedRun]) -> Vec<Column> {
+fn chosen(runs: &[ListedRun], store: &Store) -> Vec<Column> {
     let mut columns = vec![Column::Experiment, Column::Hash, Column::Seed, Column::Status];
-    let differs = |column: &Column| {
-        let mut cells = runs.iter().map(|run| run.cell(column));
-        let first = cells.next();
-        cells.any(|cell| Some(cell) != first)
-    };
-    columns.extend(run::keys_of(runs).into_iter().filter(differs));
+    columns.extend(run::differing_keys(runs));
     let main = |measure: &&Measure| {
         measure.brief.is_some() && matches!(measure.value, Value::Epoch { .. })
     };
-    let measured = |column: &Column| runs.iter().any(|run| run.cell(column) != Cell::Missing);
+    let measured =
+        |column: &Column| runs.iter().any(|run| run.cell(column, store) != Cell::Missing);
     columns.extend(MEASURES.iter().filter(main).map(Column::Measure).filter(measured));
     columns
 }
@@ -137,7 +160,8 @@ fn chosen(runs: &[ListedRun]) -> Vec<Column> {
 pub fn tidy(store: &Store) -> Result<Listing, StoreError> {
     let (runs, warnings) = listed_runs(store)?;
     let columns = all_columns(&runs, MEASURES.iter());
-    let rows = runs.iter().map(|run| columns.iter().map(|c| run.cell(c)).collect()).collect();
+    let rows =
+        runs.iter().map(|run| columns.iter().map(|c| run.cell(c, store)).collect()).collect();
     Ok(Listing { columns, rows, warnings })
 }
 
@@ -155,7 +179,7 @@ pub fn tidy_epochs(store: &Store) -> Result<Listing, StoreError> {
             .iter()
             .map(|column| match column {
                 Column::Measure(_) | Column::Epoch | Column::Step => Cell::Missing,
-                column => run.cell(column),
+                column => run.cell(column, store),
             })
             .collect();
         match run.epochs() {

@@ -157,14 +157,15 @@ fn replace_folder(new: &Path, path: &Path) -> Result<(), StoreError> {
     fs::remove_dir_all(&old).map_err(StoreError::io("remove", &old))
 }
 
-fn temporary_beside(path: &Path) -> PathBuf {
+pub(super) fn temporary_beside(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let (process, count) = (process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     path.with_file_name(format!(".{name}{MARK}{process}-{count}"))
 }
 
-fn sync_folder_of(path: &Path) -> Result<(), StoreError> {
+/// Makes a new name in the folder of `path` survive a crash of the machine.
+pub(super) fn sync_folder_of(path: &Path) -> Result<(), StoreError> {
     // The parent of a bare name is the empty path.
     path.parent().map_or(Ok(()), |folder| {
         sync_folder(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })

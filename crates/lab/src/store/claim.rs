@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, Once, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -42,6 +42,11 @@ struct Owner {
 
 impl Owner {
     fn here() -> Owner {
+        static HERE: OnceLock<Owner> = OnceLock::new();
+        HERE.get_or_init(Owner::read).clone()
+    }
+
+    fn read() -> Owner {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
         Owner {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +43,25 @@ impl Status {
     }
 }
 
+/// The files of a run that are kept beside its spec, manifest, metrics and answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kept {
+    /// No others.
+    Metrics,
+    /// Probes.
+    Probes,
+    /// Probes, and the checkpoints that its spec has.
+    #[default]
+    All,
+}
+
+impl Kept {
+    pub(crate) fn is_all(&self) -> bool {
+        *self == Kept::All
+    }
+}
+
 /// The machine that a run ran on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +79,12 @@ pub struct Machine {
 impl Machine {
     /// This machine.
     pub fn here() -> Self {
+        // Of thousands of short runs each has it.
+        static HERE: OnceLock<Machine> = OnceLock::new();
+        HERE.get_or_init(Machine::read).clone()
+    }
+
+    fn read() -> Self {
         Self {
             cpu: cpu_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             cores: thread::available_parallelism().map_or(1, |cores| cores.get()),
@@ -135,19 +161,32 @@ pub struct Manifest {
     pub last_step: u64,
     /// Why it did not complete.
     pub message: Option<String>,
+    /// The files that were kept.
+    #[serde(default, skip_serializing_if = "Kept::is_all")]
+    pub kept: Kept,
 }
 
 impl Manifest {
     /// Writes it to `path` atomically, sealed.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+        atomic::write(path, &self.bytes(path)?)
+    }
+
+    /// The bytes of the file; `path` is their destination.
+    pub(super) fn bytes(&self, path: &Path) -> Result<Vec<u8>, StoreError> {
         let text = sealed::seal(self).map_err(|error| StoreError::unwritable(path, error))?;
-        atomic::write(path, text.as_bytes())
+        Ok(text.into_bytes())
     }
 
     /// Reads it from `path`.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
+        Manifest::of(path, &read(path)?)
+    }
+
+    /// That in `bytes`, which were read from `path`.
+    pub(super) fn of(path: &Path, bytes: &[u8]) -> Result<Self, StoreError> {
         let (manifest, _) =
-            sealed::unseal(&read(path)?).map_err(|error| StoreError::damaged(path, error))?;
+            sealed::unseal(bytes).map_err(|error| StoreError::damaged(path, error))?;
         Ok(manifest)
     }
 }

@@ -126,14 +126,27 @@ pub struct Metrics {
 
 /// Writes `rows` to `path` atomically.
 pub fn write_metrics(path: &Path, stamp: &Stamp, rows: &[MetricsRow]) -> Result<(), StoreError> {
-    let bytes = encode(stamp, rows).map_err(|error| StoreError::unwritable(path, error))?;
-    atomic::write(path, &bytes)
+    atomic::write(path, &metrics_bytes(path, stamp, rows)?)
+}
+
+/// The bytes of such a file; `path` is their destination.
+pub(super) fn metrics_bytes(
+    path: &Path,
+    stamp: &Stamp,
+    rows: &[MetricsRow],
+) -> Result<Vec<u8>, StoreError> {
+    encode(stamp, rows).map_err(|error| StoreError::unwritable(path, error))
 }
 
 /// The content of a file that [`write_metrics`] wrote, of at most `most` rows. Unknown columns are
 /// ignored; any damage is an error that names the file.
 pub fn read_metrics(path: &Path, most: u64) -> Result<Metrics, StoreError> {
-    decode(read(path)?, most).map_err(|what| StoreError::damaged(path, what))
+    metrics_in(path, read(path)?, most)
+}
+
+/// The content of `bytes`, which were read from `path`.
+pub(super) fn metrics_in(path: &Path, bytes: Vec<u8>, most: u64) -> Result<Metrics, StoreError> {
+    decode(bytes, most).map_err(|what| StoreError::damaged(path, what))
 }
 
 fn decode(bytes: Vec<u8>, most: u64) -> Result<Metrics, String> {

@@ -1,6 +1,6 @@
 //! Reading of files: regular ones only.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -29,4 +29,16 @@ pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 pub fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
     let missing = || StoreError::io("read", path)(io::ErrorKind::NotFound.into());
     read_if_there(path)?.ok_or_else(missing)
+}
+
+/// A file, opened for reading.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn open(path: &Path) -> Result<File, StoreError> {
+    let metadata = fs::metadata(path).map_err(StoreError::io("read", path))?;
+    if !metadata.is_file() {
+        return Err(StoreError::io("read", path)(io::Error::other("it is not a regular file")));
+    }
+    File::open(path).map_err(StoreError::io("read", path))
 }

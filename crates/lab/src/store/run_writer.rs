@@ -3,6 +3,8 @@
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use retrodict_dynamics::{Answers, ByQuestion};
 use retrodict_models::Network;
@@ -11,22 +13,29 @@ use super::atomic;
 use super::checkpoint::{Checkpoint, folder_name, read_state, set_damaged_aside, write_checkpoint};
 use super::claim::Claim;
 use super::error::StoreError;
-use super::manifest::Manifest;
-use super::metrics::{MetricsRow, write_metrics};
-use super::run_dir::{COMPLETE, RunDir};
+use super::manifest::{Kept, Manifest};
+use super::metrics::{MetricsRow, metrics_bytes};
+use super::pack::Files;
+use super::run_dir::{ANSWERS, COMPLETE, MANIFEST, METRICS, Place, RunDir, SPEC, slashed};
 use super::sealed::seal_text;
 use super::stamp::Stamp;
 use super::state::State;
-use super::tensors::{Label, Tensor, write_probe};
+use super::tensors::{Label, Tensor, encode};
 use crate::spec::Precision;
+
+/// A run whose files are still in memory after this time gets a folder, so that its metrics can be
+/// watched, and little is lost with the process.
+const IN_MEMORY: Duration = Duration::from_secs(20);
 
 impl RunDir {
     /// Claims the run for writing: makes its folder, and removes files that a killed process left
-    /// half written.
+    /// half written. If less than all is to be kept, the files of a run that begins are in memory
+    /// until it ends, or takes long.
     ///
     /// # Errors
     /// [`StoreError`] if the folder cannot be made, holds links, or is claimed.
-    pub fn begin(self, precision: Precision) -> Result<RunWriter, StoreError> {
+    pub fn begin(mut self, precision: Precision, kept: Kept) -> Result<RunWriter, StoreError> {
+        self.place = Place::Folder;
         let probes = self.path.join("probes");
         // The store's own folders: links to elsewhere would lead out of the store.
         let above = self.path.ancestors().take(4);
@@ -48,7 +57,9 @@ impl RunDir {
             }
         }
         let stamp = Stamp::here(self.hash, self.seed, precision);
-        Ok(RunWriter { run: self, stamp, claim })
+        let packs = kept < Kept::All && !self.has_manifest();
+        let memory = Mutex::new(packs.then(Files::new));
+        Ok(RunWriter { run: self, stamp, claim, kept, memory, begun: Instant::now() })
     }
 }
 
@@ -65,6 +76,10 @@ pub struct RunWriter {
     run: RunDir,
     stamp: Stamp,
     claim: Claim,
+    kept: Kept,
+    /// The files, as long as they are not in the folder.
+    memory: Mutex<Option<Files>>,
+    begun: Instant,
 }
 
 impl Deref for RunWriter {
@@ -81,39 +96,118 @@ impl RunWriter {
         &self.stamp
     }
 
+    /// The files to keep.
+    pub fn kept(&self) -> Kept {
+        self.kept
+    }
+
+    /// Whether the files are in memory, to be packed.
+    pub fn is_in_memory(&self) -> bool {
+        self.memory().is_some()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Option<Files>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, path: &Path, bytes: Vec<u8>) -> Result<(), StoreError> {
+        if let Some(files) = self.memory().as_mut() {
+            if let Some(name) = path.strip_prefix(&self.run.path).ok().and_then(slashed) {
+                files.insert(name, bytes);
+            }
+            return Ok(());
+        }
+        self.claim.check()?;
+        atomic::write(path, &bytes)
+    }
+
+    /// Moves the files from memory into the folder, if they are there.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be written.
+    pub fn unpack(&self) -> Result<(), StoreError> {
+        let Some(files) = self.memory().take() else { return Ok(()) };
+        self.claim.check()?;
+        for (name, bytes) in files {
+            let path = self.run.path.join(name);
+            let folder = path.with_file_name("");
+            fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+            atomic::write(&path, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// As [`RunWriter::unpack`], if the run has taken long.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unpack_if_long(&self) -> Result<(), StoreError> {
+        if self.begun.elapsed() < IN_MEMORY { Ok(()) } else { self.unpack() }
+    }
+
+    /// The run with its files in memory, to be packed; `None` if they are in the folder.
+    pub(crate) fn in_memory(&self) -> Option<RunDir> {
+        let files = self.memory().clone()?;
+        Some(RunDir { place: Place::Memory(Arc::new(files)), ..self.run.clone() })
+    }
+
+    /// Ends the claim, and removes the folder of a run whose files were never in it.
+    pub(crate) fn release(self) {
+        let in_memory = self.memory().is_some();
+        if in_memory {
+            self.remove()
+        }
+    }
+
+    /// Ends the claim, and removes the folder with all that is in it.
+    pub(crate) fn remove(self) {
+        let path = self.run.path;
+        // At once: another process must not claim what is being removed.
+        let aside = atomic::temporary_beside(&path);
+        if fs::rename(&path, &aside).is_ok() {
+            // What is left here is swept later.
+            let _ = fs::remove_dir_all(&aside);
+        }
+        // The folder of the spec, if this was its last.
+        let _ = path.parent().map(fs::remove_dir);
+    }
+
     /// Writes the whole resolved spec.
     pub fn write_spec(&self, toml: &str) -> Result<(), StoreError> {
-        self.claim.check()?;
-        atomic::write(&self.spec_path(), toml.as_bytes())
+        self.write(&self.path.join(SPEC), toml.as_bytes().to_vec())
     }
 
     /// Writes the manifest.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
-        self.claim.check()?;
-        manifest.write(&self.manifest_path())
+        let path = self.path.join(MANIFEST);
+        self.write(&path, manifest.bytes(&path)?)
     }
 
     /// Writes all rows so far. A run that resumes from a checkpoint has everything that was written
     /// before it.
     pub fn write_metrics(&self, rows: &[MetricsRow]) -> Result<(), StoreError> {
-        self.claim.check()?;
-        write_metrics(&self.metrics_path(), &self.stamp, rows)
+        let path = self.path.join(METRICS);
+        self.write(&path, metrics_bytes(&path, &self.stamp, rows)?)
     }
 
-    /// Writes the tensors of the probe `name` after `epoch`.
+    /// Writes the tensors of the probe `name` after `epoch`, if probes are kept.
     pub fn write_probe(
         &self,
         name: &str,
         epoch: u64,
         tensors: &[Tensor<'_>],
-    ) -> Result<PathBuf, StoreError> {
-        self.claim.check()?;
+    ) -> Result<(), StoreError> {
+        if self.kept < Kept::Probes {
+            return Ok(());
+        }
         let path = self.probe_path(name, epoch);
-        let folder = path.with_file_name("");
-        fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
         let label = Label { probe: name.to_owned(), epoch, stamp: self.stamp.clone() };
-        write_probe(&path, &label, tensors)?;
-        Ok(path)
+        let bytes = encode(&path, Some(&label), tensors)?;
+        if self.memory().is_none() {
+            let folder = path.with_file_name("");
+            fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+        }
+        self.write(&path, bytes)
     }
 
     /// Writes a checkpoint of another run as this run's own.
@@ -137,7 +231,7 @@ impl RunWriter {
         answers: &Answers,
         by_question: &ByQuestion,
     ) -> Result<(), StoreError> {
-        let path = self.answers_path();
+        let path = self.path.join(ANSWERS);
         let unwritable = |error| StoreError::unwritable(&path, error);
         let mut text = serde_json::to_string_pretty(answers).map_err(unwritable)?;
         if !by_question.is_empty() {
@@ -148,8 +242,7 @@ impl RunWriter {
         let stamp = serde_json::to_string(&self.stamp).map_err(unwritable)?;
         let fields = text.strip_prefix('{').unwrap_or(&text);
         let text = seal_text(&format!("{{\n  \"run\": {stamp},{fields}"));
-        self.claim.check()?;
-        atomic::write(&path, text.as_bytes())
+        self.write(&path, text.into_bytes())
     }
 
     /// The newest whole checkpoint, and the damage of newer ones; see [`set_damaged_aside`].
@@ -186,6 +279,7 @@ impl RunWriter {
         optimizer: &[Tensor<'_>],
         state: &State,
     ) -> Result<PathBuf, StoreError> {
+        self.unpack()?;
         self.claim.check()?;
         write_checkpoint(&self.checkpoints(), network, precision, model, optimizer, state)
     }
@@ -201,9 +295,19 @@ impl RunWriter {
         Ok(())
     }
 
+    /// Removes the mark of [`RunWriter::mark_complete`], if it is there.
+    pub fn reopen(&self) -> Result<(), StoreError> {
+        let path = self.path.join(COMPLETE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::io("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Marks the run as complete. Written last: everything else is on disk.
     pub fn mark_complete(&self) -> Result<(), StoreError> {
-        self.claim.check()?;
-        atomic::write(&self.path.join(COMPLETE), b"")
+        self.write(&self.path.join(COMPLETE), Vec::new())
     }
 }

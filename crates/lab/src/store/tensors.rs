@@ -132,15 +132,6 @@ pub fn write_tensors(path: &Path, tensors: &[Tensor<'_>]) -> Result<(), StoreErr
     atomic::write(path, &encode(path, None, tensors)?)
 }
 
-/// As [`write_tensors`], labelled and sealed.
-pub(super) fn write_probe(
-    path: &Path,
-    label: &Label,
-    tensors: &[Tensor<'_>],
-) -> Result<(), StoreError> {
-    atomic::write(path, &encode(path, Some(label), tensors)?)
-}
-
 /// The tensors of a file that [`write_tensors`] wrote.
 pub fn read_tensors(path: &Path) -> Result<Tensors, StoreError> {
     decode(path, &read(path)?)

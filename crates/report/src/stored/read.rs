@@ -83,7 +83,8 @@ pub(crate) fn read(
 ) -> Result<Vec<Stored>, ReportError> {
     let mut all: Vec<Stored> = Vec::new();
     for folder in store.runs()? {
-        if !wanted(&folder) || !folder.is_complete() {
+        // Packed runs are points of sweeps: hundreds of sections would tell nothing.
+        if !wanted(&folder) || !folder.is_complete() || folder.is_packed() {
             continue;
         }
         let at = match all.iter().position(|stored| {

@@ -60,7 +60,11 @@ fn it_trains_as_a_run_does() {
     let folder = tempfile::tempdir().unwrap();
     let store = retrodict_lab::store::Store::open(folder.path()).unwrap();
     let stop = std::sync::atomic::AtomicBool::new(false);
-    let options = retrodict_lab::RunOptions { threads: 1, mixed: false };
+    let options = retrodict_lab::RunOptions {
+        threads: 1,
+        mixed: false,
+        keep: retrodict_lab::store::Kept::All,
+    };
     let progress = retrodict_lab::Progress::default();
     retrodict_lab::run(&experiment, &store, 0, options, &stop, &progress).unwrap();
     let rows = store.run_dir("small", experiment.hash, 0).unwrap().read_metrics(u64::MAX).unwrap();
