@@ -508,7 +508,7 @@ mod tests {
             let query = Query { condition: condition.clone(), ..Query::default() };
             let listing = list(&Store::view(&out).unwrap(), &query).unwrap();
             println!("{} of {count} runs in {:?}", listing.rows.len(), begun.elapsed());
-            let names: Vec<_> = listing.columns.iter().map(|c| c.name().into_owned()).collect();
+            let names: Vec<_> = listing.columns.iter().map(|c| c.name().to_owned()).collect();
             assert!(names.contains(&"model.layers".to_owned()), "{names:?}");
             assert!(!names.contains(&"train.epochs".to_owned()), "{names:?}");
             match condition {
