@@ -105,6 +105,11 @@ measures (docs/store.md), experiment, hash, seed, status, dir, epoch and step.")
         after_help = "Example:\n  retrodict table retrodict-out --epochs --to epochs.parquet"
     )]
     Table(TableArgs),
+    /// Draw a phase diagram: a measure over two swept keys, trained where it is not yet known.
+    #[command(after_help = "Example:
+  retrodict map reversal-quick --set data.vocab_size=40,80,160 \\
+      --set 'data.train_fraction=range(0.1, 1.0, 0.2)' --seeds 20 --refine 1 --fit")]
+    Map(MapArgs),
     /// Verify, compact, clean or export a store.
     #[command(after_help = "Example:\n  retrodict store verify retrodict-out")]
     Store(StoreArgs),
@@ -252,6 +257,45 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print the result as JSON; of a sweep a list of results, each with its swept keys
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MapArgs {
+    /// A ready spec (`retrodict spec` names them) or a file
+    #[arg(value_name = "NAME|SPEC.toml")]
+    pub(crate) spec: PathBuf,
+    /// Override a key, or sweep it: the first swept key is the x axis, the second the y axis
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Seeds of each setting: a count, a list or a range
+    #[arg(long, value_name = "SEEDS")]
+    pub(crate) seeds: Option<String>,
+    /// The measure to draw; docs/store.md lists them
+    #[arg(long, value_name = "ID", default_value = "held_out_top1")]
+    pub(crate) measure: String,
+    /// Levels of contour lines; the first is that of --finer, --refine and --fit [default: 0.5]
+    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
+    pub(crate) level: Vec<f64>,
+    /// Rounds that halve the grid between neighbours on two sides of the level
+    #[arg(long, value_name = "ROUNDS", default_value = "0")]
+    pub(crate) finer: u8,
+    /// Rounds that double the seeds of the settings whose side of the level is uncertain
+    #[arg(long, value_name = "ROUNDS", default_value = "0")]
+    pub(crate) refine: u8,
+    /// Fit y = a x^b to the boundary in every second column, and check it in the others
+    #[arg(long)]
+    pub(crate) fit: bool,
+    /// The name of the figure's files
+    #[arg(long, value_name = "NAME", default_value = "map")]
+    pub(crate) name: String,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) resources: ResourceArgs,
+    /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

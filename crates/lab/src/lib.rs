@@ -17,6 +17,7 @@ mod extend;
 mod knowledge;
 pub mod locate;
 pub mod maintain;
+pub mod map;
 pub mod measures;
 pub mod memory;
 pub mod name;

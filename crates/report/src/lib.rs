@@ -31,6 +31,7 @@ mod error;
 pub mod figure;
 mod finding;
 mod locate;
+mod map;
 mod page;
 pub mod paper;
 mod pdf;
@@ -48,12 +49,13 @@ mod write;
 pub use compare::{CompareError, write_comparisons};
 pub use error::ReportError;
 pub use figure::{
-    Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Nll, Panel, Series,
+    Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Map, Nll, Panel, Series,
     SeriesKind, Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines,
     loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
 pub use locate::write_locate;
+pub use map::write_map;
 pub use paper::{PaperError, PaperFigure, SEEDS, Scale, Variant, Wanted, experiments, figures};
 pub use pdf::pdf;
 pub use raster::png;

@@ -6,7 +6,7 @@ use retrodict_report::whole_seconds;
 use serde_json::{Value, json};
 
 use super::estimate::Estimates;
-use super::run::swept;
+use super::run::{keep, swept};
 use super::sweep_table::{shown_cell, size};
 use super::{Failure, print};
 use crate::args::RunArgs;
@@ -63,7 +63,8 @@ pub(super) fn dry_run(sweep: &Sweep, args: &RunArgs) -> Result<(), Failure> {
         if let (true, Some(&seed)) = (runs > 0, point.experiment.spec.seeds.first()) {
             // Other seeds take as long, or nearly so where a recipe is random.
             seconds += runs as f64 * estimates.seconds(&point.experiment, seed, left)?;
-            let each = point.experiment.disk_bytes(seed).map_err(Failure::failed)?;
+            let each =
+                point.experiment.disk_bytes(seed, keep(args, sweep)).map_err(Failure::failed)?;
             bytes += runs as f64 * each as f64;
         }
     }

@@ -78,7 +78,7 @@ fn places(sweep: &Sweep, keep: Kept, folder: &Path, out: &str) -> String {
 
 /// The files to keep of each run: of a sweep those that a table needs, unless the command line asks
 /// for checkpoints.
-fn keep(args: &RunArgs, sweep: &Sweep) -> Kept {
+pub(super) fn keep(args: &RunArgs, sweep: &Sweep) -> Kept {
     match args.keep {
         Some(Keep::Metrics) => Kept::Metrics,
         Some(Keep::Probes) => Kept::Probes,
@@ -99,16 +99,27 @@ fn keep(args: &RunArgs, sweep: &Sweep) -> Kept {
 
 /// The spec with its sweep and the overrides of the command line.
 fn load(args: &RunArgs) -> Result<Sweep, Failure> {
-    let seeds = match (&args.seeds, args.seed) {
-        (Some(seeds), _) => {
+    let seed = args.seed.map(|seed| vec![seed.into()]);
+    load_sweep(&args.spec, &args.set, args.seeds.as_deref(), seed)
+}
+
+/// The sweep of a spec with overrides, and with these seeds where any are given.
+pub(super) fn load_sweep(
+    named: &Path,
+    set: &[String],
+    seeds: Option<&str>,
+    list: Option<Vec<u64>>,
+) -> Result<Sweep, Failure> {
+    let seeds = match seeds {
+        Some(seeds) => {
             Some(parse_seeds(seeds).map_err(|e| Failure::Usage(format!("--seeds: {e}")))?)
         }
-        (None, seed) => seed.map(|seed| vec![seed.into()]),
+        None => list,
     };
     let seeds = seeds.map(|seeds| format!("{seeds:?}"));
-    let mut set = overrides(&args.set)?;
+    let mut set = overrides(set)?;
     set.extend(seeds.iter().map(|seeds| ("seeds", seeds.as_str())));
-    let (text, origin) = (spec_text(&args.spec)?, args.spec.display().to_string());
+    let (text, origin) = (spec_text(named)?, named.display().to_string());
     Sweep::parse(&text, &origin, &set).map_err(Failure::usage)
 }
 

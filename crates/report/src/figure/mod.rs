@@ -7,6 +7,7 @@ mod effective_weights;
 mod forward_reverse;
 mod lines;
 mod loss_curves;
+mod map;
 mod matrix;
 
 pub use accuracies::{Accuracies, Way, accuracies};
@@ -16,6 +17,7 @@ pub use effective_weights::{EffectiveWeights, WeightFrame, WeightPanel, effectiv
 pub use forward_reverse::{Answered, Dot, forward_reverse};
 pub use lines::{Axes, Panel, Series, SeriesKind, lines, lines_with_ticks};
 pub use loss_curves::{LossCurves, Nll, loss_curves};
+pub use map::{Map, map};
 pub(crate) use matrix::short;
 pub use matrix::{MatrixPanel, matrices};
 

@@ -179,6 +179,17 @@ impl Drawing {
         self.marks.append(path);
     }
 
+    /// A closed outline filled with the colour of a value: the same on every background.
+    pub fn filled(&mut self, outline: &[(f64, f64)], color: &str) {
+        let path = Path::new()
+            .set("d", format!("M{}Z", coordinates(outline)))
+            .set("fill", color)
+            // Without it the background shines through between neighbours.
+            .set("stroke", color)
+            .set("stroke-width", 0.4);
+        self.marks.append(path);
+    }
+
     /// A filled dot.
     pub fn dot(&mut self, at: (f64, f64), across: f64, color: Color, opacity: f64) {
         let mut dot = Circle::new()

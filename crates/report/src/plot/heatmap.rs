@@ -79,6 +79,14 @@ impl ColorMap {
     }
 }
 
+/// The colour of a value, as `#rrggbb`.
+pub fn cell_color(value: f64, colors: ColorMap) -> String {
+    let index = usize::from(colors.index(value));
+    let palette = colors.colors().palette();
+    let hex: String = palette[3 * index..][..3].iter().map(|part| format!("{part:02x}")).collect();
+    format!("#{hex}")
+}
+
 /// A matrix with its titles.
 #[derive(Clone, Debug)]
 pub struct HeatmapPanel<'a> {
