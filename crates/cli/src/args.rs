@@ -105,6 +105,9 @@ measures (docs/store.md), experiment, hash, seed, status, dir, epoch and step.")
         after_help = "Example:\n  retrodict table retrodict-out --epochs --to epochs.parquet"
     )]
     Table(TableArgs),
+    /// Write the metrics of runs for TensorBoard (also Aim), or as CSV (also trackio).
+    #[command(after_help = "Example:\n  retrodict export retrodict-out --to logs")]
+    Export(ExportArgs),
     /// Draw a phase diagram: a measure over two swept keys, trained where it is not yet known.
     #[command(after_help = "Example:
   retrodict map reversal-quick --set data.vocab_size=40,80,160 \\
@@ -259,6 +262,30 @@ pub(crate) struct RunArgs {
     /// Print the result as JSON; of a sweep a list of results, each with its swept keys
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// An event file for each run
+    Tensorboard,
+    /// A CSV file for each run: step, timestamp, epoch, measures
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The folder that holds the store
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// The files to write
+    #[arg(long, value_enum, default_value = "tensorboard")]
+    pub(crate) format: ExportFormat,
+    /// Only runs for which this holds; see `retrodict runs --help`
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) condition: Option<String>,
 }
 
 #[derive(Debug, Args)]

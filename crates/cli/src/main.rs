@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => commands::compare(&args),
         Command::Runs(args) => commands::runs(&args),
         Command::Table(args) => commands::table(&args),
+        Command::Export(args) => commands::export(&args),
         Command::Map(args) => commands::map(&args),
         Command::Store(args) => commands::store(&args),
         Command::Locate(args) => commands::locate(&args),

@@ -12,6 +12,7 @@ mod cell;
 mod disk;
 mod embeddings;
 mod experiment;
+pub mod export;
 pub mod expression;
 mod extend;
 mod knowledge;

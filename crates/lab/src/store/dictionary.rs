@@ -136,6 +136,19 @@ pub fn dictionary() -> String {
     table(&mut text, ["file", "content"], &owned(FILES));
 
     text.push_str(
+        "## Packed runs\n\nThe runs of a sweep have no folders. Each process appends them to a \
+        segment of its own, `OUT/segments/<time>-<host>-<process>-<n>.runs`: one line of JSON (the \
+        keys of the first run's spec, the ids of the measures) with its SHA-256, then one record a \
+        run. A record is three little-endian lengths (u32 of the header, u32 of the measures, u64 \
+        of the body), the header (JSON: experiment, hash, seed, status, last epoch and step, the \
+        keys that differ from the first line's), the measures as f64 (0x7ff8dead00000000 is a \
+        missing one), the SHA-256 of all that, the body (raw deflate: one line of JSON with the \
+        names and lengths of the files, then the files of the table above), and the SHA-256 of the \
+        body. Of several records of a run the complete one counts, or else the last. A segment \
+        whose process has ended has an index, `.heads`: everything of every record but the body, \
+        and a SHA-256. `retrodict store export` writes packed runs as folders.\n\n",
+    );
+    text.push_str(
         "## Columns of `metrics.parquet`\n\nAfter a seal in the first bytes that readers \
         of Parquet skip. Optional columns are empty where they do not apply; a file of an earlier \
         version may lack them.\n\n",
