@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use retrodict_lab::{Isa, Resources};
 
-use crate::commands::{DataArgs, TheoryArgs};
+use crate::commands::{DataArgs, LaunchArgs, SweepCommand, TheoryArgs};
 
 /// A laboratory for the training dynamics behind the reversal curse.
 ///
@@ -90,6 +90,16 @@ zipped axes, rows, conditions, samples (docs/sweeps.md).")]
     /// Compare interventions against the reversal curse: their effect and their cost.
     #[command(after_help = "Example:\n  retrodict compare reversal --seeds 3 --out try")]
     Compare(CompareArgs),
+    /// Follow, or end, sweeps that other processes make.
+    #[command(after_help = "Examples:
+  retrodict run my.toml --set model.layers=1,2,4 --launcher slurm --partition short
+  retrodict sweep status retrodict-out
+  retrodict sweep follow retrodict-out     as after a new login; Ctrl-C leaves the jobs running
+  retrodict sweep cancel retrodict-out")]
+    Sweep {
+        #[command(subcommand)]
+        command: SweepCommand,
+    },
     /// List the runs of a folder, one a row.
     #[command(after_help = "Example:
   retrodict runs retrodict-out --where \"model.layers >= 12 and held_out_nll < 1\" \\
@@ -143,7 +153,7 @@ pub(crate) struct ResourceArgs {
 const MOST_THREADS: usize = 4096;
 
 /// A number of threads.
-fn threads(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
+pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
     let number: NonZeroUsize = text.parse()?;
     match number.get() <= MOST_THREADS {
         true => Ok(number),
@@ -154,6 +164,16 @@ fn threads(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
 impl ResourceArgs {
     pub(crate) fn resources(&self) -> Resources {
         Resources { threads: self.threads, jobs: self.jobs, mixed: self.allow_mixed }
+    }
+
+    /// The options that have an effect on this machine only, if they are given.
+    pub(crate) fn of_this_machine(&self) -> [(&'static str, bool); 2] {
+        [("--jobs", self.jobs.is_some()), ("--threads", self.threads.is_some())]
+    }
+
+    /// Those of every process of the sweep, as they stand on a command line.
+    pub(crate) fn passed_on(&self) -> &'static str {
+        if self.allow_mixed { " --allow-mixed" } else { "" }
     }
 }
 
@@ -205,6 +225,8 @@ pub(crate) struct RunArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) resources: ResourceArgs,
+    #[command(flatten)]
+    pub(crate) launch: LaunchArgs,
     /// Print every run, how many are complete, and the estimated time, memory and disk space;
     /// train nothing
     #[arg(long)]

@@ -15,6 +15,7 @@ mod experiment;
 pub mod expression;
 mod extend;
 mod knowledge;
+pub mod launch;
 pub mod locate;
 pub mod measures;
 pub mod memory;

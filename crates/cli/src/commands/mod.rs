@@ -5,13 +5,16 @@ mod compare;
 mod data;
 mod dry_run;
 mod estimate;
+mod launch;
 mod locate;
 mod report;
 mod reproduce;
 mod run;
 mod runs;
 mod spec;
+mod sweep;
 mod sweep_table;
+mod sweep_work;
 mod table;
 mod theory;
 
@@ -28,12 +31,14 @@ use retrodict_lab::{Job, Outcome, Resources, memory};
 pub(crate) use bench::bench;
 pub(crate) use compare::compare;
 pub(crate) use data::{DataArgs, data};
+pub(crate) use launch::LaunchArgs;
 pub(crate) use locate::locate;
 pub(crate) use report::report;
 pub(crate) use reproduce::reproduce;
 pub(crate) use run::run;
 pub(crate) use runs::runs;
 pub(crate) use spec::spec;
+pub(crate) use sweep::{SweepCommand, sweep};
 pub(crate) use table::table;
 pub(crate) use theory::{TheoryArgs, theory};
 
@@ -111,15 +116,19 @@ pub(crate) fn load_spec(named: &Path, set: &[String]) -> Result<Spec, Failure> {
 
 /// A flag that Ctrl-C (or SIGTERM) sets; a second Ctrl-C ends the process at once.
 pub(crate) fn stop_on_interrupt() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
+    flag_on_interrupt(|again| {
+        if again {
             std::process::exit(i32::from(crate::INTERRUPTED));
         }
         eprintln!("\nretrodict: stopping after the steps under way; once more to stop at once");
     })
-    .unwrap_or_else(|error| {
+}
+
+/// A flag that Ctrl-C (or SIGTERM) sets, after a call that says whether it was set before.
+fn flag_on_interrupt(act: impl Fn(bool) + Send + 'static) -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || act(flag.swap(true, Ordering::SeqCst))).unwrap_or_else(|error| {
         eprintln!(
             "retrodict: warning: cannot watch for Ctrl-C ({error}); it ends the process at once, \
              and the same command resumes"

@@ -162,6 +162,17 @@ impl SweepRecord {
         }
     }
 
+    /// Whether both are the same runs by the same launcher.
+    pub fn is_same(&self, other: &SweepRecord) -> bool {
+        let runs = |record: &SweepRecord| {
+            let points = record.points.iter();
+            let run =
+                |p: &RecordedPoint| (p.experiment.clone(), p.spec_hash.clone(), p.seeds.clone());
+            points.map(run).collect::<Vec<_>>()
+        };
+        self.launcher == other.launcher && runs(self) == runs(other)
+    }
+
     /// The folder of this sweep below `out`.
     pub fn folder(&self, out: &Path) -> PathBuf {
         folder_of(out, &self.id)
