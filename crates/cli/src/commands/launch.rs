@@ -22,7 +22,7 @@ use crate::args::{ResourceArgs, RunArgs, threads};
 /// The most models that are timed, and whose memory is predicted: the user waits.
 const MOST_TIMED: usize = 16;
 /// The estimated minutes of a chunk: long beside the start of a job, short beside a day.
-const CHUNK_MINUTES: u32 = 30;
+const CHUNK_MINUTES: f64 = 30.0;
 /// Chunks of a file of commands, which has no limit of its own.
 const MOST_COMMANDS: usize = 100_000;
 
@@ -43,8 +43,8 @@ pub(crate) struct LaunchArgs {
     #[arg(long, value_enum, default_value = "local", help_heading = "Launchers")]
     launcher: LauncherName,
     /// Estimated minutes of a chunk (slurm, commands) [default: 30]
-    #[arg(long, value_name = "N", help_heading = "Launchers")]
-    chunk_minutes: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", value_parser = minutes, help_heading = "Launchers")]
+    chunk_minutes: Option<f64>,
     /// Cores for each chunk (slurm, commands) [default: 1]
     #[arg(long, value_name = "N", value_parser = threads, help_heading = "Launchers")]
     cpus: Option<NonZeroUsize>,
@@ -67,6 +67,11 @@ pub(crate) struct LaunchArgs {
     /// Seconds between two looks at the queue (slurm) [default: 15]
     #[arg(long, value_name = "SECONDS", help_heading = "Launchers")]
     poll: Option<NonZeroU32>,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse::<f64>().ok().filter(|minutes| *minutes > 0.0 && *minutes < 1e6);
+    minutes.ok_or_else(|| "it must be a number of minutes, such as 30 or 0.5".to_owned())
 }
 
 impl LaunchArgs {
@@ -119,7 +124,7 @@ impl LaunchArgs {
     }
 
     fn chunk_seconds(&self) -> f64 {
-        60.0 * f64::from(self.chunk_minutes.map_or(CHUNK_MINUTES, NonZeroU32::get))
+        60.0 * self.chunk_minutes.unwrap_or(CHUNK_MINUTES)
     }
 }
 

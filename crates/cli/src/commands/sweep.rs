@@ -19,8 +19,8 @@ use super::launch::count;
 use super::sweep_work::{WorkArgs, work};
 use super::{Failure, flag_on_interrupt, print};
 
-/// The longest time without a line where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(60);
+/// The time between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SweepCommand {

@@ -52,12 +52,12 @@ pub fn text(command: &Command, resources: &Resources, options: &str) -> String {
 #SBATCH --output=/dev/null
 
 exec >>{logs}/chunk-$(printf %05d \"$SLURM_ARRAY_TASK_ID\").txt 2>&1
-echo \"job $SLURM_ARRAY_JOB_ID on $(hostname), $(date)\"
-{line} &
-worker=$!
 out_of_time=0
 trap 'out_of_time=1; kill -TERM $worker 2>/dev/null' USR1
 trap 'kill -TERM $worker 2>/dev/null' TERM INT
+echo \"job $SLURM_ARRAY_JOB_ID on $SLURMD_NODENAME, $(date)\"
+{line} &
+worker=$!
 while :; do
     # A signal ends the waiting, not the program.
     wait $worker
