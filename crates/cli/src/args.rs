@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use retrodict_lab::store::Kept;
 use retrodict_lab::{Isa, Resources};
 
-use crate::commands::{DataArgs, StoreArgs, TheoryArgs};
+use crate::commands::{DataArgs, LaunchArgs, StoreArgs, SweepCommand, TheoryArgs};
 
 /// A laboratory for the training dynamics behind the reversal curse.
 ///
@@ -91,6 +91,16 @@ zipped axes, rows, conditions, samples (docs/sweeps.md).")]
     /// Compare interventions against the reversal curse: their effect and their cost.
     #[command(after_help = "Example:\n  retrodict compare reversal --seeds 3 --out try")]
     Compare(CompareArgs),
+    /// Follow, or end, sweeps that other processes make.
+    #[command(after_help = "Examples:
+  retrodict run my.toml --set model.layers=1,2,4 --launcher slurm --partition short
+  retrodict sweep status retrodict-out
+  retrodict sweep follow retrodict-out     as after a new login; Ctrl-C leaves the jobs running
+  retrodict sweep cancel retrodict-out")]
+    Sweep {
+        #[command(subcommand)]
+        command: SweepCommand,
+    },
     /// List the runs of a folder, one a row.
     #[command(after_help = "Example:
   retrodict runs retrodict-out --where \"model.layers >= 12 and held_out_nll < 1\" \\
@@ -158,7 +168,7 @@ pub(crate) struct ResourceArgs {
 const MOST_THREADS: usize = 4096;
 
 /// A number of threads.
-fn threads(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
+pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
     let number: NonZeroUsize = text.parse()?;
     match number.get() <= MOST_THREADS {
         true => Ok(number),
@@ -201,6 +211,20 @@ impl ResourceArgs {
             memory: self.memory,
             keep: Kept::All,
         }
+    }
+
+    /// The options that have an effect on this machine only, if they are given.
+    pub(crate) fn of_this_machine(&self) -> [(&'static str, bool); 3] {
+        [
+            ("--jobs", self.jobs.is_some()),
+            ("--threads", self.threads.is_some()),
+            ("--memory", self.memory.is_some()),
+        ]
+    }
+
+    /// Those of every process of the sweep, as they stand on a command line.
+    pub(crate) fn passed_on(&self) -> &'static str {
+        if self.allow_mixed { " --allow-mixed" } else { "" }
     }
 }
 
@@ -255,6 +279,8 @@ pub(crate) struct RunArgs {
     /// Files to keep of each run [default: metrics for a sweep, all without one]
     #[arg(long, value_enum, value_name = "FILES")]
     pub(crate) keep: Option<Keep>,
+    #[command(flatten)]
+    pub(crate) launch: LaunchArgs,
     /// Print every run, how many are complete, and the estimated time, memory and disk space;
     /// train nothing
     #[arg(long)]

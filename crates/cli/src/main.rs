@@ -22,7 +22,8 @@ fn main() -> ExitCode {
     }
     let result = match arguments.command {
         Command::Reproduce(args) => commands::reproduce(&args),
-        Command::Run(args) => commands::run(&args),
+        Command::Run(args) => commands::run(&args, arguments.isa),
+        Command::Sweep { command } => commands::sweep(&command),
         Command::Compare(args) => commands::compare(&args),
         Command::Runs(args) => commands::runs(&args),
         Command::Table(args) => commands::table(&args),

@@ -9,16 +9,13 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::faults::faulty;
-use common::{Folder, contents, finish};
-use retrodict_lab::Measure;
-use retrodict_lab::store::read_metrics;
+use common::numbers::numbers;
+use common::{Folder, finish};
 
 /// SplitMix64.
 struct Random(u64);
@@ -55,24 +52,6 @@ fn spec(random: &mut Random) -> String {
     set("probe.every", random.of(&["2", "5", "1000"]));
     set("checkpoint.every", random.of(&["1", "4", "13", "0"]));
     spec
-}
-
-/// The measures of an epoch as bits.
-type Row = Vec<Option<u64>>;
-
-/// Everything in a run's folder that must not depend on what happened to it.
-fn numbers(run: &Path) -> (Vec<Row>, BTreeMap<PathBuf, Option<Vec<u8>>>) {
-    assert!(run.join("COMPLETE").is_file(), "{} is not complete", run.display());
-    let rows = read_metrics(&run.join("metrics.parquet"), u64::MAX).unwrap().rows;
-    let measures = || Measure::of_epochs().filter(|measure| measure.id != "seconds");
-    let rows = rows.iter().map(|row| measures().map(|m| row.get(m.id).map(f64::to_bits)).collect());
-    let mut files = contents(run);
-    // Those with times in them.
-    let timed = ["manifest.json", "metrics.parquet", "state.json"];
-    files.retain(|path, _| !timed.iter().any(|name| path.ends_with(name)));
-    // The claim of a process that was killed between its last file and its end.
-    files.retain(|path, _| !path.to_string_lossy().starts_with(".claim-"));
-    (rows.collect(), files)
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod export;
 pub mod expression;
 mod extend;
 mod knowledge;
+pub mod launch;
 pub mod locate;
 pub mod maintain;
 pub mod map;

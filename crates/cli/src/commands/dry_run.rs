@@ -6,6 +6,7 @@ use retrodict_report::whole_seconds;
 use serde_json::{Value, json};
 
 use super::estimate::Estimates;
+use super::launch::planned;
 use super::run::{keep, swept};
 use super::sweep_table::{shown_cell, size};
 use super::{Failure, print};
@@ -124,6 +125,9 @@ pub(super) fn dry_run(sweep: &Sweep, args: &RunArgs) -> Result<(), Failure> {
              MiB of disk\n",
             whole_seconds(seconds.max(1.0))
         );
+    }
+    if let Some(chunks) = planned(sweep, args, store.as_ref())? {
+        text += &format!("as chunks for other processes: {chunks}\n");
     }
     print(&wrap(&text))
 }

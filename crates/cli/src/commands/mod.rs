@@ -6,6 +6,7 @@ mod data;
 mod dry_run;
 mod estimate;
 mod export;
+mod launch;
 mod locate;
 mod map;
 mod report;
@@ -14,7 +15,9 @@ mod run;
 mod runs;
 mod spec;
 mod store;
+mod sweep;
 mod sweep_table;
+mod sweep_work;
 mod table;
 mod theory;
 
@@ -32,6 +35,7 @@ pub(crate) use bench::bench;
 pub(crate) use compare::compare;
 pub(crate) use data::{DataArgs, data};
 pub(crate) use export::export;
+pub(crate) use launch::LaunchArgs;
 pub(crate) use locate::locate;
 pub(crate) use map::map;
 pub(crate) use report::report;
@@ -40,6 +44,7 @@ pub(crate) use run::run;
 pub(crate) use runs::runs;
 pub(crate) use spec::spec;
 pub(crate) use store::{StoreArgs, store};
+pub(crate) use sweep::{SweepCommand, sweep};
 pub(crate) use table::table;
 pub(crate) use theory::{TheoryArgs, theory};
 
@@ -117,15 +122,19 @@ pub(crate) fn load_spec(named: &Path, set: &[String]) -> Result<Spec, Failure> {
 
 /// A flag that Ctrl-C (or SIGTERM) sets; a second Ctrl-C ends the process at once.
 pub(crate) fn stop_on_interrupt() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
+    flag_on_interrupt(|again| {
+        if again {
             std::process::exit(i32::from(crate::INTERRUPTED));
         }
         eprintln!("\nretrodict: stopping after the steps under way; once more to stop at once");
     })
-    .unwrap_or_else(|error| {
+}
+
+/// A flag that Ctrl-C (or SIGTERM) sets, after a call that says whether it was set before.
+fn flag_on_interrupt(act: impl Fn(bool) + Send + 'static) -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || act(flag.swap(true, Ordering::SeqCst))).unwrap_or_else(|error| {
         eprintln!(
             "retrodict: warning: cannot watch for Ctrl-C ({error}); it ends the process at once, \
              and the same command resumes"

@@ -4,59 +4,136 @@ use std::path::Path;
 
 use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Kept, Status, Store};
-use retrodict_lab::sweep::{Point, Sweep};
-use retrodict_lab::{Experiment, Job, MEASURES, Measure, Resources, RunResult, run_all, stats};
+use retrodict_lab::sweep::{Launcher, Point, Sweep, SweepRecord, status_of};
+use retrodict_lab::{
+    Experiment, Isa, Job, MEASURES, Measure, Outcome, Resources, RunResult, run_all, stats,
+};
 use serde_json::{Map, Value, json};
 
 use super::dry_run::dry_run;
+use super::launch::launch;
 use super::sweep_table::sweep_table;
 use super::{Failure, fitted, overrides, print, spec_text, stop_on_interrupt};
 use crate::args::{Keep, RunArgs};
 use crate::progress::show_progress;
 use crate::table::{table, wrap};
 
-pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &RunArgs, isa: Option<Isa>) -> Result<(), Failure> {
     let sweep = load(args)?;
+    let launcher = args.launch.launcher(&args.resources)?;
     if args.dry_run {
         return dry_run(&sweep, args);
     }
     let store = Store::open(&args.out).map_err(Failure::failed)?;
+    if launcher == Launcher::Local {
+        let results = local(&sweep, args, &store)?;
+        show(&sweep, &results, args)?;
+        return verdict(&sweep, &results, &args.out.display().to_string());
+    }
+    let Some(end) = launch(&sweep, args, launcher, isa, &store)? else { return Ok(()) };
+    let results = stored(&sweep, &store)?;
+    show(&sweep, &results, args)?;
+    match end.complaint {
+        Some(complaint) => Err(Failure::Failed(complaint)),
+        None => verdict(&sweep, &results, &args.out.display().to_string()),
+    }
+}
+
+/// The points of a sweep, the longest runs first, so that none runs alone at the end.
+pub(super) fn longest_first(sweep: &Sweep) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..sweep.points.len()).collect();
+    let work = |at: &usize| {
+        let experiment = &sweep.points[*at].experiment;
+        std::cmp::Reverse(experiment.step_flops().saturating_mul(experiment.spec.train.epochs))
+    };
+    order.sort_by_key(work);
+    order
+}
+
+/// Makes all runs in this process. The results are by point.
+fn local(sweep: &Sweep, args: &RunArgs, store: &Store) -> Result<Vec<Vec<RunResult>>, Failure> {
+    if sweep.points.len() > 1 {
+        record(sweep, args)?;
+    }
     let stop = stop_on_interrupt();
     let jobs: Vec<Job<'_>> =
         sweep.points.iter().flat_map(|point| Job::of(&point.experiment)).collect();
-    let resources = Resources { keep: keep(args, &sweep), ..args.resources.resources() };
-    let resources = fitted(&jobs, &store, resources)?;
+    let resources = Resources { keep: keep(args, sweep), ..args.resources.resources() };
+    let resources = fitted(&jobs, store, resources)?;
     let name = sweep.points.first().map_or("", |point| &point.experiment.spec.name);
-    let outcomes = show_progress(name, &jobs, || run_all(&jobs, &store, resources, &stop));
+    let outcomes = show_progress(name, &jobs, || run_all(&jobs, store, resources, &stop));
     let mut outcomes = outcomes.into_iter();
     let mut results: Vec<Vec<RunResult>> = Vec::new();
     for Point { experiment, .. } in &sweep.points {
         let runs = experiment.spec.seeds.iter().zip(outcomes.by_ref());
         let collected =
-            runs.map(|(&seed, outcome)| RunResult::measures(experiment, &store, seed, outcome));
+            runs.map(|(&seed, outcome)| RunResult::measures(experiment, store, seed, outcome));
         results.push(collected.collect::<Result<_, _>>().map_err(Failure::failed)?);
     }
+    Ok(results)
+}
+
+/// The results that the store has, by point, of runs that other processes made.
+fn stored(sweep: &Sweep, store: &Store) -> Result<Vec<Vec<RunResult>>, Failure> {
+    let one = |experiment: &Experiment, seed: u64| {
+        let run = store.run_dir(&experiment.spec.name, experiment.hash, seed)?;
+        let status = match status_of(&run) {
+            Some(status @ (Status::Complete | Status::Diverged | Status::Failed)) => status,
+            Some(Status::Running | Status::Interrupted) | None => Status::Interrupted,
+        };
+        let message = run.read_manifest().ok().and_then(|manifest| manifest.message);
+        let outcome = Outcome { status, message, from_store: true };
+        RunResult::measures(experiment, store, seed, outcome)
+    };
+    let point = |point: &Point| {
+        let experiment = &point.experiment;
+        experiment.spec.seeds.iter().map(|&seed| one(experiment, seed)).collect()
+    };
+    sweep.points.iter().map(point).collect::<Result<_, _>>().map_err(Failure::failed)
+}
+
+/// Prints the results, and where they are.
+fn show(sweep: &Sweep, results: &[Vec<RunResult>], args: &RunArgs) -> Result<(), Failure> {
     match (args.json, &sweep.points[..]) {
         (true, [point]) if !sweep.is_swept => {
             print(&format!("{}\n", json(&point.experiment, &results[0])))?;
         }
         (true, points) => {
-            let each = points.iter().zip(&results).map(|(point, results)| {
+            let each = points.iter().zip(results).map(|(point, results)| {
                 let mut result = json(&point.experiment, results);
-                result["swept"] = swept(&sweep, point);
+                result["swept"] = swept(sweep, point);
                 result
             });
             print(&format!("{}\n", Value::Array(each.collect())))?;
         }
         (false, [point]) if !sweep.is_swept => print(&summary(&point.experiment, &results[0]))?,
-        (false, _) => print(&sweep_table(&sweep, &results))?,
+        (false, _) => print(&sweep_table(sweep, results))?,
     }
     if !args.json
         && let Some(folder) = results.iter().flatten().find_map(|run| run.folder.parent())
     {
-        print(&wrap(&places(&sweep, resources.keep, folder, &args.out.display().to_string())))?;
+        print(&wrap(&places(sweep, keep(args, sweep), folder, &args.out.display().to_string())))?;
     }
-    verdict(&sweep, &results, &args.out.display().to_string())
+    Ok(())
+}
+
+/// Writes the record of a sweep that this process makes; a sweep that is resumed has one already.
+fn record(sweep: &Sweep, args: &RunArgs) -> Result<(), Failure> {
+    let record = SweepRecord::new(sweep, Launcher::Local, command_line(), |_| None);
+    let newest = SweepRecord::list(&args.out).map_err(Failure::failed)?.into_iter().next();
+    // One that cannot be read is of another sweep.
+    let newest = newest.and_then(|id| SweepRecord::read(&args.out, &id).ok());
+    let is_same =
+        |other: &SweepRecord| other.launcher == Launcher::Local && other.points == record.points;
+    if newest.as_ref().is_some_and(is_same) {
+        return Ok(());
+    }
+    record.write(&args.out, |_| Ok(())).map_err(Failure::failed)
+}
+
+/// The arguments of this process, the program first.
+pub(super) fn command_line() -> Vec<String> {
+    std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect()
 }
 
 /// Where the runs are, and what can be done with them. `folder` is that of a spec.

@@ -5,6 +5,9 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod faults;
+pub(crate) mod numbers;
+#[cfg(target_os = "linux")]
+pub(crate) mod slurm;
 
 use std::collections::BTreeMap;
 use std::fs;
