@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use common::numbers::assert_same_runs;
 use common::{Folder, finish};
 
-const SWEEP: &str = "run tiny.toml --set model.layers=1,2 --seeds 2";
+const SWEEP: &str = "run tiny.toml --set model.layers=1,2 --seeds 2 --keep all";
 
 /// The commands that were written, one a chunk.
 fn written(folder: &Folder, options: &str) -> Vec<String> {

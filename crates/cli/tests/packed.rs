@@ -71,7 +71,8 @@ fn packed_runs_are_few_small_files_with_the_numbers_of_folders() {
     let files = contents(&folder.path().join("out"));
     let files: Vec<_> =
         files.iter().filter_map(|(path, file)| Some((path, file.as_ref()?))).collect();
-    assert_eq!(files.len(), 2, "{:?}", files.iter().map(|(path, _)| path).collect::<Vec<_>>());
+    // The segment, its index, and the record of the sweep.
+    assert_eq!(files.len(), 3, "{:?}", files.iter().map(|(path, _)| path).collect::<Vec<_>>());
     let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
     assert!(bytes < 18 * 30_000, "{bytes}");
     assert_eq!(exported(&folder, "out"), undisturbed());
