@@ -93,6 +93,9 @@ struct Overall {
     /// The share of all work done, 0 to 1.
     fraction: f64,
     left: Option<Duration>,
+    failed: usize,
+    /// The run of the lowest held-out NLL among those that have ended, and that NLL.
+    best: Option<(usize, f64)>,
 }
 
 /// The work of each run, in operations: a figure may have runs of milliseconds and runs of hours.
@@ -129,7 +132,33 @@ fn overall(snapshots: &[Snapshot], works: &[f64], elapsed: Duration) -> Overall 
     let (fraction, now) = (fraction / all, (fraction - before) / all);
     let left = (now > 0.005)
         .then(|| Duration::from_secs_f64(elapsed.as_secs_f64() * (1.0 - fraction) / now));
-    Overall { finished: snapshots.iter().filter(|run| run.finished).count(), fraction, left }
+    let ended = snapshots.iter().enumerate().filter(|(_, run)| run.finished && !run.failed);
+    let nll = ended.map(|(at, run)| (at, run.held_out_nll)).filter(|(_, nll)| nll.is_finite());
+    Overall {
+        finished: snapshots.iter().filter(|run| run.finished).count(),
+        fraction,
+        left,
+        failed: snapshots.iter().filter(|run| run.failed).count(),
+        best: nll.min_by(|a, b| a.1.total_cmp(&b.1)),
+    }
+}
+
+/// The state of all jobs in words: the time left, failures, and of a sweep the best run so far.
+fn in_words(state: &Overall, jobs: &[Job<'_>], with_best: bool) -> String {
+    let mut parts: Vec<String> = state.left.map(time_left).into_iter().collect();
+    if state.failed > 0 {
+        parts.push(format!("{} failed", state.failed));
+    }
+    let hash = |at: usize| jobs.get(at).map(|job| job.experiment.hash);
+    let is_sweep = jobs.windows(2).any(|two| two[0].experiment.hash != two[1].experiment.hash);
+    if let Some((at, nll)) = state.best.filter(|_| is_sweep && with_best)
+        && let Some(hash) = hash(at)
+    {
+        // The beginning of a hash is enough to find it in a listing.
+        let hash: String = hash.to_string().chars().take(8).collect();
+        parts.push(format!("best held-out NLL {nll:.3} ({hash} seed {})", jobs[at].seed));
+    }
+    parts.join(", ")
 }
 
 fn bars(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
@@ -185,7 +214,7 @@ fn bars(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
         let count = format!(": {} of {} runs", state.finished, jobs.len());
         total.set_prefix(titled(name, &count, prefix));
         total.set_position((1000.0 * state.fraction) as u64);
-        total.set_message(state.left.map(time_left).unwrap_or_default());
+        total.set_message(in_words(&state, jobs, width >= 100));
         if last {
             total.finish_and_clear();
             return;
@@ -210,8 +239,9 @@ fn lines(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
             let percent = 100.0 * state.fraction;
             let mut line =
                 format!("{name}: {} of {} runs, {percent:.0} %", state.finished, jobs.len());
-            if let Some(left) = state.left {
-                let _ = write!(line, ", {}", time_left(left));
+            let words = in_words(&state, jobs, true);
+            if !words.is_empty() {
+                let _ = write!(line, ", {words}");
             }
             eprintln!("{line}");
         }
@@ -262,7 +292,8 @@ mod tests {
     fn run(done: u64, first: u64, finished: bool) -> Snapshot {
         let (train_nll, held_out_nll) = (f64::NAN, f64::NAN);
         let (total, epoch, started) = (100, 0, true);
-        Snapshot { total, done, first, epoch, train_nll, held_out_nll, started, finished }
+        let failed = false;
+        Snapshot { total, done, first, epoch, train_nll, held_out_nll, started, finished, failed }
     }
 
     /// Three runs of seconds do not predict the end of one of hours.

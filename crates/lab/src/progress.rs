@@ -16,6 +16,7 @@ pub struct Progress {
     held_out_nll: AtomicU64,
     started: AtomicBool,
     finished: AtomicBool,
+    failed: AtomicBool,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub started: bool,
     /// Whether it has ended, for any reason.
     pub finished: bool,
+    /// Whether it has failed or diverged.
+    pub failed: bool,
 }
 
 impl Progress {
@@ -66,6 +69,10 @@ impl Progress {
         self.finished.store(true, Ordering::Release);
     }
 
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
     /// Adds a warning, which does not stop the run.
     pub(crate) fn warn(&self, message: String) {
         if let Ok(mut warnings) = self.warnings.lock() {
@@ -91,6 +98,7 @@ impl Progress {
             held_out_nll: if started { number(&self.held_out_nll) } else { f64::NAN },
             started,
             finished: self.finished.load(Ordering::Acquire),
+            failed: self.failed.load(Ordering::Acquire),
         }
     }
 }

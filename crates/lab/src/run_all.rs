@@ -189,7 +189,11 @@ impl<'j, 'e> Ended<'j, 'e> {
     }
 
     fn set(&self, at: usize, outcome: Outcome) {
-        self.jobs[at].progress.finish();
+        let progress = &self.jobs[at].progress;
+        if matches!(outcome.status, Status::Failed | Status::Diverged) {
+            progress.fail();
+        }
+        progress.finish();
         if let Ok(mut slot) = self.outcomes[at].lock() {
             *slot = Some(outcome);
         }

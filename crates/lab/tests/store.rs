@@ -7,8 +7,8 @@ use std::path::Path;
 
 use retrodict_lab::spec::{Precision, SpecHash};
 use retrodict_lab::store::{
-    Machine, Manifest, MetricsRow, RunDir, RunSeeds, Status, Store, StoreError, Tensor, Values,
-    utc_now,
+    Kept, Machine, Manifest, MetricsRow, RunDir, RunSeeds, Status, Store, StoreError, Tensor,
+    Values, utc_now,
 };
 
 const HASH: SpecHash = SpecHash(0xab);
@@ -31,6 +31,7 @@ fn manifest() -> Manifest {
         status: Status::Running,
         last_step: 6,
         message: Some("the loss is NaN at step 6".to_owned()),
+        kept: Kept::All,
     }
 }
 
