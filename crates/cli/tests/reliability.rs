@@ -119,7 +119,8 @@ fn a_killed_process_does_not_keep_others_out() {
             .spawn()
             .unwrap();
         common::faults::until(Duration::from_secs(60), || {
-            folder.path().join("out/runs/tiny").is_dir()
+            let runs = folder.path().join("out/runs/tiny");
+            fs::read_dir(runs).is_ok_and(|mut runs| runs.next().is_some())
                 && checkpoints(&folder.run_dir("out", 0)).len() > 1
         });
         // While it lives, it is named.
