@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run(&args),
         Command::Compare(args) => commands::compare(&args),
         Command::Runs(args) => commands::runs(&args),
+        Command::Serve(args) => commands::serve(&args),
         Command::Table(args) => commands::table(&args),
         Command::Locate(args) => commands::locate(&args),
         Command::Spec(args) => commands::spec(&args),
