@@ -5,6 +5,8 @@
 mod common;
 
 use common::Folder;
+use retrodict_lab::store::Store;
+use retrodict_lab::sweep::{Launcher, SweepRecord};
 use serde_json::Value;
 
 /// Makes runs of a fraction of a second.
@@ -41,6 +43,26 @@ fn a_sweep_is_the_plain_runs_of_its_points() {
         let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(keys(&plain), keys(&point));
     }
+}
+
+#[test]
+fn a_sweep_leaves_one_record_and_a_plain_run_none() {
+    let folder = Folder::new();
+    let out = folder.path().join("out");
+    let list = || SweepRecord::list(&out).unwrap();
+    folder.run(&format!("run tiny.toml --out out {SHORT}")).done();
+    assert_eq!(list(), [""; 0]);
+    for _ in 0..2 {
+        folder.run(&format!("run tiny.toml --set model.layers=1,2 --out out {SHORT}")).done();
+    }
+    let ids = list();
+    assert_eq!(ids.len(), 1, "the second is the same sweep: {ids:?}");
+    let record = SweepRecord::read(&out, &ids[0]).unwrap();
+    assert_eq!((record.launcher, record.points.len()), (Launcher::Local, 2));
+    assert_eq!(record.keys, ["model.layers"]);
+    assert!(record.command.contains(&"model.layers=1,2".to_owned()), "{:?}", record.command);
+    let progress = record.progress(&Store::view(&out).unwrap()).unwrap();
+    assert_eq!((progress.complete, progress.total()), (4, 4));
 }
 
 #[test]

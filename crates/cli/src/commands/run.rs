@@ -2,7 +2,7 @@
 
 use retrodict_lab::spec::parse_seeds;
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::sweep::{Point, Sweep};
+use retrodict_lab::sweep::{Launcher, Point, Sweep, SweepRecord};
 use retrodict_lab::{Experiment, Job, MEASURES, Measure, RunResult, run_all, stats};
 use serde_json::{Map, Value, json};
 
@@ -19,6 +19,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         return dry_run(&sweep, args);
     }
     let store = Store::open(&args.out).map_err(Failure::failed)?;
+    if sweep.points.len() > 1 {
+        record(&sweep, args)?;
+    }
     let stop = stop_on_interrupt();
     // The longest first, so that none runs alone at the end.
     let mut order: Vec<usize> = (0..sweep.points.len()).collect();
@@ -70,6 +73,25 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         print(&wrap(&text))?;
     }
     verdict(&sweep, &results, &args.out.display().to_string())
+}
+
+/// Writes the record of a sweep that this process makes; a sweep that is resumed has one already.
+fn record(sweep: &Sweep, args: &RunArgs) -> Result<(), Failure> {
+    let record = SweepRecord::new(sweep, Launcher::Local, command_line(), |_| None);
+    let newest = SweepRecord::list(&args.out).map_err(Failure::failed)?.into_iter().next();
+    // One that cannot be read is of another sweep.
+    let newest = newest.and_then(|id| SweepRecord::read(&args.out, &id).ok());
+    let is_same =
+        |other: &SweepRecord| other.launcher == Launcher::Local && other.points == record.points;
+    if newest.as_ref().is_some_and(is_same) {
+        return Ok(());
+    }
+    record.write(&args.out, |_| Ok(())).map_err(Failure::failed)
+}
+
+/// The arguments of this process, the program first.
+pub(super) fn command_line() -> Vec<String> {
+    std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect()
 }
 
 /// The spec with its sweep and the overrides of the command line.

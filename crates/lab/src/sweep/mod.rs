@@ -17,6 +17,7 @@
 mod axis;
 mod file;
 mod grid;
+mod record;
 mod resolve;
 mod sample;
 mod text;
@@ -29,6 +30,8 @@ use thiserror::Error;
 use crate::cell::Cell;
 use crate::experiment::{Experiment, ExperimentError};
 use crate::spec::{SpecError, SpecHash, document, keys};
+
+pub use record::{Launcher, RecordedPoint, SweepProgress, SweepRecord, status_of};
 
 use axis::Axis;
 use grid::Grid;
