@@ -34,11 +34,22 @@ export async function matrix(params, signal) {
   return { ...JSON.parse(text), cells: new Float32Array(bytes, start) };
 }
 
-/** Calls `tell` with every overview of the store, and `state` with whether the server is there. */
+/**
+ * Calls `tell` with every overview of the store, and `state` with whether the server is there. A tab
+ * in the background does not follow: a browser has few connections to one server.
+ */
 export function follow(tell, state) {
-  const source = new EventSource("/api/events");
-  source.onopen = () => state(true);
-  // The browser connects again by itself.
-  source.onerror = () => state(false);
-  source.onmessage = (event) => tell(JSON.parse(event.data));
+  let source = null;
+  const open = () => {
+    source = new EventSource("/api/events");
+    source.onopen = () => state(true);
+    // The browser connects again by itself.
+    source.onerror = () => state(false);
+    source.onmessage = (event) => tell(JSON.parse(event.data));
+  };
+  document.addEventListener("visibilitychange", () => {
+    source?.close();
+    if (!document.hidden) open();
+  });
+  open();
 }

@@ -107,35 +107,53 @@ $("where").addEventListener("input", () => {
   if (!text) context.set({ where: null });
 });
 
-function progress() {
-  const { total, counts, fraction, seconds_left: left, waiting = 0 } = news.progress;
-  const order = ["complete", "running", "interrupted", "diverged", "failed"];
-  const parts = order.filter((status) => counts[status] > 0).map((status) => [status, counts[status]]);
-  if (waiting > 0) parts.push(["waiting", waiting]);
-  const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "runs that have ended",
+const ORDER = ["complete", "running", "interrupted", "diverged", "failed", "waiting"];
+
+/** The bar and the words of a sweep, or of all runs. */
+function bar(what, { total, counts, fraction, seconds_left: left, silent_for: silent }) {
+  const parts = ORDER.filter((status) => counts[status] > 0);
+  const strip = h("div", { class: "bar", role: "progressbar", "aria-label": `${what}: part done`,
     "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.floor(100 * fraction) },
-    parts.map(([status, count]) => {
-      const part = h("span", { class: status, title: `${count} ${status}` });
-      part.style.flexGrow = count;
+    parts.map((status) => {
+      const part = h("span", { class: status, title: `${counts[status]} ${status}` });
+      part.style.flexGrow = counts[status];
       return part;
     }));
-  const words = parts.map(([status, count]) => h("span", { class: `count ${status}` },
-    h("i", { "aria-hidden": "true" }, SIGNS[status]), ` ${count.toLocaleString("en")} ${status}`));
-  const end = left === null ? "" : new Date(Date.now() + 1000 * left).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  const rest = left === null
-    ? counts.running > 0 ? "time left not known yet" : ""
-    : `about ${duration(left)} left, until ${end}`;
-  const notes = [];
-  if (news.unmeasured > 200) notes.push(`reading measures of ${news.unmeasured.toLocaleString("en")} runs…`);
+  const words = parts.map((status) => h("span", { class: `count ${status}` },
+    h("i", { "aria-hidden": "true" }, SIGNS[status]), ` ${counts[status].toLocaleString("en")} ${status}`));
+  let rest = "";
+  if (silent) rest = `nothing was written for ${duration(silent)}: killed?`;
+  else if (left !== null) {
+    const end = new Date(Date.now() + 1000 * left).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    rest = `about ${duration(left)} left, until ${end}`;
+  } else if (counts.running > 0) rest = "time left not known yet";
+  return h("div", { class: "progress" }, h("p", null,
+    h("b", null, `${what}: ${Math.floor(100 * fraction)} % of ${total.toLocaleString("en")} runs`), ...words,
+    h("span", { class: "rest" }, rest)), strip);
+}
+
+function progress() {
+  const open = $("progress").querySelector("details")?.open;
+  const bars = news.sweeps.map((sweep) => {
+    const time = new Date(sweep.created);
+    const day = time.toDateString() === new Date().toDateString() ? "" : `${time.toLocaleDateString([], { day: "numeric", month: "short" })} `;
+    const at = day + time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const element = bar(`Sweep of ${at}`, sweep);
+    element.title = `${sweep.command}\nover ${sweep.keys.join(", ") || "seeds"}, launcher ${sweep.launcher}`;
+    return element;
+  });
+  // Where a sweep is all there is, the folder would say the same again.
+  const all = news.progress;
+  const same = news.sweeps.some((sweep) => sweep.total - (sweep.counts.waiting ?? 0) >= all.total);
+  if (!same) bars.push(bar("Folder", all));
+  const notes = h("div", { class: "notes" });
+  if (news.unmeasured > 200) notes.append(h("span", { class: "note" }, `reading measures of ${news.unmeasured.toLocaleString("en")} runs…`));
   if (news.warning_count > 0) {
-    notes.push(h("details", null, h("summary", null, `${news.warning_count} cannot be read`),
+    notes.append(h("details", { class: "note" }, h("summary", null, `${news.warning_count} cannot be read`),
       h("ul", null, news.warnings.map(([name, text]) => h("li", null, h("b", null, name), ` ${text}`)))));
   }
-  const open = $("progress").querySelector("details")?.open;
-  $("progress").replaceChildren(bar, h("p", null,
-    h("b", null, `${Math.floor(100 * fraction)} % of ${total.toLocaleString("en")} ${news.progress.of ?? "runs"}`), ...words,
-    h("span", { class: "rest" }, rest), ...notes.map((note) => h("span", { class: "note" }, note))));
-  if (open) $("progress").querySelector("details").open = true;
+  $("progress").replaceChildren(...bars, notes);
+  if (open) $("progress").querySelector("details")?.setAttribute("open", "");
 }
 
 const THEMES = ["auto", "light", "dark"];

@@ -1,108 +1,153 @@
-//! How far the runs are, and when they will have ended.
+//! How far runs are, and when they will have ended.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use retrodict_lab::store::Status;
+use retrodict_lab::sweep::SweepRecord;
 use serde_json::{Value, json};
 
 use crate::table::{Run, Table};
 
 /// The completed runs from which the speed is taken: the newest.
 const RECENT: usize = 64;
-/// Seconds without a completed run, as a multiple of the usual time between two, after which a
-/// sweep has no estimated end: nothing trains.
-const PATIENCE: f64 = 20.0;
+/// Seconds without any sign of life after which nothing is taken to train: the state of a killed
+/// run stays `running`.
+const SILENCE: f64 = 600.0;
+/// The most sweeps that are shown: the newest that have not ended.
+const SWEEPS: usize = 3;
 
-/// Some runs and how long each takes.
+/// Some runs. A run weighs its estimated seconds, or 1 where there is no estimate.
 #[derive(Debug, Default)]
 struct Tally {
-    total: usize,
-    counts: [usize; 5],
-    /// Runs that have ended, and the parts done of the others.
+    counts: BTreeMap<&'static str, usize>,
+    /// The weight of all runs.
+    total: f64,
+    /// The weight of what needs no more work.
     done: f64,
-    running: usize,
-    /// When complete runs ended.
-    ends: Vec<f64>,
-    /// When the first running one began.
-    began: f64,
-    /// The parts done of running ones.
-    parts: f64,
-}
-
-const STATUSES: [Status; 5] =
-    [Status::Complete, Status::Running, Status::Diverged, Status::Failed, Status::Interrupted];
-
-/// The progress of all runs of a table: counts by state, the fraction done, and the seconds that
-/// the rest takes; null where nothing trains.
-pub(crate) fn progress(table: &Table) -> Value {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-    let runs = table.runs().iter().filter(|run| !run.gone);
-    let mut tally = Tally { began: f64::INFINITY, ..Tally::default() };
-    for run in runs {
-        tally.add(run, table.setting(run.setting).epochs);
-    }
-    tally.json(now)
+    /// When complete runs ended, with their weights.
+    ends: Vec<(f64, f64)>,
+    /// When running ones were started, the weight done of them, and when one wrote last.
+    running: Option<(f64, f64, f64)>,
 }
 
 impl Tally {
-    fn add(&mut self, run: &Run, epochs: u64) {
-        self.total += 1;
-        if let Some(at) = STATUSES.iter().position(|status| *status == run.status) {
-            self.counts[at] += 1;
-        }
-        let part = (run.epoch as f64 / epochs.max(1) as f64).clamp(0.0, 1.0);
+    /// Adds a run; `None` if it has not begun.
+    fn add(&mut self, run: Option<&Run>, epochs: u64, weight: f64) {
+        self.total += weight;
+        *self.counts.entry(run.map_or("waiting", |run| run.status.word())).or_default() += 1;
+        let Some(run) = run else { return };
+        let part = weight * (run.epoch as f64 / epochs.max(1) as f64).clamp(0.0, 1.0);
+        self.done += match run.status {
+            Status::Complete | Status::Diverged | Status::Failed => weight,
+            Status::Running | Status::Interrupted => part,
+        };
         match run.status {
-            Status::Complete | Status::Diverged | Status::Failed => self.done += 1.0,
-            Status::Running | Status::Interrupted => self.done += part,
-        }
-        match run.status {
-            Status::Complete if run.ended.is_finite() => self.ends.push(run.ended),
+            Status::Complete if run.ended.is_finite() => self.ends.push((run.ended, weight)),
             Status::Running => {
-                self.running += 1;
-                self.parts += part;
-                self.began = self.began.min(run.started);
+                let (began, parts, wrote) =
+                    self.running.unwrap_or((f64::INFINITY, 0.0, f64::NEG_INFINITY));
+                let sign = run.touched.max(run.started);
+                self.running = Some((began.min(run.started), parts + part, wrote.max(sign)));
             }
             _ => {}
         }
     }
 
-    /// Runs a second; `None` where nothing trains or nothing is known yet.
+    /// Seconds since the last sign of life of runs that claim to run; `None` where none does.
+    fn silence(&self, now: f64) -> Option<f64> {
+        let (_, _, wrote) = self.running?;
+        let ended = self.ends.iter().map(|(end, _)| *end).fold(wrote, f64::max);
+        Some(now - ended)
+    }
+
+    /// Weight done a second; `None` where nothing trains or nothing is known yet.
     fn speed(&mut self, now: f64) -> Option<f64> {
-        if self.running == 0 {
+        let (began, parts, _) = self.running?;
+        if self.silence(now)? > SILENCE {
             return None;
         }
-        let newest = self.ends.len().saturating_sub(RECENT);
-        self.ends.sort_unstable_by(f64::total_cmp);
+        self.ends.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let newest = &self.ends[self.ends.len().saturating_sub(RECENT)..];
         // Only those of this session of training.
-        let recent: Vec<f64> =
-            self.ends[newest..].iter().copied().filter(|end| *end >= self.began - 600.0).collect();
-        if let [first, .., last] = recent[..] {
+        let recent: Vec<_> = newest.iter().filter(|(end, _)| *end >= began - SILENCE).collect();
+        if let [(first, _), _, ..] = recent[..] {
             // Times are in whole seconds.
-            let span = (last - first).max(1.0);
-            let speed = (recent.len() - 1) as f64 / span;
-            if (now - last) * speed > PATIENCE && now - last > 60.0 && self.parts == 0.0 {
-                return None;
-            }
-            return Some((recent.len() as f64) / span.max(now - first));
+            let span = (now - first).max(1.0);
+            return Some(recent.iter().map(|(_, weight)| weight).sum::<f64>() / span);
         }
-        let elapsed = now - self.began;
-        (self.parts > 0.0 && elapsed > 0.0).then(|| self.parts / elapsed)
+        let elapsed = now - began;
+        (parts > 0.0 && elapsed > 0.0).then(|| parts / elapsed)
     }
 
     fn json(mut self, now: f64) -> Value {
-        let left = self.total as f64 - self.done;
+        let (left, silence) = (self.total - self.done, self.silence(now));
         let seconds = self.speed(now).map(|speed| left / speed);
-        let counts = STATUSES.iter().zip(self.counts);
-        let counts: serde_json::Map<String, Value> =
-            counts.map(|(status, count)| (status.word().to_owned(), json!(count))).collect();
-        let fraction = if self.total == 0 { 0.0 } else { self.done / self.total as f64 };
         json!({
-            "total": self.total,
-            "counts": counts,
-            "fraction": fraction,
+            "total": self.counts.values().sum::<usize>(),
+            "counts": self.counts,
+            "fraction": if self.total > 0.0 { self.done / self.total } else { 0.0 },
             "seconds_left": seconds,
+            "silent_for": silence.filter(|seconds| *seconds > SILENCE),
         })
     }
+
+    fn has_ended(&self) -> bool {
+        let of = |status: &str| self.counts.get(status).copied().unwrap_or(0);
+        of("waiting") + of("running") + of("interrupted") == 0
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64())
+}
+
+/// The progress of all runs of a table: counts by state, the fraction done, the seconds that the
+/// rest takes (null where nothing trains), and how long runs that claim to run have been silent.
+pub(crate) fn of_all(table: &Table) -> Value {
+    let mut tally = Tally::default();
+    for run in table.runs().iter().filter(|run| !run.gone) {
+        tally.add(Some(run), table.setting(run.setting).epochs, 1.0);
+    }
+    tally.json(now())
+}
+
+/// The progress of the newest sweeps that have not ended, or else of the newest, as that of all
+/// runs; `waiting` counts runs that have not begun.
+pub(crate) fn of_sweeps(table: &Table) -> Vec<Value> {
+    let mut shown = Vec::new();
+    for (at, record) in table.sweeps.iter().enumerate() {
+        let tally = of_sweep(table, record);
+        if at > 0 && tally.has_ended() {
+            continue;
+        }
+        let mut json = tally.json(now());
+        json["id"] = json!(record.id);
+        json["created"] = json!(record.created);
+        json["keys"] = json!(record.keys);
+        json["launcher"] = json!(record.launcher.word());
+        json["command"] = json!(record.command.join(" "));
+        shown.push(json);
+        if shown.len() == SWEEPS {
+            break;
+        }
+    }
+    shown
+}
+
+fn of_sweep(table: &Table, record: &SweepRecord) -> Tally {
+    let mut tally = Tally::default();
+    for point in &record.points {
+        let hash = point.spec_hash.parse().ok();
+        let setting = hash.and_then(|hash| table.find_setting(&point.experiment, hash));
+        let weight = point.seconds.filter(|s| s.is_finite() && *s > 0.0).unwrap_or(1.0);
+        for &seed in &point.seeds {
+            let place = setting.and_then(|setting| table.find_run(setting, seed));
+            let epochs = setting.map_or(1, |setting| table.setting(setting).epochs);
+            tally.add(place.and_then(|place| table.run(place)), epochs, weight);
+        }
+    }
+    tally
 }
 
 #[cfg(test)]
@@ -110,32 +155,44 @@ mod tests {
     use super::*;
 
     fn run(status: Status, epoch: u64, started: f64, ended: f64) -> Run {
-        let (setting, seed, step) = (0, 0, 0);
-        Run { setting, seed, status, epoch, step, started, ended, measured: true, gone: false }
+        let (setting, seed, step, touched) = (0, 0, 0, started);
+        let (measured, gone) = (true, false);
+        Run { setting, seed, status, epoch, step, started, ended, touched, measured, gone }
     }
 
     #[test]
     fn the_rest_takes_as_long_as_the_newest_took() {
-        let mut tally = Tally { began: f64::INFINITY, ..Tally::default() };
+        let mut tally = Tally::default();
         for end in 0..10 {
-            tally.add(&run(Status::Complete, 10, 0.0, 1000.0 + 10.0 * f64::from(end)), 10);
+            let complete = run(Status::Complete, 10, 0.0, 1000.0 + 10.0 * f64::from(end));
+            tally.add(Some(&complete), 10, 1.0);
         }
-        tally.add(&run(Status::Running, 5, 1090.0, f64::NAN), 10);
+        tally.add(Some(&run(Status::Running, 5, 1090.0, f64::NAN)), 10, 1.0);
+        tally.add(None, 10, 3.0);
         let json = tally.json(1100.0);
-        assert_eq!(json["total"], 11);
+        assert_eq!((&json["total"], &json["counts"]["waiting"]), (&json!(12), &json!(1)));
         assert_eq!(json["counts"]["complete"], 10);
-        // Half a run is left at one in ten seconds.
-        assert_eq!(json["seconds_left"], 5.0);
+        // Half a run, and one that weighs three, at one in ten seconds.
+        assert_eq!(json["seconds_left"], 35.0);
     }
 
     #[test]
-    fn first_runs_are_judged_by_their_epochs_and_none_without_training() {
-        let mut tally = Tally { began: f64::INFINITY, ..Tally::default() };
-        tally.add(&run(Status::Running, 25, 1000.0, f64::NAN), 100);
+    fn first_runs_are_judged_by_their_epochs() {
+        let mut tally = Tally::default();
+        tally.add(Some(&run(Status::Running, 25, 1000.0, f64::NAN)), 100, 1.0);
         assert_eq!(tally.json(1010.0)["seconds_left"], 30.0);
-        let mut tally = Tally { began: f64::INFINITY, ..Tally::default() };
-        tally.add(&run(Status::Interrupted, 25, 1000.0, 1001.0), 100);
+    }
+
+    #[test]
+    fn what_does_not_train_has_no_end() {
+        let mut tally = Tally::default();
+        tally.add(Some(&run(Status::Interrupted, 25, 1000.0, 1001.0)), 100, 1.0);
         let json = tally.json(1010.0);
         assert_eq!((&json["seconds_left"], &json["fraction"]), (&Value::Null, &json!(0.25)));
+        // A killed run still claims to run.
+        let mut tally = Tally::default();
+        tally.add(Some(&run(Status::Running, 25, 1000.0, f64::NAN)), 100, 1.0);
+        let json = tally.json(9000.0);
+        assert_eq!((&json["seconds_left"], &json["silent_for"]), (&Value::Null, &json!(8000.0)));
     }
 }

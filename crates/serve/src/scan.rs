@@ -18,6 +18,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A look takes at most this part of the time, so that a large store on a slow disk is not read all
 /// the time.
 const PART: u32 = 8;
+/// The sweeps that are kept, the newest.
+const MOST_SWEEPS: usize = 20;
+/// The shortest time between two overviews.
+const SPEECH: Duration = Duration::from_millis(800);
 /// The time that is spent on measures before they are shown.
 const BATCH: Duration = Duration::from_millis(400);
 
@@ -62,7 +66,7 @@ impl Scanner {
         tell: impl Fn(&Table),
     ) {
         let (mut last, mut took) = (None::<Instant>, Duration::ZERO);
-        let mut told = None;
+        let (mut told, mut spoke) = (None, None);
         while !stop.load(Ordering::Relaxed) {
             let due = last.is_none_or(|at| at.elapsed() > PAUSE.max(took * PART));
             if watched() && due {
@@ -71,9 +75,10 @@ impl Scanner {
                 (took, last) = (begun.elapsed(), Some(Instant::now()));
             }
             self.measure();
+            let rested = spoke.is_none_or(|at: Instant| at.elapsed() > SPEECH);
             let table = self.table.read();
-            if told != Some(table.generation) {
-                told = Some(table.generation);
+            if told != Some(table.generation) && rested {
+                (told, spoke) = (Some(table.generation), Some(Instant::now()));
                 tell(&table);
             }
             drop(table);
@@ -92,6 +97,14 @@ impl Scanner {
                 return;
             }
         };
+        let sweeps = self.source.new_sweeps(&self.table.read().sweeps);
+        if !sweeps.is_empty() {
+            let mut table = self.table.write();
+            table.sweeps.extend(sweeps);
+            table.sweeps.sort_by(|a, b| b.id.cmp(&a.id));
+            table.sweeps.truncate(MOST_SWEEPS);
+            table.generation += 1;
+        }
         let mut seen = HashSet::with_capacity(runs.len());
         for run in &runs {
             let known = {
@@ -173,12 +186,15 @@ impl Scanner {
             step: 0,
             started: f64::NAN,
             ended: f64::NAN,
+            touched: f64::NAN,
             measured: false,
             gone: false,
         });
         now.status = state.status;
         stamp(&mut now, manifest);
         let metrics = self.source.changed(run);
+        let touched = metrics.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        now.touched = touched.map_or(now.touched, |touched| touched.as_secs_f64());
         let seen = known.and_then(|(place, _)| self.changed.get(&place).copied());
         if before.is_none_or(|before| before.status != now.status) || metrics != seen {
             now.measured = false;

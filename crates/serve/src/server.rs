@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::curves::Curves;
 use crate::guard::Guard;
-use crate::progress::progress;
+use crate::progress::{of_all, of_sweeps};
 use crate::routes::{MOST_PAGES, Site, router};
 use crate::runs::Lists;
 use crate::scan::{Scanner, Shared};
@@ -173,7 +173,8 @@ fn overview(dir: &str, table: &Table) -> String {
     json!({
         "dir": dir,
         "generation": table.generation,
-        "progress": progress(table),
+        "progress": of_all(table),
+        "sweeps": of_sweeps(table),
         "unmeasured": runs().filter(|run| !run.measured).count(),
         "warnings": table.warnings.iter().take(20).collect::<Vec<_>>(),
         "warning_count": table.warnings.len(),

@@ -7,6 +7,7 @@ use retrodict_lab::probe::EFFECTIVE_WEIGHTS;
 use retrodict_lab::settings::Line;
 use retrodict_lab::spec::{Spec, SpecHash};
 use retrodict_lab::store::{Manifest, MetricsRow, RunDir, Status, Store, StoreError, Tensors};
+use retrodict_lab::sweep::SweepRecord;
 use retrodict_lab::{Cell, Experiment, MEASURES, Outcome, RunResult};
 
 /// A store, for reading.
@@ -57,6 +58,14 @@ impl Source {
     /// Every run.
     pub(crate) fn runs(&self) -> Result<Vec<RunDir>, StoreError> {
         self.store.runs()
+    }
+
+    /// The records of sweeps that `known` lacks, the newest first; those that cannot be read are
+    /// left out.
+    pub(crate) fn new_sweeps(&self, known: &[SweepRecord]) -> Vec<SweepRecord> {
+        let ids = SweepRecord::list(&self.root).unwrap_or_default();
+        let new = ids.iter().filter(|id| known.iter().all(|record| record.id != **id));
+        new.filter_map(|id| SweepRecord::read(&self.root, id).ok()).collect()
     }
 
     /// One run, whether it exists or not.
