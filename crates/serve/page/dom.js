@@ -45,7 +45,7 @@ export function duration(seconds) {
 
 /** A state with the sign that stands beside its colour. */
 export const SIGNS = {
-  complete: "✓", running: "▶", diverged: "▲", failed: "✕", interrupted: "‖", waiting: "…",
+  complete: "✓", running: "▶", diverged: "▲", failed: "✕", interrupted: "■", waiting: "…",
 };
 
 export function badge(status) {

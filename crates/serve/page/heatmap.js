@@ -8,16 +8,16 @@ const FRAMES = 48;
 
 function color(value, low, high) {
   if (!Number.isFinite(value)) return 255;
-  return Math.round(((value - low) / (high - low || 1)) * 254);
+  return Math.round(Math.min(1, Math.max(0, (value - low) / (high - low || 1))) * 254);
 }
 
 /** One matrix with the names of its axes. */
 class Panel {
   constructor(label) {
-    this.canvas = h("canvas", { width: 1, height: 1, role: "img", "aria-label": `effective weights, ${label}` });
+    this.canvas = h("canvas", { width: 1, height: 1, role: "img", "aria-label": `effective weights ${label}` });
     this.value = h("p", { class: "readout" });
     this.caption = h("figcaption", null, label);
-    this.element = h("figure", { class: "heat" }, this.caption,
+    this.element = h("figure", { class: "heat" }, label ? this.caption : null,
       h("div", { class: "matrix" },
         h("span", { class: "side" }, "entity x alone in the context"), this.canvas,
         h("span", { class: "below" }, "candidate answer y")), this.value);

@@ -83,8 +83,9 @@ export class Scatter extends Canvas {
     const width = Math.max(this.holder.clientWidth, 240);
     const height = Math.min(420, Math.max(280, width * 0.5));
     const pen = this.begin(width, height);
-    const x = axisScale(xs, [64, width - 16], undefined, Math.floor(width / 90));
-    const y = axisScale(ys, [height - 44, 26]);
+    // Points stand clear of the axes.
+    const x = axisScale(xs, [84, width - 30], undefined, Math.floor(width / 90));
+    const y = axisScale(ys, [height - 54, 32]);
     const tone = tones && axisScale(tones, [0, 1]);
     pen.fillStyle = css("--soft");
     pen.strokeStyle = css("--grid");

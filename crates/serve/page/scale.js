@@ -62,8 +62,8 @@ export function extent(arrays, positive = false) {
   return low > high ? null : [low, high];
 }
 
-/** Whether values are better drawn on a logarithmic scale: positive, over more than 1.5 decades. */
+/** Whether values are better drawn on a logarithmic scale: positive, over a decade or more. */
 export function spreads(values) {
   const range = extent([values]);
-  return range !== null && range[0] > 0 && range[1] / range[0] > 30;
+  return range !== null && range[0] > 0 && range[1] / range[0] >= 10;
 }

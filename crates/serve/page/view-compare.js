@@ -91,7 +91,8 @@ export function compare(context) {
     };
     const keys = paths.map((path) => row(path, specs.map((one) => one.get(path)), true)).filter(Boolean);
     const log = names.map((name) => row(name, logs.map((one) => one.get(name)), false)).filter(Boolean);
-    const status = h("tr", { class: pair[0].status === pair[1].status ? "" : "differs" }, h("th", { scope: "row" }, "state"),
+    const status = h("tr", { class: pair[0].status === pair[1].status ? "" : "differs" }, h("th", { scope: "row" },
+        pair[0].status === pair[1].status ? null : h("span", { class: "mark", title: "differs" }, "≠ "), "state"),
       ...pair.map((run) => h("td", null, badge(run.status))));
     const heading = (text) => h("tr", { class: "group" }, h("th", { scope: "colgroup", colspan: 3 }, text));
     const none = (text) => h("tr", null, h("td", { colspan: 3 }, text));

@@ -31,7 +31,7 @@ export function curves(context) {
   function control() {
     const others = measures.filter((m) => m.of_epochs).map((m) => [m.id, m.label]);
     const groups = Object.entries(PANELS).map(([id, [name]]) => [id, name]);
-    controls.replaceChildren(
+    controls.replaceChildren(...[
       choice("Show", [...groups, ...others], params.get("show") ?? "loss", set("show")),
       choice("A curve is", [["setting", "a setting: mean of its seeds ± 1 s.d."], ["run", "a run"]], params.get("by") ?? "setting", set("by")),
       choice("Over", [["epoch", "epochs"], ["step", "steps"]], params.get("over") ?? "epoch", set("over")),
@@ -39,7 +39,8 @@ export function curves(context) {
       tick("logarithmic", params.get("log") === "1", (on) => context.set({ log: on ? "1" : null })),
       params.getAll("run").length > 0
         ? h("button", { type: "button", onclick: () => context.set({ run: null }) }, "All runs of the filter")
-        : null);
+        : null,
+    ].filter(Boolean));
   }
 
   async function load() {

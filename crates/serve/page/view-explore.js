@@ -99,6 +99,7 @@ export function explore(context) {
   }
 
   function draw() {
+    if (scatter.data) legend(scatter.data.axes[2], scatter.labels[2]);
     scatter.draw();
     parallel.draw();
   }

@@ -36,7 +36,7 @@ export function run(context) {
   const list = h("dl", { class: "facts" });
   const message = h("p", { class: "message" });
   const panels = new Panels();
-  const heat = new Heatmap(["this run"]);
+  const heat = new Heatmap([""]);
   const spec = h("pre", { class: "spec", tabindex: "0", "aria-label": "spec" });
   const manifest = h("pre", { class: "spec", tabindex: "0", "aria-label": "manifest" });
   const element = h("div", { class: "run-view" }, title, message,

@@ -5,6 +5,8 @@ import { h, throttle } from "./dom.js";
 import { List } from "./list.js";
 
 const FIRST = ["experiment", "hash", "seed", "status"];
+const narrow = matchMedia("(max-width: 44rem)");
+const NARROW = { experiment: 15, status: 13 };
 const WIDTHS = { experiment: 22, hash: 10, seed: 6, status: 14, epoch: 8, step: 9, dir: 44 };
 
 export function runs(context) {
@@ -45,7 +47,7 @@ export function runs(context) {
     const label = measure ? measure.label : name;
     return {
       name, label, doc: measure?.doc ?? key?.doc ?? name,
-      width: WIDTHS[name] ?? Math.min(Math.max(label.length + 3, 9), 30),
+      width: (narrow.matches ? NARROW[name] : null) ?? WIDTHS[name] ?? Math.min(Math.max(label.length + 3, 9), 30),
       left: ["experiment", "hash", "status", "dir"].includes(name),
     };
   }
@@ -106,6 +108,9 @@ export function runs(context) {
     selection();
   }
 
+  const narrower = () => refresh(false);
+  narrow.addEventListener("change", narrower);
+
   const update = throttle(async () => { if (await names()) refresh(false); }, 1500);
-  return { element, show, update, close: () => list.stop() };
+  return { element, show, update, close: () => { narrow.removeEventListener("change", narrower); list.stop(); } };
 }
