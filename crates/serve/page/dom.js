@@ -68,6 +68,14 @@ export function tick(label, value, change) {
   return h("label", { class: "tick" }, box, label);
 }
 
+/** Makes the content of an element anew; the keyboard stays at the control of the same place. */
+export function renew(element, children) {
+  const controls = () => [...element.querySelectorAll("select, input, button, summary")];
+  const at = controls().indexOf(document.activeElement);
+  element.replaceChildren(...children.filter(Boolean));
+  if (at >= 0) controls()[at]?.focus();
+}
+
 /** Calls `then` at most once in so many milliseconds, and once more after the last call. */
 export function throttle(then, pause) {
   let timer = null;

@@ -104,6 +104,10 @@ export class Heatmap {
 
   /** The runs, and the epochs that all of them have. */
   set(runs, epochs) {
+    if (this.runs?.join() !== runs.join()) {
+      [this.at, this.follow, this.tensor] = [-1, true, null];
+      this.ranges.clear();
+    }
     const grown = epochs.length !== this.epochs.length;
     const epoch = this.epochs[this.at];
     this.runs = runs;

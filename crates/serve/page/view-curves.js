@@ -1,7 +1,7 @@
 // Measures over epochs, a curve a setting or a run.
 
 import { get } from "./api.js";
-import { choice, format, h, throttle, tick } from "./dom.js";
+import { choice, format, h, renew, throttle, tick } from "./dom.js";
 import { look, Panels, PANELS } from "./chart.js";
 
 /** The label of a curve: the keys in which it differs from the others. */
@@ -31,7 +31,7 @@ export function curves(context) {
   function control() {
     const others = measures.filter((m) => m.of_epochs).map((m) => [m.id, m.label]);
     const groups = Object.entries(PANELS).map(([id, [name]]) => [id, name]);
-    controls.replaceChildren(...[
+    renew(controls, [
       choice("Show", [...groups, ...others], params.get("show") ?? "loss", set("show")),
       choice("A curve is", [["setting", "a setting: mean of its seeds ± 1 s.d."], ["run", "a run"]], params.get("by") ?? "setting", set("by")),
       choice("Over", [["epoch", "epochs"], ["step", "steps"]], params.get("over") ?? "epoch", set("over")),
@@ -40,7 +40,7 @@ export function curves(context) {
       params.getAll("run").length > 0
         ? h("button", { type: "button", onclick: () => context.set({ run: null }) }, "All runs of the filter")
         : null,
-    ].filter(Boolean));
+    ]);
   }
 
   async function load() {

@@ -1,7 +1,7 @@
 // Swept keys against a measure: a scatter and parallel coordinates.
 
 import { get } from "./api.js";
-import { choice, format, h, throttle } from "./dom.js";
+import { choice, format, h, renew, throttle } from "./dom.js";
 import { axisScale, Parallel, Scatter, shade } from "./points.js";
 
 export function explore(context) {
@@ -50,10 +50,11 @@ export function explore(context) {
     const measures = known.measures.map((m) => [m.id, m.label]);
     const { x, y, tone } = axes();
     const set = (name) => (value) => context.set({ [name]: value });
-    controls.replaceChildren(
+    renew(controls, [
       choice("Measure", measures, y, set("y")),
       choice("Across", [...keys, ...measures], x, set("x")),
-      choice("Colour", [...keys, ...measures], tone, set("color")));
+      choice("Colour", [...keys, ...measures], tone, set("color")),
+    ]);
   }
 
   async function load() {

@@ -1,7 +1,7 @@
 // The list of runs.
 
 import { get } from "./api.js";
-import { h, throttle } from "./dom.js";
+import { h, renew, throttle } from "./dom.js";
 import { List } from "./list.js";
 
 const FIRST = ["experiment", "hash", "seed", "status"];
@@ -71,11 +71,11 @@ export function runs(context) {
       return h("label", { class: "tick", title: doc }, input, label);
     };
     const open = picker.open;
-    picker.replaceChildren(h("summary", null, "Columns"), h("div", { class: "menu" },
+    renew(picker, [h("summary", null, "Columns"), h("div", { class: "menu" },
       h("button", { type: "button", onclick: () => context.set({ columns: null }) }, "Reset"),
       h("h3", null, "Keys that differ"), known.keys.map((key) => box(key.name, key.name, key.doc)),
       h("h3", null, "Measures"), known.measures.map((m) => box(m.id, m.label, m.doc)),
-      h("h3", null, "Run"), ["epoch", "step", "dir"].map((name) => box(name, name, name))));
+      h("h3", null, "Run"), ["epoch", "step", "dir"].map((name) => box(name, name, name)))]);
     picker.open = open;
   }
 
