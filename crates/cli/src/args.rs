@@ -1,6 +1,7 @@
 //! The command line's commands, arguments and options.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::num::{IntErrorKind, NonZeroUsize, ParseIntError};
 use std::path::PathBuf;
 
@@ -126,6 +127,12 @@ measures (docs/store.md), experiment, hash, seed, status, dir, epoch and step.")
     /// Verify, compact, clean or export a store.
     #[command(after_help = "Example:\n  retrodict store verify retrodict-out")]
     Store(StoreArgs),
+    /// Serve a page that watches the runs of a folder while they train; it only reads.
+    #[command(after_help = "Examples:
+  retrodict serve retrodict-out                        on this machine alone
+  ssh -L 8417:localhost:8417 HOST                      and on HOST: retrodict serve DIR
+  retrodict serve retrodict-out --listen 0.0.0.0       to the network, with a token in the URL")]
+    Serve(ServeArgs),
     /// Locate where in a trained decoder an answer is computed, and where it is lost.
     #[command(after_help = "Example:\n  retrodict locate my.toml --set model.layers=4 --seed 1")]
     Locate(LocateArgs),
@@ -373,6 +380,28 @@ pub(crate) struct RunsArgs {
     /// Print the rows as CSV
     #[arg(long)]
     pub(crate) csv: bool,
+}
+
+#[derive(Debug, Args)]
+#[cfg_attr(not(feature = "serve"), allow(dead_code))] // without the feature the command only says so
+pub(crate) struct ServeArgs {
+    /// The folder that holds the store
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The address to listen on; any but loopback makes a random token necessary, which the printed
+    /// URL contains
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// The port [default: 8417, or a free one]
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+    /// A further name of this machine in the URL; may be repeated [default: localhost and addresses
+    /// alone]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
+    /// Require the token on loopback too, against other users of this machine
+    #[arg(long)]
+    pub(crate) token: bool,
 }
 
 #[derive(Debug, Args)]

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Sweep { command } => commands::sweep(&command),
         Command::Compare(args) => commands::compare(&args),
         Command::Runs(args) => commands::runs(&args),
+        Command::Serve(args) => commands::serve(&args),
         Command::Table(args) => commands::table(&args),
         Command::Export(args) => commands::export(&args),
         Command::Map(args) => commands::map(&args),

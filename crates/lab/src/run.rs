@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use retrodict_dynamics::{answers, directions, outranked};
 use retrodict_engine::{Purpose, Stream};
@@ -245,6 +245,9 @@ fn ended_before(folder: &RunDir, keep: Kept) -> Result<Option<Outcome>, StoreErr
     Ok(diverged.then(|| ended(Status::Diverged, manifest.message)))
 }
 
+/// The shortest time between two publications of the metrics of a run under way.
+const LEAST_PAUSE: Duration = Duration::from_secs(2);
+
 struct Run<'a, T> {
     experiment: &'a Experiment,
     folder: &'a RunWriter,
@@ -265,6 +268,8 @@ struct Run<'a, T> {
     /// Seconds of earlier parts of this run.
     seconds_before: f64,
     begun: Instant,
+    /// When the metrics were last published, and the pause after that.
+    published: (Instant, Duration),
     /// Seconds spent in steps only, and the number of steps.
     stepping: (f64, u64),
 }
@@ -304,6 +309,7 @@ impl<'a, T: Stored> Run<'a, T> {
             sums: TrainScores::default(),
             seconds_before: 0.0,
             begun,
+            published: (begun, LEAST_PAUSE),
             stepping: (0.0, 0),
         };
         let (mut checkpoint, damages) = folder.resume_from(mixed)?;
@@ -398,6 +404,7 @@ impl<'a, T: Stored> Run<'a, T> {
             self.end_epoch(per_epoch);
             self.folder.unpack_if_long()?;
             progress.epoch(self.rows.last());
+            self.publish()?;
             let epoch = self.epoch;
             if spec.probe.effective_weights && self.experiment.probes_after(epoch) {
                 self.probe()?;
@@ -407,6 +414,19 @@ impl<'a, T: Stored> Run<'a, T> {
             }
         }
         Ok(End::Complete)
+    }
+
+    /// Writes the metrics of a long run now and then, for those who watch it. The pause grows with
+    /// the time that writing takes, which stays below two percent.
+    fn publish(&mut self) -> Result<(), StoreError> {
+        let (last, pause) = self.published;
+        if last.elapsed() < pause {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.folder.write_metrics(&self.rows)?;
+        self.published = (Instant::now(), LEAST_PAUSE.max(begun.elapsed() * 50));
+        Ok(())
     }
 
     /// The order of the training sentences in the next epoch.

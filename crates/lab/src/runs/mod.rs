@@ -2,6 +2,7 @@
 
 mod column;
 mod export;
+mod packed;
 mod run;
 
 use std::cmp::Ordering;
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 
 pub use column::{Column, names};
 pub use export::to_parquet;
+pub use packed::{PackedRow, packed_row};
 
 use crate::cell::Cell;
 use crate::expression::{Expression, ExpressionError};

@@ -87,13 +87,20 @@ pub(super) fn keys_of(runs: &[ListedRun]) -> Vec<Column> {
         applying.extend(packed.of_base().map(|(key, _)| key));
         applying.extend(packed.changed());
     }
+    let paths = keys_in_order().into_iter();
+    paths.filter(|path| applying.contains(path.as_str())).map(Column::Key).collect()
+}
+
+/// The paths of all keys that are columns, in the order of a spec.
+pub(super) fn keys_in_order() -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     for path in keys().iter().map(retrodict_settings::Key::path) {
-        if is_column(&path) && !paths.contains(&path) && applying.contains(&*path) {
+        // Several models have keys of one path.
+        if is_column(&path) && !paths.contains(&path) {
             paths.push(path);
         }
     }
-    paths.into_iter().map(Column::Key).collect()
+    paths
 }
 
 /// Those of the keys that differ between the runs.

@@ -25,8 +25,9 @@ impl Colors {
         }
     }
 
-    /// Red, green and blue of every palette index, one after the other.
-    pub(super) fn palette(self) -> Vec<u8> {
+    /// Red, green and blue of every palette index, one after the other; the last stands for a
+    /// missing value.
+    pub fn palette(self) -> Vec<u8> {
         (0..MISSING)
             .map(|i| self.gradient().eval_rational(usize::from(i), usize::from(MISSING)))
             .flat_map(|color| [color.r, color.g, color.b])

@@ -19,7 +19,7 @@ use crate::spec::SpecHash;
 pub(crate) use record::{Files, Header};
 pub(crate) use segment::Place;
 
-use record::Summary;
+use record::{MISSING, Summary};
 use segment::{Base, Found, SUFFIX, Scanned, SegmentWriter, scan, write_heads};
 
 /// A segment is followed by another from this size on.
@@ -38,7 +38,8 @@ pub(crate) struct PackedRun {
     /// The last epoch and its step.
     pub(crate) last: Option<(u64, u64)>,
     pub(crate) keys: Arc<PackedKeys>,
-    measures: Box<[Option<f64>]>,
+    /// Bits of the measures: a hundred thousand runs are kept in memory.
+    measures: Box<[u64]>,
 }
 
 /// The keys of the spec of some packed runs.
@@ -85,7 +86,8 @@ impl PackedKeys {
 impl PackedRun {
     /// The measure `id`, if it was measured.
     pub(crate) fn measure(&self, id: &str) -> Option<f64> {
-        self.measures.get(*self.keys.base.measures.get(id)?).copied().flatten()
+        let bits = *self.measures.get(*self.keys.base.measures.get(id)?)?;
+        (bits != MISSING).then(|| f64::from_bits(bits))
     }
 
     /// Whether this record counts, not `other`.
@@ -167,7 +169,7 @@ impl Known {
             message: header.message.map(String::into_boxed_str),
             last: header.last,
             keys: self.keys_of(hash, &base, header.changes),
-            measures: measures.into(),
+            measures: measures.iter().map(|m| m.map_or(MISSING, f64::to_bits)).collect(),
         };
         let places = self.by_key.entry(key).or_default();
         match places.iter().find(|at| self.runs[**at].experiment == run.experiment) {

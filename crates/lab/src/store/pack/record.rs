@@ -32,7 +32,7 @@ const MOST_HEADER: usize = 1 << 20;
 const MOST_BODY: u64 = 1 << 32;
 
 /// A measure that a run does not have: a quiet NaN that no arithmetic makes.
-const MISSING: u64 = 0x7ff8_dead_0000_0000;
+pub(super) const MISSING: u64 = 0x7ff8_dead_0000_0000;
 
 /// The properties of a packed run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
