@@ -161,6 +161,24 @@ fn whatever_ends_a_sweep_the_rest_resumes_and_the_numbers_are_the_same() {
 }
 
 #[test]
+fn an_interrupted_sweep_leaves_only_what_was_under_way() {
+    let folder = Folder::new();
+    let child = folder
+        .command(&format!("run tiny.toml --set model.layers=1,2 --set train.epochs=20000 --seeds 200 --threads 2 --out out"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let id = child.as_ref().unwrap().id().to_string();
+    common::faults::until(Duration::from_secs(60), || folder.path().join("out/runs/tiny").is_dir());
+    std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
+    let output = finish(child);
+    assert_eq!(output.status, 130, "{output:?}");
+    let specs = contents(&folder.path().join("out/runs")).into_keys();
+    let specs = specs.filter(|path| path.ends_with("spec.toml")).count();
+    assert!(specs <= 2, "{specs} runs have folders");
+}
+
+#[test]
 fn two_processes_make_each_run_once() {
     for faults in [&[][..], &[("FAULT_LOCKS", 1)]] {
         let folder = Folder::new();

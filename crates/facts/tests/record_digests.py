@@ -249,11 +249,13 @@ def settings():
 def main():
     for name, (kind, keys) in GOLDEN.items():
         assert data(kind, 1234, **keys) == (HERE / "golden" / f"{name}.jsonl").read_bytes(), name
-    with open(HERE / "digests.txt", "w") as out:
-        for kind, seed, keys in settings():
-            digest = hashlib.sha256(data(kind, seed, **keys)).hexdigest()
-            words = [kind, f"seed={seed}", *(f"{k}={v}" for k, v in keys.items()), digest]
-            print(*words, file=out)
+    lines = []
+    for kind, seed, keys in settings():
+        digest = hashlib.sha256(data(kind, seed, **keys)).hexdigest()
+        words = [kind, f"seed={seed}", *(f"{k}={v}" for k, v in keys.items()), digest]
+        lines.append(" ".join(words) + "\n")
+    # All at once: whoever stops this script keeps the old file.
+    (HERE / "digests.txt").write_text("".join(lines))
 
 
 if __name__ == "__main__":

@@ -105,6 +105,12 @@ fn side_by_side(
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some(&at) = class.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if stop.load(Ordering::Relaxed) {
+                let outcome =
+                    Outcome { status: Status::Interrupted, message: None, from_store: false };
+                ended.set(at, outcome);
+                continue;
+            }
             if ended.jobs[at].experiment.work() > LONG {
                 ended.sync();
             }

@@ -28,6 +28,9 @@ pub fn divide(runs: &[PlannedRun], seconds: f64, most: usize) -> Vec<Vec<Planned
     let total: f64 = runs.iter().map(time).sum();
     let most = most.min(runs.len()).max(1);
     let count = ((total / seconds.max(1e-6)).ceil() as usize).clamp(1, most);
+    if count == runs.len() {
+        return runs.iter().map(|run| vec![*run]).collect();
+    }
     let each = total / count as f64;
     let mut chunks: Vec<Vec<PlannedRun>> = vec![Vec::new(); count];
     let mut before = 0.0;
