@@ -18,8 +18,8 @@ use retrodict_lab::store::Store;
 use retrodict_lab::sweep::SweepRecord;
 
 /// Four runs of some seconds each, with checkpoints.
-const SWEEP: &str = "run tiny.toml --set model.layers=1,2 --set train.epochs=8000 --set \
-                     probe.every=4000 --set checkpoint.every=500 --seeds 2";
+const SWEEP: &str = "run tiny.toml --set model.layers=1,2 --set train.epochs=20000 --set \
+                     probe.every=10000 --set checkpoint.every=1000 --seeds 2";
 /// Every run is a chunk of its own.
 const SLURM: &str = "--out out --launcher slurm --chunk-minutes 0.0001 --mem 300M --poll 1";
 const LONGEST: Duration = Duration::from_secs(240);

@@ -340,8 +340,8 @@ fn status(of: &SweepArgs, as_json: bool) -> Result<(), Failure> {
 
 /// Ends the jobs of a sweep, and waits until they have ended.
 fn cancel(of: &SweepArgs) -> Result<(), Failure> {
-    /// Slurm kills what has not ended 30 s after the first signal, unless it is set up otherwise.
-    const LONGEST: Duration = Duration::from_secs(120);
+    /// Seconds. Slurm kills what has not ended 30 s after its signal, unless it is set up otherwise.
+    const LONGEST: u32 = 120;
     let (record, store) = of.find()?;
     let launched = match (record.launcher, launched(&record, of)?) {
         (Launcher::Slurm, Some(launched)) => launched,
@@ -354,23 +354,23 @@ fn cancel(of: &SweepArgs) -> Result<(), Failure> {
         }
     };
     launched.cancel().map_err(Failure::failed)?;
-    let begun = Instant::now();
     let mut ended = launched.end_jobs();
-    loop {
+    for second in 1.. {
         let tasks = launched.tasks().map_err(Failure::failed)?;
         let alive = tasks.iter().filter(|(_, _, state)| state.lives()).count();
         if alive == 0 {
-            let runs = record.progress(&store).map_err(Failure::failed)?;
-            return print(&format!("cancelled {}\n{}\n", record.id, states(&runs)));
+            break;
         }
-        if begun.elapsed() > LONGEST {
+        if second > LONGEST {
             let why = ended.err().map_or_else(String::new, |error| format!(": {error}"));
             return Err(Failure::Failed(format!("{} still alive{why}", count(alive, "job"))));
         }
         thread::sleep(Duration::from_secs(1));
         // A job that is just being requeued cannot be ended, and is alive afterwards.
-        if ended.is_err() || begun.elapsed().as_secs() % 10 == 9 {
+        if ended.is_err() || second % 10 == 0 {
             ended = launched.end_jobs();
         }
     }
+    let runs = record.progress(&store).map_err(Failure::failed)?;
+    print(&format!("cancelled {}\n{}\n", record.id, states(&runs)))
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use retrodict_lab::launch::{Chunk, Launched};
 use retrodict_lab::store::{Status, Store};
 use retrodict_lab::sweep::{SweepRecord, status_of};
-use retrodict_lab::{Job, Outcome, Resources, run_all};
+use retrodict_lab::{Job, Outcome, Progress, Resources, run_all};
 
 use super::{Failure, complaints, fitted, flag_on_interrupt};
 use crate::args::threads;
@@ -60,7 +60,12 @@ pub(super) fn work(args: &WorkArgs) -> Result<(), Failure> {
     }
     let chunk = Chunk::read(&launched.folder, &args.id, number).map_err(Failure::failed)?;
     let experiments = chunk.experiments().map_err(Failure::Failed)?;
-    let jobs: Vec<Job<'_>> = experiments.iter().flat_map(Job::of).collect();
+    let points = experiments.iter().zip(&chunk.points);
+    let jobs = points.flat_map(|(experiment, point)| {
+        let job = |&seed| Job { experiment, seed, progress: Progress::default() };
+        point.seeds.iter().map(job)
+    });
+    let jobs: Vec<Job<'_>> = jobs.collect();
     // An engine may repeat its signal; a checkpoint is being written meanwhile.
     let stop = flag_on_interrupt(|again| {
         if !again {
@@ -128,7 +133,7 @@ fn wait_for_others(
         let again = held.iter().map(|&at| Job {
             experiment: jobs[at].experiment,
             seed: jobs[at].seed,
-            progress: Default::default(),
+            progress: Progress::default(),
         });
         let again: Vec<Job<'_>> = again.collect();
         let ended = run_all(&again, store, resources, stop);

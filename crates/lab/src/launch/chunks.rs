@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::Experiment;
-use crate::spec::{Spec, SpecHash};
+use crate::spec::Spec;
 use crate::store::{RunDir, Store, StoreError, atomic, read, seal, unseal};
-use crate::sweep::Sweep;
+use crate::sweep::{Sweep, runs_of};
 
 /// A run to be made.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,15 +110,15 @@ impl Chunk {
         Ok(chunk)
     }
 
-    /// The experiments of its points, each with the seeds of this chunk.
+    /// The experiments of its points. Their specs have the seeds of the whole sweep, and are stored
+    /// so; the seeds of this chunk are in [`Chunk::points`].
     ///
     /// # Errors
     /// Says which spec this program reads differently from the one that wrote it.
     pub fn experiments(&self) -> Result<Vec<Experiment>, String> {
         let experiment = |point: &ChunkPoint| {
             let origin = format!("chunk {} of the sweep {}", self.number, self.sweep);
-            let mut spec = Spec::parse(&point.spec, &origin).map_err(|error| error.to_string())?;
-            spec.seeds.clone_from(&point.seeds);
+            let spec = Spec::parse(&point.spec, &origin).map_err(|error| error.to_string())?;
             let found = Experiment::stored(spec, &origin).map_err(|error| error.to_string())?;
             match found.hash.to_string() == point.spec_hash {
                 true => Ok(found),
@@ -137,15 +137,8 @@ impl Chunk {
     /// # Errors
     /// [`StoreError`] if a name or hash is impossible.
     pub fn runs(&self, store: &Store) -> Result<Vec<RunDir>, StoreError> {
-        let mut runs = Vec::new();
-        for point in &self.points {
-            let hash = point.spec_hash.parse::<SpecHash>();
-            let hash = hash.map_err(|error| StoreError::damaged(Path::new("chunks"), error))?;
-            for &seed in &point.seeds {
-                runs.push(store.run_dir(&point.experiment, hash, seed)?);
-            }
-        }
-        Ok(runs)
+        let of = |p: &ChunkPoint| runs_of(store, &p.experiment, &p.spec_hash, &p.seeds);
+        Ok(self.points.iter().map(of).collect::<Result<Vec<_>, _>>()?.concat())
     }
 }
 
@@ -203,8 +196,10 @@ mod tests {
         let error = Chunk::read(folder.path(), "other", 7).unwrap_err().to_string();
         assert!(error.contains("it is chunk 7 of the sweep id"), "{error}");
         let experiments = chunk.experiments().unwrap();
-        let seeds = experiments.iter().map(|e| e.spec.seeds.clone()).collect::<Vec<_>>();
+        let seeds = chunk.points.iter().map(|point| point.seeds.clone()).collect::<Vec<_>>();
         assert_eq!(seeds, [vec![2], vec![0, 1]]);
+        // The stored spec of a run is that of the whole sweep.
+        assert_eq!(experiments[1].spec, sweep.points[1].experiment.spec);
         assert_eq!(experiments[1].hash, sweep.points[1].experiment.hash);
         assert_eq!((chunk.points.len(), chunk.seconds), (2, 6.0));
         let mut other = chunk;

@@ -31,6 +31,7 @@ use crate::cell::Cell;
 use crate::experiment::{Experiment, ExperimentError};
 use crate::spec::{SpecError, SpecHash, document, keys};
 
+pub(crate) use record::runs_of;
 pub use record::{Launcher, RecordedPoint, SweepProgress, SweepRecord, status_of};
 
 use axis::Axis;

@@ -252,15 +252,8 @@ impl SweepRecord {
     /// # Errors
     /// [`StoreError`] if a name or hash of the record is impossible.
     pub fn runs(&self, store: &Store) -> Result<Vec<RunDir>, StoreError> {
-        let mut runs = Vec::new();
-        for point in &self.points {
-            let hash = point.spec_hash.parse::<SpecHash>();
-            let hash = hash.map_err(|error| StoreError::damaged(Path::new(RECORD), error))?;
-            for &seed in &point.seeds {
-                runs.push(store.run_dir(&point.experiment, hash, seed)?);
-            }
-        }
-        Ok(runs)
+        let of = |p: &RecordedPoint| runs_of(store, &p.experiment, &p.spec_hash, &p.seeds);
+        Ok(self.points.iter().map(of).collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// How far its runs are.
@@ -272,6 +265,18 @@ impl SweepRecord {
         self.runs(store)?.iter().for_each(|run| progress.add(status_of(run)));
         Ok(progress)
     }
+}
+
+/// The folders of the runs of one point of a file with sweeps.
+pub(crate) fn runs_of(
+    store: &Store,
+    experiment: &str,
+    spec_hash: &str,
+    seeds: &[u64],
+) -> Result<Vec<RunDir>, StoreError> {
+    let hash = spec_hash.parse::<SpecHash>();
+    let hash = hash.map_err(|error| StoreError::damaged(Path::new(SWEEPS), error))?;
+    seeds.iter().map(|&seed| store.run_dir(experiment, hash, seed)).collect()
 }
 
 fn folder_of(out: &Path, id: &str) -> PathBuf {

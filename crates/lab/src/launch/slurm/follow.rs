@@ -138,12 +138,12 @@ impl<'a> Follower<'a> {
         if left.is_empty() {
             return Poll { over: true, ..poll };
         }
-        self.launched.hurry(&tasks);
         if self.launched.is_cancelled() {
             poll.over = poll.running + poll.waiting == 0;
             poll.cancelled = left;
             return poll;
         }
+        self.launched.hurry(&tasks);
         if left.iter().any(|&chunk| tasks.get(chunk).is_none()) {
             tasks.add(self.launched.ended());
         }
