@@ -38,7 +38,7 @@ fn commands_make_the_sweep_from_anywhere_two_at_a_time() {
     let out = folder.path().join("my $out");
     std::os::unix::fs::symlink(&out, folder.path().join("out")).unwrap();
     fs::create_dir(&out).unwrap();
-    let commands = written(&folder, "--out out --chunk-minutes 0.000001 --cpus 2");
+    let commands = written(&folder, "--out out --chunk-minutes 1e-9 --cpus 2");
     assert_eq!(commands.len(), 4, "{commands:?}");
     assert!(commands[2].ends_with(" 3 --threads 2"), "{commands:?}");
     // The spec is not read again.
@@ -68,7 +68,7 @@ fn only_what_is_left_is_divided_and_a_record_can_be_named() {
     folder.run("run tiny.toml --set model.layers=1 --seeds 2 --out out").done();
     let text = folder.run(&format!("{SWEEP} --out out --launcher commands --dry-run")).done();
     assert!(text.contains("as chunks for other processes: 1 chunk of at most"), "{text}");
-    let commands = written(&folder, "--out out --chunk-minutes 0.000001");
+    let commands = written(&folder, "--out out --chunk-minutes 1e-9");
     assert_eq!(commands.len(), 2, "{commands:?}");
     let status = folder.run("sweep status out --json").json();
     assert_eq!((&status["runs"]["complete"], &status["runs"]["new"]), (&2.into(), &2.into()));

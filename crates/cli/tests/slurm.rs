@@ -91,14 +91,17 @@ fn a_sweep_is_left_followed_cancelled_and_resumed() {
     let chunks = &status["chunks"];
     assert_eq!((&chunks["total"], &chunks["without_job"]), (&4.into(), &0.into()), "{status}");
     // The same command does not submit it twice.
+    let said = folder.path().join("said.txt");
     let mut command = folder.command(&run);
-    let child = cluster.aim(command.stdout(Stdio::piped()).stderr(Stdio::piped())).spawn();
+    command.stdout(Stdio::piped()).stderr(fs::File::create(&said).unwrap());
+    let child = cluster.aim(&mut command).spawn();
+    let said = || fs::read_to_string(&said).unwrap();
+    until(LONGEST, || said().contains("this sweep was submitted before"));
     let cancelled = cluster.retrodict(&folder, "sweep cancel out").done();
     assert!(cancelled.contains("unfinished"), "it wrote a checkpoint: {cancelled}");
     let followed = finish(child);
     assert_eq!(followed.status, 1, "{followed:?}");
-    assert!(followed.stderr.contains("this sweep was submitted before"), "{}", followed.stderr);
-    assert!(followed.stderr.contains("cancelled; the same `run` command"), "{}", followed.stderr);
+    assert!(said().contains("cancelled; the same `run` command"), "{}", said());
     assert_eq!(cluster.states(), [""; 0]);
     only_sweep(&out);
     let text = cluster.retrodict(&folder, "sweep status out").done();

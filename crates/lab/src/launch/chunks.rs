@@ -20,26 +20,44 @@ pub struct PlannedRun {
     pub seconds: f64,
 }
 
-/// Divides runs into at most `most` chunks of about equal time, and of `seconds` where that needs no
-/// more chunks. Neighbours stay together. No chunk is empty.
+/// Divides runs into at most `most` chunks of at most `seconds` each, or as much more as `most`
+/// makes necessary, and of about equal time. A run that takes longer is a chunk of its own.
+/// Neighbours stay together. No chunk is empty.
 pub fn divide(runs: &[PlannedRun], seconds: f64, most: usize) -> Vec<Vec<PlannedRun>> {
-    // An estimate of nothing must not make an endless chunk.
-    let time = |run: &PlannedRun| if run.seconds > 1e-6 { run.seconds } else { 1e-6 };
+    let most = most.max(1);
     let total: f64 = runs.iter().map(time).sum();
-    let most = most.min(runs.len()).max(1);
-    let count = ((total / seconds.max(1e-6)).ceil() as usize).clamp(1, most);
-    if count == runs.len() {
-        return runs.iter().map(|run| vec![*run]).collect();
+    let room = seconds.max(total / most as f64).max(1e-6);
+    // As many chunks, but no small one at the end.
+    let mut room = total / (total / room).ceil().max(1.0);
+    loop {
+        let chunks = fill(runs, room);
+        if chunks.len() <= most {
+            return chunks;
+        }
+        room *= 1.2;
     }
-    let each = total / count as f64;
-    let mut chunks: Vec<Vec<PlannedRun>> = vec![Vec::new(); count];
-    let mut before = 0.0;
+}
+
+/// The seconds of a run. An estimate of nothing must not make an endless chunk.
+fn time(run: &PlannedRun) -> f64 {
+    if run.seconds > 1e-6 { run.seconds } else { 1e-6 }
+}
+
+/// Chunks of at most `room` seconds, or of one run.
+fn fill(runs: &[PlannedRun], room: f64) -> Vec<Vec<PlannedRun>> {
+    let mut chunks: Vec<Vec<PlannedRun>> = Vec::new();
+    let mut taken = f64::INFINITY;
     for run in runs {
-        let middle = before + 0.5 * time(run);
-        chunks[((middle / each) as usize).min(count - 1)].push(*run);
-        before += time(run);
+        taken += time(run);
+        match chunks.last_mut() {
+            // Sums of equal times may be a rounding error too large.
+            Some(chunk) if taken <= room * (1.0 + 1e-9) => chunk.push(*run),
+            _ => {
+                chunks.push(vec![*run]);
+                taken = time(run);
+            }
+        }
     }
-    chunks.retain(|chunk| !chunk.is_empty());
     chunks
 }
 
@@ -171,7 +189,7 @@ mod tests {
         // A run is never divided, whatever it takes.
         assert_eq!(sizes(&[100.0, 1.0, 1.0], 10.0, 1000), [1, 2]);
         assert_eq!(sizes(&[1.0; 10], 0.1, 4).len(), 4);
-        assert_eq!(sizes(&[1.0; 10], 0.1, 1000), [1; 10]);
+        assert_eq!(sizes(&[2.0, 2.0, 1.0, 1.0], 0.1, 1000), [1; 4]);
     }
 
     #[test]

@@ -331,7 +331,7 @@ mod tests {
         let fill = |inside: &Path| atomic::write_synced(&inside.join("chunks.json"), b"{}");
         newer.write(out.path(), fill).unwrap();
         fs::write(out.path().join("sweeps/notes.txt"), "mine").unwrap();
-        assert_eq!(SweepRecord::list(out.path()).unwrap(), [newer.id.clone(), older.id.clone()]);
+        assert_eq!(SweepRecord::list(out.path()).unwrap(), [newer.id.clone(), older.id]);
         assert_eq!(SweepRecord::read(out.path(), &newer.id).unwrap(), newer);
         assert!(newer.folder(out.path()).join("chunks.json").is_file());
         // A folder of the same name is never replaced.
