@@ -97,7 +97,8 @@ fn a_running_sweep_is_watched_in_a_browser() {
     };
     let folder = Folder::new();
     let sweep = "run tiny.toml --set model.layers=1,2 --set train.lr=0.001,0.003,0.01 --seeds 2 \
-                 --set train.epochs=6000 --set probe.every=100 --set checkpoint.every=0 --out out";
+                 --set train.epochs=20000 --set probe.every=200 --set checkpoint.every=0 --out out \
+                 --keep all";
     let mut training = start(&folder, sweep);
     let (_server, url) = serve(&folder);
     let profile = tempfile::tempdir().unwrap();
