@@ -164,7 +164,10 @@ fn whatever_ends_a_sweep_the_rest_resumes_and_the_numbers_are_the_same() {
 fn an_interrupted_sweep_leaves_only_what_was_under_way() {
     let folder = Folder::new();
     let child = folder
-        .command(&format!("run tiny.toml --set model.layers=1,2 --set train.epochs=20000 --seeds 200 --threads 2 --out out"))
+        .command(
+            "run tiny.toml --set model.layers=1,2 --set train.epochs=20000 --seeds 200 --threads 2 \
+             --out out",
+        )
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();

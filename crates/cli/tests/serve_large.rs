@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 
 use common::{Folder, TINY};
 use retrodict_lab::Experiment;
-use retrodict_lab::settings::Keyword as _;
 use retrodict_lab::spec::Spec;
 use retrodict_lab::store::{Kept, Machine, Manifest, MetricsRow, Status, Store, utc_now};
 use serde_json::Value;

@@ -32,8 +32,8 @@ enum KnownRun {
     /// One with a folder.
     Folder {
         listed: Rc<Listed>,
-        last: OnceCell<Option<MetricsRow>>,
-        result: OnceCell<Option<RunResult>>,
+        last: OnceCell<Option<Box<MetricsRow>>>,
+        result: OnceCell<Option<Box<RunResult>>>,
     },
     Packed(Arc<PackedRun>),
 }
@@ -115,7 +115,7 @@ pub(super) fn differing_keys(runs: &[ListedRun]) -> Vec<Column> {
     // Of thousands of specs with one base, only the changed keys can differ.
     let [first, ..] = &specs.packed[..] else {
         let keys = keys_of(runs);
-        return keys.into_iter().filter(|key| differs(key.name().as_ref())).collect();
+        return keys.into_iter().filter(|key| differs(key.name())).collect();
     };
     let one_base =
         specs.folders.is_empty() && specs.packed.iter().all(|packed| packed.same_base(first));
@@ -123,7 +123,7 @@ pub(super) fn differing_keys(runs: &[ListedRun]) -> Vec<Column> {
     let keys = keys_of(runs).into_iter();
     keys.filter(|key| {
         let name = key.name();
-        (!one_base || changed.contains(&*name)) && differs(&name)
+        (!one_base || changed.contains(name)) && differs(name)
     })
     .collect()
 }
@@ -227,16 +227,17 @@ impl ListedRun {
 
     fn last(&self) -> Option<&MetricsRow> {
         let KnownRun::Folder { last, .. } = &self.known else { return None };
-        let read = || self.epochs().ok().and_then(|rows| rows.last().copied());
-        last.get_or_init(read).as_ref()
+        let read = || self.epochs().ok().and_then(|rows| rows.last().copied()).map(Box::new);
+        last.get_or_init(read).as_deref()
     }
 
     fn result(&self, store: &Store) -> Option<&RunResult> {
         let KnownRun::Folder { listed, result, .. } = &self.known else { return None };
         let read = || {
             let outcome = Outcome { status: self.status, message: None, from_store: true };
-            RunResult::collect(&listed.experiment, store, self.folder.seed, outcome).ok()
+            let (of, seed) = (&listed.experiment, self.folder.seed);
+            RunResult::collect(of, store, seed, outcome).ok().map(Box::new)
         };
-        result.get_or_init(read).as_ref()
+        result.get_or_init(read).as_deref()
     }
 }

@@ -155,7 +155,7 @@ impl RunWriter {
     pub(crate) fn release(self) {
         let in_memory = self.memory().is_some();
         if in_memory {
-            self.remove()
+            self.remove();
         }
     }
 

@@ -166,10 +166,10 @@ impl Places {
         let (mut below, mut above) = (f64::NEG_INFINITY, f64::INFINITY);
         for other in among {
             if other < value {
-                below = below.max(other)
+                below = below.max(other);
             }
             if other > value {
-                above = above.min(other)
+                above = above.min(other);
             }
         }
         let middle =
