@@ -137,7 +137,8 @@ fn a_running_sweep_is_watched_in_a_browser() {
     let shown = text(&mut browser, ".slider output");
     thread::sleep(Duration::from_millis(2500));
     assert_eq!(text(&mut browser, ".slider output"), shown);
-    assert!(text(&mut browser, ".spec").contains("[model]"));
+    let spec = "document.querySelector('[aria-label=spec]').innerText";
+    until(&mut browser, &format!("{spec}.includes('[model]')"));
 
     // Curves, filtered and drawn while training goes on.
     browser.eval("location.hash = '#curves?where=' + encodeURIComponent('model.layers == 1')");
@@ -177,9 +178,13 @@ fn check_list(browser: &mut Browser) {
     let head = "[...document.querySelectorAll('.head button')].find(b => /held-out NLL/.test(b.innerText))";
     browser.eval(&format!("{head}.click()"));
     until(browser, "document.querySelector('[aria-sort=ascending]')");
+    // The rows are asked for again.
+    until(browser, "document.querySelector('.space').innerText.match(/complete/g)?.length === 12");
+    thread::sleep(Duration::from_millis(500));
     browser.eval("document.querySelector('.list').focus()");
     browser.press("End", 35);
     browser.press(" ", 32);
+    until(browser, "/1 selected/.test(document.querySelector('.selection').innerText)");
     browser.press("Home", 36);
     browser.press(" ", 32);
     until(browser, "/2 selected/.test(document.querySelector('.selection').innerText)");

@@ -26,6 +26,8 @@ use crate::spec::Precision;
 /// A run whose files are still in memory after this time gets a folder, so that its metrics can be
 /// watched, and little is lost with the process.
 const IN_MEMORY: Duration = Duration::from_secs(20);
+/// So does one whose files take more bytes than this.
+const MOST_IN_MEMORY: usize = 64 << 20;
 
 impl RunDir {
     /// Claims the run for writing: makes its folder, and removes files that a killed process left
@@ -137,12 +139,14 @@ impl RunWriter {
         Ok(())
     }
 
-    /// As [`RunWriter::unpack`], if the run has taken long.
+    /// As [`RunWriter::unpack`], if the run has taken long or much.
     ///
     /// # Errors
     /// As there.
     pub fn unpack_if_long(&self) -> Result<(), StoreError> {
-        if self.begun.elapsed() < IN_MEMORY { Ok(()) } else { self.unpack() }
+        let bytes = self.memory().iter().flat_map(Files::values).map(Vec::len).sum::<usize>();
+        let is_small = self.begun.elapsed() < IN_MEMORY && bytes < MOST_IN_MEMORY;
+        if is_small { Ok(()) } else { self.unpack() }
     }
 
     /// The run with its files in memory, to be packed; `None` if they are in the folder.

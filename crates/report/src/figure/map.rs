@@ -78,6 +78,13 @@ fn block(
     let area = Rect { x: left, y: above, width: SIDE, height: SIDE };
     let x = Places::new(columns(map.cells), (area.x, area.right()));
     let y = Places::new(rows(map.cells), (area.bottom(), area.y));
+    // First, so that the cells hide the lines across the area.
+    let axis = |places: &Places, label: &str| Axis {
+        label: label.to_owned(),
+        scale: places.scale,
+        ticks: Ticks::of(places.marked()),
+    };
+    axes::draw(&mut drawing, area, &axis(&x, map.x), &axis(&y, map.y), Written::ALL);
     let mut order: Vec<usize> = (0..map.cells.len()).collect();
     // Finer cells lie on the coarse ones that they divide.
     let fineness = |at: &usize| {
@@ -117,12 +124,6 @@ fn block(
             drawing.polyline(&line, Stroke::dashed(INK, 1.6));
         }
     }
-    let axis = |places: &Places, label: &str| Axis {
-        label: label.to_owned(),
-        scale: places.scale,
-        ticks: Ticks::of(places.marked()),
-    };
-    axes::draw(&mut drawing, area, &axis(&x, map.x), &axis(&y, map.y), Written::ALL);
     let style = Style::new(LABEL_SIZE, INK);
     drawing.text(area.x - axes::ROOM_LEFT, 11.0, quantity, style.strong());
     let mut bar = Drawing::new(colorbar::WIDTH, above + SIDE);

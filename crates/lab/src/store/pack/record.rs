@@ -30,6 +30,9 @@ const DIGEST: usize = 32;
 /// The longest header and body that are read: damaged lengths must not allocate more.
 const MOST_HEADER: usize = 1 << 20;
 const MOST_BODY: u64 = 1 << 32;
+/// The most bytes of all files of a run: a small body can claim, and hold, billions of equal bytes.
+/// Runs with more have folders.
+const MOST_FILES: u64 = 1 << 28;
 
 /// A measure that a run does not have: a quiet NaN that no arithmetic makes.
 pub(super) const MISSING: u64 = 0x7ff8_dead_0000_0000;
@@ -182,8 +185,7 @@ pub(super) fn body_of(record: &[u8], lengths: Lengths) -> Result<&[u8], String> 
 /// The files in a body.
 pub(super) fn inflate(body: &[u8]) -> Result<Files, String> {
     let mut bytes = Vec::new();
-    // A few bytes can claim any length; no run has more.
-    let limit = MOST_BODY + 1;
+    let limit = MOST_FILES + 1;
     let read = DeflateDecoder::new(body).take(limit).read_to_end(&mut bytes);
     read.map_err(|error| error.to_string())?;
     if bytes.len() as u64 == limit {
@@ -279,5 +281,8 @@ mod tests {
             assert!(inflate(&deflated(text)).is_err(), "{text:?}");
         }
         assert!(inflate(b"not deflate").is_err());
+        // A quarter of a megabyte that would be 300 MB.
+        let bomb = inflate(&deflated(&vec![0; 300 << 20])).unwrap_err();
+        assert_eq!(bomb, "the files of a record are too long");
     }
 }
