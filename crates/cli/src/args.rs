@@ -198,7 +198,7 @@ fn memory(text: &str) -> Result<u64, String> {
     Ok((number * scale as f64) as u64)
 }
 
-/// What is kept of each run of a sweep.
+/// The files to keep of each run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Keep {
     /// Spec, metrics and answers, packed with those of other runs

@@ -166,7 +166,7 @@ fn record(file: &mut Vec<u8>, bytes: &[u8]) {
 mod tests {
     use super::*;
 
-    /// What TensorBoard's own writer makes of the same events (tensorboard 2.21.0).
+    /// The bytes are those of TensorBoard's own writer for the same events (tensorboard 2.21.0).
     #[test]
     fn events_are_those_of_tensorboard() {
         let row = MetricsRow::empty(1, 300).with("train_nll", 0.5).with("seconds", 2.0);

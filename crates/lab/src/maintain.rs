@@ -137,7 +137,7 @@ pub fn compact(store: &Store) -> Result<Compacted, StoreError> {
             writer.remove();
         }
     }
-    let segments = store.packs().compact(|_| false)?;
+    let segments = store.packs().compact()?;
     Ok(Compacted { folders: packed, segments })
 }
 

@@ -20,7 +20,7 @@ const MOST_SEEDS: usize = 64;
 /// The bytes of curves that are kept.
 const KEPT: usize = 48 << 20;
 
-/// What is to be drawn.
+/// A request for curves.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     /// Of these runs.

@@ -27,7 +27,7 @@ impl Failure {
         Failure { status: StatusCode::NOT_FOUND, message: message.to_string() }
     }
 
-    /// What was requested cannot be read: it is damaged, or was removed a moment ago.
+    /// The requested data cannot be read: it is damaged, or was removed a moment ago.
     pub(crate) fn unreadable(message: impl ToString) -> Failure {
         Failure { status: StatusCode::UNPROCESSABLE_ENTITY, message: message.to_string() }
     }

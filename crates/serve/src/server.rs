@@ -167,7 +167,7 @@ impl Server {
     }
 }
 
-/// What every page shows, as JSON.
+/// The overview that every page shows, as JSON.
 fn overview(dir: &str, table: &Table) -> String {
     let runs = || table.runs().iter().filter(|run| !run.gone);
     json!({

@@ -42,11 +42,7 @@ pub(crate) fn run(args: &RunArgs, isa: Option<Isa>) -> Result<(), Failure> {
 /// The points of a sweep, the longest runs first, so that none runs alone at the end.
 pub(super) fn longest_first(sweep: &Sweep) -> Vec<usize> {
     let mut order: Vec<usize> = (0..sweep.points.len()).collect();
-    let work = |at: &usize| {
-        let experiment = &sweep.points[*at].experiment;
-        std::cmp::Reverse(experiment.step_flops().saturating_mul(experiment.spec.train.epochs))
-    };
-    order.sort_by_key(work);
+    order.sort_by_key(|at| std::cmp::Reverse(sweep.points[*at].experiment.work()));
     order
 }
 

@@ -122,7 +122,7 @@ fn launched(record: &SweepRecord, of: &SweepArgs) -> Result<Option<Launched>, Fa
 #[derive(Debug, Default)]
 pub(super) struct End {
     runs: SweepProgress,
-    /// What is left undone, and why.
+    /// The chunks left undone, and why.
     pub(super) complaint: Option<String>,
 }
 
@@ -259,7 +259,7 @@ fn in_words(poll: &Poll) -> String {
     text
 }
 
-/// What is left undone at the end.
+/// The complaint about chunks left undone at the end.
 fn complaint(poll: &Poll, launched: &Launched) -> Option<String> {
     let mut parts = Vec::new();
     for &chunk in &poll.given_up {

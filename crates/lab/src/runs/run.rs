@@ -27,7 +27,7 @@ pub(super) struct ListedRun {
     known: KnownRun,
 }
 
-/// What is known of a run.
+/// The source of a run's cells.
 enum KnownRun {
     /// One with a folder.
     Folder {

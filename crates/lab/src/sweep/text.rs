@@ -91,7 +91,7 @@ pub(super) fn call(text: &str) -> Option<Call<'_>> {
 /// The values of an axis in a `[sweep]`: a list, or a function as text.
 ///
 /// # Errors
-/// What would be right.
+/// The right form, for a message.
 pub(super) fn values(key: &str, value: Value) -> Result<Values, String> {
     let right = "a list ([1, 2, 4]), \"range(start, stop, step)\", \"log_range(low, high, count)\", \
                  or, with sampling, \"uniform(low, high)\" or \"log_uniform(low, high)\"";

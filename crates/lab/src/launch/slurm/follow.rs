@@ -19,7 +19,7 @@ pub struct Follower<'a> {
     fates: BTreeMap<usize, Fate>,
 }
 
-/// What is known of a chunk from earlier looks.
+/// The history of a chunk, from earlier polls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Fate {
     /// Looks in a row that found no job of it.

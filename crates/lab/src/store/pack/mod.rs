@@ -132,7 +132,7 @@ impl PackedRun {
 
 type Key = (SpecHash, u64);
 
-/// What the segments of a store hold, as far as they have been read.
+/// The records of a store's segments, as far as they have been read.
 #[derive(Debug, Default)]
 struct Known {
     segments: HashMap<Arc<Path>, Scanned>,
@@ -277,7 +277,12 @@ impl Packs {
     /// Reads what other processes have appended.
     fn refreshed(&self) -> Result<MutexGuard<'_, Known>, StoreError> {
         let mut known = lock(&self.known);
-        for path in segments(&self.folder)? {
+        let paths = segments(&self.folder)?;
+        if known.segments.keys().any(|known| paths.binary_search(&known.to_path_buf()).is_err()) {
+            // Another process has compacted them: their records are elsewhere.
+            *known = Known::default();
+        }
+        for path in paths {
             let before = known.segments.get(&*path).cloned();
             if known.damaged.contains_key(&*path) {
                 continue;
@@ -393,15 +398,12 @@ impl Packs {
     }
 
     /// Writes the runs of all segments that nobody writes into as few as possible, and removes the
-    /// old ones. Records that are superseded, and those for which `is_needless`, are left out.
-    /// Returns the numbers of segments before and after.
+    /// old ones. Records that are superseded are left out. Returns the numbers of segments before
+    /// and after.
     ///
     /// # Errors
     /// [`StoreError`] if a segment is damaged or cannot be written: then all old ones are kept.
-    pub(crate) fn compact(
-        &self,
-        is_needless: impl Fn(&PackedRun) -> bool,
-    ) -> Result<(usize, usize), StoreError> {
+    pub(crate) fn compact(&self) -> Result<(usize, usize), StoreError> {
         let (mut old, mut runs) = {
             let known = self.refreshed()?;
             if let Some(damage) = known.damaged.values().next() {
@@ -412,7 +414,7 @@ impl Packs {
             (all.into_iter().map(Arc::<Path>::from).collect::<Vec<_>>(), known.runs.clone())
         };
         old.retain(|path| segment::has_ended(path));
-        runs.retain(|run| old.contains(&run.place.segment) && !is_needless(run));
+        runs.retain(|run| old.contains(&run.place.segment));
         runs.sort_by(|a, b| (&a.experiment, a.hash, a.seed).cmp(&(&b.experiment, b.hash, b.seed)));
         let new = Packs {
             folder: self.folder.clone(),
@@ -558,8 +560,20 @@ mod tests {
         assert_eq!(found(), (Status::Complete, Kept::Probes, Some(6.0)));
         assert!(store.packs().find("b", SpecHash(1), 0).unwrap().is_none());
         store.packs().close().unwrap();
-        assert_eq!(store.packs().compact(|_| false).unwrap(), (1, 1));
+        assert_eq!(store.packs().compact().unwrap(), (1, 1));
         assert_eq!(found(), (Status::Complete, Kept::Probes, Some(6.0)));
+    }
+
+    #[test]
+    fn a_reader_follows_records_that_are_compacted_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(store_of(3, folder.path()));
+        let reader = Store::view(folder.path()).unwrap();
+        assert_eq!(reader.packs().all().unwrap().len(), 3);
+        Store::open(folder.path()).unwrap().packs().compact().unwrap();
+        let runs = reader.packs().all().unwrap();
+        assert_eq!(runs.len(), 3);
+        assert!(runs.iter().all(|run| run.place.files().is_ok()));
     }
 
     #[test]

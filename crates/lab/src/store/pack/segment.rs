@@ -69,7 +69,7 @@ impl Base {
         }
     }
 
-    /// What differs in a spec of these keys.
+    /// The keys that differ between the base and a spec of these keys.
     pub(super) fn changes(
         &self,
         keys: &BTreeMap<String, String>,
