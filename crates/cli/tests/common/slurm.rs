@@ -118,21 +118,33 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
     /// Kills the node's daemon, and all processes of jobs, as the loss of the machine does.
     pub(crate) fn crash_node(&self) {
-        let slurmd = self.process("slurmd").unwrap();
-        kill("KILL", slurmd);
+        kill("KILL", self.process("slurmd").unwrap());
         let _ = fs::remove_file(self.path().join("slurmd.pid"));
-        let spool = self.path().join("spool").display().to_string();
-        for process in processes() {
-            // A job's script lies in the spool folder; above it is its keeper, below it the program.
-            if !process.command.contains(&spool) || process.id == slurmd {
-                continue;
+        // A child of a process that dies gets another parent, and a script may start a child at any
+        // moment: so all that carry the environment of a job are killed until there are none.
+        until(Duration::from_secs(20), || {
+            let jobs = self.job_processes();
+            for job in &jobs {
+                // The keeper of a job's script does not carry it.
+                let parent = format!("/proc/{}/cmdline", job.parent);
+                if fs::read_to_string(parent).unwrap_or_default().contains("slurmstepd") {
+                    kill("KILL", job.parent);
+                }
+                kill("KILL", job.id);
             }
-            kill("KILL", process.parent);
-            kill("KILL", process.id);
-            for child in processes().iter().filter(|child| child.parent == process.id) {
-                kill("KILL", child.id);
-            }
-        }
+            jobs.is_empty()
+        });
+    }
+
+    /// The processes of this cluster's jobs: the scripts, and what they started.
+    fn job_processes(&self) -> Vec<Process> {
+        let folder = self.path().display().to_string();
+        let of_job = |process: &Process| {
+            let environment = fs::read(format!("/proc/{}/environ", process.id)).unwrap_or_default();
+            let environment = String::from_utf8_lossy(&environment).into_owned();
+            environment.contains("SLURM_JOB_ID=") && environment.contains(&folder)
+        };
+        processes().into_iter().filter(of_job).collect()
     }
 
     /// The id in the file of a daemon, where it lives.
@@ -186,10 +198,8 @@ impl Drop for Cluster {
             }
         }
         // No job outlives its cluster.
-        for process in processes() {
-            if process.command.contains(&self.path().join("spool").display().to_string()) {
-                kill("TERM", process.id);
-            }
+        for process in self.job_processes() {
+            kill("TERM", process.id);
         }
         for daemon in ["slurmd", "slurmctld", "munged"] {
             let Some(id) = self.process(daemon) else { continue };
@@ -222,18 +232,16 @@ pub(crate) fn kill(signal: &str, process: u32) {
 struct Process {
     id: u32,
     parent: u32,
-    command: String,
 }
 
 fn processes() -> Vec<Process> {
     let ids = fs::read_dir("/proc").unwrap().flatten();
     let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let process = |id: u32| {
-        let read = |name: &str| fs::read(format!("/proc/{id}/{name}")).ok();
-        let stat = String::from_utf8_lossy(&read("stat")?).into_owned();
+        let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat).into_owned();
         let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-        let command = String::from_utf8_lossy(&read("cmdline")?).replace('\0', " ");
-        Some(Process { id, parent, command })
+        Some(Process { id, parent })
     };
     ids.filter_map(process).collect()
 }
