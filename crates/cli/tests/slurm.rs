@@ -139,6 +139,36 @@ fn a_job_near_its_time_limit_requeues_itself_without_file_locks() {
     assert_same_runs(&out, &folder.path().join("local"));
 }
 
+/// The vocabulary and layer figures of the paper at the quick scale (figures 5 and 6).
+#[test]
+#[ignore = "trains for minutes"]
+fn the_sweep_of_two_figures_of_the_paper_has_equal_bytes() {
+    const PAPER: &str = r#"name = "paper"
+[data]
+kind = "reversal"
+[train]
+epochs = 200
+[probe]
+every = 50
+[[sweep]]
+"data.vocab_size" = [20, 50, 200, 800]
+[[sweep]]
+"model.layers" = [1, 2, 12, 24]
+"#;
+    let Some(cluster) = Cluster::start() else { return };
+    let folder = Folder::new();
+    fs::write(folder.path().join("paper.toml"), PAPER).unwrap();
+    let run = "run paper.toml --seeds 2 --keep all --out";
+    let slurm = "--launcher slurm --chunk-minutes 0.5 --mem 900M --poll 1";
+    let output = cluster.retrodict(&folder, &format!("{run} slurm {slurm}"));
+    assert_eq!(output.status, 0, "{}", output.stderr);
+    folder.run(&format!("{run} local")).done();
+    assert_same_runs(&folder.path().join("slurm"), &folder.path().join("local"));
+    let runs = Store::view(&folder.path().join("local")).unwrap().runs().unwrap();
+    // A vocabulary of 800 and two layers are the spec's own: one setting of both grids.
+    assert_eq!(runs.len(), 7 * 2);
+}
+
 #[test]
 fn a_chunk_that_never_gets_further_is_given_up() {
     let Some(cluster) = Cluster::start() else { return };

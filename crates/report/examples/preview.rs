@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use retrodict_report::{
     Claim, Comparator, EffectiveWeights, Experiment, HeadResult, LossCurves, NamedTable, Nll,
-    Report, Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
-    reversal_finding,
+    Opening, Part, Report, Section, SeedRow, Table, Trained, WeightFrame, WeightPanel,
+    effective_weights, loss_curves, reversal_finding,
 };
 
 #[path = "preview/sections.rs"]
@@ -51,8 +51,22 @@ pub(crate) fn report() -> Report {
         seeds: SEEDS,
         wall_seconds: 48.3,
         machine: "2 cores, made-up numbers".into(),
+        opening: Some(Opening {
+            trained: ["layers", "dimension", "epochs"]
+                .map(|quantity| Trained {
+                    quantity: quantity.into(),
+                    here: "2".into(),
+                    paper: "24".into(),
+                })
+                .into(),
+            finding: reversal_finding(&results[0], None, uniform, "ln 802"),
+            failures: "With a free head no trace of the pair is there.".into(),
+            curves: loss_curves("opening-curves", "The reversal curse", &curves[..1]),
+            film: Some(effective_weights("opening-weights", "", 2, &weights[..1])),
+        }),
         sections: vec![Section {
-            name: "reversal".into(),
+            name: "fig1".into(),
+            part: Part::Paper,
             heading: "Reversal".into(),
             source: "paper, figures 1 and 2".into(),
             see: "The last panel has no diagonal.".into(),
@@ -157,7 +171,7 @@ fn weights(variant: &str, seen: f32, unseen: f32) -> EffectiveWeights {
             group: group.into(),
             title: title.into(),
             row_label: "given entity".into(),
-            column_label: "logit of candidate".into(),
+            column_label: "candidate".into(),
             rows: size,
             columns: size,
             values: (0..size * size).map(&mut value).collect(),

@@ -96,16 +96,6 @@ pub(crate) fn over_settings(
     held_out: &[f64],
     top1: &[f64],
 ) -> String {
-    let span = |values: &[f64], show: fn(f64) -> String| {
-        let finite = || values.iter().copied().filter(|value| value.is_finite());
-        let (least, most) =
-            (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-        match (least.is_finite(), show(least), show(most)) {
-            (false, ..) => text::NONE.to_owned(),
-            (_, least, most) if least == most => least,
-            (_, least, most) => format!("{least} to {most}"),
-        }
-    };
     let over = match settings {
         1 => "Over all seeds".to_owned(),
         n => format!("Over {n} settings and all seeds"),
@@ -119,12 +109,25 @@ pub(crate) fn over_settings(
     )
 }
 
+/// The least and the largest of the finite values, as they are `show`n.
+pub(crate) fn span(values: &[f64], show: fn(f64) -> String) -> String {
+    let finite = || values.iter().copied().filter(|value| value.is_finite());
+    let (least, most) =
+        (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    match (least.is_finite(), show(least), show(most)) {
+        (false, ..) => text::NONE.to_owned(),
+        (_, least, most) if least == most => least,
+        (_, least, most) => format!("{least} to {most}"),
+    }
+}
+
 fn tied_finding(free: &HeadResult, tied: &HeadResult) -> Option<String> {
     let (free_mean, tied_mean) = (stats::mean(&free.asymmetry)?, stats::mean(&tied.asymmetry)?);
-    let verb = if tied_mean < free_mean { "falls to" } else { "does not fall: it is" };
+    (tied_mean.is_finite() && free_mean.is_finite()).then_some(())?;
     Some(format!(
-        "With a tied head the asymmetry {verb} {}, and the held-out NLL is {}.",
+        "With a tied head the asymmetry is {} (free head: {}), and the held-out NLL is {}.",
         text::mean_and_spread(&tied.asymmetry),
+        text::mean_and_spread(&free.asymmetry),
         text::mean_and_spread(&tied.held_out_nll)
     ))
 }
@@ -183,8 +186,8 @@ mod tests {
     fn a_tied_head_is_compared() {
         let free = result(0.014, [10.0, 10.4], 1.0);
         let say = |tied| reversal_finding(&free, Some(&result(0.01, [4.9, 4.9], tied)), 6.69, "u");
-        assert!(plain(&say(0.4)).contains("falls to 0.400 ± 0.000"), "{}", say(0.4));
-        assert!(say(1.0).contains("does not fall"));
+        let numbers = "the asymmetry is 0.400 ± 0.000 (free head: 1.00 ± 0.00)";
+        assert!(plain(&say(0.4)).contains(numbers), "{}", say(0.4));
         assert!(!say(f64::NAN).contains("tied"));
     }
 

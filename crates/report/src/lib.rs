@@ -60,7 +60,7 @@ pub use paper::{PaperError, PaperFigure, SEEDS, Scale, Variant, Wanted, experime
 pub use pdf::pdf;
 pub use raster::png;
 pub use redraw::Redraw;
-pub use report::{Experiment, NamedTable, Report, Section, SeedRow};
+pub use report::{Experiment, NamedTable, Opening, Part, Report, Section, SeedRow, Trained};
 pub use stored::{Reproduction, from_store};
 pub use summary::{Claim, Comparator, Of};
 pub use tables::Table;

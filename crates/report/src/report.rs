@@ -21,12 +21,53 @@ pub struct Report {
     pub wall_seconds: f64,
     /// The machine it ran on, in words.
     pub machine: String,
+    /// The first screen of the page; `None` where the paper's first figure is not drawn.
+    pub opening: Option<Opening>,
     /// In reading order.
     pub sections: Vec<Section>,
     /// The generated tables: notation, hyper-parameters, configurations.
     pub tables: Vec<NamedTable>,
     /// Titles of the comparisons of interventions next to it, which have their own page.
     pub comparisons: Vec<String>,
+}
+
+/// The first screen of the page.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Sizes of what was trained.
+    pub trained: Vec<Trained>,
+    /// The result of the paper's first figure, in a sentence or two.
+    pub finding: String,
+    /// Whether a trace of the reverse is there, in a few sentences; empty where that was not run.
+    pub failures: String,
+    /// The loss curves.
+    pub curves: Figure,
+    /// The effective weights over training; `None` without probes.
+    pub film: Option<Figure>,
+}
+
+/// A size of the models of the first screen, here and in the paper.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Its name: `layers`.
+    pub quantity: String,
+    /// Its value in these runs.
+    pub here: String,
+    /// Its value in the paper.
+    pub paper: String,
+}
+
+/// A part of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The paper's figures.
+    Paper,
+    /// Figures of this software.
+    Ours,
+    /// The user's own experiments.
+    Own,
+    /// The theorems, simulated.
+    Theory,
 }
 
 /// A table made from the specs and data sets that ran.
@@ -47,6 +88,8 @@ pub struct NamedTable {
 pub struct Section {
     /// Anchor in the page: lower-case letters, digits, `-` and `_`.
     pub name: String,
+    /// The part of the page that it is in.
+    pub part: Part,
     /// Its heading.
     pub heading: String,
     /// Its source: `paper, figure 1`.

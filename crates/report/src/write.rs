@@ -4,11 +4,16 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::hash::{Hash, Hasher};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use retrodict_lab::store::{StoreError, atomic};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use retrodict_lab::store::{StoreError, atomic, read};
 
-use crate::page;
+use crate::page::{self, PackedFile};
 use crate::pdf;
 use crate::raster;
 use crate::report::Report;
@@ -33,8 +38,16 @@ pub fn write(dir: &Path, report: &Report) -> Result<PathBuf, ReportError> {
     write_new(dir, report, &mut Drawn::new())
 }
 
-/// Pictures in place that were drawn before: by the path of the SVG its hash, and the thumbnail.
-pub(crate) type Drawn = HashMap<PathBuf, (u64, Vec<u8>)>;
+/// Figures in place that were drawn before, by the path of the SVG.
+pub(crate) type Drawn = HashMap<PathBuf, DrawnFigure>;
+
+/// A figure whose files are in place.
+pub(crate) struct DrawnFigure {
+    /// Of the SVG.
+    hash: u64,
+    thumbnail: Vec<u8>,
+    packed: Vec<PackedFile>,
+}
 
 /// The same; pictures `drawn` before that have not changed are left as they are.
 pub(crate) fn write_new(
@@ -44,31 +57,64 @@ pub(crate) fn write_new(
 ) -> Result<PathBuf, ReportError> {
     check_names(report)?;
     let files = Files { dir };
-    let mut thumbnails = Vec::new();
+    let (mut thumbnails, mut packed) = (Vec::new(), Packed::default());
     for figure in figures(report) {
         let names = files_of(figure);
         let svg = figure.to_svg();
         let mut hasher = DefaultHasher::new();
         svg.hash(&mut hasher);
         let (path, hash) = (dir.join(&names.svg), hasher.finish());
-        if drawn.get(&path).is_none_or(|(old, _)| *old != hash) {
+        if drawn.get(&path).is_none_or(|old| old.hash != hash) {
             files.figure(figure, &svg, &names)?;
+            let mut own = Packed::default();
+            own.add(&names.svg, svg.as_bytes())?;
+            own.add(&names.pdf, &read(&dir.join(&names.pdf))?)?;
+            own.add(&names.table, &figure.table.to_csv()?)?;
             let thumbnail = raster::thumbnail(&svg, THUMBNAIL.0, THUMBNAIL.1)?;
-            drawn.insert(path.clone(), (hash, thumbnail));
+            drawn.insert(path.clone(), DrawnFigure { hash, thumbnail, packed: own.files });
         }
-        thumbnails.push(drawn[&path].1.clone());
+        thumbnails.push(drawn[&path].thumbnail.clone());
+        packed.files.extend(drawn[&path].packed.iter().cloned());
     }
     for experiment in report.sections.iter().flat_map(|s| &s.experiments) {
         let name = page::seed_table_path(&experiment.name);
-        files.put(&name, &experiment.table().to_csv()?)?;
+        let table = experiment.table().to_csv()?;
+        files.put(&name, &table)?;
+        packed.add(&name, &table)?;
     }
     for named in &report.tables {
-        files.put(&page::table_path(&named.name), &named.table.to_csv()?)?;
+        let (name, table) = (page::table_path(&named.name), named.table.to_csv()?);
+        files.put(&name, &table)?;
+        packed.add(&name, &table)?;
     }
     let mut summary = serde_json::to_vec_pretty(&summary(report))?;
     summary.push(b'\n');
     files.put("summary.json", &summary)?;
-    files.put("index.html", page::html(report, &thumbnails)?.as_bytes())
+    packed.add("summary.json", &summary)?;
+    files.put("index.html", page::html(report, &thumbnails, &packed.files)?.as_bytes())
+}
+
+/// Copies of files for the page, which can then be sent alone.
+#[derive(Default)]
+struct Packed {
+    files: Vec<PackedFile>,
+}
+
+impl Packed {
+    /// A larger file, such as the numbers of a large heatmap, is only beside the page.
+    const LARGEST: usize = 1 << 20;
+
+    fn add(&mut self, path: &str, content: &[u8]) -> Result<(), ReportError> {
+        if content.len() > Self::LARGEST {
+            return Ok(());
+        }
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+        let packed = encoder.write_all(content).and_then(|()| encoder.finish());
+        let io = |source| StoreError::Io { doing: "pack", path: path.into(), source };
+        let content = STANDARD.encode(packed.map_err(io)?);
+        self.files.push(PackedFile { path: path.to_owned(), content });
+        Ok(())
+    }
 }
 
 pub(crate) fn files_of(figure: &Figure) -> FigureFiles {

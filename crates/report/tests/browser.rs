@@ -145,15 +145,15 @@ fn the_page_is_whole_and_silent() {
 fn training_is_scrubbed_by_key_touch_and_button() {
     let Some((mut browser, url, _dir)) = opened() else { return };
     let last: Vec<String> = serde_json::from_value(browser.eval(WINDOWS)).unwrap();
-    assert_eq!(last.len(), 8, "two variants of four panels");
-    assert!(last.iter().all(|v| v == "0 1140 60 60"), "the last of 20 frames: {last:?}");
+    assert_eq!(last.len(), 12, "one variant of four panels in the opening, then two");
+    assert!(last.iter().all(|v| v == "0 660 60 60"), "the last of 12 frames: {last:?}");
     let clip = place(&mut browser, "[data-window]");
     let end = at_rest(&mut browser, clip);
 
     browser.eval("document.querySelector('.scrub input').focus({ preventScroll: true })");
     browser.press("ArrowLeft", 37);
     assert_eq!(browser.eval("document.querySelector('.scrub output').textContent"), json!("144"));
-    assert_eq!(browser.eval(WINDOWS)[7], json!("0 1080 60 60"));
+    assert_eq!(browser.eval(WINDOWS)[3], json!("0 600 60 60"));
     browser.press("Home", 36);
     assert_eq!(browser.eval(WINDOWS)[0], json!("0 0 60 60"));
     let note = "document.querySelector('[data-forms]').textContent";
@@ -178,11 +178,11 @@ fn training_is_scrubbed_by_key_touch_and_button() {
     assert!(height >= 40.0, "high enough for a thumb: {height}");
     browser.tap(x, y);
     let frame = browser.eval("Number(document.querySelector('.scrub input').value)");
-    assert!((8..=11).contains(&frame.as_i64().unwrap()), "the middle of 20: {frame}");
+    assert!((4..=7).contains(&frame.as_i64().unwrap()), "the middle of 12: {frame}");
     browser.resize(1280, 900, false);
 
     let played = "new Promise(done => { \
-         document.querySelector('.scrub input').value = 17; \
+         document.querySelector('.scrub input').value = 9; \
          document.querySelector('.scrub button').click(); \
          const wait = () => document.querySelector('.scrub button').textContent === 'Play' \
            ? done(document.querySelector('.scrub output').textContent) : setTimeout(wait, 50); \
@@ -218,7 +218,7 @@ fn a_spec_is_copied_and_the_page_does_without_its_script() {
     browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
     browser.open(&url);
     let windows: Vec<Value> = serde_json::from_value(browser.eval(WINDOWS)).unwrap();
-    assert!(windows.iter().all(|v| v == "0 1140 60 60"), "the end of training");
+    assert!(windows.iter().all(|v| v == "0 660 60 60"), "the end of training");
     for tool in [".scrub", ".copy"] {
         let shown = format!("getComputedStyle(document.querySelector('{tool}')).display");
         assert_eq!(browser.eval(&shown), json!("none"), "no tool that does nothing");

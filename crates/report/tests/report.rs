@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Redraw, Report,
-    ReportError, Section, SeedRow, Table, WeightFrame, WeightPanel, effective_weights, loss_curves,
-    write,
+    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Opening, Part,
+    Redraw, Report, ReportError, Section, SeedRow, Table, Trained, WeightFrame, WeightPanel,
+    effective_weights, loss_curves, write,
 };
 use serde_json::{Value, json};
 
@@ -57,8 +57,16 @@ fn report(text: &str) -> Report {
         seeds: 2,
         wall_seconds: 48.25,
         machine: text.into(),
+        opening: Some(Opening {
+            trained: vec![Trained { quantity: text.into(), here: text.into(), paper: text.into() }],
+            finding: text.into(),
+            failures: text.into(),
+            curves: loss_curves("opening-curves", text, &[curves.clone()]),
+            film: Some(effective_weights("opening-weights", text, 2, &[weights.clone()])),
+        }),
         sections: vec![Section {
             name: "reversal".into(),
+            part: Part::Paper,
             heading: text.into(),
             source: text.into(),
             see: text.into(),

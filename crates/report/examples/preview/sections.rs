@@ -1,8 +1,8 @@
 //! The kinds of figures beside the reversal's, from made-up numbers.
 
 use retrodict_report::{
-    Accuracies, Axes, Claim, Comparator, Cosines, Figure, Panel, Section, Series, SeriesKind, Way,
-    accuracies, cosines, lines, loss_curves,
+    Accuracies, Axes, Claim, Comparator, Cosines, Figure, Panel, Part, Section, Series, SeriesKind,
+    Way, accuracies, cosines, lines, loss_curves,
 };
 
 use super::{Noise, SEEDS, curves, experiment, result};
@@ -21,6 +21,7 @@ fn section(name: &str, heading: &str, figure: Figure) -> Section {
     let results = result(&curves("free head", 10.2, 0.014), [0.0, 0.98]);
     Section {
         name: name.into(),
+        part: if name.starts_with("theory") { Part::Theory } else { Part::Paper },
         heading: heading.into(),
         source: "paper, appendix".into(),
         see: "What to see stands here, in one sentence that says where to look.".into(),

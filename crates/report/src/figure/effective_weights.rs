@@ -1,6 +1,6 @@
 //! Heatmaps of effective weights (paper, figure 2 and its like).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Figure, Text};
 use crate::plot::colorbar;
@@ -42,7 +42,7 @@ pub struct WeightPanel {
     pub title: String,
     /// The label of the rows: `given entity`.
     pub row_label: String,
-    /// The label of the columns: `logit of candidate`.
+    /// The label of the columns: `candidate`.
     pub column_label: String,
     /// Number of rows.
     pub rows: usize,
@@ -93,9 +93,11 @@ pub fn effective_weights(
 
 const MOST_SIDE_BY_SIDE: usize = 3;
 /// More frames than this make a page large without a finer slider.
-const MOST_FRAMES: usize = 20;
+const MOST_FRAMES: usize = 12;
 
-/// The epochs that have frames in any variant, thinned evenly; the first and the last stay.
+/// The epochs that have frames in any variant. Of more than [`MOST_FRAMES`] the first, the last and
+/// those between which the weights change by equal amounts: a film of the time in which something
+/// happens.
 fn epochs(variants: &[EffectiveWeights]) -> Vec<u64> {
     let all: BTreeSet<u64> = variants.iter().flat_map(|v| &v.frames).map(|f| f.epoch).collect();
     let all: Vec<u64> = all.into_iter().collect();
@@ -103,8 +105,47 @@ fn epochs(variants: &[EffectiveWeights]) -> Vec<u64> {
         // A film needs more than one frame.
         0 | 1 => Vec::new(),
         n if n <= MOST_FRAMES => all,
-        n => (0..MOST_FRAMES).map(|i| all[i * (n - 1) / (MOST_FRAMES - 1)]).collect(),
+        _ => {
+            let changes = changes(variants);
+            let mut way = 0.0;
+            let ways = all.iter().map(|epoch| {
+                way += changes.get(epoch).unwrap_or(&0.0);
+                way
+            });
+            moments(&ways.collect::<Vec<f64>>()).into_iter().map(|at| all[at]).collect()
+        }
     }
+}
+
+/// By how much the weights have changed since the frame before, summed over variants.
+fn changes(variants: &[EffectiveWeights]) -> BTreeMap<u64, f64> {
+    let values = |frame: &WeightFrame| -> Vec<f32> {
+        frame.panels.iter().flat_map(|panel| panel.values.iter().copied()).collect()
+    };
+    let mut changes = BTreeMap::new();
+    for pair in variants.iter().flat_map(|variant| variant.frames.windows(2)) {
+        let squares = values(&pair[0]).into_iter().zip(values(&pair[1]));
+        let squares = squares.map(|(a, b)| f64::from(b - a).powi(2));
+        let distance = squares.filter(|square| square.is_finite()).sum::<f64>().sqrt();
+        *changes.entry(pair[1].epoch).or_insert(0.0) += distance;
+    }
+    changes
+}
+
+/// [`MOST_FRAMES`] places on a way, its first and last among them: those nearest to equal parts of
+/// it, each once. `ways` are the distances from its start, rising.
+fn moments(ways: &[f64]) -> Vec<usize> {
+    let last = ways.len() - 1;
+    let mut chosen: Vec<usize> = Vec::new();
+    for part in 0..MOST_FRAMES {
+        let wanted = ways[last] * part as f64 / (MOST_FRAMES - 1) as f64;
+        let at = ways.partition_point(|way| *way < wanted);
+        // As many must be left as are still to be chosen.
+        let least = chosen.last().map_or(0, |before| before + 1);
+        chosen.push(at.clamp(least, last - (MOST_FRAMES - 1 - part)));
+    }
+    chosen[MOST_FRAMES - 1] = last;
+    chosen
 }
 
 /// The panel `at` as it was after each of `epochs`, or last before it.
@@ -125,8 +166,7 @@ fn note(panel: &WeightPanel) -> String {
 const CAPTION: &str = "Effective weights: the logit of each candidate (column) when the model is \
     given the single token of an entity (row); the matching pair stands on the diagonal. All \
     panels share one colour scale; the margin is by how much the right answer's logit exceeds the \
-    mean of the other candidates of its type. Under the reversal curse every panel but the last, \
-    the unseen direction of the held-out pairs, has a bright diagonal.";
+    mean of the other candidates of its type.";
 
 /// One variant, with a film over `epochs` if there are any.
 fn block(weights: &EffectiveWeights, columns: usize, colors: ColorMap, epochs: &[u64]) -> Drawing {
@@ -201,4 +241,24 @@ fn table(variants: &[EffectiveWeights]) -> Table {
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_film_has_its_frames_where_the_weights_change() {
+        // Nothing but one rise, from epoch 40 to 60 of 100.
+        let ways: Vec<f64> = (0..=100).map(|epoch| f64::from((epoch - 40).clamp(0, 20))).collect();
+        let chosen = moments(&ways);
+        assert_eq!((chosen.len(), chosen[0], chosen[MOST_FRAMES - 1]), (MOST_FRAMES, 0, 100));
+        assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]), "{chosen:?}");
+        let during = chosen.iter().filter(|at| (40..=60).contains(*at)).count();
+        assert!(during >= MOST_FRAMES - 2, "{chosen:?}");
+        // Where nothing changes there are as many, each once.
+        let still = moments(&[0.0; 30]);
+        assert!(still.windows(2).all(|pair| pair[0] < pair[1]), "{still:?}");
+        assert_eq!(still[MOST_FRAMES - 1], 29);
+    }
 }

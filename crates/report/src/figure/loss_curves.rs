@@ -204,8 +204,7 @@ fn caption(variants: &[LossCurves]) -> String {
     format!(
         "Negative log probability of the {of} over the epochs of training ({over}), for the \
          sentences trained on and for the held-out ones; the dashed line is uniform guessing over \
-         the whole vocabulary.{whole} Under the reversal curse the training curve falls to zero and \
-         the held-out curve ends on the dashed line or above it."
+         the whole vocabulary.{whole}"
     )
 }
 

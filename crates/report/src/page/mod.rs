@@ -1,4 +1,4 @@
-//! The self-contained HTML report: the claims, then a gallery of figures.
+//! The self-contained HTML report: the result, the figures in the order of the paper, the claims.
 
 mod views;
 
@@ -11,6 +11,8 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use views::PackedFile;
+
 use crate::plot::theme;
 use crate::report::Report;
 use crate::{ReportError, raster};
@@ -22,9 +24,14 @@ pub(crate) const SCRIPT: &str = include_str!("page.js");
 
 /// The page, complete in one file.
 ///
-/// `thumbnails` are PNGs, one per figure in the order of the report.
-pub(crate) fn html(report: &Report, thumbnails: &[Vec<u8>]) -> Result<String, ReportError> {
-    filled(TEMPLATE, views::Page::of(report, thumbnails))
+/// `thumbnails` are PNGs, one per figure in the order of the report; `files` are those that its
+/// links download.
+pub(crate) fn html(
+    report: &Report,
+    thumbnails: &[Vec<u8>],
+    files: &[PackedFile],
+) -> Result<String, ReportError> {
+    filled(TEMPLATE, views::Page::of(report, thumbnails, files))
 }
 
 /// A template, filled in.

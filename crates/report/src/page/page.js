@@ -70,3 +70,48 @@ for (const button of document.querySelectorAll(".copy")) {
     setTimeout(() => { button.textContent = label; }, 1600);
   });
 }
+
+// Downloads: the page carries its files, so that it can be sent alone.
+const packed = new Map(
+  [...document.querySelectorAll("script[data-file]")].map((script) => [script.dataset.file, script]),
+);
+const unpack = (path) => {
+  const bytes = Uint8Array.from(atob(packed.get(path).textContent), (c) => c.charCodeAt(0));
+  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return new Response(plain).blob();
+};
+// A PNG is drawn from the SVG, in the fonts of the page.
+const drawn = async (path) => {
+  const text = await (await unpack(path)).text();
+  const fonts = [...document.styleSheets[0].cssRules].filter((rule) => rule.type === 5);
+  const style = `<style>${fonts.map((rule) => rule.cssText).join("")}</style>`;
+  const whole = text.replace(/(<svg[^>]*>)/, `$1${style}`);
+  const picture = new Image();
+  const url = new FileReader();
+  await new Promise((done) => {
+    url.addEventListener("load", done);
+    url.readAsDataURL(new Blob([whole], { type: "image/svg+xml" }));
+  });
+  picture.src = url.result;
+  await picture.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [2 * picture.width, 2 * picture.height];
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  return new Promise((done) => { canvas.toBlob(done, "image/png"); });
+};
+for (const link of document.querySelectorAll("a[download]")) {
+  const path = link.getAttribute("href");
+  const svg = path.replace(/png$/, "svg");
+  const make = packed.has(path) ? () => unpack(path) : packed.has(svg) ? () => drawn(svg) : null;
+  if (!make) {
+    link.title = "in the folder of this page";
+    continue;
+  }
+  link.addEventListener("click", async (event) => {
+    if (link.href.startsWith("blob:")) return;
+    event.preventDefault();
+    link.href = URL.createObjectURL(await make());
+    link.download = path.split("/").pop();
+    link.click();
+  });
+}

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::{Hashes, SCRIPT, seed_table_path, style, table_path};
 use crate::figure::Figure;
+use crate::paper::Scale;
 use crate::plot::film;
-use crate::report::{Experiment, NamedTable, Report, Section};
+use crate::report::{Experiment, NamedTable, Opening, Part, Report, Section, Trained};
 use crate::summary::{Claim, FigureFiles, Of};
 use crate::text;
 use crate::write::files_of;
@@ -24,12 +25,60 @@ pub(super) struct Page<'a> {
     seeds: usize,
     time: String,
     machine: &'a str,
+    opening: Option<OpeningView<'a>>,
+    /// Whether the runs are smaller than the paper's.
+    smaller: bool,
+    /// The paper's claims that do not hold here.
+    refuted: Vec<ClaimRow<'a>>,
     /// The paper's claims, and ours; a list without claims is left out.
     claims: Vec<ClaimList<'a>>,
     most_cells: usize,
-    sections: Vec<SectionView<'a>>,
+    parts: Vec<PartView<'a>>,
     tables: Vec<TableView<'a>>,
     comparisons: &'a [String],
+    /// Files of this page, packed for its download links.
+    files: &'a [PackedFile],
+}
+
+/// A file that the page carries, so that it can be sent alone.
+#[derive(Clone, Serialize)]
+pub(crate) struct PackedFile {
+    /// Its path relative to the page, which is the link's.
+    pub(crate) path: String,
+    /// Deflated, in Base64.
+    pub(crate) content: String,
+}
+
+#[derive(Serialize)]
+struct OpeningView<'a> {
+    trained: Vec<TrainedView<'a>>,
+    finding: &'a str,
+    failures: &'a str,
+    curves: Vec<Value>,
+    film: Option<FilmView>,
+}
+
+#[derive(Serialize)]
+struct TrainedView<'a> {
+    quantity: &'a str,
+    here: &'a str,
+    paper: &'a str,
+}
+
+#[derive(Serialize)]
+struct FilmView {
+    blocks: Vec<Value>,
+    frames: String,
+    last_frame: usize,
+    last_epoch: u64,
+}
+
+/// Sections under one heading of the contents.
+#[derive(Serialize)]
+struct PartView<'a> {
+    name: &'static str,
+    heading: &'static str,
+    sections: Vec<SectionView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +86,7 @@ struct SectionView<'a> {
     name: &'a str,
     heading: &'a str,
     source: &'a str,
+    /// What to see in the figures; empty where a claim of the section does not hold.
     see: &'a str,
     finding: &'a str,
     figures: Vec<FigureView<'a>>,
@@ -58,6 +108,8 @@ struct ClaimList<'a> {
 /// A claim and the section that has its figure.
 #[derive(Serialize)]
 struct ClaimRow<'a> {
+    #[serde(skip)]
+    of: Of,
     claim: ClaimView<'a>,
     section: &'a str,
     heading: &'a str,
@@ -86,7 +138,9 @@ struct ClaimView<'a> {
     source: &'a str,
     refuted_by: &'a str,
     measured: String,
-    wanted: String,
+    threshold: String,
+    /// In words: reproduced, of a claim of the paper.
+    result: &'static str,
     holds: bool,
 }
 
@@ -124,15 +178,27 @@ struct TableView<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn of(report: &'a Report, thumbnails: &'a [Vec<u8>]) -> Self {
+    pub(super) fn of(
+        report: &'a Report,
+        thumbnails: &'a [Vec<u8>],
+        files: &'a [PackedFile],
+    ) -> Self {
         let commit = match report.commit.as_str() {
             "" => String::new(),
             commit => format!(" ({commit})"),
         };
         let style = style();
         let mut thumbnails = thumbnails.iter();
-        let sections: Vec<SectionView<'a>> =
-            report.sections.iter().map(|s| SectionView::of(s, &mut thumbnails)).collect();
+        let mut parts: Vec<PartView<'a>> = Vec::new();
+        for section in &report.sections {
+            let view = SectionView::of(section, &mut thumbnails);
+            let (name, heading) = heading_of(section.part);
+            match parts.last_mut().filter(|part| part.name == name) {
+                Some(part) => part.sections.push(view),
+                None => parts.push(PartView { name, heading, sections: vec![view] }),
+            }
+        }
+        let refuted = |row: &ClaimRow<'_>| row.of == Of::Paper && !row.claim.holds;
         Self {
             title: &report.title,
             hashes: Hashes::of(&style, SCRIPT),
@@ -143,11 +209,50 @@ impl<'a> Page<'a> {
             seeds: report.seeds,
             time: text::duration(report.wall_seconds),
             machine: &report.machine,
+            opening: report.opening.as_ref().map(OpeningView::of),
+            smaller: report.scale == Scale::Quick.word(),
+            refuted: rows(report).filter(refuted).collect(),
             claims: claim_lists(report),
             most_cells: film::MOST_CELLS,
-            sections,
+            parts,
             tables: report.tables.iter().map(TableView::of).collect(),
             comparisons: &report.comparisons,
+            files,
+        }
+    }
+}
+
+fn heading_of(part: Part) -> (&'static str, &'static str) {
+    match part {
+        Part::Paper => ("paper", "The paper's figures"),
+        Part::Ours => ("ours", "Our figures"),
+        Part::Own => ("own", "Own experiments"),
+        Part::Theory => ("theory", "Theory"),
+    }
+}
+
+impl<'a> OpeningView<'a> {
+    fn of(opening: &'a Opening) -> Self {
+        let row =
+            |Trained { quantity, here, paper }: &'a Trained| TrainedView { quantity, here, paper };
+        Self {
+            trained: opening.trained.iter().map(row).collect(),
+            finding: &opening.finding,
+            failures: &opening.failures,
+            curves: opening.curves.inline_blocks().map(Value::from_safe_string).collect(),
+            film: opening.film.as_ref().map(FilmView::of),
+        }
+    }
+}
+
+impl FilmView {
+    fn of(figure: &Figure) -> Self {
+        let frames: Vec<String> = figure.frames().iter().map(u64::to_string).collect();
+        Self {
+            blocks: figure.inline_blocks().map(Value::from_safe_string).collect(),
+            last_frame: frames.len().saturating_sub(1),
+            last_epoch: figure.frames().last().copied().unwrap_or(0),
+            frames: frames.join(" "),
         }
     }
 }
@@ -166,7 +271,10 @@ impl<'a> SectionView<'a> {
             name: &section.name,
             heading: &section.heading,
             source: &section.source,
-            see: &section.see,
+            see: match section.claims.iter().all(|claim| claim.holds) {
+                true => &section.see,
+                false => "",
+            },
             finding: &section.finding,
             figures: figures.map(|(f, png)| FigureView::of(f, png)).collect(),
             claims: section.claims.iter().map(ClaimView::of).collect(),
@@ -199,23 +307,26 @@ impl<'a> FigureView<'a> {
     }
 }
 
+fn rows(report: &Report) -> impl Iterator<Item = ClaimRow<'_>> {
+    report.sections.iter().flat_map(|section| {
+        section.claims.iter().map(|claim| ClaimRow {
+            of: claim.of,
+            claim: ClaimView::of(claim),
+            section: &section.name,
+            heading: &section.heading,
+        })
+    })
+}
+
 fn claim_lists(report: &Report) -> Vec<ClaimList<'_>> {
     let of = |of: Of, name, heading| {
-        let rows = report.sections.iter().flat_map(|section| {
-            let claims = section.claims.iter().filter(move |claim| claim.of == of);
-            claims.map(|claim| ClaimRow {
-                claim: ClaimView::of(claim),
-                section: &section.name,
-                heading: &section.heading,
-            })
-        });
-        let rows: Vec<_> = rows.collect();
+        let rows: Vec<_> = rows(report).filter(|row| row.of == of).collect();
         let held = rows.iter().filter(|row| row.claim.holds).count();
         ClaimList { name, heading, rows, held }
     };
     let lists = [
         of(Of::Paper, "claims", "Claims of the paper, at its metric"),
-        of(Of::Ours, "findings", "Our findings"),
+        of(Of::Ours, "findings", "Our claims"),
     ];
     lists.into_iter().filter(|list| !list.rows.is_empty()).collect()
 }
@@ -235,7 +346,13 @@ impl<'a> ClaimView<'a> {
             source: &claim.source,
             refuted_by: &claim.refuted_by,
             measured: text::mean_and_spread(&claim.values),
-            wanted: format!("{}\u{a0}{}", claim.comparator.sign(), text::level(claim.threshold)),
+            result: match (claim.of, claim.holds) {
+                (Of::Paper, true) => "✓ reproduced",
+                (Of::Paper, false) => "✗ not reproduced",
+                (Of::Ours, true) => "✓ holds",
+                (Of::Ours, false) => "✗ does not hold",
+            },
+            threshold: format!("{}\u{a0}{}", claim.comparator.sign(), text::level(claim.threshold)),
             holds: claim.holds,
         }
     }

@@ -65,6 +65,10 @@ pub struct Variant {
     /// seconds.
     #[serde(default)]
     pub kept: bool,
+    /// Whether its first seed is only the film of the effective weights, with more frames than the
+    /// other variants have: no number or claim is of it.
+    #[serde(default)]
+    pub film: bool,
     /// The largest number of seeds at quick scale, unless a number is asked for.
     pub quick_seeds: Option<usize>,
     /// Of a sweep's variant: the values of its keys.
@@ -199,6 +203,23 @@ pub enum Uniform {
 pub const SEEDS: usize = 10;
 
 impl Variant {
+    /// A variant of which only its places in a sweep are known.
+    pub(crate) fn placed(id: &str, places: Vec<Place>) -> Variant {
+        Variant {
+            id: id.to_owned(),
+            label: String::new(),
+            base: String::new(),
+            only: None,
+            set: Table::new(),
+            quick: Table::new(),
+            paper: Table::new(),
+            kept: false,
+            film: false,
+            quick_seeds: None,
+            places,
+        }
+    }
+
     /// The experiment at a scale, over `seeds` seeds; if not given, over [`SEEDS`], or fewer at quick
     /// scale where the figure says so.
     ///

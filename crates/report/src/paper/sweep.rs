@@ -67,6 +67,7 @@ impl Sweep {
             quick: self.quick.clone(),
             paper: self.paper.clone(),
             kept: false,
+            film: false,
             quick_seeds: None,
             places: Vec::new(),
         }];

@@ -7,17 +7,17 @@ use retrodict_lab::{
 };
 
 use super::over::over;
-use super::{Stored, claims, machine_name};
+use super::{Stored, claims, machine_name, opening};
 use crate::figure::{
     Accuracies, Cosines, EffectiveWeights, Figure, LossCurves, Nll, Way, WeightFrame, WeightPanel,
     accuracies, cosines, effective_weights, loss_curves,
 };
 use crate::finding::{self, HeadResult, reversal_finding};
 use crate::paper::{Drawing, DrawingKind, PaperFigure, Variant};
-use crate::{ReportError, Section, SeedRow, report};
+use crate::{Part, ReportError, Section, SeedRow, report};
 
-/// The largest number of frames in a heatmap's film.
-const MOST_FRAMES: usize = 16;
+/// The most probes of which the frames of a heatmap's film are chosen.
+const MOST_PROBES: usize = 100;
 
 /// The section of a figure.
 pub(super) fn section(
@@ -30,6 +30,7 @@ pub(super) fn section(
         .iter()
         .filter_map(|drawing| draw(store, figure, drawing, found).transpose())
         .collect::<Result<_, _>>()?;
+    let found: Vec<_> = found.iter().filter(|(variant, _)| !variant.film).copied().collect();
     let stored: Vec<&Stored> = found.iter().map(|(_, stored)| *stored).collect();
     let experiments = found
         .iter()
@@ -37,14 +38,16 @@ pub(super) fn section(
             table_of(stored, format!("{}-{}", figure.name, variant.id), variant.label.clone())
         })
         .collect();
+    let of_paper = figure.source.starts_with("paper, ");
     Ok(Section {
         name: figure.name.clone(),
+        part: if of_paper { Part::Paper } else { Part::Ours },
         heading: figure.title.clone(),
         source: figure.source.clone(),
         see: figure.see.clone(),
-        finding: finding(&stored),
+        finding: opening::failures(&found).unwrap_or_else(|| finding(&stored)),
         figures,
-        claims: claims::claims(figure, found),
+        claims: claims::claims(figure, &found),
         experiments,
     })
 }
@@ -58,9 +61,12 @@ fn draw(
 ) -> Result<Option<Figure>, ReportError> {
     let name = drawing.name.as_ref().unwrap_or(&figure.name);
     let title = drawing.title.as_ref().unwrap_or(&figure.title);
+    let films = drawing.kind == DrawingKind::EffectiveWeights;
+    let films = films && found.iter().any(|(variant, _)| variant.film);
     let of = || {
         let wanted = drawing.variants.as_ref();
-        found.iter().filter(move |(variant, _)| PaperFigure::has(wanted, &variant.id))
+        let has = move |variant: &Variant| PaperFigure::has(wanted, &variant.id);
+        found.iter().filter(move |(variant, _)| has(variant) && variant.film == films)
     };
     if of().next().is_none() {
         return Ok(None);
@@ -152,7 +158,7 @@ pub(super) fn weights(
 ) -> Result<Option<EffectiveWeights>, ReportError> {
     let Some(run) = stored.runs.first() else { return Ok(None) };
     let mut epochs = effective_weight_epochs(&stored.experiment, store, run.seed)?;
-    while epochs.len() > MOST_FRAMES {
+    while epochs.len() > MOST_PROBES {
         // Keep the last one.
         let keep = |at: &usize| (epochs.len() - 1 - at).is_multiple_of(2);
         epochs = (0..epochs.len()).filter(keep).map(|at| epochs[at]).collect();
@@ -181,7 +187,7 @@ fn panels(weights: &probe::EffectiveWeights) -> Vec<WeightPanel> {
             group: group.role.id().into(),
             title: group.role.name().into(),
             row_label: "given entity".into(),
-            column_label: "logit of candidate".into(),
+            column_label: "candidate".into(),
             rows: matrix.size(),
             columns: matrix.size(),
             values: matrix.values().to_vec(),

@@ -2,6 +2,7 @@
 
 mod claims;
 mod draw;
+mod opening;
 mod over;
 mod own;
 mod read;
@@ -69,7 +70,10 @@ pub(crate) fn report(out: &Path, known: &mut Runs) -> Result<Report, ReportError
         };
         let found: Vec<(&Variant, &Stored)> =
             wanted.iter().filter_map(|(variant, experiment)| of(variant, experiment)).collect();
-        if !found.is_empty() && (found.len() == wanted.len() || asked(figure)) {
+        // A film is no part that a figure must have.
+        let whole = wanted.iter().filter(|(variant, _)| !variant.film).count();
+        let there = found.iter().filter(|(variant, _)| !variant.film).count();
+        if there > 0 && (there == whole || asked(figure)) {
             drawn.push((figure, found));
         }
     }
@@ -84,18 +88,21 @@ pub(crate) fn report(out: &Path, known: &mut Runs) -> Result<Report, ReportError
     };
     let own: Vec<&Stored> = all.iter().filter(|stored| !used(stored)).collect();
     sections.extend(own::sections(&store, &own)?);
+    // A stable sort: the paper's figures stay in its order.
+    sections.sort_by_key(|section| section.part);
     let runs_took: f64 = all.iter().map(Stored::wall_seconds).sum();
     let seeds = all.iter().map(|stored| stored.runs.len()).max().unwrap_or(0);
     let machine = all.iter().find_map(|stored| stored.machine.as_ref()).map(machine_name);
     let word = if drawn.is_empty() && kept.is_none() { "own" } else { scale.word() };
     Ok(Report {
-        title: "retrodict: the reversal curse, redrawn".into(),
+        title: if drawn.is_empty() { OWN_TITLE } else { TITLE }.into(),
         version: retrodict_lab::VERSION.into(),
         commit: retrodict_lab::COMMIT.unwrap_or_default().into(),
         scale: word.into(),
         seeds: kept.as_ref().map_or(seeds, |kept| kept.seeds),
         wall_seconds: kept.map_or(runs_took, |kept| kept.wall_seconds),
         machine: machine.unwrap_or_default(),
+        opening: opening::opening(&store, &drawn)?,
         sections,
         tables: tables::tables(&drawn)?,
         comparisons: if any_compared {
@@ -105,6 +112,9 @@ pub(crate) fn report(out: &Path, known: &mut Runs) -> Result<Report, ReportError
         },
     })
 }
+
+const TITLE: &str = "The reversal curse, redrawn";
+const OWN_TITLE: &str = "retrodict: own experiments";
 
 /// The scale of most of the paper's experiments in the store.
 fn scale_of(all: &[Stored]) -> Result<Scale, ReportError> {

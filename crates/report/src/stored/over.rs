@@ -6,6 +6,9 @@ use super::Stored;
 use crate::figure::{Axes, Figure, Panel, Series, SeriesKind, lines_with_ticks};
 use crate::paper::{Over, Place, Than, Variant};
 
+/// More swept values than this have no tick each.
+const MOST_TICKS: usize = 10;
+
 /// Draws the variants of one sweep. `None` if none of them was run.
 pub(super) fn over(
     name: &str,
@@ -109,7 +112,9 @@ pub(super) fn over(
     let axes =
         Axes { x: over.x_label.clone(), y: over.y_label.clone(), x_log: over.x_log, y_log: false };
     drawn.then(|| {
-        let mut figure = lines_with_ticks(name, title, &axes, &panels, &xs);
+        // Round ones where each of many values would not have room.
+        let ticks = if xs.len() <= MOST_TICKS { &xs[..] } else { &[] };
+        let mut figure = lines_with_ticks(name, title, &axes, &panels, ticks);
         figure.caption = format!("{} {}", figure.caption, seeds(&swept));
         figure
     })

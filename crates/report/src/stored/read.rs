@@ -14,6 +14,7 @@ use crate::ReportError;
 pub(crate) struct Stored {
     pub(crate) experiment: Experiment,
     pub(crate) runs: Vec<RunResult>,
+    /// Of each run; empty where only the last measures were read.
     pub(crate) curves: Vec<Vec<MetricsRow>>,
     pub(crate) machine: Option<Machine>,
 }
@@ -70,6 +71,10 @@ impl Stored {
     }
 }
 
+/// Of an experiment's name with more packed runs only the last measures are read: the curves of
+/// thousands would fill the memory.
+const MOST_UNPACKED: usize = 500;
+
 /// Complete runs that were read before, by folder: they do not change.
 pub(crate) type Runs = HashMap<PathBuf, (RunResult, Vec<MetricsRow>)>;
 
@@ -82,9 +87,13 @@ pub(crate) fn read(
     wanted: impl Fn(&RunDir) -> bool,
 ) -> Result<Vec<Stored>, ReportError> {
     let mut all: Vec<Stored> = Vec::new();
-    for folder in store.runs()? {
-        // Packed runs are points of sweeps: hundreds of sections would tell nothing.
-        if !wanted(&folder) || !folder.is_complete() || folder.is_packed() {
+    let folders = store.runs()?;
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for folder in &folders {
+        *counts.entry(folder.experiment.clone()).or_default() += 1;
+    }
+    for folder in folders {
+        if !wanted(&folder) || !folder.is_complete() {
             continue;
         }
         let at = match all.iter().position(|stored| {
@@ -120,8 +129,13 @@ pub(crate) fn read(
             Some(read) => read.clone(),
             None => {
                 let outcome = Outcome { status: Status::Complete, message: None, from_store: true };
-                let run = RunResult::collect(&stored.experiment, store, folder.seed, outcome)?;
-                let read = (run, folder.read_metrics(stored.experiment.spec.train.epochs)?);
+                let of = &stored.experiment;
+                let read = if folder.is_packed() && counts[&folder.experiment] > MOST_UNPACKED {
+                    (RunResult::measures(of, store, folder.seed, outcome)?, Vec::new())
+                } else {
+                    let run = RunResult::of(of, &folder, outcome)?;
+                    (run, folder.read_metrics(of.spec.train.epochs)?)
+                };
                 known.insert(folder.path().to_owned(), read.clone());
                 read
             }

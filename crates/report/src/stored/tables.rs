@@ -17,6 +17,7 @@ pub(super) fn tables(
     let all: Vec<(&PaperFigure, &Variant, &Stored)> = drawn
         .iter()
         .flat_map(|(figure, found)| found.iter().map(move |(v, s)| (*figure, *v, *s)))
+        .filter(|(_, variant, _)| !variant.film)
         .collect();
     if all.is_empty() {
         return Ok(Vec::new());
@@ -221,4 +222,4 @@ fn configurations(all: &[(&PaperFigure, &Variant, &Stored)]) -> Result<NamedTabl
 }
 
 /// The paper's curves are means over as many.
-const PAPER_SEEDS: &str = "10";
+pub(super) const PAPER_SEEDS: &str = "10";

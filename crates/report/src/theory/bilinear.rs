@@ -11,7 +11,7 @@ use retrodict_theory::{Theorem, TheoryError};
 use super::{TheoryFigure, claims};
 use crate::figure::Figure;
 use crate::paper::Scale;
-use crate::{Axes, Panel, ReportError, Section, Series, SeriesKind, lines};
+use crate::{Axes, Panel, Part, ReportError, Section, Series, SeriesKind, lines};
 
 const OURS: &str = "ours, derived (docs/theory/bilinear.md)";
 
@@ -32,6 +32,7 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
     let Some(study) = theory::stored(out)? else { return Ok(None) };
     let Study { sweep, examples } = &study;
     Ok(Some(Section {
+        part: Part::Theory,
         name: figure.name.to_owned(),
         heading: figure.title.to_owned(),
         source: "paper, section 3".to_owned(),

@@ -9,7 +9,7 @@ use retrodict_theory::one_layer::{self as theory, Case, Data, HalfTime, OneLayer
 use super::{TheoryFigure, claims};
 use crate::figure::Figure;
 use crate::paper::Scale;
-use crate::{Axes, Panel, ReportError, Section, Series, SeriesKind, lines};
+use crate::{Axes, Panel, Part, ReportError, Section, Series, SeriesKind, lines};
 
 pub(super) fn make(
     out: &Path,
@@ -29,11 +29,12 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
         return Ok(None);
     }
     Ok(Some(Section {
+        part: Part::Theory,
         name: figure.name.to_owned(),
         heading: figure.title.to_owned(),
         source: "paper, section 4".to_owned(),
         see: "The first two panels are the theorems as they stand: what is left to learn of the \
-              training sentences falls like 1/t, what was held out stays on the line 1/M. The \
+              training sentences falls like 1/t, what was held out stays at 1/M or below. The \
               others break an assumption each. The time at which half is learned follows the line \
               that was predicted. `retrodict theory one-layer --json` gives one of them."
             .to_owned(),

@@ -10,7 +10,7 @@ use super::TheoryFigure;
 use crate::figure::Figure;
 use crate::paper::Scale;
 use crate::summary::{Claim, Comparator};
-use crate::{Axes, Panel, ReportError, Section, Series, SeriesKind, lines};
+use crate::{Axes, Panel, Part, ReportError, Section, Series, SeriesKind, lines};
 
 const SOURCE: &str = "docs/theory/transfer.md";
 const LABELS: &[(&str, &str)] = &[
@@ -45,6 +45,7 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
     }
     let title = "What a training sentence does to a held-out one";
     Ok(Some(Section {
+        part: Part::Theory,
         name: figure.name.to_owned(),
         heading: figure.title.to_owned(),
         source: "beyond the paper: the neural tangent kernel of its decoder".to_owned(),

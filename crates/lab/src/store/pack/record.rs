@@ -140,7 +140,16 @@ impl Summary {
         if bytes.len() != lengths.head() || Sha256::digest(content)[..] != digest[..] {
             return Err(damaged());
         }
-        let (header, measures) = content[PREFIX..].split_at(lengths.header);
+        Summary::of_verified(bytes, lengths)
+    }
+
+    /// The same of bytes that a digest over many records has verified.
+    ///
+    /// # Errors
+    /// A message if they are no summary.
+    pub(super) fn of_verified(bytes: &[u8], lengths: Lengths) -> Result<Summary, String> {
+        let end = PREFIX + lengths.header + lengths.measures;
+        let (header, measures) = bytes[PREFIX..end].split_at(lengths.header);
         let header = serde_json::from_slice(header).map_err(|error| error.to_string())?;
         let (measures, _) = measures.as_chunks::<{ size_of::<f64>() }>();
         let value = |bits: u64| (bits != MISSING).then(|| f64::from_bits(bits));

@@ -217,7 +217,7 @@ fn read_heads(path: &Path, length: u64, scanned: &Scanned) -> Option<Vec<(Length
     while !rest.is_empty() {
         let lengths = Lengths::of(*rest.first_chunk()?).ok()?;
         let (head, after) = rest.split_at_checked(lengths.head())?;
-        let summary = Summary::read(head, lengths).ok()?;
+        let summary = Summary::of_verified(head, lengths).ok()?;
         end += lengths.whole();
         if end > length || summary.measures.len() != scanned.base.measures.len() {
             return None;
