@@ -80,7 +80,9 @@ fn drawings_and_claims_speak_of_variants_that_are_there() {
 fn no_training_is_made_twice_at_quick_scale() {
     let mut made = HashMap::new();
     for figure in all() {
-        for (variant, experiment) in experiments(figure, Scale::Quick, None).unwrap() {
+        // A film is one seed, trained again with more probes.
+        let experiments = experiments(figure, Scale::Quick, None).unwrap();
+        for (variant, experiment) in experiments.into_iter().filter(|(v, _)| !v.film) {
             let mut spec = experiment.spec.clone();
             spec.keep_little(|_| false);
             let (id, hash) = (format!("{}/{}", figure.name, variant.id), experiment.hash);

@@ -34,6 +34,8 @@ pub(super) struct Page<'a> {
     claims: Vec<ClaimList<'a>>,
     most_cells: usize,
     parts: Vec<PartView<'a>>,
+    /// The anchors of the sections.
+    names: Vec<&'a str>,
     tables: Vec<TableView<'a>>,
     comparisons: &'a [String],
     /// Files of this page, packed for its download links.
@@ -215,6 +217,7 @@ impl<'a> Page<'a> {
             claims: claim_lists(report),
             most_cells: film::MOST_CELLS,
             parts,
+            names: report.sections.iter().map(|section| section.name.as_str()).collect(),
             tables: report.tables.iter().map(TableView::of).collect(),
             comparisons: &report.comparisons,
             files,

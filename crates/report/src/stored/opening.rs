@@ -61,7 +61,7 @@ fn trained(stored: &Stored, paper: &Experiment) -> Result<Vec<Trained>, ReportEr
         let counts = [experiment.network.vocab(), data.train.len(), data.held_out.len()];
         Ok(counts.map(|count| count.to_string()))
     };
-    let names = ["tokens of the vocabulary", "training sentences", "held-out reversals"];
+    let names = ["vocabulary", "sentences", "held out"];
     for ((name, own), of_paper) in names.into_iter().zip(sizes(here)?).zip(sizes(paper)?) {
         row(name, own, of_paper);
     }

@@ -1,7 +1,9 @@
-//! SVG to PDF: the tree from which the PNG is drawn, written as paths.
+//! SVG to PDF: the tree from which the PNG is drawn.
 //!
 //! It covers the elements of figures: filled and stroked paths, opacity, dashes, indexed PNG
-//! images. Text is written as outlines, so that it looks the same everywhere.
+//! images, and text in the bundled fonts, which are embedded.
+
+mod text;
 
 use std::io::Write as _;
 
@@ -10,9 +12,10 @@ use flate2::write::ZlibEncoder;
 use pdf_writer::types::{LineCapStyle, LineJoinStyle, Predictor};
 use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
 use resvg::tiny_skia::{PathSegment, Transform};
-use resvg::usvg::{FillRule, Group, Image, ImageKind, LineCap, LineJoin, Node, Paint, Path};
+use resvg::usvg::{FillRule, Group, Image, ImageKind, LineCap, LineJoin, Node, Paint, Path, Tree};
 
 use crate::{ReportError, raster};
+use text::Fonts;
 
 /// Points to a user unit, which is a CSS pixel.
 const POINT: f32 = 0.75;
@@ -26,10 +29,15 @@ const OPAQUE: u8 = 100;
 pub fn pdf(svg: &str, title: &str) -> Result<Vec<u8>, ReportError> {
     let tree = raster::tree(svg)?;
     let (width, height) = (tree.size().width() * POINT, tree.size().height() * POINT);
-    let mut page = Page { content: Content::new(), images: Vec::new(), opacities: Vec::new() };
+    let mut page = Page {
+        content: Content::new(),
+        images: Vec::new(),
+        opacities: Vec::new(),
+        fonts: Fonts::default(),
+    };
     // PDF counts upwards from the foot of the page.
     let ground = Transform::from_row(POINT, 0.0, 0.0, -POINT, 0.0, height);
-    page.group(tree.root(), ground)?;
+    page.group(&tree, tree.root(), ground)?;
     page.finish(title, width, height)
 }
 
@@ -37,6 +45,7 @@ struct Page {
     content: Content,
     images: Vec<Picture>,
     opacities: Vec<u8>,
+    fonts: Fonts,
 }
 
 /// A PNG with a palette: its compressed rows stand in a PDF as they are.
@@ -48,13 +57,18 @@ struct Picture {
 }
 
 impl Page {
-    fn group(&mut self, group: &Group, transform: Transform) -> Result<(), ReportError> {
+    fn group(
+        &mut self,
+        tree: &Tree,
+        group: &Group,
+        transform: Transform,
+    ) -> Result<(), ReportError> {
         let transform = transform.pre_concat(group.transform());
         for node in group.children() {
             match node {
-                Node::Group(group) => self.group(group, transform)?,
+                Node::Group(group) => self.group(tree, group, transform)?,
                 Node::Path(path) => self.path(path, transform)?,
-                Node::Text(text) => self.group(text.flattened(), transform)?,
+                Node::Text(text) => self.text(tree, text, transform)?,
                 Node::Image(image) => self.image(image, transform)?,
             }
         }
@@ -169,6 +183,12 @@ impl Page {
             objects.pair(Name(format!("I{i}").as_bytes()), picture(i));
         }
         objects.finish();
+        let mut fonts = resources.fonts();
+        let first_font = 6 + self.images.len() as i32;
+        for (name, reference) in self.fonts.names(first_font) {
+            fonts.pair(Name(name.as_bytes()), reference);
+        }
+        fonts.finish();
         let mut states = resources.ext_g_states();
         for percent in &self.opacities {
             let share = f32::from(*percent) / f32::from(OPAQUE);
@@ -181,6 +201,7 @@ impl Page {
         states.finish();
         resources.finish();
         sheet.finish();
+        self.fonts.write(&mut pdf, first_font);
         let drawn = zipped(&self.content.finish());
         pdf.stream(content, &drawn).filter(Filter::FlateDecode);
         for (i, image) in self.images.iter().enumerate() {
@@ -251,4 +272,26 @@ fn zipped(content: &[u8]) -> Vec<u8> {
     // Writing to a Vec cannot fail.
     let _ = encoder.write_all(content);
     encoder.finish().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"200\" height=\"40\" \
+                   font-family=\"Inter\"><text x=\"5\" y=\"15\">held-out A ⇝ C</text>\
+                   <text transform=\"translate(9 30) rotate(-90)\" font-weight=\"600\">nats</text></svg>";
+        let bytes = pdf(svg, "a title").unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        // Both weights and the font of signs, each with a table of its characters.
+        for (part, count) in [("/Subtype /Type0", 3), ("/CIDFontType0C", 2), ("begincmap", 3)] {
+            assert_eq!(text.matches(part).count(), count, "{part}");
+        }
+        for sign in ['h', 'A', '⇝', 'C', 's'] {
+            assert!(text.contains(&format!("> <{:04X}>", u32::from(sign))), "{sign}");
+        }
+        assert_eq!(bytes, pdf(svg, "a title").unwrap());
+    }
 }
