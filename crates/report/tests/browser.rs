@@ -34,12 +34,15 @@ fn opened() -> Option<(Browser, String, tempfile::TempDir)> {
     Some((browser, url, dir))
 }
 
-/// Where an element lies on the whole page, in CSS pixels.
-fn place(browser: &mut Browser, selector: &str) -> [f64; 4] {
-    let rect = browser.eval(&format!(
-        "(() => {{ const r = document.querySelector('{selector}').getBoundingClientRect(); \
-         return [r.x + scrollX, r.y + scrollY, r.width, r.height]; }})()"
-    ));
+/// Where the first window of a film lies on the whole page, in CSS pixels. (The rectangle of its
+/// element is that of the whole film.)
+fn first_window(browser: &mut Browser) -> [f64; 4] {
+    let rect = browser.eval(
+        "(() => { const w = document.querySelector('[data-window]'); \
+         const m = w.parentNode.getScreenCTM(); const at = name => w[name].baseVal.value; \
+         return [m.e + m.a * at('x') + scrollX, m.f + m.d * at('y') + scrollY, \
+                 m.a * at('width'), m.d * at('height')]; })()",
+    );
     serde_json::from_value(rect).unwrap()
 }
 
@@ -124,7 +127,7 @@ fn the_page_is_whole_and_silent() {
         assert!(wide.as_u64() <= Some(u64::from(width)), "{name}: {wide} of {width} pixels");
         // One layout of a figure is shown, not both.
         let shown = browser.eval(
-            "[...document.querySelectorAll('figure')].every(f => \
+            "[...document.querySelectorAll('figure:has(.blocks)')].every(f => \
              [...f.querySelectorAll('.blocks')].filter(b => b.offsetHeight > 0).length === 1)",
         );
         assert_eq!(shown, json!(true), "{name}");
@@ -147,7 +150,7 @@ fn training_is_scrubbed_by_key_touch_and_button() {
     let last: Vec<String> = serde_json::from_value(browser.eval(WINDOWS)).unwrap();
     assert_eq!(last.len(), 12, "one variant of four panels in the opening, then two");
     assert!(last.iter().all(|v| v == "0 660 60 60"), "the last of 12 frames: {last:?}");
-    let clip = place(&mut browser, "[data-window]");
+    let clip = first_window(&mut browser);
     let end = at_rest(&mut browser, clip);
 
     browser.eval("document.querySelector('.scrub input').focus({ preventScroll: true })");
@@ -159,7 +162,7 @@ fn training_is_scrubbed_by_key_touch_and_button() {
     let note = "document.querySelector('[data-forms]').textContent";
     assert_eq!(browser.eval(note), json!("margin 0.0"));
     let start = at_rest(&mut browser, clip);
-    assert_ne!(start, end, "other pixels");
+    assert!(start != end, "other pixels");
     keep(&mut browser, "first-frame", None);
     browser.press("End", 35);
     assert_eq!(browser.eval(note), json!("margin 12.2"));
@@ -192,6 +195,33 @@ fn training_is_scrubbed_by_key_touch_and_button() {
     browser.call("Emulation.setEmulatedMedia", still);
     let button = "getComputedStyle(document.querySelector('.scrub button')).display";
     assert_eq!(browser.eval(button), json!("none"));
+    assert_eq!(requests_and_complaints(&browser, &url), [""; 0]);
+}
+
+/// The page is sent alone: its files come out of it.
+#[test]
+fn downloads_work_without_the_folder() {
+    let Some((mut browser, url, _dir)) = opened() else { return };
+    let sizes = browser.eval(
+        "(async () => { const found = {}; \
+         for (const end of ['svg', 'png', 'pdf', 'csv']) { \
+           const link = [...document.querySelectorAll('figcaption a[download]')] \
+             .find(a => a.getAttribute('href').endsWith(end)); \
+           let kept; const make = URL.createObjectURL; \
+           URL.createObjectURL = blob => { kept = blob; return 'blob:none'; }; \
+           link.addEventListener('click', e => { if (link.href.startsWith('blob:')) e.preventDefault(); }); \
+           link.click(); \
+           addEventListener('unhandledrejection', e => { found[end] = String(e.reason); }); for (let i = 0; !kept && i < 100; i++) await new Promise(done => setTimeout(done, 50)); \
+           URL.createObjectURL = make; if (!kept) continue; \
+           const head = new Uint8Array(await kept.slice(0, 4).arrayBuffer()); \
+           found[end] = [kept.size, String.fromCharCode(...head), link.download]; } \
+         return found; })()",
+    );
+    for (end, head) in [("svg", "<?xm"), ("png", "\u{89}PNG"), ("pdf", "%PDF"), ("csv", "vari")] {
+        let [size, found, name] = [0, 1, 2].map(|at| sizes[end][at].clone());
+        assert!(size.as_u64() > Some(1000), "{end}: {sizes}");
+        assert_eq!((found, name), (json!(head), json!(format!("fig1.{end}"))));
+    }
     assert_eq!(requests_and_complaints(&browser, &url), [""; 0]);
 }
 

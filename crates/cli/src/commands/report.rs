@@ -20,8 +20,9 @@ pub(crate) fn draw(
     to: &Path,
 ) -> Result<(String, Report), Failure> {
     let report = redraw.from_store(out).map_err(Failure::failed)?;
-    write_comparisons(out, to).map_err(Failure::failed)?;
     let page = redraw.write(to, &report).map_err(Failure::failed)?;
+    // It links to the page.
+    write_comparisons(out, to).map_err(Failure::failed)?;
     Ok((page.display().to_string(), report))
 }
 

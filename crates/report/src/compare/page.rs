@@ -17,10 +17,12 @@ use crate::{ReportError, text};
 const TEMPLATE: &str = include_str!("../page/compare.html");
 const STYLE: &str = include_str!("../page/compare.css");
 
-/// The page, complete in one file; `figures` are one a task, in their order.
+/// The page, complete in one file; `figures` are one a task, in their order. `report` is whether
+/// the page of the store is above it.
 pub(super) fn html(
     results: &[ComparisonResult],
     figures: &[Figure],
+    report: bool,
 ) -> Result<String, ReportError> {
     let style = format!("{}{STYLE}", style());
     let mut figures = figures.iter();
@@ -42,6 +44,7 @@ pub(super) fn html(
             script: Value::from_safe_string(SCRIPT.into()),
             program: format!("retrodict {}{commit}", retrodict_lab::VERSION),
             files: results.iter().map(|r| FileView { name: &r.name, title: &r.title }).collect(),
+            report,
             reproduced,
             told,
             claims: results.iter().flat_map(claims).collect(),
@@ -62,6 +65,8 @@ struct Page<'a> {
     script: Value,
     program: String,
     files: Vec<FileView<'a>>,
+    /// Whether the page of the store is above this one.
+    report: bool,
     /// Published directions of effect that came out, of those that can be told.
     reproduced: usize,
     told: usize,

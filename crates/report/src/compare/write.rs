@@ -70,7 +70,10 @@ pub fn write_comparisons(out: &Path, to: &Path) -> Result<Option<Compared>, Repo
     let mut summary = serde_json::to_vec_pretty(&json(&every))?;
     summary.push(b'\n');
     files.put("summary.json", &summary)?;
-    let page = files.put("index.html", page::html(&results, &figures)?.as_bytes())?;
+    let page = files.put(
+        "index.html",
+        page::html(&results, &figures, to.join("index.html").is_file())?.as_bytes(),
+    )?;
     Ok(Some(Compared { page, results }))
 }
 

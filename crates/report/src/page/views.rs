@@ -88,7 +88,8 @@ struct SectionView<'a> {
     name: &'a str,
     heading: &'a str,
     source: &'a str,
-    /// What to see in the figures; empty where a claim of the section does not hold.
+    /// What to see in the figures; empty where there are none, or a claim of the section does not
+    /// hold.
     see: &'a str,
     finding: &'a str,
     figures: Vec<FigureView<'a>>,
@@ -275,8 +276,8 @@ impl<'a> SectionView<'a> {
             heading: &section.heading,
             source: &section.source,
             see: match section.claims.iter().all(|claim| claim.holds) {
-                true => &section.see,
-                false => "",
+                true if !section.figures.is_empty() => &section.see,
+                _ => "",
             },
             finding: &section.finding,
             figures: figures.map(|(f, png)| FigureView::of(f, png)).collect(),

@@ -6,7 +6,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -103,9 +104,12 @@ impl Browser {
     pub(crate) fn open(&mut self, url: &str) {
         self.events.clear();
         self.call("Page.navigate", json!({ "url": url }));
-        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
-            let event = self.from.recv_timeout(PATIENCE).expect("the page loads");
-            self.events.push_back(event);
+        // The event of its load could be that of the empty page before it.
+        let there = "document.readyState === 'complete' && location.href !== 'about:blank'";
+        let begun = Instant::now();
+        while self.eval(there) != json!(true) {
+            assert!(begun.elapsed() < PATIENCE, "the page loads");
+            thread::sleep(Duration::from_millis(20));
         }
     }
 
