@@ -170,7 +170,11 @@ fn bars(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
     };
     let total = all.add(ProgressBar::new(1000));
     let width = terminal::width(&Term::stderr()).unwrap_or(80);
-    let (prefix, bar) = if width < 80 { (18, 8) } else { (26, 16) };
+    let (prefix, bar) = match width {
+        ..80 => (18, 8),
+        80..100 => (26, 16),
+        _ => (32, 16),
+    };
     let template = |colour: &str| {
         style(&format!("{{prefix:{prefix}!}} {{bar:{bar}{colour}}} {{percent:>3}} %  {{msg}}"))
     };
@@ -214,7 +218,8 @@ fn bars(name: &str, jobs: &[Job<'_>], ended: &AtomicBool) {
         let count = format!(": {} of {} runs", state.finished, jobs.len());
         total.set_prefix(titled(name, &count, prefix));
         total.set_position((1000.0 * state.fraction) as u64);
-        total.set_message(in_words(&state, jobs, width >= 100));
+        // A line that wraps would be drawn anew each time, not over itself.
+        total.set_message(in_words(&state, jobs, width >= 120));
         if last {
             total.finish_and_clear();
             return;

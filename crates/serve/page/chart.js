@@ -97,7 +97,10 @@ export class Chart {
         s("text", { class: "tick", x: EDGE.left - 6, y: y(t) + 4, "text-anchor": "end" }, y.label(t)));
     }
     for (const t of x.ticks) {
-      svg.append(s("text", { class: "tick", x: x(t), y: height - EDGE.bottom + 15, "text-anchor": "middle" }, x.label(t)));
+      // One at the edge would be cut off.
+      const anchor = x(t) > width - 24 ? "end" : "middle";
+      const at = anchor === "end" ? width - 2 : x(t);
+      svg.append(s("text", { class: "tick", x: at, y: height - EDGE.bottom + 15, "text-anchor": anchor }, x.label(t)));
     }
     svg.append(
       s("line", { class: "axis", x1: EDGE.left, x2: width - EDGE.right, y1: height - EDGE.bottom, y2: height - EDGE.bottom }),
