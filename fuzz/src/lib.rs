@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 pub type Reader = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const READERS: [Reader; 9] = [
+pub const READERS: [Reader; 10] = [
     ("spec", spec),
     ("overrides", overrides),
     ("metrics", metrics),
@@ -27,6 +27,7 @@ pub const READERS: [Reader; 9] = [
     ("manifest", manifest),
     ("compare", compare),
     ("answers", answers),
+    ("segment", segment),
     ("reproduction", reproduction),
 ];
 
@@ -108,6 +109,42 @@ pub fn reproduction(bytes: &[u8]) {
     with_file("reproduction.json", bytes, |path| {
         let _ = path.parent().map(Reproduction::read);
     });
+}
+
+/// A segment of packed runs, its digests made to fit, so that what they seal is decoded: the keys of
+/// its first line, the header of a record in a line, the number of its measures in a byte, the
+/// measures and the deflated files.
+pub fn segment(bytes: &[u8]) {
+    let Some((base, rest)) = line(bytes) else { return };
+    let Some((header, rest)) = line(rest) else { return };
+    let Some((count, rest)) = rest.split_first() else { return };
+    let Some((measures, body)) = rest.split_at_checked(8 * usize::from(*count)) else { return };
+    let digest = |bytes: &[u8]| Sha256::digest(bytes);
+    let hex: String = digest(base).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut head = (header.len() as u32).to_le_bytes().to_vec();
+    head.extend((measures.len() as u32).to_le_bytes());
+    head.extend((body.len() as u64).to_le_bytes());
+    head.extend([header, measures].concat());
+    let seal = digest(&head);
+    let file = [base, b"\t", hex.as_bytes(), b"\n", &head, &seal, body, &digest(body)].concat();
+    let out = folder().join("packed");
+    write(&out.join("segments/1-fuzz-1-0.runs"), &file);
+    fs::create_dir_all(out.join("runs")).expect("a store");
+    let store = Store::view(&out).expect("a store");
+    let _ = store.damages();
+    for run in store.runs().unwrap_or_default() {
+        let _ = run.read_spec();
+        let _ = run.read_manifest();
+        let _ = run.read_metrics(10_000);
+        let _ = run.read_answers();
+        let _ = run.probes("effective_weights");
+    }
+}
+
+/// A line and what follows it.
+fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    Some((&bytes[..end], &bytes[end + 1..]))
 }
 
 thread_local! {
