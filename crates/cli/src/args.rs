@@ -77,7 +77,9 @@ fn explain_integer(error: clap::Error, command: &mut clap::Command) -> clap::Err
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Redraw the paper's figures and tables.
-    #[command(after_help = "Example:\n  retrodict reproduce fig1 --seeds 3 --out try")]
+    #[command(after_help = "Examples:
+  retrodict reproduce fig1 --seeds 3 --out try
+  retrodict spec figure > mine.toml && retrodict reproduce mine.toml --out try")]
     Reproduce(ReproduceArgs),
     /// Train one experiment; resumes unfinished runs, and extends finished ones to more epochs.
     #[command(after_help = "Examples:
@@ -245,7 +247,7 @@ pub(crate) enum Scale {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReproduceArgs {
-    /// Figures to draw, or `all` [default: all]
+    /// Figures to draw: names, files of your own (.toml), or `all` [default: all]
     #[arg(value_name = "FIGURE")]
     pub(crate) figures: Vec<String>,
     /// Size of the experiments
@@ -464,7 +466,8 @@ pub(crate) struct LocateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SpecArgs {
-    /// Name of the spec, such as reversal-quick
+    /// Name of the spec, such as reversal-quick; `figure` or `compare` for an example of a figure or
+    /// a comparison of your own
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 }

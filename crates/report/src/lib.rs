@@ -32,6 +32,7 @@ pub mod figure;
 mod finding;
 mod locate;
 mod map;
+mod missing;
 mod page;
 pub mod paper;
 mod pdf;

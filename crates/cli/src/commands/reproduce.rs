@@ -59,7 +59,8 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         scale: scale.word().to_owned(),
         seeds,
         wall_seconds: before.as_ref().map_or(0.0, |kept| kept.wall_seconds),
-        figures: before.map(|kept| kept.figures).unwrap_or_default(),
+        figures: before.as_ref().map(|kept| kept.figures.clone()).unwrap_or_default(),
+        own: before.map(|kept| kept.own).unwrap_or_default(),
     };
     let spent = kept.wall_seconds;
     let mut redraw = Redraw::default();
@@ -81,6 +82,9 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         (complete, all) = (complete + done, all + outcomes.len());
         if !kept.figures.contains(&figure.name) {
             kept.figures.push(figure.name.clone());
+        }
+        if !figure.text.is_empty() {
+            kept.own.insert(figure.name.clone(), figure.text.clone());
         }
         if outcomes.iter().any(|outcome| !outcome.from_store) {
             kept.wall_seconds = spent + begun.elapsed().as_secs_f64();

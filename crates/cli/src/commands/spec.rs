@@ -1,4 +1,4 @@
-//! `retrodict spec NAME`.
+//! `retrodict spec NAME`, `spec figure` and `spec compare`.
 
 use retrodict_lab::spec::{Spec, commented, ready};
 
@@ -7,6 +7,11 @@ use crate::args::SpecArgs;
 
 /// Prints a ready spec, with a comment on every key.
 pub(crate) fn spec(args: &SpecArgs) -> Result<(), Failure> {
+    match args.name.as_str() {
+        "figure" => return print(retrodict_report::paper::EXAMPLE),
+        "compare" => return print(retrodict_report::compare::EXAMPLE),
+        _ => {}
+    }
     let text = ready(&args.name).map_err(Failure::usage)?;
     let spec = Spec::parse(text, &args.name).map_err(Failure::usage)?;
     let head = text.lines().take_while(|line| line.starts_with('#'));

@@ -33,6 +33,12 @@ pub enum CompareError {
         /// The problem, and the right form.
         problem: String,
     },
+    /// Fields are missing.
+    #[error("{problem}\n`retrodict spec compare` prints an example")]
+    Missing {
+        /// Each with its place.
+        problem: String,
+    },
     /// A value out of its range.
     #[error("{place}: `{key}` is {found}; it must be {right}")]
     Value {

@@ -21,6 +21,9 @@ mod side_effects;
 mod verdict;
 mod write;
 
+/// A comparison to begin with, with a comment on every field.
+pub const EXAMPLE: &str = include_str!("../../compare/example.toml");
+
 pub use error::CompareError;
 pub use file::{Comparison, Expect, Family, Intervention, Task};
 pub use kept::keep;

@@ -7,11 +7,22 @@ use std::path::Path;
 
 use super::file::{BASELINE, Comparison, Expect, Intervention, Task};
 use super::{CompareError, plan};
+use crate::missing::{Required, missing};
 
 /// Largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
 /// Most seeds; beyond lies a slip of the keyboard.
 const MOST_SEEDS: usize = 10_000;
+
+/// The fields that have no default.
+const REQUIRED: [Required; 3] = [
+    Required { path: "", fields: &["name", "title", "task"] },
+    Required { path: "task", fields: &["id", "title", "claim", "intervention"] },
+    Required {
+        path: "task.intervention",
+        fields: &["id", "name", "family", "idea", "source", "set"],
+    },
+];
 
 impl Comparison {
     /// The comparison that `text` holds; `origin` is what the user calls the file. Its every
@@ -20,6 +31,9 @@ impl Comparison {
     /// # Errors
     /// [`CompareError`] names the key, what it was and what would be right.
     pub fn parse(text: &str, origin: &str) -> Result<Comparison, CompareError> {
+        if let Some(problem) = missing(text, origin, &REQUIRED) {
+            return Err(CompareError::Missing { problem });
+        }
         let mut comparison: Comparison =
             toml::from_str(text).map_err(|error| located(text, origin, &error))?;
         comparison.text = text.to_owned();

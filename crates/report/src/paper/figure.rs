@@ -18,11 +18,17 @@ pub struct PaperFigure {
     /// A short title.
     pub title: String,
     /// Its source: `paper, figure 1`.
+    #[serde(default)]
     pub source: String,
     /// Its claim, in a sentence.
+    #[serde(default)]
     pub claim: String,
     /// The point to see in it, in a sentence.
+    #[serde(default)]
     pub see: String,
+    /// The file of a figure of the user's own, as it was read; empty for one of the program.
+    #[serde(skip)]
+    pub text: String,
     /// Other figures whose variants it uses, or single variants (`fig3/free`).
     #[serde(default)]
     pub share: Vec<String>,
@@ -226,7 +232,11 @@ impl Variant {
     /// # Errors
     /// [`PaperError`] if the ready spec is missing, or the keys do not fit it.
     pub fn experiment(&self, scale: Scale, seeds: Option<usize>) -> Result<Experiment, PaperError> {
-        let name = format!("{}-{}", self.base, scale.word());
+        let mut name = format!("{}-{}", self.base, scale.word());
+        if ready(&name).is_err() && ready(&self.base).is_ok() {
+            // A ready spec that has no scales.
+            name.clone_from(&self.base);
+        }
         let (own, most) = match scale {
             Scale::Quick => (&self.quick, self.quick_seeds),
             Scale::Paper => (&self.paper, None),

@@ -4,8 +4,10 @@
 //! and its claims. The code knows no figure by name.
 
 mod figure;
+mod own;
 mod sweep;
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use retrodict_lab::nearest;
@@ -18,6 +20,8 @@ use crate::theory::{self, TheoryFigure};
 pub use figure::{
     Drawing, DrawingKind, Level, Over, PaperClaim, PaperFigure, SEEDS, Than, Variant, Way,
 };
+pub use own::EXAMPLE;
+pub(crate) use own::parse as own_figure;
 pub use sweep::{Place, Sweep, SweptKey};
 
 /// The size of the paper's experiments.
@@ -51,13 +55,27 @@ pub enum PaperError {
         /// The nearest, or all.
         hint: String,
     },
-    /// A built-in figure uses a spec that does not exist.
+    /// A file cannot be read.
+    #[error("{origin}: cannot read the figure: {source}")]
+    Read {
+        /// The file as the user named it.
+        origin: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file is no figure.
+    #[error("{problem}\n`retrodict spec figure` prints an example")]
+    Figure {
+        /// The problems, each with its place.
+        problem: String,
+    },
+    /// A figure uses a spec that does not exist.
     #[error(transparent)]
     Ready(#[from] UnknownReady),
-    /// A built-in spec is wrong.
+    /// A spec of a figure is wrong.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// A built-in spec cannot be run.
+    /// A spec of a figure cannot be run.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),
 }
@@ -96,28 +114,36 @@ pub fn all() -> &'static [PaperFigure] {
             .map(read)
             .collect::<Result<_, _>>()
             .expect("the figures of the program are valid TOML; a test reads them");
+        let own = |figure: &PaperFigure| {
+            let swept = figure.sweeps.iter().flat_map(Sweep::variants);
+            (figure.name.clone(), figure.variants.iter().cloned().chain(swept).collect())
+        };
+        let own: Vec<(String, Vec<Variant>)> = figures.iter().map(own).collect();
         for figure in &mut figures {
-            let swept: Vec<Variant> = figure.sweeps.iter().flat_map(Sweep::variants).collect();
-            figure.variants.extend(swept);
-        }
-        let own: Vec<(String, Vec<Variant>)> =
-            figures.iter().map(|f| (f.name.clone(), f.variants.clone())).collect();
-        for figure in &mut figures {
-            let shared = figure.share.iter().flat_map(|from| shared(&own, from));
-            figure.variants = shared.chain(figure.variants.clone()).collect();
+            complete(figure, &own).expect("a figure shares what another has; a test reads them");
         }
         figures
     });
     &FIGURES
 }
 
-/// The variants that `from` names: those of a figure, or one of them (`fig3/free`).
-fn shared(own: &[(String, Vec<Variant>)], from: &str) -> Vec<Variant> {
-    let (figure, id) = from.split_once('/').unwrap_or((from, ""));
-    let variants = own.iter().filter(|(name, _)| name == figure).flat_map(|(_, all)| all);
-    let found: Vec<_> = variants.filter(|v| id.is_empty() || v.id == id).cloned().collect();
-    assert!(!found.is_empty(), "no figure has the variant `{from}`");
-    found
+/// Adds the variants of the figure's sweeps, and before them those that it shares: of a figure, or
+/// one of them (`fig3/free`). The error is a name that stands for none.
+fn complete(figure: &mut PaperFigure, known: &[(String, Vec<Variant>)]) -> Result<(), String> {
+    let mut variants = Vec::new();
+    for from in &figure.share {
+        let (name, id) = from.split_once('/').unwrap_or((from, ""));
+        let of = known.iter().filter(|(other, _)| other == name).flat_map(|(_, all)| all);
+        let before = variants.len();
+        variants.extend(of.filter(|v| id.is_empty() || v.id == id).cloned());
+        if variants.len() == before {
+            return Err(from.clone());
+        }
+    }
+    variants.append(&mut figure.variants);
+    variants.extend(figure.sweeps.iter().flat_map(Sweep::variants));
+    figure.variants = variants;
+    Ok(())
 }
 
 /// The selected figures, in the order of the report.
@@ -129,24 +155,29 @@ pub struct Wanted {
     pub theory: Vec<&'static TheoryFigure>,
 }
 
-/// Selects figures by name; `all`, or no name, means all.
+/// Selects figures by name; `all`, or no name, means all. A name that ends in `.toml` is a file with
+/// a figure of the user's own.
 ///
 /// # Errors
-/// [`PaperError::Unknown`] names the figures that exist.
-pub fn figures(names: &[String]) -> Result<Wanted, PaperError> {
+/// [`PaperError::Unknown`] names the figures that exist; others if a file is no figure.
+pub fn figures(words: &[String]) -> Result<Wanted, PaperError> {
+    let is_file = |word: &&String| Path::new(word).extension().is_some_and(|end| end == "toml");
+    let (files, names): (Vec<&String>, Vec<&String>) = words.iter().partition(is_file);
+    let own: Vec<&'static PaperFigure> =
+        files.iter().map(|file| own::load(Path::new(file))).collect::<Result<_, _>>()?;
     let trained = || all().iter().map(|figure| figure.name.as_str());
     let known = || trained().chain(theory::ALL.iter().map(|figure| figure.name)).chain(["all"]);
-    if let Some(name) = names.iter().find(|name| !known().any(|k| k == *name)) {
+    if let Some(name) = names.iter().find(|name| !known().any(|k| k == name.as_str())) {
         let hint = match nearest(name, known()) {
             Some(right) => format!("did you mean `{right}`?"),
             None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
         };
-        return Err(PaperError::Unknown { name: name.clone(), hint });
+        return Err(PaperError::Unknown { name: name.to_string(), hint });
     }
-    let every = names.is_empty() || names.iter().any(|name| name == "all");
-    let asked = |name: &str| every || names.iter().any(|asked| asked == name);
+    let every = words.is_empty() || names.iter().any(|name| *name == "all");
+    let asked = |name: &str| every || names.iter().any(|asked| *asked == name);
     Ok(Wanted {
-        trained: all().iter().filter(|figure| asked(&figure.name)).collect(),
+        trained: all().iter().filter(|figure| asked(&figure.name)).chain(own).collect(),
         theory: theory::ALL.iter().filter(|figure| asked(figure.name)).collect(),
     })
 }

@@ -14,7 +14,7 @@ use crate::figure::{
 };
 use crate::finding::{self, HeadResult, reversal_finding};
 use crate::paper::{Drawing, DrawingKind, PaperFigure, Variant};
-use crate::{Part, ReportError, Section, SeedRow, report};
+use crate::{ReportError, Section, SeedRow, report};
 
 /// The most probes of which the frames of a heatmap's film are chosen.
 const MOST_PROBES: usize = 100;
@@ -38,10 +38,9 @@ pub(super) fn section(
             table_of(stored, format!("{}-{}", figure.name, variant.id), variant.label.clone())
         })
         .collect();
-    let of_paper = figure.source.starts_with("paper, ");
     Ok(Section {
         name: figure.name.clone(),
-        part: if of_paper { Part::Paper } else { Part::Ours },
+        part: figure.part(),
         heading: figure.title.clone(),
         source: figure.source.clone(),
         see: figure.see.clone(),

@@ -59,7 +59,10 @@ pub(crate) fn report(out: &Path, known: &mut Runs) -> Result<Report, ReportError
         kept.as_ref().is_some_and(|kept| kept.figures.contains(&figure.name))
     };
     let mut drawn = Vec::new();
-    for figure in paper::all() {
+    let own = kept.iter().flat_map(|kept| kept.own.values());
+    let own = own.map(|text| paper::own_figure(text, "reproduction.json"));
+    let own = own.collect::<Result<Vec<&PaperFigure>, _>>()?;
+    for figure in paper::all().iter().chain(own) {
         let wanted = paper::experiments(figure, scale, Some(1))?;
         let of = |variant: &'static Variant, experiment: &retrodict_lab::Experiment| {
             let hash = &experiment.hash;

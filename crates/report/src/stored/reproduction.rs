@@ -1,5 +1,6 @@
 //! The record of a reproduction.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use retrodict_lab::store::{StoreError, atomic, read_if_there, seal, unseal};
@@ -23,6 +24,9 @@ pub struct Reproduction {
     /// The requested figures.
     #[serde(default)]
     pub figures: Vec<String>,
+    /// The files of figures of the user's own, as they were read, by the figures' names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub own: BTreeMap<String, String>,
 }
 
 impl Reproduction {
