@@ -92,6 +92,9 @@ fn a_report_needs_the_store_alone_and_no_network() {
     assert!(targets.len() > 5, "{}", targets.len());
     for target in targets {
         let inside = target.starts_with('#') || target.starts_with("data:");
+        // Links to papers, which a click follows.
+        let inside = inside || target.starts_with("https://arxiv.org/abs/");
+        let inside = inside || target.starts_with("https://openreview.net/forum");
         let beside = before.contains_key(Path::new(target));
         assert!(inside || beside, "the page asks for {target}");
     }
@@ -225,4 +228,79 @@ fn experiments_whose_names_look_alike_share_a_report() {
     anchors.sort_unstable();
     anchors.dedup();
     assert_eq!(anchors.len(), all, "two anchors are one");
+}
+
+/// A figure of the user's own: one line, one seed, on a tiny spec.
+const OWN: &str = r#"name = "mine"
+title = "Two widths"
+see = "Nothing can be seen after two epochs."
+
+[[sweeps]]
+id = "width"
+base = "reversal"
+set = { "data.vocab_size" = 40, "model.layers" = 1, "model.heads" = 2, "train.epochs" = 2 }
+over = [{ key = "model.dim", values = [8, 16] }]
+
+[[drawings]]
+kind = "over"
+[drawings.over]
+sweep = "width"
+x = "model.dim"
+x_label = "dimension"
+y_label = "held-out NLL (nats)"
+measures = ["held_out_nll"]
+
+[[claims]]
+id = "mine.learned"
+claim = "Two epochs are enough"
+refuted_by = "A seed that has not learned."
+measure = "train_nll"
+is = "<"
+than = 0.01
+"#;
+
+#[test]
+fn a_figure_of_ones_own_is_drawn_and_stays_in_the_report() {
+    let folder = Folder::new();
+    fs::write(folder.path().join("mine.toml"), OWN).unwrap();
+    let list = folder.run("reproduce mine.toml --list").done();
+    assert!(list.contains("mine  Two widths"), "{list}");
+    let text = folder.run("reproduce mine.toml --seeds 1 --out out").done();
+    assert!(text.contains("0 of 1 claims hold"), "{text}");
+    let page = || fs::read_to_string(folder.path().join("out/index.html")).unwrap();
+    let first = page();
+    assert!(first.contains("Two widths") && first.contains("your own figure"));
+    // What it would show does not hold.
+    assert!(first.contains("✗ does not hold") && !first.contains("Nothing can be seen"));
+    let table = fs::read_to_string(folder.path().join("out/tables/mine.csv")).unwrap();
+    assert_eq!(table.lines().count(), 1 + 2, "{table}");
+    // Without the file.
+    fs::remove_file(folder.path().join("mine.toml")).unwrap();
+    folder.run("report out").done();
+    assert!(page().contains("Two widths"));
+
+    let wrong = |change: (&str, &str), message: &str| {
+        fs::write(folder.path().join("mine.toml"), OWN.replace(change.0, change.1)).unwrap();
+        let output = folder.run("reproduce mine.toml --out out");
+        assert_eq!(output.status, 2, "{}", output.stderr);
+        assert!(output.stderr.contains(message), "{}", output.stderr);
+    };
+    let missing = "mine.toml:1: the file lacks `title`\nmine.toml:11: [[drawings]] lacks `kind`";
+    wrong(("title = \"Two widths\"\n", ""), "mine.toml:1: the file lacks `title`");
+    fs::write(
+        folder.path().join("mine.toml"),
+        OWN.replace("title = \"Two widths\"", "# none").replace("kind = \"over\"", ""),
+    )
+    .unwrap();
+    let output = folder.run("reproduce mine.toml --out out");
+    assert!(output.stderr.contains(missing), "{}", output.stderr);
+    assert!(output.stderr.contains("`retrodict spec figure` prints an example"));
+    wrong(("name = \"mine\"", "name = \"fig1\""), "as that of a figure of the program");
+    wrong(("sweep = \"width\"\nx", "sweep = \"wide\"\nx"), "`wide`, which is not there");
+    wrong(("base = \"reversal\"", "base = \"reversl\""), "reversl");
+    wrong(("\"model.layers\"", "\"model.layer\""), "did you mean");
+    for kind in ["figure", "compare"] {
+        let example = folder.run(&format!("spec {kind}")).done();
+        assert!(example.contains("of your own. Save it, change it"), "{example}");
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use retrodict_report::paper::{DrawingKind, all};
+use retrodict_report::compare::{self, Comparison};
+use retrodict_report::paper::{self, DrawingKind, all};
 use retrodict_report::{Scale, experiments, figures};
 
 #[test]
@@ -151,4 +152,18 @@ fn a_figure_is_asked_for_by_its_name() {
     assert_eq!(wanted(&["all", "fig1"]).unwrap(), every);
     let unknown = wanted(&["fig21"]).unwrap_err().to_string();
     assert!(unknown.starts_with("there is no figure `fig21`; did you mean `fig"), "{unknown}");
+}
+
+#[test]
+fn the_examples_are_valid() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("my-figure.toml");
+    std::fs::write(&file, paper::EXAMPLE).unwrap();
+    let wanted = figures(&[file.display().to_string()]).unwrap();
+    let [figure] = wanted.trained[..] else { panic!("one figure") };
+    for scale in [Scale::Quick, Scale::Paper] {
+        assert_eq!(experiments(figure, scale, None).unwrap().len(), 2 + 3 * 2);
+    }
+    let example = Comparison::parse(compare::EXAMPLE, "example.toml").unwrap();
+    assert_eq!(example.tasks[0].interventions.len(), 2);
 }
