@@ -61,8 +61,13 @@ fn report(text: &str) -> Report {
             trained: vec![Trained { quantity: text.into(), here: text.into(), paper: text.into() }],
             finding: text.into(),
             failures: text.into(),
-            curves: loss_curves("opening-curves", text, &[curves.clone()]),
-            film: Some(effective_weights("opening-weights", text, 2, &[weights.clone()])),
+            curves: loss_curves("opening-curves", text, std::slice::from_ref(&curves)),
+            film: Some(effective_weights(
+                "opening-weights",
+                text,
+                2,
+                std::slice::from_ref(&weights),
+            )),
         }),
         sections: vec![Section {
             name: "reversal".into(),
