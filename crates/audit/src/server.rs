@@ -1,6 +1,7 @@
 //! A server that returns log probabilities of a prompt: OpenAI's interface of completions with
 //! `echo` and `logprobs`, which vLLM and llama-cpp-python have.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
@@ -33,7 +34,6 @@ impl Default for Limits {
 }
 
 /// A server with one of its models.
-#[derive(Debug)]
 pub struct Server {
     /// The address as the user gave it.
     address: String,
@@ -41,6 +41,14 @@ pub struct Server {
     key: Option<String>,
     agent: ureq::Agent,
     limits: Limits,
+}
+
+impl fmt::Debug for Server {
+    /// Without the key.
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let Self { address, model, .. } = self;
+        out.debug_struct("Server").field("address", address).field("model", model).finish()
+    }
 }
 
 /// The outcome of one try.
@@ -106,6 +114,8 @@ impl Server {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(limits.timeout))
             .http_status_as_error(false)
+            // The server is one of one's own.
+            .proxy(None)
             .build();
         let mut server = Self {
             address: address.trim_end_matches('/').to_owned(),

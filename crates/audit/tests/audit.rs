@@ -337,7 +337,7 @@ fn a_server_gives_the_log_probabilities_of_answers_alone() {
     assert!(seen.iter().all(|(_, key)| key.as_deref() == Some("Bearer secret")));
     // The key is written nowhere.
     assert!(!std::fs::read_to_string(&file).unwrap().contains("secret"));
-    assert!(!format!("{:?}", stand_in.address).contains("secret"));
+    assert!(!format!("{:?}", stand_in.server(Limits::default())).contains("secret"));
     let server = Server::new(&stand_in.address, None, None, Limits::default()).unwrap();
     assert_eq!(server.model(), "only");
 }

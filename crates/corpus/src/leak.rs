@@ -46,8 +46,7 @@ impl HeldOut {
     /// A held-out direction of which the text contains a phrasing, without regard to case and
     /// punctuation.
     pub(crate) fn stated_in(&self, text: &str) -> Option<Directed> {
-        let mentioned: Vec<usize> = self.matcher.mentions(text).iter().map(|m| m.name).collect();
-        let mentioned: HashSet<usize> = mentioned.into_iter().collect();
+        let mentioned = self.matcher.all(text);
         let text = padded(text);
         let pairs = mentioned.iter().flat_map(|&a| mentioned.iter().map(move |&b| (a, b)));
         let held_out = pairs.filter_map(|pair| self.by_pair.get(&pair)).flatten();

@@ -1,6 +1,6 @@
 //! Names found in text: whole words, without regard to case and punctuation, the longest name first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The words of a text: runs of letters and digits, in lower case.
 pub(crate) fn words(text: &str) -> Vec<String> {
@@ -68,6 +68,18 @@ impl Matcher {
         Self { by_first }
     }
 
+    /// Every name in a text, those within others too.
+    pub(crate) fn all(&self, text: &str) -> HashSet<usize> {
+        let words = words(text);
+        let mut found = HashSet::new();
+        for at in 0..words.len() {
+            let names = self.by_first.get(&words[at]).into_iter().flatten();
+            found
+                .extend(names.filter(|(name, _)| words[at..].starts_with(name)).map(|(_, at)| *at));
+        }
+        found
+    }
+
     /// The names in a text, in order; none within another.
     pub(crate) fn mentions(&self, text: &str) -> Vec<Mention> {
         let tokens = tokens(text);
@@ -104,6 +116,7 @@ mod tests {
             matcher.mentions(text).into_iter().map(|m| (names[m.name], m.sentence)).collect()
         };
         assert_eq!(found("SOUTH georgia's king"), [("South Georgia", 0)]);
+        assert_eq!(matcher.all("South Georgia's king").len(), 2);
         assert_eq!(found("in Georgia; Romeo"), [("Georgia", 0)]);
         assert_eq!(found("St. Louis. Rome!"), [("St. Louis", 0), ("Rome", 1)]);
         assert_eq!(found("What of Rome? Georgia."), [("Rome", 0), ("Georgia", 0)]);

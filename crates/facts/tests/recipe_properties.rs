@@ -233,7 +233,7 @@ fn recipes_are_refused_where_they_would_change_nothing() {
     }
     // All that is accepted somewhere does something there.
     for (config, recipe) in
-        every_kind().into_iter().flat_map(|c| Recipe::all().map(move |recipe| (c, recipe)))
+        every_kind().into_iter().flat_map(|c| Recipe::all().map(move |recipe| (c.clone(), recipe)))
     {
         let accepted = training_set_size(&[recipe], &config).is_ok();
         assert_eq!(

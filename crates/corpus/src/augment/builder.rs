@@ -98,11 +98,12 @@ impl<'a> Builder<'a> {
         self.recipe = recipe.to_string();
         self.random = RandomState::new(self.settings.seed ^ SEED_OF_RECIPES);
         let known = orders::apply(self, recipe) || identities::apply(self, recipe)?;
-        match known {
-            true => Ok(()),
-            false => {
+        match (known, recipe.name()) {
+            (true, _) => Ok(()),
+            (false, "third-relation" | "chain-of-thought") => {
                 Err(self.refuse("it needs chains of facts, which a file of facts does not have"))
             }
+            (false, _) => Err(self.refuse("it has no form for text")),
         }
     }
 
