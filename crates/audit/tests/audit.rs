@@ -122,24 +122,24 @@ fn a_model_that_knows_nothing_is_rarely_cursed() {
     let facts = facts(16);
     let plan = Plan::new(&facts, &templates(), usize::MAX, 0);
     let (mut curses, mut known) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..16 {
         let result = audit(&facts, &plan, &scores(&plan, seed, |_| 0.0), "m").unwrap();
         curses += usize::from(result.all.p < Some(0.05) && result.all.asymmetry > Some(0.0));
         known += usize::from(result.all.verdict == Verdict::Curse);
     }
-    assert!(curses <= 6 && known <= 2, "{curses} {known}");
+    assert!(curses <= 2 && known <= 1, "{curses} {known}");
 }
 
 #[test]
 fn other_right_answers_do_not_count_against_a_fact() {
-    let text = "subject,relation,object\nA,capital,B\nA,capital,C\nD,capital,E\n";
+    let text = "subject,relation,object\nA,capital,B\nA,capital,C\nD,capital,E\nF,capital,G\n";
     let facts = FactFile::parse("f.csv", text.as_bytes()).unwrap();
     let plan = Plan::new(&facts, &templates(), usize::MAX, 0);
     let result = audit(&facts, &plan, &scores(&plan, 2, |_| 9.0), "m").unwrap();
     for fact in &result.facts[..2] {
         assert_eq!(
             (fact.forward.rank, fact.forward.candidates, fact.forward.level),
-            (Some(1.0), 2, Some(1.0))
+            (Some(1.0), 3, Some(1.0))
         );
     }
 }
