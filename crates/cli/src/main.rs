@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         Command::Map(args) => commands::map(&args),
         Command::Store(args) => commands::store(&args),
         Command::Locate(args) => commands::locate(&args),
+        Command::Augment(args) => commands::augment(&args),
+        Command::Audit(args) => commands::audit(&args),
         Command::Spec(args) => commands::spec(&args),
         Command::Data(args) => commands::data(&args),
         Command::Theory(args) => commands::theory(&args),

@@ -80,6 +80,7 @@ impl DataKind for BiographiesConfig {
         train.extend(sentences(&groups, Role::is_trained));
         let asks = |j: usize| [attributes + j, 2 * attributes + j].map(|token| token as Token);
         Ok(Dataset {
+            weights: Vec::new(),
             train,
             held_out: sentences(&groups, Role::is_held_out),
             vocab: self.vocab(),

@@ -65,6 +65,7 @@ pub(crate) fn dataset(triples: &Tuples<3>, vocab: usize, entity_length: usize) -
     }
     let held_out = triples.partial.iter().map(|[a, _, c]| sentence(a, INDIRECT, c)).collect();
     Dataset {
+        weights: Vec::new(),
         train,
         held_out,
         vocab,

@@ -4,13 +4,12 @@ use retrodict_settings::choice;
 
 use crate::kind::DataKind;
 use crate::{
-    BiographiesConfig, ChainConfig, FamilyConfig, HopsConfig, IclConfig, OneToManyConfig,
-    RelatedConfig, RelationsConfig, ReversalConfig,
+    BiographiesConfig, ChainConfig, FamilyConfig, FileConfig, HopsConfig, IclConfig,
+    OneToManyConfig, RelatedConfig, RelationsConfig, ReversalConfig,
 };
 
 choice! {
     /// Kind of data.
-    #[derive(Copy)]
     pub enum DataConfig as dyn DataKind: "data"."kind" = "" {
         /// Pairs x → y and y ← x, trained in both directions or in one.
         Reversal(ReversalConfig) = "reversal",
@@ -30,5 +29,7 @@ choice! {
         Biographies(BiographiesConfig) = "biographies",
         /// Pairs of which each x has several y.
         OneToMany(OneToManyConfig) = "one-to-many",
+        /// Facts of one's own, from a file.
+        File(FileConfig) = "file",
     }
 }

@@ -28,10 +28,12 @@ impl Split {
 
 /// Sentences, each of which ends in the entity that is scored. All have one length, except in the
 /// *biographies*.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// The sentences to train on, in order; never empty.
     pub train: Vec<Vec<Token>>,
+    /// The weight of each training sentence in the loss; empty where all are 1.
+    pub weights: Vec<f64>,
     /// The sentences to score only, in order; empty where everything is trained.
     pub held_out: Vec<Vec<Token>>,
     /// The size of the whole vocabulary, reserved tokens included. A uniform guess has an NLL of
@@ -61,6 +63,7 @@ pub struct Dataset {
     ///   sentence holds them), `held_out_reverse_questions`.
     /// - *one-to-many*: those of *reversal*, and before the held-out ones `forward_any`, one question
     ///   of each x, to which several entities are [right](Self::right_answers).
+    /// - *file*: those of *reversal*, of all relations together.
     pub groups: Vec<Group>,
     /// Relations that are each other's inverse; a symmetric one is listed twice.
     pub inverses: Vec<[Token; 2]>,

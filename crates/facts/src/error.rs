@@ -6,6 +6,14 @@ use thiserror::Error;
 /// that would be right.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum FactsError {
+    /// A key without a default is not given.
+    #[error("{key} is missing: {right}")]
+    Missing {
+        /// The key of the spec.
+        key: &'static str,
+        /// What would be right.
+        right: &'static str,
+    },
     /// A count that is too small.
     #[error("{key} is {value}, but must be at least {least}: {reason}")]
     TooSmall {
@@ -52,7 +60,9 @@ impl FactsError {
     /// The refused key, as in a spec.
     pub fn key(&self) -> &'static str {
         match self {
-            Self::TooSmall { key, .. } | Self::TooLarge { key, .. } => key,
+            Self::Missing { key, .. } | Self::TooSmall { key, .. } | Self::TooLarge { key, .. } => {
+                key
+            }
             Self::NotAFraction { .. } | Self::NothingToTrain { .. } => "train_fraction",
         }
     }

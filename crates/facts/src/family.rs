@@ -135,6 +135,7 @@ impl DataKind for FamilyConfig {
             Group::new(Role::Unseen, child(partial)),
         ];
         Ok(Dataset {
+            weights: Vec::new(),
             train: sentences(&groups, Role::is_trained),
             held_out: sentences(&groups, Role::is_held_out),
             vocab: self.vocab(),

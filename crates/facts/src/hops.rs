@@ -76,6 +76,7 @@ impl DataKind for HopsConfig {
             group(held_out, partial, all),
         ];
         Ok(Dataset {
+            weights: Vec::new(),
             train: sentences(&groups, Role::is_trained),
             held_out: sentences(&groups, Role::is_held_out),
             vocab: self.vocab(),

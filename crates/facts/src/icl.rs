@@ -113,6 +113,7 @@ impl DataKind for IclConfig {
             held_out.extend(rest.iter().map(sentence));
         }
         Ok(Dataset {
+            weights: Vec::new(),
             train,
             held_out,
             vocab: self.vocab(),

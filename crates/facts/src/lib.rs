@@ -2,8 +2,8 @@
 //!
 //! The four data sets of *Towards a Theoretical Understanding of the 'Reversal Curse' via Training
 //! Dynamics* (Zhu et al., NeurIPS 2024), drawn with NumPy's legacy generator so that every token
-//! equals the authors'; five more, harder or nearer to language; and [recipes](recipe) that change
-//! the training sentences.
+//! equals the authors'; five more, harder or nearer to language; facts of one's own; and
+//! [recipes](recipe) that change the training sentences.
 //!
 //! ```
 //! use retrodict_facts::{DataKind as _, ReversalConfig};
@@ -20,6 +20,7 @@ mod config;
 mod dataset;
 mod error;
 mod family;
+mod file;
 mod group;
 mod hops;
 mod icl;
@@ -32,6 +33,7 @@ pub mod recipe;
 mod related;
 mod relations;
 mod reversal;
+mod table;
 mod tuples;
 
 pub use biographies::BiographiesConfig;
@@ -40,13 +42,16 @@ pub use config::DataConfig;
 pub use dataset::{Dataset, Split};
 pub use error::FactsError;
 pub use family::FamilyConfig;
+pub use file::{Content, FactsPath, FileConfig};
 pub use group::{Group, Role, Step};
 pub use hops::HopsConfig;
 pub use icl::{HoldOut, IclConfig};
 pub use kind::{DataKind, Structure};
+pub use numpy::RandomState;
 pub use one_to_many::OneToManyConfig;
 pub use query::{Entity, EntityType, Query, Question, Token};
 pub use recipe::{Recipe, RecipeError, Recipes, Sentence, TrainingSet, TrainingSetSize};
 pub use related::RelatedConfig;
 pub use relations::RelationsConfig;
 pub use reversal::ReversalConfig;
+pub use table::{FactTable, TableFact};

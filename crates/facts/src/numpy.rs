@@ -6,12 +6,14 @@
 use rand_mt::Mt;
 
 /// `numpy.random.RandomState(seed)`: MT19937 with the reference seeding of one 32-bit number.
-pub(crate) struct RandomState {
+#[derive(Debug)]
+pub struct RandomState {
     twister: Mt,
 }
 
 impl RandomState {
-    pub(crate) fn new(seed: u32) -> Self {
+    /// `RandomState(seed)`.
+    pub fn new(seed: u32) -> Self {
         Self { twister: Mt::new(seed) }
     }
 
@@ -31,13 +33,13 @@ impl RandomState {
     }
 
     /// `randint(high)`: a uniform number below `high`, which is at least 1.
-    pub(crate) fn randint(&mut self, high: u32) -> u32 {
+    pub fn randint(&mut self, high: u32) -> u32 {
         self.interval(high - 1)
     }
 
     /// `shuffle(items)`, from the back. NumPy makes the same draws for the elements of a vector, the
     /// rows of a matrix and the items of a list.
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         // Drawn in blocks, ahead of the swaps: millions of items do not fit in the cache, and swaps
         // that wait for no draw overlap their loads (7 times as fast for the 8 million entities of
         // three tokens among 200).

@@ -72,6 +72,7 @@ impl DataKind for OneToManyConfig {
         let (seen, unseen) = one.into_iter().unzip();
         let any = Role::TrainedInPart("forward_any", "x → any of its y");
         Ok(Dataset {
+            weights: Vec::new(),
             train,
             held_out,
             vocab: self.vocab(),

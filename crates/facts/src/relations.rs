@@ -90,6 +90,7 @@ impl DataKind for RelationsConfig {
         groups.extend(control.groups());
         groups.extend(last);
         Ok(Dataset {
+            weights: Vec::new(),
             train,
             held_out,
             vocab: self.vocab(),

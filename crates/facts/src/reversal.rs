@@ -59,6 +59,7 @@ impl DataKind for ReversalConfig {
         let trained_twice = both.iter().flat_map(|(forward, backward)| [forward, backward]);
         let trained_once = one.iter().map(|(seen, _)| seen);
         Ok(Dataset {
+            weights: Vec::new(),
             train: trained_twice.chain(trained_once).map(Query::sentence).collect(),
             held_out: one.iter().map(|(_, unseen)| unseen.sentence()).collect(),
             vocab: self.vocab(),

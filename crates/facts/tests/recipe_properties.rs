@@ -3,11 +3,13 @@
 mod common;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use retrodict_facts::recipe::{apply, training_set_size};
 use retrodict_facts::{
-    ChainConfig, DataConfig, DataKind as _, Dataset, HoldOut, HopsConfig, IclConfig, Query, Recipe,
-    RecipeError, Recipes, RelatedConfig, ReversalConfig, Token, TrainingSet,
+    ChainConfig, Content, DataConfig, DataKind as _, Dataset, FileConfig, HoldOut, HopsConfig,
+    IclConfig, Query, Recipe, RecipeError, Recipes, RelatedConfig, ReversalConfig, Token,
+    TrainingSet,
 };
 use retrodict_settings::{Refused, Setting as _, Value};
 
@@ -34,7 +36,55 @@ fn every_kind() -> Vec<DataConfig> {
         configs.push(DataConfig::Icl(IclConfig { hold_out, ..icl }));
     }
     configs.extend(common::tasks());
+    configs.push(file());
     configs
+}
+
+/// Facts of two relations, the second symmetric: with each split, one and several right answers, and
+/// an entity that is subject and object.
+fn file() -> DataConfig {
+    let facts =
+        "0.0.1 2.0.3b 4.0.5f 6.0.7r 0.0.8f 9.0.1f 10.1.11 12.1.13f 14.1.11r 3.0.15 16.0.17b";
+    let table = format!("{} ps {facts}", "0".repeat(64)).parse().unwrap();
+    let content = Content(Some(Arc::new(table)));
+    DataConfig::File(FileConfig { content, train_fraction: 0.5, ..FileConfig::default() })
+}
+
+#[test]
+fn the_splits_of_a_file_are_kept_and_the_others_drawn() {
+    let DataConfig::File(config) = file() else { panic!() };
+    let dataset = config.generate(1).unwrap();
+    let has = |sentence: [u32; 3]| dataset.train.contains(&sentence.to_vec());
+    // Four relation tokens; the symmetric relation has one in use.
+    assert_eq!(
+        (dataset.reserved, dataset.vocab, &dataset.inverses[..]),
+        (4, 22, &[[0, 1], [2, 2]][..])
+    );
+    assert!(has([6, 0, 7]) && has([7, 1, 6]), "both");
+    assert!(has([8, 0, 9]) && !has([9, 1, 8]), "forward");
+    assert!(!has([10, 0, 11]) && has([11, 1, 10]), "reverse");
+    assert!(has([16, 2, 17]) && !has([17, 2, 16]), "symmetric");
+    let [seen, unseen] = dataset.seen_and_unseen().unwrap();
+    assert_eq!(dataset.train.len(), 11 + dataset.group("train_forward").unwrap().queries.len());
+    for (seen, unseen) in seen.queries.iter().zip(&unseen.queries) {
+        assert_eq!((&seen.source, &seen.answer), (&unseen.answer, &unseen.source));
+        assert_eq!(dataset.inverse(seen.relation), Some(unseen.relation));
+    }
+    assert_eq!(dataset.held_out.len(), unseen.queries.len());
+    // Of the three facts with an empty split, two are trained in both directions (1.5 to even).
+    assert_eq!(dataset.group("train_forward").unwrap().queries.len(), 2 + 2);
+    assert_ne!(dataset, config.generate(3).unwrap());
+    let any = dataset.right_answers(&unseen.queries[0]);
+    assert!(any.contains(&unseen.queries[0].answer));
+
+    let weighted = "0".repeat(64) + " p 0.0.1bw3 2.0.3f";
+    let content = Content(Some(Arc::new(weighted.parse().unwrap())));
+    let weighted = FileConfig { content, ..FileConfig::default() }.generate(0).unwrap();
+    let weights: Vec<f64> =
+        TrainingSet::plain(&weighted).sentences.iter().map(|sentence| sentence.weight).collect();
+    assert_eq!(weights, [3.0, 3.0, 1.0]);
+    let error = FileConfig::default().generate(0).unwrap_err().to_string();
+    assert!(error.starts_with("facts is missing: give the path"), "{error}");
 }
 
 /// All recipes that such data suits.
@@ -183,7 +233,7 @@ fn recipes_are_refused_where_they_would_change_nothing() {
     }
     // All that is accepted somewhere does something there.
     for (config, recipe) in
-        every_kind().into_iter().flat_map(|c| Recipe::all().map(move |recipe| (c, recipe)))
+        every_kind().into_iter().flat_map(|c| Recipe::all().map(move |recipe| (c.clone(), recipe)))
     {
         let accepted = training_set_size(&[recipe], &config).is_ok();
         assert_eq!(

@@ -24,6 +24,7 @@ fn chain(whole: bool, step: Step, queries: Vec<Query>) -> Group {
 fn pairs() -> Dataset {
     use EntityType::{X, Y};
     Dataset {
+        weights: Vec::new(),
         train: vec![vec![2, 0, 4], vec![4, 1, 2], vec![3, 0, 5]],
         held_out: vec![vec![5, 1, 3]],
         vocab: 6,
@@ -43,6 +44,7 @@ fn pairs() -> Dataset {
 fn long_pair() -> Dataset {
     use EntityType::{X, Y};
     Dataset {
+        weights: Vec::new(),
         train: vec![vec![2, 3, 0, 4, 5]],
         held_out: vec![vec![4, 5, 1, 2, 3]],
         entity_length: 2,
@@ -58,6 +60,7 @@ fn long_pair() -> Dataset {
 fn chains() -> Dataset {
     use EntityType::{Y, Z};
     Dataset {
+        weights: Vec::new(),
         train: [[2, 0, 3], [3, 0, 4], [2, 1, 4], [5, 0, 6], [6, 0, 7]].map(Vec::from).to_vec(),
         held_out: vec![vec![5, 1, 7]],
         vocab: 8,

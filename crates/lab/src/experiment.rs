@@ -103,7 +103,7 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::new`].
     pub fn stored(spec: Spec, origin: &str) -> Result<Experiment, ExperimentError> {
-        let data = spec.data.kind;
+        let data = spec.data.kind.clone();
         let origin = || origin.to_owned();
         data.validate().map_err(|source| ExperimentError::Data { origin: origin(), source })?;
         let size = recipe::training_set_size(&spec.data.recipes, &data)

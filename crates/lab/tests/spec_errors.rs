@@ -405,7 +405,7 @@ fn what_is_no_toml_is_refused_at_its_line_and_column() {
 fn a_missing_kind_is_named_and_other_problems_go_first() {
     assert_eq!(
         refusal("", &[]),
-        "SPEC.toml: `data.kind` is missing; it must be reversal, chain, icl, related, relations, family, hops, biographies or one-to-many"
+        "SPEC.toml: `data.kind` is missing; it must be reversal, chain, icl, related, relations, family, hops, biographies, one-to-many or file"
     );
     assert_eq!(
         refusal("[data]\ntokens = 3\n[model]\nlayers = 0", &[]),
@@ -413,7 +413,7 @@ fn a_missing_kind_is_named_and_other_problems_go_first() {
     );
     assert_eq!(
         refusal("[data]\nentities = 3\nkind = \"icll\"", &[]),
-        "SPEC.toml:3: `data.kind` is \"icll\"; it must be reversal, chain, icl, related, relations, family, hops, biographies or one-to-many; did you mean \"icl\"?"
+        "SPEC.toml:3: `data.kind` is \"icll\"; it must be reversal, chain, icl, related, relations, family, hops, biographies, one-to-many or file; did you mean \"icl\"?"
     );
 }
 

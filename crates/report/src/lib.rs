@@ -26,6 +26,7 @@
 //! assert!(figure.to_svg().contains("uniform guessing, ln 802 = 6.69"));
 //! ```
 
+mod audit;
 pub mod compare;
 mod error;
 pub mod figure;
@@ -47,6 +48,7 @@ mod text;
 mod theory;
 mod write;
 
+pub use audit::write_audit;
 pub use compare::{CompareError, write_comparisons};
 pub use error::ReportError;
 pub use figure::{

@@ -16,6 +16,8 @@ pub struct Key {
     pub right: String,
     /// The value where it is not given, in TOML; `None` where it is then left out.
     pub default: Option<String>,
+    /// Whether the program writes it, not the user.
+    pub hidden: bool,
     /// When it applies: all of these hold.
     pub when: Vec<Condition>,
 }

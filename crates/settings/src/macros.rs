@@ -3,7 +3,7 @@
 /// Declares a struct of settings. Each field is a key of the section:
 ///
 /// - `name: Type = default, range;` a value, with options behind the range: `later`, `hashed`,
-///   `fixed`, `when(CONDITION)` (see [`Options`](crate::Options));
+///   `fixed`, `unhashed`, `hidden`, `when(CONDITION)` (see [`Options`](crate::Options));
 /// - `name: Type;` further settings, such as a [`choice!`](crate::choice).
 ///
 /// `check FUNCTION` behind the section names a `fn(&Self, &mut Reader)` that refuses values that

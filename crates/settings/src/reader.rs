@@ -311,7 +311,8 @@ pub fn describe<S: Setting>(
     let mut when = when.to_vec();
     when.extend(options.when);
     let (doc, right, default) = (one_line(doc), S::right(range), default.text());
-    (!options.fixed).then_some(Key { section, name, doc, right, default, when })
+    let hidden = options.hidden;
+    (!options.fixed).then_some(Key { section, name, doc, right, default, hidden, when })
 }
 
 /// The description of a choice, for [`choice!`](crate::choice).
@@ -325,5 +326,6 @@ pub fn describe_choice(
 ) -> Key {
     let right = join(words.iter().copied(), "or");
     let default = (!default.is_empty()).then(|| format!("\"{default}\""));
-    Key { section, name, doc: one_line(doc), right, default, when: when.to_vec() }
+    let (doc, hidden, when) = (one_line(doc), false, when.to_vec());
+    Key { section, name, doc, right, default, hidden, when }
 }

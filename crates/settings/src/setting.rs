@@ -215,6 +215,8 @@ pub struct Options {
     pub(crate) later: bool,
     pub(crate) hashed: bool,
     pub(crate) fixed: bool,
+    pub(crate) unhashed: bool,
+    pub(crate) hidden: bool,
     pub(crate) when: Option<Condition>,
 }
 
@@ -238,6 +240,17 @@ impl Options {
     /// A constant that only code changes, not a key.
     pub fn fixed(self) -> Options {
         Options { fixed: true, ..self }
+    }
+
+    /// The key is never part of the hash: it decides no number by itself, as a path does not.
+    pub fn unhashed(self) -> Options {
+        Options { unhashed: true, ..self }
+    }
+
+    /// The program writes the key, not the user: it stands in a resolved spec and in the hash, but in
+    /// no documentation, list of options or table of runs.
+    pub fn hidden(self) -> Options {
+        Options { hidden: true, ..self }
     }
 
     /// The key applies only under this condition, on a key that is read before it.

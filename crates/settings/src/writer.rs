@@ -20,6 +20,8 @@ pub struct Line {
     pub hashed: bool,
     /// Whether the value is the default.
     pub default: bool,
+    /// Whether the program wrote it, not the user.
+    pub hidden: bool,
 }
 
 impl Line {
@@ -56,12 +58,14 @@ impl Writer {
         });
         let Some(text) = value.text().filter(|_| !options.fixed) else { return };
         let default = value == default;
-        let hashed = (applies || options.hashed) && !(options.later && default);
+        let hashed =
+            (applies || options.hashed) && !(options.later && default) && !options.unhashed;
         self.values.insert(path(section, key), text.trim_matches('"').to_owned());
         if let Some(revision) = value.revision().filter(|_| hashed) {
             self.put_hash_only(section, key, &format!("{text} revision {revision}"));
         }
-        self.lines.push(Line { section, key, value: text, applies, hashed, default });
+        let hidden = options.hidden;
+        self.lines.push(Line { section, key, value: text, applies, hashed, default, hidden });
     }
 
     /// The word of a choice.
@@ -75,14 +79,23 @@ impl Writer {
         let default = word == default;
         let (value, hashed) = (format!("\"{word}\""), !(later && default));
         self.values.insert(path(section, key), word.to_owned());
-        self.lines.push(Line { section, key, value, applies: true, hashed, default });
+        self.lines.push(Line {
+            section,
+            key,
+            value,
+            applies: true,
+            hashed,
+            default,
+            hidden: false,
+        });
     }
 
     /// A line of the hash alone: a key that does not apply, as early versions hashed it, or a
     /// revision.
     pub fn put_hash_only(&mut self, section: &'static str, key: &'static str, value: &str) {
-        let value = value.to_owned();
-        self.lines.push(Line { section, key, value, applies: false, hashed: true, default: true });
+        let (value, hashed) = (value.to_owned(), true);
+        let (applies, default, hidden) = (false, true, false);
+        self.lines.push(Line { section, key, value, applies, hashed, default, hidden });
     }
 
     /// The lines that apply, as TOML.

@@ -26,7 +26,7 @@ fn keys(kind: &str) -> Vec<Key> {
     let mut keys = Vec::new();
     DataConfig::keys(&[], &mut keys);
     let of_kind = |key: &Key| key.when.iter().any(|when| *when == condition(kind));
-    keys.retain(of_kind);
+    keys.retain(|key| of_kind(key) && !key.hidden);
     keys
 }
 

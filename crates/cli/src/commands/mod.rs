@@ -1,5 +1,7 @@
 //! The commands: each calls `lab` and `report` and prints the results.
 
+mod audit;
+mod augment;
 mod bench;
 mod compare;
 mod data;
@@ -32,6 +34,8 @@ use retrodict_lab::spec::{Spec, read_file, ready};
 use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{Job, Outcome, Resources, memory};
 
+pub(crate) use audit::audit;
+pub(crate) use augment::augment;
 pub(crate) use bench::bench;
 pub(crate) use compare::compare;
 pub(crate) use data::{DataArgs, data};

@@ -1,6 +1,6 @@
 //! The training set while recipes are applied.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::layout::Layout;
 use super::method::Argument;
@@ -22,6 +22,8 @@ pub(super) struct SetBuilder<'a> {
     pub(super) random: RandomState,
     pub(super) training_set: TrainingSet,
     untrained: HashSet<Vec<Token>>,
+    /// The lengths of these sentences.
+    lengths: BTreeSet<usize>,
     seed: u32,
 }
 
@@ -29,13 +31,16 @@ impl<'a> SetBuilder<'a> {
     /// The training set of a data set without recipes.
     pub(super) fn new(dataset: &'a Dataset, seed: u32) -> Self {
         let seed = seed ^ SEED_OF_RECIPES;
+        let untrained = untrained(dataset);
+        let lengths = untrained.iter().map(Vec::len).collect();
         Self {
             dataset,
             layout: Layout::of(dataset),
             argument: Argument::None,
             random: RandomState::new(seed),
             training_set: TrainingSet::plain(dataset),
-            untrained: untrained(dataset),
+            untrained,
+            lengths,
             seed,
         }
     }
@@ -53,9 +58,11 @@ impl<'a> SetBuilder<'a> {
         (self.training_set.vocab - 1) as Token
     }
 
-    /// Adds a sentence, unless it must stay untrained.
+    /// Adds a sentence, unless it must stay untrained, or has such a sentence inside: one of a
+    /// symmetric relation, reversed behind a marker, has.
     pub(super) fn add(&mut self, sentence: Sentence) {
-        if !self.untrained.contains(&sentence.tokens) {
+        let mut windows = self.lengths.iter().flat_map(|&length| sentence.tokens.windows(length));
+        if !windows.any(|window| self.untrained.contains(window)) {
             self.training_set.sentences.push(sentence);
         }
     }

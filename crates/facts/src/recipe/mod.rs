@@ -70,6 +70,15 @@ impl Recipe {
         self.method.name
     }
 
+    /// The argument, if it takes one.
+    pub fn argument(&self) -> Option<f64> {
+        match self.argument {
+            Argument::None => None,
+            Argument::Whole(number) => Some(number as f64),
+            Argument::Real(number) => Some(number),
+        }
+    }
+
     /// The number of tokens that it adds to the vocabulary.
     pub fn new_tokens(&self) -> usize {
         self.method.new_tokens

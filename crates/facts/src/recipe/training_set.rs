@@ -10,7 +10,7 @@ pub struct Sentence {
     /// The number of last tokens that are its answer, at least one and fewer than all. A loss on
     /// the last entity is over these.
     pub answer: usize,
-    /// Its weight in the loss; 1 for a sentence of a data set.
+    /// Its weight in the loss; 1 unless the data set or a recipe says otherwise.
     pub weight: f64,
 }
 
@@ -26,12 +26,13 @@ pub struct TrainingSet {
 impl TrainingSet {
     /// The training sentences of a data set, unchanged.
     pub fn plain(dataset: &Dataset) -> Self {
-        let sentence = |tokens: &Vec<Token>| Sentence {
+        let sentence = |(at, tokens): (usize, &Vec<Token>)| Sentence {
             tokens: tokens.clone(),
             answer: dataset.entity_length,
-            weight: 1.0,
+            weight: dataset.weights.get(at).copied().unwrap_or(1.0),
         };
-        Self { sentences: dataset.train.iter().map(sentence).collect(), vocab: dataset.vocab }
+        let sentences = dataset.train.iter().enumerate().map(sentence).collect();
+        Self { sentences, vocab: dataset.vocab }
     }
 
     /// The tokens of all sentences together. The cost of recipes is the difference from the

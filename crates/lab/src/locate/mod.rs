@@ -114,7 +114,7 @@ pub enum LocateError {
     /// No questions.
     #[error(
         "data.kind has no groups of questions to ask: reversal, chain, related, relations, family, \
-         hops, biographies and one-to-many have"
+         hops, biographies, one-to-many and file have"
     )]
     NoGroups,
     /// The trained model would be thrown away.

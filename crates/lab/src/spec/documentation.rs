@@ -15,7 +15,7 @@ pub fn commented(spec: &Spec) -> String {
     let mut done = Vec::new();
     for key in keys {
         let path = key.path();
-        if done.contains(&path) {
+        if key.hidden || done.contains(&path) {
             continue;
         }
         let applies = key.applies_to(&lines);
@@ -68,7 +68,7 @@ pub fn reference() -> String {
          `retrodict spec NAME` prints a ready spec with these comments.\n",
     );
     let mut section = None;
-    for key in keys() {
+    for key in keys().iter().filter(|key| !key.hidden) {
         if section != Some(key.section) {
             section = Some(key.section);
             let heading = match key.section {

@@ -17,6 +17,7 @@
 
 pub(crate) mod document;
 mod documentation;
+mod facts_file;
 mod general;
 mod hash;
 mod ready;
@@ -157,8 +158,12 @@ impl Spec {
         if lenient {
             reader = reader.lenient();
         }
-        let Keys { general, data, model, train, objective, mut probe, mut checkpoint } =
+        let Keys { general, mut data, model, train, objective, mut probe, mut checkpoint } =
             Keys::read(&mut reader);
+        // A stored spec holds its facts: the file may have changed since, or be gone.
+        if !lenient {
+            facts_file::load(&mut data.kind, origin, &mut reader);
+        }
         let name = general::name_or_stem(general.name, origin, &mut reader);
         reader.finish()?;
         // 0 means never, as does leaving it out.
@@ -189,10 +194,10 @@ impl Spec {
         hash::lines(self)
     }
 
-    /// Every key that applies, with its value in TOML.
+    /// Every key that applies, with its value in TOML, but for what the program wrote.
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = self.write().lines;
-        lines.retain(|line| line.applies);
+        lines.retain(|line| line.applies && !line.hidden);
         lines
     }
 

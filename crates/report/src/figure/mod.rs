@@ -1,6 +1,7 @@
 //! The paper's figures, composed of the parts in [`crate::plot`].
 
 mod accuracies;
+mod asymmetry;
 mod bars;
 mod cosines;
 mod effective_weights;
@@ -11,6 +12,7 @@ mod map;
 mod matrix;
 
 pub use accuracies::{Accuracies, Way, accuracies};
+pub use asymmetry::{FactDot, asymmetry};
 pub use bars::{BarPanel, bars};
 pub use cosines::{Cosines, cosines};
 pub use effective_weights::{EffectiveWeights, WeightFrame, WeightPanel, effective_weights};

@@ -1,0 +1,18 @@
+//! Whether a language model knows facts in both directions, from the log probabilities that it gives
+//! to answers. Nothing is trained.
+//!
+//! [`Plan`] lists the questions with their candidate answers; a [`Server`] or a file fills
+//! [`Scores`]; [`audit`] makes statistics of them.
+
+mod error;
+mod plan;
+mod result;
+mod scores;
+mod server;
+mod statistics;
+
+pub use error::AuditError;
+pub use plan::{Asked, Plan, Request};
+pub use result::{AuditResult, FactResult, Known, RelationResult, Verdict, audit};
+pub use scores::{Score, Scores};
+pub use server::{Limits, Server};

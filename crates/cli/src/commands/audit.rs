@@ -1,0 +1,145 @@
+//! `retrodict audit MODEL FACTS`.
+
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use retrodict_audit::{
+    AuditError, AuditResult, Limits, Plan, RelationResult, Scores, Server, audit as statistics,
+};
+use retrodict_report::write_audit;
+
+use super::augment::read;
+use super::{Failure, print, stop_on_interrupt};
+use crate::args::AuditArgs;
+use crate::progress::Counter;
+use crate::table::table;
+
+/// The environment variable of the server's key.
+const KEY: &str = "RETRODICT_API_KEY";
+/// The beginning of the name of the file of scores, in the folder of the audit.
+const SCORES: &str = "scores";
+/// The word that asks for the requests alone.
+const REQUESTS: &str = "requests";
+
+pub(crate) fn audit(args: &AuditArgs) -> Result<(), Failure> {
+    if args.rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+        return Err(Failure::Usage("--rate must be a number above 0".to_owned()));
+    }
+    let (facts, templates) = read(&args.facts, args.templates.as_deref())?;
+    let most = args.candidates.map_or(usize::MAX, |most| most as usize);
+    let plan = Plan::new(&facts, &templates, most, args.seed);
+    let requests = plan.requests();
+    if args.model == REQUESTS {
+        let lines = requests.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+        return print(&format!("{}\n", lines.map_err(Failure::failed)?.join("\n")));
+    }
+    let is_address = args.model.contains("://");
+    let (scores, model) = match is_address {
+        true => ask(args, &requests)?,
+        false => {
+            let scores = Scores::read(Path::new(&args.model)).map_err(Failure::usage)?;
+            (scores, args.model.clone())
+        }
+    };
+    let result = statistics(&facts, &plan, &scores, &model).map_err(|error| {
+        Failure::Usage(format!(
+            "{}: {error}; `retrodict audit requests FACTS` prints what must be scored",
+            args.model
+        ))
+    })?;
+    let page = write_audit(&args.out, &result).map_err(Failure::failed)?;
+    if args.json {
+        let text = serde_json::to_string(&result).map_err(Failure::failed)?;
+        return print(&format!("{text}\n"));
+    }
+    print(&format!("{}\n{}\n", in_words(&result), page.display()))
+}
+
+/// Asks the server for the scores that are missing. Returns them, and the model's name.
+fn ask(
+    args: &AuditArgs,
+    requests: &[retrodict_audit::Request],
+) -> Result<(Scores, String), Failure> {
+    let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
+    let limits = Limits {
+        at_once: args.at_once.get(),
+        per_second: args.rate,
+        retries: args.retries as usize,
+        ..Limits::default()
+    };
+    let refused = |error: AuditError| match error {
+        AuditError::Interrupted => Failure::Interrupted(error.to_string()),
+        AuditError::Address { .. } => Failure::usage(error),
+        error => Failure::failed(error),
+    };
+    let server = Server::new(&args.model, args.model_name.as_deref(), key, limits);
+    let server = server.map_err(refused)?;
+    // One model's scores are not another's.
+    let name: String = server
+        .model()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' })
+        .collect();
+    let file = args.out.join(format!("{SCORES}-{name}.jsonl"));
+    let mut scores = match file.exists() {
+        true => Scores::read(&file).map_err(Failure::failed)?,
+        false => Scores::default(),
+    };
+    let stop = stop_on_interrupt();
+    let counter = Counter::new("log probabilities");
+    let last = AtomicUsize::new(0);
+    let filled = server.fill(&mut scores, requests, &file, &stop, |known, all| {
+        counter.show(known, all);
+        last.store(known, Ordering::Relaxed);
+    });
+    drop(counter);
+    filled.map_err(|error| {
+        let known = last.load(Ordering::Relaxed);
+        if known > 0 {
+            let (all, file) = (requests.len(), file.display());
+            eprintln!("retrodict: {known} of {all} log probabilities are kept in {file}");
+        }
+        refused(error)
+    })?;
+    Ok((scores, server.model().to_owned()))
+}
+
+fn in_words(result: &AuditResult) -> String {
+    let head = [
+        "facts",
+        "number",
+        "forward",
+        "reverse",
+        "asymmetry",
+        "95 % interval",
+        "p",
+        "first forward",
+        "first reverse",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+    let row = |of: &RelationResult| {
+        let interval = of.asymmetry_interval;
+        vec![
+            if of.relation.is_empty() { "all".to_owned() } else { of.relation.clone() },
+            of.facts.to_string(),
+            number(of.forward_level),
+            number(of.reverse_level),
+            number(of.asymmetry),
+            interval.map_or("–".to_owned(), |[low, high]| format!("{low:.3} to {high:.3}")),
+            number(of.p),
+            number(of.forward_top1),
+            number(of.reverse_top1),
+        ]
+    };
+    rows.push(row(&result.all));
+    if result.relations.len() > 1 {
+        rows.extend(result.relations.iter().map(row));
+    }
+    let mut text = format!("{}\n\n{}", result.all.verdict.sentence(), table(&rows, 1, &[]));
+    if let Some(share) = result.false_curses {
+        text += &format!("\nof permuted facts, {share:.3} would be taken for a curse\n");
+    }
+    text
+}
