@@ -44,10 +44,33 @@ pub(crate) fn filled(template: &str, view: impl Serialize) -> Result<String, Rep
     // Tags on their own lines leave no empty lines.
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
     environment.set_syntax(syntax);
+    environment.add_filter("marked", marked);
     // The extension turns escaping on.
     environment.add_template("page.html", template)?;
     let page = environment.get_template("page.html")?;
     Ok(page.render(Serde(view))?)
+}
+
+/// A text in HTML, what stands between backticks as code.
+fn marked(text: &str) -> Value {
+    let mut html = String::with_capacity(text.len());
+    let mut in_code = false;
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '`' => {
+                html.push_str(if in_code { "</code>" } else { "<code>" });
+                in_code = !in_code;
+            }
+            c => html.push(c),
+        }
+    }
+    if in_code {
+        html.push_str("</code>");
+    }
+    Value::from_safe_string(html)
 }
 
 /// The hashes of a page's only style sheet and only script, which its content security policy

@@ -271,10 +271,12 @@ impl Drawing {
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{root}\n")
     }
 
-    /// An `<svg>` element to stand inside HTML, which needs no namespace: transparent, and as wide
-    /// as its container allows.
+    /// An `<svg>` element to stand inside HTML, which needs no namespace: transparent.
     pub fn to_inline(&self, title: &str, description: &str) -> String {
-        let mut root = self.root(title, description, None);
+        // The texts of all figures have one size, unless a figure does not fit the page.
+        const SCALE: f64 = 1.3;
+        let mut root =
+            self.root(title, description, None).set("width", (SCALE * self.width).round());
         if let Some(attributes) = root.get_attributes_mut() {
             attributes.remove("xmlns");
         }

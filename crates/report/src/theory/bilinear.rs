@@ -37,8 +37,8 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
         heading: figure.title.to_owned(),
         source: "paper, section 3".to_owned(),
         see: format!(
-            "Training goes to the left. With d = m some draws cross the dashed line of theorem 1 \
-             with ε = {}, with d = 10 m none do. The law figure has the root mean square of ε, the \
+            "Training goes to the left. A draw that crosses the dashed line needs more than \
+             ε = {}. The law figure has the root mean square of ε, the \
              fitted law and its two regimes. `retrodict theory bilinear --dim 1000 --json` gives \
              one draw.",
             sweep.config.base.epsilon
