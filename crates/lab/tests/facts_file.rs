@@ -100,7 +100,7 @@ fn mistakes_name_the_file_the_line_and_the_key() {
     let error = Spec::parse(damaged, "s.toml").unwrap_err().to_string();
     assert!(
         error.starts_with(
-            "s.toml:2: `data.content` is \"x\", but must be what `retrodict run` wrote"
+            "s.toml:2: `data.content` is \"x\"; it must be what `retrodict run` wrote"
         ),
         "{error}"
     );

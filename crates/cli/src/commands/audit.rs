@@ -128,7 +128,9 @@ fn in_words(result: &AuditResult) -> String {
             number(of.reverse_level),
             number(of.asymmetry),
             interval.map_or("–".to_owned(), |[low, high]| format!("{low:.3} to {high:.3}")),
-            number(of.p),
+            of.p.map_or("–".to_owned(), |p| {
+                if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") }
+            }),
             number(of.forward_top1),
             number(of.reverse_top1),
         ]

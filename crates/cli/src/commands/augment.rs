@@ -165,7 +165,9 @@ fn report(file: &Path, facts: &FactFile, found: &[Leak], json: bool) -> Result<(
         0 if json => Ok(()),
         0 => print(&format!("{name}: no line states a held-out direction\n")),
         count => {
-            Err(Failure::Failed(format!("{count} lines of {name} state a held-out direction")))
+            let (s, state) = if count == 1 { ("", "states") } else { ("s", "state") };
+            let problem = format!("{count} line{s} of {name} {state} a held-out direction");
+            Err(Failure::Failed(problem))
         }
     }
 }
