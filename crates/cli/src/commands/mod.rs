@@ -2,12 +2,15 @@
 
 mod bench;
 mod compare;
+mod completions;
 mod data;
 mod dry_run;
 mod estimate;
 mod export;
 mod launch;
+mod lesson;
 mod locate;
+mod man;
 mod map;
 mod report;
 mod reproduce;
@@ -34,10 +37,13 @@ use retrodict_lab::{Job, Outcome, Resources, memory};
 
 pub(crate) use bench::bench;
 pub(crate) use compare::compare;
+pub(crate) use completions::completions;
 pub(crate) use data::{DataArgs, data};
 pub(crate) use export::export;
 pub(crate) use launch::LaunchArgs;
+pub(crate) use lesson::lesson;
 pub(crate) use locate::locate;
+pub(crate) use man::man;
 pub(crate) use map::map;
 pub(crate) use report::report;
 pub(crate) use reproduce::reproduce;
