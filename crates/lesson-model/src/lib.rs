@@ -26,7 +26,9 @@ mod exports;
 use retrodict_dynamics::{Context, measure};
 use retrodict_engine::{Purpose, Rule, Stream};
 use retrodict_facts::recipe::{self, Recipe};
-use retrodict_facts::{DataKind as _, Dataset, FactsError, Group, Query, ReversalConfig, TrainingSet};
+use retrodict_facts::{
+    DataKind as _, Dataset, FactsError, Group, Query, ReversalConfig, TrainingSet,
+};
 use retrodict_models::{
     Decoder, DecoderSettings, Example, LossOn, LrSchedule, Objective, SentenceScore, Trainer,
     TrainerOptions,
@@ -138,8 +140,11 @@ impl Lesson {
         let recipes: Vec<Recipe> =
             settings.remedy.recipe().and_then(|name| name.parse().ok()).into_iter().collect();
         let training_set = recipe::apply(&recipes, &dataset, settings.seed);
-        let objective =
-            Objective::next_token(training_set.longest(), dataset.entity_length, LossOn::LastEntity);
+        let objective = Objective::next_token(
+            training_set.longest(),
+            dataset.entity_length,
+            LossOn::LastEntity,
+        );
         let network = Decoder {
             vocab: training_set.vocab,
             positions: objective.sentence_length,

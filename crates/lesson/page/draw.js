@@ -62,17 +62,21 @@ function drawCurve(canvas, curve, epochs, guess) {
   const path = (of) => curve.map((point) => [x(point.epoch), y(point[of])]);
   line(path("reversed"), "reversed", [9, 5], 3.5);
   line(path("taught"), "taught", [], 3.5);
-  // Labels lie to the left of the last points, where both lines have parted.
+  // Labels lie to the left of the last points, clear of the last quarter of their lines.
   const last = curve[curve.length - 1];
-  const label = (text, colour, nll, dy) => {
-    Object.assign(context, { fillStyle: ink(colour), textAlign: "right" });
-    const at = Math.max(x(last.epoch), left + context.measureText(text).width);
-    context.fillText(text, at, Math.min(bottom - 0.3 * size, Math.max(top + size, y(nll) + dy)));
+  const label = (text, colour, height) => {
+    Object.assign(context, { fillStyle: ink(colour), strokeStyle: ink("paper"), lineWidth: 5, textAlign: "right" });
+    const at = [text, Math.max(x(last.epoch), left + context.measureText(text).width),
+      Math.min(bottom - 0.3 * size, Math.max(top + size, height))];
+    context.strokeText(...at);
+    context.fillText(...at);
   };
-  label("blind guess", "soft", guess, -0.4 * size);
+  const near = curve.filter(({ epoch }) => epoch > last.epoch - epochs / 4).map(({ reversed }) => reversed);
+  label("blind guess", "soft", y(guess) - 0.4 * size);
   if (last.epoch === 0) return;
-  label("turned round", "reversed", last.reversed, last.reversed > guess ? 1.6 * size : -0.6 * size);
-  label("as taught", "taught", last.taught, -0.7 * size);
+  const high = last.reversed > guess;
+  label("turned round", "reversed", high ? y(Math.min(...near)) + 1.3 * size : y(Math.max(...near)) - 0.6 * size);
+  if (high || last.reversed > 0.3 * guess) label("as taught", "taught", y(last.taught) - 0.7 * size);
 }
 
 /**
@@ -164,6 +168,6 @@ class Matrix {
       }
     }
     this.canvas.setAttribute("aria-label", `Effective weights between ${2 * n} names after epoch ${frame.epoch}. ${weightsWords(frame)}`);
-    this.bar.querySelector("span").textContent = `0 to ${most.toFixed(0)}: weight above that of rival names`;
+    this.bar.querySelector("span").textContent = `0 to ${most.toFixed(0)} above rival names`;
   }
 }

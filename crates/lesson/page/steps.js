@@ -1,6 +1,7 @@
 // The five steps: what they show, and the ways through them.
 
-const PAIRS = [10, 20, 40, 60, 80];
+// Fewer would leave some names of a kind without rivals.
+const PAIRS = [20, 30, 40, 60, 80];
 const sections = [...document.querySelectorAll("main > section")];
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const settings = { pairs: 40, tied: false, remedy: 0, seed: 0 };

@@ -28,11 +28,9 @@ function turnedWords(run) {
   const all = run.model.names.oneWay.length;
   const guess = Math.log(run.model.names.words);
   const facts = `Asked as taught, the model answers ${count(taught.right, all)} such questions; turned round, ${count(reversed.right, all)}.`;
-  const beside = reversed.nll > guess
-    ? "it gives the right answer less than a blind guess among all words would"
-    : "it gives the right answer more than a blind guess among all words would";
+  const beside = reversed.nll > guess ? "less" : "more";
   if (taught.right < all) return `${facts} It has not learnt every fact.`;
-  if (reversed.right === 0) return `${facts} That is the reversal curse. Turned round, ${beside}, on average.`;
+  if (reversed.right === 0) return `${facts} That is the reversal curse. Turned round, the right answer is ${beside} probable than in a blind guess among all words, on average.`;
   if (reversed.right < all) return `${facts} The curse is there in part.`;
   return `${facts} With these settings there is no reversal curse.`;
 }
@@ -40,10 +38,11 @@ function turnedWords(run) {
 /** Where the weights grew. */
 function weightsWords(frame) {
   const { taught, reversed } = frame;
-  const above = ({ margin }) => (margin >= 0
-    ? `${margin.toFixed(1)} above`
-    : `${(-margin).toFixed(1)} below`);
-  const facts = `From the first name to the second the right weight is ${above(taught)} its rivals, on average; from the second to the first, ${above(reversed)}.`;
+  const level = ({ margin }) => {
+    if (Math.abs(margin) < 0.05) return "level with";
+    return margin > 0 ? `${margin.toFixed(1)} above` : `${(-margin).toFixed(1)} below`;
+  };
+  const facts = `From the first name to the second the right weight stands ${level(taught)} its rivals, on average; from the second to the first, ${level(reversed)} them.`;
   const missing = asymmetry(frame);
   if (Number.isNaN(missing)) return `${facts} The facts are not learnt yet.`;
   if (missing > 0.9) return `${facts} The weights grew on one side only.`;
@@ -52,11 +51,11 @@ function weightsWords(frame) {
   return `${facts} The weights grew more on the side that was not taught.`;
 }
 
-function leakWords({ tied, remedy }) {
-  const added = remedy === 0 ? "" : " The added sentences may push it.";
+/** How a sentence bears on the weight turned round; without a remedy. */
+function leakWords({ tied }) {
   return tied
-    ? `The two names share one table for reading and answering, so a part of the push reaches the weight from B to A.${added}`
-    : `It does not mention the weight from B to A: another row of numbers, which nothing pushes.${added}`;
+    ? "Reading and answering share one table of names, so a part of the push reaches the weight from B to A."
+    : "The weight from B to A stands elsewhere, in the row of B, and this sentence does not push it.";
 }
 
 function settingsWords({ tied, remedy }) {

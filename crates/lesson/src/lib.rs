@@ -33,8 +33,7 @@ pub fn page() -> String {
         hash(&script)
     );
     let module = STANDARD.encode(MODULE);
-    let parts =
-        [("policy", &*policy), ("style", STYLE), ("module", &module), ("script", &script)];
+    let parts = [("policy", &*policy), ("style", STYLE), ("module", &module), ("script", &script)];
     let mut page = TEMPLATE.to_owned();
     for (name, text) in parts {
         page = page.replacen(&format!("{{{{{name}}}}}"), text, 1);

@@ -102,7 +102,9 @@ fn says(page: &mut impl Page, id: &str, part: &str) {
 fn step(page: &mut impl Page, nth: usize) {
     until(
         page,
-        &format!("document.activeElement.id === 'h{nth}' && !document.activeElement.closest('[hidden]')"),
+        &format!(
+            "document.activeElement.id === 'h{nth}' && !document.activeElement.closest('[hidden]')"
+        ),
     );
 }
 
@@ -194,7 +196,10 @@ fn lesson(page: &mut impl Page) -> Vec<f64> {
         seconds.push(trained(page, "train"));
         page.eval("location.hash = 'step-4'");
         step(page, 4);
-        until(page, "document.getElementById('frame').value === document.getElementById('frame').max");
+        until(
+            page,
+            "document.getElementById('frame').value === document.getElementById('frame').max",
+        );
         page.keep(if pairs == 0 { "4-few" } else { "4-many" });
     }
     let fetched = page.eval("performance.getEntriesByType('resource').map(entry => entry.name)");
@@ -232,7 +237,10 @@ fn the_lesson_in_chromium() {
     browser.resize(390, 844, true);
     for nth in 1..=5 {
         browser.eval(&format!("location.hash = 'step-{nth}'"));
-        until(&mut browser, &format!("!document.querySelector('main > section:nth-child({nth})').hidden"));
+        until(
+            &mut browser,
+            &format!("!document.querySelector('main > section:nth-child({nth})').hidden"),
+        );
         let wide = browser.eval("document.documentElement.scrollWidth");
         assert!(wide.as_u64() <= Some(390), "step {nth}: {wide} of 390 pixels");
     }

@@ -33,11 +33,9 @@ impl Wasm {
 
     /// The numbers that a function leaves.
     fn read<A: wasmi::WasmParams>(&mut self, name: &str, arguments: A) -> Vec<f64> {
-        let function: TypedFunc<A, u32> =
-            self.instance.get_typed_func(&self.store, name).unwrap();
+        let function: TypedFunc<A, u32> = self.instance.get_typed_func(&self.store, name).unwrap();
         let count = function.call(&mut self.store, arguments).unwrap() as usize;
-        let at: TypedFunc<(), u32> =
-            self.instance.get_typed_func(&self.store, "numbers").unwrap();
+        let at: TypedFunc<(), u32> = self.instance.get_typed_func(&self.store, "numbers").unwrap();
         let at = at.call(&mut self.store, ()).unwrap() as usize;
         let bytes = &self.memory.data(&self.store)[at..at + 8 * count];
         bytes.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect()

@@ -23,7 +23,8 @@ pub(crate) fn installed() -> Option<PathBuf> {
     }
     let path = env::var_os("PATH")?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let all = ["firefox", "firefox-esr"].iter().flat_map(|name| folders.iter().map(|f| f.join(name)));
+    let all =
+        ["firefox", "firefox-esr"].iter().flat_map(|name| folders.iter().map(|f| f.join(name)));
     all.into_iter().find(|path| path.is_file())
 }
 
@@ -58,7 +59,8 @@ impl Firefox {
         let stream = loop {
             assert!(begun.elapsed() < PATIENCE, "Firefox does not start");
             let port = fs::read_to_string(&written).ok().and_then(|port| port.trim().parse().ok());
-            if let Some(stream) = port.and_then(|p: u16| TcpStream::connect(("127.0.0.1", p)).ok()) {
+            if let Some(stream) = port.and_then(|p: u16| TcpStream::connect(("127.0.0.1", p)).ok())
+            {
                 break stream;
             }
             thread::sleep(Duration::from_millis(50));
