@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
 use common::Folder;
 
@@ -38,4 +39,22 @@ fn the_lesson_is_one_file_below_a_megabyte() {
     let file = |name: &str| fs::read(folder.path().join(name)).unwrap();
     assert!(file("lesson.html") == file("class.html"));
     assert!(file("lesson.html").len() < 1_000_000);
+}
+
+#[test]
+fn every_page_of_the_documentation_is_in_the_book() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let summary = fs::read_to_string(root.join(".ci/book/SUMMARY.md")).unwrap();
+    for folder in ["docs", "docs/theory"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                assert!(summary.contains(&format!("({folder}/{name})")), "{folder}/{name}");
+            }
+        }
+    }
+    let linked = summary.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    for (page, _) in linked {
+        assert!(root.join(page).is_file(), "{page} is not there");
+    }
 }
