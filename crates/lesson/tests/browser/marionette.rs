@@ -23,8 +23,9 @@ pub(crate) fn installed() -> Option<PathBuf> {
     }
     let path = env::var_os("PATH")?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let all =
-        ["firefox", "firefox-esr"].iter().flat_map(|name| folders.iter().map(|f| f.join(name)));
+    let all = ["firefox", "firefox-esr"]
+        .iter()
+        .flat_map(|name| folders.iter().map(move |f| f.join(name)));
     all.into_iter().find(|path| path.is_file())
 }
 
