@@ -1,9 +1,9 @@
 //! The model that the lesson trains: a decoder of one layer and 32 dimensions on the paper's
 //! reversal data, with a remedy or without.
 //!
-//! The same code runs natively and, compiled to WebAssembly ([`build-wasm`](../../lesson/build-wasm)
-//! does it), in a browser. With the portable instruction set both give the same bits, and those of
-//! `retrodict run` with [`Settings::spec_keys`].
+//! The same code runs natively and, compiled to WebAssembly by `crates/lesson/build-wasm`, in a
+//! browser. With the portable instruction set both give the same bits, and those of `retrodict run`
+//! with [`Settings::spec_keys`].
 //!
 //! ```
 //! use retrodict_lesson_model::{Lesson, Remedy, Settings};

