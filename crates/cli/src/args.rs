@@ -32,6 +32,11 @@ const EXAMPLES: &str = "Examples:
   retrodict spec reversal-quick > my.toml  a spec to change, a comment on every key
   retrodict run my.toml --seeds 3          train it, and print the results";
 
+/// The whole command line.
+pub(crate) fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Parses the command line of this process. Ends the process on an error or for help.
 pub(crate) fn parse() -> Arguments {
     let mut command = accept_negative(Arguments::command());
@@ -178,6 +183,18 @@ DIR/scores-MODEL.jsonl: the same command resumes.")]
     /// Redraw figures, tables and the page from the store, without training.
     #[command(after_help = "Example:\n  retrodict report retrodict-out")]
     Report(ReportArgs),
+    /// Write a lesson of three minutes: one page that trains a model in the browser, offline.
+    #[command(after_help = "Example:\n  retrodict lesson --out lesson.html")]
+    Lesson(LessonArgs),
+    /// Print the completions of a shell.
+    #[command(after_help = "Examples:
+  retrodict completions bash > ~/.local/share/bash-completion/completions/retrodict
+  retrodict completions fish > ~/.config/fish/completions/retrodict.fish
+  retrodict completions zsh > \"${fpath[1]}/_retrodict\"")]
+    Completions(CompletionsArgs),
+    /// Write the manual pages.
+    #[command(after_help = "Example:\n  retrodict man --to ~/.local/share/man/man1")]
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -428,6 +445,27 @@ pub(crate) struct ServeArgs {
     /// Require the token on loopback too, against other users of this machine
     #[arg(long)]
     pub(crate) token: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LessonArgs {
+    /// The file to write
+    #[arg(long, value_name = "FILE.html", default_value = "lesson.html")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder to write to; it is made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
 }
 
 #[derive(Debug, Args)]

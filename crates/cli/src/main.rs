@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => commands::compare(&args),
         Command::Runs(args) => commands::runs(&args),
         Command::Serve(args) => commands::serve(&args),
+        Command::Lesson(args) => commands::lesson(&args),
         Command::Table(args) => commands::table(&args),
         Command::Export(args) => commands::export(&args),
         Command::Map(args) => commands::map(&args),
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         Command::Data(args) => commands::data(&args),
         Command::Theory(args) => commands::theory(&args),
         Command::Bench(args) => commands::bench(&args),
+        Command::Completions(args) => commands::completions(&args),
+        Command::Man(args) => commands::man(&args),
         Command::Report(args) => commands::report(&args),
     };
     match result {

@@ -6,7 +6,7 @@ use crate::precision::ProductPrecision;
 
 /// The most numbers of one buffer: more than any memory holds, and few enough that sums of sizes and
 /// counts of operations do not overflow.
-const MOST: usize = 1 << 38;
+const MOST: usize = 1 << if usize::BITS == 64 { 38 } else { 26 };
 
 /// The product of these sizes: the numbers of a buffer.
 ///

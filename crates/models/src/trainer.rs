@@ -178,10 +178,13 @@ impl<T: Scalar> Trainer<T> {
         let (parameters, gradients) = (&mut self.parameters, &mut self.gradients);
         self.team.set_active(compiled.thread_tuning.workers());
         self.team.set_patience(compiled.thread_tuning.patience());
-        let begun = Instant::now();
+        // One worker needs no tuning; some systems with one thread, WebAssembly's, have no clock.
+        let begun = (self.team.workers() > 1).then(Instant::now);
         let (optimizer, team) = (&mut self.optimizer, &mut self.team);
         let together = compiled.program.step(parameters, gradients, optimizer, noise, team);
-        compiled.thread_tuning.took(begun.elapsed(), together);
+        if let Some(begun) = begun {
+            compiled.thread_tuning.took(begun.elapsed(), together);
+        }
         self.optimizer.rate = highest;
         self.scores.clear();
         compiled.score(&mut self.scores);
