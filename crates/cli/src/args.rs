@@ -1,6 +1,7 @@
 //! The command line's commands, arguments and options.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::num::{IntErrorKind, NonZeroUsize, ParseIntError};
 use std::path::PathBuf;
@@ -32,10 +33,10 @@ const EXAMPLES: &str = "Examples:
   retrodict spec reversal-quick > my.toml  a spec to change, a comment on every key
   retrodict run my.toml --seeds 3          train it, and print the results";
 
-/// Parses the command line of this process. Ends the process on an error or for help.
-pub(crate) fn parse() -> Arguments {
+/// Parses a command line. Ends the process on an error or for help.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Arguments {
     let mut command = accept_negative(Arguments::command());
-    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let matches = command.try_get_matches_from_mut(arguments);
     matches
         .map_err(|error| explain_integer(error, &mut command))
         .and_then(|matches| Arguments::from_arg_matches(&matches))
