@@ -72,7 +72,7 @@ def _(np, rank, retrodict, spec, steps):
         return trainer.backward(contexts, slopes)
 
     order = np.random.default_rng(1)
-    batch_size = spec["train"]["batch_size"]
+    batch_size = min(spec["train"]["batch_size"], len(remedied.sentences))
     for _step in range(steps):
         batch = order.choice(remedied.sentences, batch_size, replace=False)
         gradients = remedied.gradients(batch)

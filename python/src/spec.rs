@@ -65,6 +65,12 @@ impl Source {
     }
 }
 
+/// What `pickle` stores: a function, and its arguments.
+pub(crate) type Reduced<'py, A> = (Bound<'py, PyAny>, A);
+
+/// Text, origin and overrides.
+type Parts = (String, String, Vec<(String, String)>);
+
 /// An experiment: data, model, training, and what is measured. Immutable.
 ///
 /// Begin with `Spec.ready("reversal-quick")`, `Spec.load("mine.toml")` or `Spec.from_toml(text)`,
@@ -254,9 +260,7 @@ impl Spec {
         html + "</table>"
     }
 
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Spec>,
-    ) -> PyResult<(Bound<'py, PyAny>, (String, String, Vec<(String, String)>))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Spec>) -> PyResult<Reduced<'py, Parts>> {
         let Source { text, origin, set } = slf.get().source.clone();
         let rebuild = slf.py().get_type::<Spec>().getattr("_of")?;
         Ok((rebuild, (text.to_string(), origin, set)))

@@ -10,17 +10,19 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySlice};
 use retrodict_lab::expression::Expression;
 use retrodict_lab::probe::EFFECTIVE_WEIGHTS;
-use retrodict_lab::runs::{self, Query};
+use retrodict_lab::runs::{self, Column, Query};
 use retrodict_lab::spec::{Spec as LabSpec, SpecHash};
 use retrodict_lab::store::{
     MetricsRow, RunDir, Status, Store as LabStore, StoreError as LabStoreError, Tensors, Values,
 };
-use retrodict_lab::{EMBEDDING_COSINES, Experiment, MEASURES, Measure, Outcome, RunResult, stats};
+use retrodict_lab::{
+    Cell, EMBEDDING_COSINES, Experiment, MEASURES, Measure, Outcome, RunResult, stats,
+};
 
 use crate::arrays::array;
 use crate::errors;
 use crate::figure::{Figure, loss_figure, weights_figure};
-use crate::spec::Spec;
+use crate::spec::{Reduced, Spec};
 use crate::table::Table;
 use crate::values::escaped;
 
@@ -281,7 +283,7 @@ impl Run {
 
     fn __reduce__<'py>(
         slf: &Bound<'py, Run>,
-    ) -> PyResult<(Bound<'py, PyAny>, (PathBuf, String, String, u64))> {
+    ) -> PyResult<Reduced<'py, (PathBuf, String, String, u64)>> {
         let run = slf.get();
         let rebuild = slf.py().get_type::<Store>().getattr("_run")?;
         let RunDir { experiment, hash, seed, .. } = &run.folder;
@@ -325,11 +327,27 @@ impl Runs {
         let wanted = |run: &RunDir| {
             own.contains(&(run.hash, run.seed)) && names.contains(run.experiment.as_str())
         };
-        match epochs {
+        let mut listing = match epochs {
             true => runs::tidy_epochs(&first.store, wanted),
             false => runs::tidy(&first.store, wanted),
         }
-        .map_err(errors::store)
+        .map_err(errors::store)?;
+        // The store has its own order.
+        let places: HashMap<(String, i64), usize> = self
+            .runs
+            .iter()
+            .enumerate()
+            .map(|(at, run)| ((run.folder.hash.to_string(), run.folder.seed as i64), at))
+            .collect();
+        let column = |wanted: &Column| listing.columns.iter().position(|column| column == wanted);
+        if let (Some(hash), Some(seed)) = (column(&Column::Hash), column(&Column::Seed)) {
+            let place = |row: &Vec<Cell>| match (&row[hash], &row[seed]) {
+                (Cell::Text(hash), Cell::Integer(seed)) => places.get(&(hash.clone(), *seed)),
+                _ => None,
+            };
+            listing.rows.sort_by_cached_key(|row| place(row).copied());
+        }
+        Ok(listing)
     }
 }
 
@@ -449,7 +467,7 @@ impl Runs {
         Ok(html + "</table>")
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Runs>) -> PyResult<(Bound<'py, PyAny>, (Vec<Run>,))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Runs>) -> PyResult<Reduced<'py, (Vec<Run>,)>> {
         let rebuild = slf.py().get_type::<Runs>().getattr("_of")?;
         Ok((rebuild, (slf.get().runs.clone(),)))
     }
@@ -546,7 +564,7 @@ impl Store {
         format!("<Store {}>", self.out.display())
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Store>) -> (Bound<'py, PyAny>, (PathBuf,)) {
+    fn __reduce__<'py>(slf: &Bound<'py, Store>) -> Reduced<'py, (PathBuf,)> {
         (slf.py().get_type::<Store>().into_any(), (slf.get().out.clone(),))
     }
 

@@ -170,7 +170,7 @@ impl Trainer {
     }
 
     /// The next batch's sentences.
-    fn next<'s>(&'s self, state: &mut State) -> Vec<usize> {
+    fn next(&self, state: &mut State) -> Vec<usize> {
         let order = self.order(state);
         let first = state.batch as usize * self.steps.batch_size;
         let last = (first + self.steps.batch_size).min(order);

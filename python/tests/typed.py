@@ -22,7 +22,7 @@ retrodict.sweep("mine.toml", model__layers=[1, 2], seeds="5..8")
 
 
 def watch(trainer: retrodict.Trainer) -> bool:
-    return trainer.evaluate().nll.mean() > 0.1
+    return bool(trainer.evaluate().nll.mean() > 0.1)
 
 
 trainer = retrodict.Trainer(spec, seed=1, sentences=[[1, 2, 3]])
