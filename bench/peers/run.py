@@ -22,8 +22,14 @@ from shapes import SHAPES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-CONTESTANTS = ["retrodict", "pytorch", "jax", "jax-vmap"]
-PACKAGES = {"retrodict": [], "pytorch": ["torch", "transformers"], "jax": ["jax"], "jax-vmap": ["jax"]}
+CONTESTANTS = ["retrodict", "retrodict-python", "pytorch", "jax", "jax-vmap"]
+PACKAGES = {
+    "retrodict": [],
+    "retrodict-python": [],  # takes part where this Python has the package
+    "pytorch": ["torch", "transformers"],
+    "jax": ["jax"],
+    "jax-vmap": ["jax"],
+}
 
 
 def parse_arguments():
@@ -38,6 +44,8 @@ def parse_arguments():
     args = parser.parse_args()
     if args.repeats < 1 or args.threads < 1:
         parser.error("--repeats and --threads are at least 1")
+    if not find_spec("retrodict"):
+        args.skip.append("retrodict-python")
     args.contestants = [name for name in CONTESTANTS if name not in args.skip]
     if not args.contestants:
         parser.error("--skip leaves nobody to time")
@@ -86,6 +94,9 @@ def command(contestant: str, shape, args, python: str) -> list[str]:
         counts = [f"--seeds={shape.seeds}", f"--threads={args.threads}", f"--steps={shape.steps}"]
         return [str(args.retrodict), "bench", *sets, *counts, "--json"]
     sizes = [f"--{key}={getattr(shape, key)}" for key in ("layers", "dim", "heads", "steps")]
+    if contestant == "retrodict-python":
+        words = [sys.executable, str(HERE / "python_step.py"), *sizes, f"--seeds={shape.seeds}"]
+        return [*words, f"--threads={args.threads}", *(["--tied"] if args.tied else [])]
     program, vmap = contestant.removesuffix("-vmap"), contestant.endswith("-vmap")
     seeds = [f"--seeds={shape.seeds if vmap else 1}"] if program == "jax" else []
     tied = ["--tied"] if args.tied else []
@@ -135,15 +146,16 @@ def table(measurements: list[dict], args) -> str:
             if m["shape"] == shape.name and m["contestant"] == contestant
         ]
 
-    peers = [name for name in args.contestants if name != "retrodict"]
-    ratios = peers if "retrodict" in args.contestants else []
-    head = ["layers × dim", "heads", "seeds", *args.contestants, *(f"{peer} / retrodict" for peer in ratios)]
+    # From Python, all contestants make the same loop.
+    ours = [name for name in ("retrodict-python", "retrodict") if name in args.contestants]
+    ratios = [name for name in args.contestants if name not in ours] if ours else []
+    head = ["layers × dim", "heads", "seeds", *args.contestants, *(f"{peer} / {ours[0]}" for peer in ratios)]
     rows = [head, ["---"] * len(head)]
     for shape in (shape for shape in SHAPES if shape.name in args.shapes):
         times = {name: milliseconds(shape, name) for name in args.contestants}
         median = {name: statistics.median(values) for name, values in times.items() if values}
         spans = [f"{three_digits(median[n])} ({three_digits(min(v))}–{three_digits(max(v))})" if v else "" for n, v in times.items()]
-        factors = [ratio(times[peer], times["retrodict"]) for peer in ratios]
+        factors = [ratio(times[peer], times[ours[0]]) for peer in ratios]
         rows.append([f"{shape.layers} × {shape.dim}", str(shape.heads), str(shape.seeds), *spans, *factors])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

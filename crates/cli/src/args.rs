@@ -1,6 +1,7 @@
 //! The command line's commands, arguments and options.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::num::{IntErrorKind, NonZeroUsize, ParseIntError};
 use std::path::PathBuf;
@@ -37,10 +38,10 @@ pub(crate) fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Parses the command line of this process. Ends the process on an error or for help.
-pub(crate) fn parse() -> Arguments {
+/// Parses a command line. Ends the process on an error or for help.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Arguments {
     let mut command = accept_negative(Arguments::command());
-    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let matches = command.try_get_matches_from_mut(arguments);
     matches
         .map_err(|error| explain_integer(error, &mut command))
         .and_then(|matches| Arguments::from_arg_matches(&matches))

@@ -1,61 +1,7 @@
-//! The `retrodict` command line: parses, calls `lab` and `report`, draws progress.
-
-mod allocations;
-mod args;
-mod commands;
-mod progress;
-mod table;
-mod terminal;
+//! The program `retrodict`.
 
 use std::process::ExitCode;
 
-use args::Command;
-use commands::Failure;
-
-/// The exit status after Ctrl-C.
-const INTERRUPTED: u8 = 130;
-
 fn main() -> ExitCode {
-    let arguments = args::parse();
-    if let Some(isa) = arguments.isa {
-        isa.choose();
-    }
-    let result = match arguments.command {
-        Command::Reproduce(args) => commands::reproduce(&args),
-        Command::Run(args) => commands::run(&args, arguments.isa),
-        Command::Sweep { command } => commands::sweep(&command),
-        Command::Compare(args) => commands::compare(&args),
-        Command::Runs(args) => commands::runs(&args),
-        Command::Serve(args) => commands::serve(&args),
-        Command::Lesson(args) => commands::lesson(&args),
-        Command::Table(args) => commands::table(&args),
-        Command::Export(args) => commands::export(&args),
-        Command::Map(args) => commands::map(&args),
-        Command::Store(args) => commands::store(&args),
-        Command::Locate(args) => commands::locate(&args),
-        Command::Augment(args) => commands::augment(&args),
-        Command::Audit(args) => commands::audit(&args),
-        Command::Spec(args) => commands::spec(&args),
-        Command::Data(args) => commands::data(&args),
-        Command::Theory(args) => commands::theory(&args),
-        Command::Bench(args) => commands::bench(&args),
-        Command::Completions(args) => commands::completions(&args),
-        Command::Man(args) => commands::man(&args),
-        Command::Report(args) => commands::report(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(message)) => complain(&message, 2),
-        Err(Failure::Failed(message)) => complain(&message, 1),
-        Err(Failure::Interrupted(message)) => complain(&message, INTERRUPTED),
-        // The reader has closed the pipe, as `head` does.
-        Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
-    }
-}
-
-fn complain(message: &str, status: u8) -> ExitCode {
-    if !message.is_empty() {
-        eprintln!("retrodict: {message}");
-    }
-    ExitCode::from(status)
+    ExitCode::from(retrodict_cli::run(std::env::args_os()))
 }

@@ -1,6 +1,7 @@
 //! The trainer: a network with its parameters, its optimiser and its compiled programs.
 
 mod compiled;
+mod custom;
 mod inside;
 mod memory;
 mod next_token;
@@ -19,6 +20,7 @@ use crate::lr_schedule::LrSchedule;
 use crate::network::Network;
 use crate::objective::{Example, Objective};
 use compiled::{Compiled, LOGITS};
+use custom::LogitLoss;
 use next_token::{NextToken, copy_logits};
 
 pub use inside::{NotADecoder, Patch};
@@ -80,6 +82,7 @@ pub struct Trainer<T> {
     training: Vec<Compiled<T>>,
     evaluation: Vec<Compiled<T>>,
     next_token: Vec<NextToken<T>>,
+    logit_loss: Vec<LogitLoss<T>>,
     scores: Vec<SentenceScore>,
     /// Whether the head holds the present representations; of joint-embedding prediction alone.
     head_is_fresh: bool,
@@ -120,6 +123,7 @@ impl<T: Scalar> Trainer<T> {
             training: Vec::new(),
             evaluation: Vec::new(),
             next_token: Vec::new(),
+            logit_loss: Vec::new(),
             scores: Vec::new(),
             head_is_fresh: false,
         }
@@ -133,6 +137,7 @@ impl<T: Scalar> Trainer<T> {
             training: Vec::new(),
             evaluation: Vec::new(),
             next_token: Vec::new(),
+            logit_loss: Vec::new(),
             ..self
         }
     }

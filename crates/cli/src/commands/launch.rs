@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -85,6 +86,13 @@ impl LaunchArgs {
             LauncherName::Slurm => Launcher::Slurm,
             LauncherName::Commands => Launcher::Commands,
         };
+        if launcher != Launcher::Local && crate::HOSTED.load(Ordering::Relaxed) {
+            return Err(Failure::Usage(format!(
+                "--launcher {}: the command of the Python package starts no copies of itself; \
+                 build the program for it: cargo install --path crates/cli",
+                launcher.word()
+            )));
+        }
         let chunks = &[Launcher::Slurm, Launcher::Commands][..];
         let slurm = &[Launcher::Slurm][..];
         let given = [

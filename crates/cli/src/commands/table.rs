@@ -19,7 +19,10 @@ pub(crate) fn table(args: &TableArgs) -> Result<(), Failure> {
         return Err(Failure::Usage(format!("--to {path}: the file must end in .parquet or .csv")));
     }
     let store = Store::view(&args.dir).map_err(Failure::failed)?;
-    let listing = if args.epochs { tidy_epochs(&store) } else { tidy(&store) };
+    let listing = match args.epochs {
+        true => tidy_epochs(&store, |_| true),
+        false => tidy(&store, |_| true),
+    };
     let listing = listing.map_err(Failure::failed)?;
     warn(&listing);
     let Some((path, extension)) = to else { return print(&csv(&listing)?) };

@@ -20,6 +20,7 @@ use crate::team::Worker;
 #[cfg(test)]
 mod tests;
 
+mod apply;
 mod clip;
 
 /// An optimiser: its struct holds its hyper-parameters.

@@ -95,7 +95,7 @@ pub fn list(store: &Store, query: &Query) -> Result<Listing, StoreError> {
 
 /// The runs that a query selects, in its order.
 fn selected(store: &Store, query: &Query) -> Result<(Vec<ListedRun>, Vec<String>), StoreError> {
-    let (mut runs, warnings) = listed_runs(store)?;
+    let (mut runs, warnings) = listed_runs(store, |_| true)?;
     if let Some(condition) = &query.condition {
         let mut columns: HashMap<&str, Column> = HashMap::new();
         for name in condition.names() {
@@ -155,25 +155,26 @@ fn chosen(runs: &[ListedRun], store: &Store) -> Vec<Column> {
     columns
 }
 
-/// Everything of all runs, one a row: every key of their specs, seed, status and every measure.
+/// Everything of the wanted runs, one a row: every key of their specs, seed, status and every
+/// measure.
 ///
 /// # Errors
 /// [`StoreError`] if the store's folders cannot be read.
-pub fn tidy(store: &Store) -> Result<Listing, StoreError> {
-    let (runs, warnings) = listed_runs(store)?;
+pub fn tidy(store: &Store, wanted: impl Fn(&RunDir) -> bool) -> Result<Listing, StoreError> {
+    let (runs, warnings) = listed_runs(store, wanted)?;
     let columns = all_columns(&runs, MEASURES.iter());
     let rows =
         runs.iter().map(|run| columns.iter().map(|c| run.cell(c, store)).collect()).collect();
     Ok(Listing { columns, rows, warnings })
 }
 
-/// Everything of all epochs, one a row: every key of the runs' specs, seed, status, epoch, step and
-/// every measure of an epoch.
+/// Everything of all epochs of the wanted runs, one a row: every key of the runs' specs, seed,
+/// status, epoch, step and every measure of an epoch.
 ///
 /// # Errors
 /// [`StoreError`] if the store's folders cannot be read.
-pub fn tidy_epochs(store: &Store) -> Result<Listing, StoreError> {
-    let (runs, mut warnings) = listed_runs(store)?;
+pub fn tidy_epochs(store: &Store, wanted: impl Fn(&RunDir) -> bool) -> Result<Listing, StoreError> {
+    let (runs, mut warnings) = listed_runs(store, wanted)?;
     let columns = all_columns(&runs, Measure::of_epochs());
     let mut rows = Vec::new();
     for run in &runs {

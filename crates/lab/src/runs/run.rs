@@ -38,11 +38,14 @@ enum KnownRun {
     Packed(Arc<PackedRun>),
 }
 
-/// All runs of the store that have a spec, and a line for each that cannot be read.
-pub(super) fn listed_runs(store: &Store) -> Result<(Vec<ListedRun>, Vec<String>), StoreError> {
+/// The wanted runs of the store that have a spec, and a line for each that cannot be read.
+pub(super) fn listed_runs(
+    store: &Store,
+    wanted: impl Fn(&RunDir) -> bool,
+) -> Result<(Vec<ListedRun>, Vec<String>), StoreError> {
     let (mut runs, mut warnings) = (Vec::new(), store.damages()?);
     let mut known: HashMap<(String, SpecHash), Rc<Listed>> = HashMap::new();
-    for folder in store.runs()? {
+    for folder in store.runs()?.into_iter().filter(wanted) {
         if let Some(packed) = folder.packed() {
             let (status, known) = (packed.status, KnownRun::Packed(Arc::clone(packed)));
             runs.push(ListedRun { folder, status, known });

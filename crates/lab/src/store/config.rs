@@ -25,7 +25,7 @@ fn activation(nonlinearity: Nonlinearity) -> Option<&'static str> {
 }
 
 /// The text of `config.json`. A model that GPT-2 cannot express has its own architecture name.
-pub(crate) fn config(network: &Network, precision: Precision) -> Value {
+pub fn config(network: &Network, precision: Precision) -> Value {
     let mut config = match network {
         Network::Decoder(decoder) => decoder_config(decoder),
         Network::Bilinear(model) => json!({

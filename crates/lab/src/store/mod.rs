@@ -42,6 +42,7 @@ pub use checkpoint::{
     Checkpoint, checkpoint_steps, newest_whole, read_checkpoint, set_damaged_aside,
     write_checkpoint,
 };
+pub use config::config;
 pub use dictionary::dictionary;
 pub use error::StoreError;
 pub use manifest::{Kept, Machine, Manifest, Part, RunSeeds, Status, utc_now};

@@ -103,6 +103,15 @@ impl Tensors {
     }
 }
 
+impl IntoIterator for Tensors {
+    type Item = Tensor<'static>;
+    type IntoIter = std::vec::IntoIter<Tensor<'static>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
 /// The probe, epoch and run of a file, in its metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,6 @@
 //! The logits of the next token, by programs that are compiled once.
 
-use retrodict_engine::{Graph, Mode, Noise, Program, Scalar};
+use retrodict_engine::{Graph, Mode, Noise, Program, Scalar, Value};
 
 use super::{EVALUATION_BATCH, Trainer};
 use crate::decoder::{HEAD, TOKEN_EMBEDDINGS};
@@ -110,6 +110,17 @@ pub(super) fn describe<T: Scalar>(
     objective: &Objective,
     positions: usize,
 ) -> (Graph<T>, Inputs) {
+    let (mut graph, inputs, logits) = logits_graph(network, objective, positions);
+    graph.output(logits, 0..1);
+    (graph, inputs)
+}
+
+/// The same without an output, and the logits.
+pub(super) fn logits_graph<T: Scalar>(
+    network: &Network,
+    objective: &Objective,
+    positions: usize,
+) -> (Graph<T>, Inputs, Value) {
     let mut graph = Graph::new();
     let inputs = network.inputs(&mut graph, positions);
     let hidden = network.hidden(&mut graph, inputs);
@@ -118,6 +129,5 @@ pub(super) fn describe<T: Scalar>(
     let logits = network.head(&mut graph, last);
     // All parameters in the order of the trainer.
     objective.parameters(&mut graph, network, hidden);
-    graph.output(logits, 0..1);
-    (graph, inputs)
+    (graph, inputs, logits)
 }
