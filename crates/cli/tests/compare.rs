@@ -174,6 +174,15 @@ fn a_second_start_and_a_report_train_nothing_and_draw_the_same_bytes() {
     assert_eq!(folder.run("compare small.toml --out out").done(), printed);
     assert!(folder.contents() == before, "the second start has changed something");
 
+    // The report's page and that of the comparisons link to each other.
+    folder.run("report out").done();
+    let linked = |page: &str, to: &str| {
+        let page = fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(page.contains(&format!("href=\"{to}\"")), "{to}");
+    };
+    linked("out/index.html", "compare/index.html");
+    linked("out/compare/index.html", "../index.html");
+
     // The user's file is deleted, the store moved, all drawn files deleted.
     let moved = folder.path().join("moved");
     fs::rename(folder.path().join("out"), &moved).unwrap();
