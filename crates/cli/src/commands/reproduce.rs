@@ -36,7 +36,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         .into_iter()
         .map(|figure| Ok((figure, experiments(figure, scale, asked)?)))
         .collect::<Result<_, retrodict_report::PaperError>>()
-        .map_err(Failure::failed)?;
+        .map_err(Failure::usage)?;
     let resources = args.resources.resources();
     if args.list {
         return list(&wanted, &theory, resources);
