@@ -29,7 +29,7 @@ fn functions(dataset: &Dataset) -> HashMap<(Token, Token), Token> {
 
 #[test]
 fn nothing_that_is_held_out_is_trained() {
-    for (config, seed) in common::tasks().into_iter().flat_map(|c| SEEDS.map(|s| (c, s))) {
+    for (config, seed) in common::tasks().into_iter().flat_map(|c| SEEDS.map(|s| (c.clone(), s))) {
         let dataset = config.generate(seed).unwrap();
         let trained: HashSet<_> = dataset.train.iter().cloned().collect();
         assert_eq!(trained.len(), dataset.train.len(), "{config:?}: a sentence is there twice");
@@ -61,7 +61,7 @@ fn nothing_that_is_held_out_is_trained() {
 
 #[test]
 fn no_token_has_two_types_or_two_uses() {
-    for (config, seed) in common::tasks().into_iter().flat_map(|c| SEEDS.map(|s| (c, s))) {
+    for (config, seed) in common::tasks().into_iter().flat_map(|c| SEEDS.map(|s| (c.clone(), s))) {
         let dataset = config.generate(seed).unwrap();
         let mut types: HashMap<Token, EntityType> = HashMap::new();
         for query in dataset.groups.iter().flat_map(|group| &group.queries) {
@@ -81,7 +81,7 @@ fn no_token_has_two_types_or_two_uses() {
 
 #[test]
 fn unseen_directions_are_the_seen_ones_in_reverse() {
-    for (config, seed) in common::tasks().into_iter().flat_map(|c| SEEDS.map(|s| (c, s))) {
+    for (config, seed) in common::tasks().into_iter().flat_map(|c| SEEDS.map(|s| (c.clone(), s))) {
         let dataset = config.generate(seed).unwrap();
         let Some(seen) = dataset.group("held_out_seen") else { continue };
         let unseen = &dataset.group("held_out_unseen").unwrap().queries;
