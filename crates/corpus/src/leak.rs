@@ -10,11 +10,14 @@ use crate::file::bytes_of;
 use crate::matcher::{Matcher, padded};
 use crate::{CorpusError, Directed, Direction, FactFile, Templates, Trained};
 
+/// A held-out direction, and its phrasings.
+type HeldDirection = (Directed, Vec<String>);
+
 /// The held-out directions of some facts.
 pub(crate) struct HeldOut {
     matcher: Matcher,
     /// The held-out directions by source and answer, and each one's phrasings.
-    by_pair: HashMap<(usize, usize), Vec<(Directed, Vec<String>)>>,
+    by_pair: HashMap<(usize, usize), Vec<HeldDirection>>,
 }
 
 impl HeldOut {

@@ -137,10 +137,10 @@ impl Templates {
             for (key, value) in entries {
                 match (key.get_ref().as_ref(), value.get_ref()) {
                     ("forward", _) => {
-                        phrasings.forward = list("forward", value, [SUBJECT, OBJECT])?
+                        phrasings.forward = list("forward", value, [SUBJECT, OBJECT])?;
                     }
                     ("reverse", _) => {
-                        phrasings.reverse = list("reverse", value, [OBJECT, SUBJECT])?
+                        phrasings.reverse = list("reverse", value, [OBJECT, SUBJECT])?;
                     }
                     ("bridge", _) => phrasings.bridge = list("bridge", value, [SUBJECT, SUBJECT])?,
                     ("single", DeValue::Boolean(single)) => phrasings.single = *single,

@@ -73,10 +73,7 @@ fn recipes_write_what_they_say() {
     let segments = added(&one, "reverse-segments(2)");
     let mut words: Vec<&str> = segments[0].trim_end_matches('.').split(' ').collect();
     words.sort_unstable();
-    assert_eq!(
-        words,
-        ["Land", "New", "Old", "The", "Town", "capital", "is", "of"].map(|w| w).to_vec()
-    );
+    assert_eq!(words, ["Land", "New", "Old", "The", "Town", "capital", "is", "of"].to_vec());
 
     let both = facts("A,capital,B,both\nC,capital,D,forward\n");
     assert_eq!(

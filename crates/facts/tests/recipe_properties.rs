@@ -1,5 +1,7 @@
 //! Properties of every recipe on every kind of data.
 
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers
+
 mod common;
 
 use std::collections::HashSet;

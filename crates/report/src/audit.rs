@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use minijinja::Value;
-use retrodict_audit::{AuditResult, FactResult, Known, RelationResult};
+use retrodict_audit::{AuditResult, FactResult, Known, RelationResult, Verdict};
 use serde::Serialize;
 
 use crate::figure::{FactDot, Figure, asymmetry};
@@ -14,6 +14,8 @@ use crate::write::Files;
 use crate::{ReportError, text};
 
 const TEMPLATE: &str = include_str!("page/audit.html");
+/// The picture stays as large as it is drawn, on a wide page too.
+const STYLE: &str = ".blocks > div { max-width: 36rem; }";
 
 /// Writes `index.html`, `asymmetry.{svg,png,pdf}`, `audit.csv` and `audit.json` into `out`. Returns
 /// the path of the page.
@@ -119,7 +121,12 @@ impl Row {
             p: result.p.map_or(text::NONE.into(), p_value),
             forward_top1: share(result.forward_top1),
             reverse_top1: share(result.reverse_top1),
-            verdict: result.verdict.sentence(),
+            verdict: match result.verdict {
+                Verdict::Curse => "curse",
+                Verdict::ReverseBetter => "better in reverse",
+                Verdict::NoneShown => "none shown",
+                Verdict::NotKnown => "not known",
+            },
         }
     }
 }
@@ -130,7 +137,7 @@ fn p_value(p: f64) -> String {
 }
 
 fn html(result: &AuditResult, figure: &Figure) -> Result<String, ReportError> {
-    let style = style();
+    let style = format!("{}{STYLE}", style());
     let calibration = match result.false_curses {
         Some(share) => format!(
             "Calibration: of 200 permutations of the facts, which no model can know, {} have an \
