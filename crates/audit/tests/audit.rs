@@ -193,13 +193,16 @@ fn missing_scores_are_named() {
     }
 }
 
+/// A request: when it came, and its authorization.
+type Seen = (Instant, Option<String>);
+
 /// A server that stands in for one with a model: each character after a space begins a token, of log
 /// probability −1 for each of its letters.
 struct StandIn {
     address: String,
     requests: Arc<AtomicUsize>,
     at_once: Arc<AtomicUsize>,
-    seen: Arc<Mutex<Vec<(Instant, Option<String>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 /// What it does with a request: the status and the body.
