@@ -9,8 +9,18 @@ pub(crate) struct Required {
     pub(crate) fields: &'static [&'static str],
 }
 
+/// All that is missing, where a reader stopped at the first missing field.
+pub(crate) fn lacking(
+    error: &toml::de::Error,
+    text: &str,
+    origin: &str,
+    required: &[Required],
+) -> Option<String> {
+    error.message().starts_with("missing field").then(|| missing(text, origin, required)).flatten()
+}
+
 /// What is missing, one table a line; `None` if nothing is, or the text is no TOML.
-pub(crate) fn missing(text: &str, origin: &str, required: &[Required]) -> Option<String> {
+fn missing(text: &str, origin: &str, required: &[Required]) -> Option<String> {
     let file: Table = toml::from_str(text).ok()?;
     let mut found = Vec::new();
     for Required { path, fields } in required {

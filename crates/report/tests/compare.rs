@@ -89,7 +89,7 @@ fn a_baseline_can_be_written_out_in_sections() {
 fn a_wrong_file_gets_one_message_that_says_where_what_and_what_would_be_right() {
     for (from, to, says) in [
         ("idea =", "ideas =", &["mine.toml:15", "`ideas`", "`idea`"][..]),
-        ("title = \"Pairs\"\n", "", &["missing field `title`"]),
+        ("title = \"Pairs\"\n", "", &["[[task]] lacks `title`", "`retrodict spec compare`"]),
         ("source = \"retrodict\"", "source = 3", &["mine.toml:16", "`source`", "3", "string"]),
         ("name = \"mine\"", "name = mine", &["mine.toml:1"]),
         ("\"architecture\"", "\"magic\"", &["mine.toml:14", "`magic`", "`objective`"]),

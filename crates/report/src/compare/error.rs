@@ -34,7 +34,7 @@ pub enum CompareError {
         problem: String,
     },
     /// Fields are missing.
-    #[error("{problem}\n`retrodict spec compare` prints an example")]
+    #[error("{problem} (`retrodict spec compare` prints an example)")]
     Missing {
         /// Each with its place.
         problem: String,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::file::{BASELINE, Comparison, Expect, Intervention, Task};
 use super::{CompareError, plan};
-use crate::missing::{Required, missing};
+use crate::missing::{Required, lacking};
 
 /// Largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -31,11 +31,11 @@ impl Comparison {
     /// # Errors
     /// [`CompareError`] names the key, what it was and what would be right.
     pub fn parse(text: &str, origin: &str) -> Result<Comparison, CompareError> {
-        if let Some(problem) = missing(text, origin, &REQUIRED) {
-            return Err(CompareError::Missing { problem });
-        }
-        let mut comparison: Comparison =
-            toml::from_str(text).map_err(|error| located(text, origin, &error))?;
+        let wrong = |error: toml::de::Error| match lacking(&error, text, origin, &REQUIRED) {
+            Some(problem) => CompareError::Missing { problem },
+            None => located(text, origin, &error),
+        };
+        let mut comparison: Comparison = toml::from_str(text).map_err(wrong)?;
         comparison.text = text.to_owned();
         comparison.origin = origin.to_owned();
         check(&comparison)?;

@@ -64,7 +64,7 @@ pub enum PaperError {
         source: std::io::Error,
     },
     /// A file is no figure.
-    #[error("{problem}\n`retrodict spec figure` prints an example")]
+    #[error("{problem} (`retrodict spec figure` prints an example)")]
     Figure {
         /// The problems, each with its place.
         problem: String,

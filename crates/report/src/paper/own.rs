@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::{PaperError, PaperFigure, Variant, all, complete};
-use crate::missing::{Required, missing};
+use crate::missing::{Required, lacking};
 use crate::report::Part;
 use crate::theory;
 
@@ -48,11 +48,10 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<&'static PaperFigure, Pa
         return Ok(known);
     }
     let wrong = |problem: String| PaperError::Figure { problem };
-    if let Some(problem) = missing(text, origin, &REQUIRED) {
-        return Err(wrong(problem));
-    }
-    let mut figure: PaperFigure =
-        toml::from_str(text).map_err(|error| wrong(format!("{origin}: {error}")))?;
+    let mut figure: PaperFigure = toml::from_str(text).map_err(|error| {
+        let lacking = lacking(&error, text, origin, &REQUIRED);
+        wrong(lacking.unwrap_or_else(|| format!("{origin}: {}", error.to_string().trim_end())))
+    })?;
     figure.text = text.to_owned();
     if figure.source.is_empty() {
         SOURCE.clone_into(&mut figure.source);
