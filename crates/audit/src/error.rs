@@ -10,7 +10,7 @@ pub enum AuditError {
     Address {
         /// The address as given.
         address: String,
-        /// What is wrong, and what would be right.
+        /// The problem, and the right form.
         problem: String,
     },
     /// The server does not answer, or not with log probabilities of the prompt.
@@ -18,7 +18,7 @@ pub enum AuditError {
     Server {
         /// The address as given.
         address: String,
-        /// What it did, and what would be right.
+        /// Its reply, and the right one.
         problem: String,
     },
     /// A file of scores is wrong.
@@ -28,7 +28,7 @@ pub enum AuditError {
         file: String,
         /// The line, counted from 1.
         line: Option<usize>,
-        /// What is wrong, and what would be right.
+        /// The problem, and the right form.
         problem: String,
     },
     /// Log probabilities are missing.

@@ -60,7 +60,7 @@ pub struct FactResult {
     pub reverse: Known,
 }
 
-/// What the levels say.
+/// The verdict that the levels give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -116,7 +116,7 @@ pub struct RelationResult {
     pub p_forward: Option<f64>,
     /// The mean difference of the gains, in nats.
     pub gain_asymmetry: Option<f64>,
-    /// What follows.
+    /// The verdict.
     pub verdict: Verdict,
 }
 

@@ -205,7 +205,7 @@ struct StandIn {
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-/// What it does with a request: the status and the body.
+/// Its reply to a request: the status and the body.
 type Behaviour = fn(usize, &Value) -> (u16, String);
 
 impl StandIn {

@@ -11,7 +11,7 @@ pub struct CorpusError {
     pub file: String,
     /// The line, counted from 1; `None` where it concerns the whole file.
     pub line: Option<usize>,
-    /// What is wrong, and what would be right.
+    /// The problem, and the right form.
     pub problem: String,
 }
 

@@ -25,7 +25,7 @@ pub struct FactFile {
     /// The relation from object to subject, where the file names it, by relation; a symmetric
     /// relation is its own inverse.
     pub inverses: HashMap<String, String>,
-    /// What may be a mistake, in the order of lines.
+    /// Possible mistakes, in the order of lines.
     pub findings: Vec<Finding>,
 }
 

@@ -11,7 +11,7 @@ pub enum FactsError {
     Missing {
         /// The key of the spec.
         key: &'static str,
-        /// What would be right.
+        /// The right form.
         right: &'static str,
     },
     /// A count that is too small.

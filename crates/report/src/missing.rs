@@ -19,7 +19,7 @@ pub(crate) fn lacking(
     error.message().starts_with("missing field").then(|| missing(text, origin, required)).flatten()
 }
 
-/// What is missing, one table a line; `None` if nothing is, or the text is no TOML.
+/// The missing fields, one table a line; `None` if nothing is, or the text is no TOML.
 fn missing(text: &str, origin: &str, required: &[Required]) -> Option<String> {
     let file: Table = toml::from_str(text).ok()?;
     let mut found = Vec::new();

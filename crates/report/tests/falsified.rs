@@ -52,7 +52,7 @@ fn store(out: &Path, free: &[Ends], tied: &[Ends]) {
     }
 }
 
-/// What a reader of the page sees.
+/// The text that a reader of the page sees.
 fn text(free: &[Ends], tied: &[Ends]) -> String {
     let dir = tempfile::tempdir().unwrap();
     store(dir.path(), free, tied);

@@ -12,7 +12,7 @@ pub trait Setting: Clone + PartialEq {
     /// The value that was written.
     ///
     /// # Errors
-    /// What would be right.
+    /// The right form.
     fn parse(value: &Value, range: &Self::Range) -> Result<Self, Refused>;
 
     /// The value in TOML; `None` where the key is left out.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Augmented, Format, Line, Settings};
 use crate::{Direction, FactFile, Finding, Question, Templates, questions};
 
-/// What a training text holds.
+/// The content of a training text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// The version of the program.
@@ -38,7 +38,7 @@ pub struct Summary {
     pub dropped: usize,
     /// The number of questions, trained and held out, by direction.
     pub questions: BTreeMap<&'static str, [usize; 2]>,
-    /// What may be a mistake in the facts or the phrasings.
+    /// Possible mistakes in the facts or the phrasings.
     pub findings: Vec<Finding>,
 }
 

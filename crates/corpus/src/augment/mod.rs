@@ -73,7 +73,7 @@ pub enum AugmentError {
     Recipe {
         /// The recipe with its argument.
         recipe: String,
-        /// What is wrong, and what would be right.
+        /// The problem, and the right form.
         problem: String,
     },
 }

@@ -88,7 +88,7 @@ struct SectionView<'a> {
     name: &'a str,
     heading: &'a str,
     source: &'a str,
-    /// What to see in the figures; empty where there are none, or a claim of the section does not
+    /// The point to see in the figures; empty where there are none, or a claim of the section does not
     /// hold.
     see: &'a str,
     finding: &'a str,

@@ -1,7 +1,7 @@
 //! The paper's figures as data: one TOML file each, under `paper/` of this crate.
 //!
 //! A figure names its experiments (a ready spec with changed keys, at either scale), its drawings
-//! and its claims. The code knows no figure by name.
+//! and its claims. Only the first screen of the page (`stored/opening.rs`) knows figures by name.
 
 mod figure;
 mod own;

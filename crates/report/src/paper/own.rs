@@ -78,7 +78,7 @@ impl PaperFigure {
     }
 }
 
-/// What the format itself does not say.
+/// Checks what the format itself does not.
 fn check(figure: &PaperFigure) -> Result<(), String> {
     let name = &figure.name;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
