@@ -20,7 +20,7 @@
 #define select emulated_select
 
 #define __syncthreads() emulator::arrive(emulator::BARRIER, EMULATOR_SITE)
-#define __syncwarp(...) emulator::warp_barrier(EMULATOR_SITE, ##__VA_ARGS__)
+#define __syncwarp emulator::WarpBarrier{EMULATOR_SITE}
 #define __shfl_sync(...) emulator::shuffle_index(EMULATOR_SITE, __VA_ARGS__)
 #define __shfl_xor_sync(...) emulator::shuffle_xor(EMULATOR_SITE, __VA_ARGS__)
 #define __shfl_down_sync(...) emulator::shuffle_down(EMULATOR_SITE, __VA_ARGS__)

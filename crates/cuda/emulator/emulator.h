@@ -281,9 +281,9 @@ inline __attribute__((always_inline)) void resume(unsigned thread) {
 // D += A B of a warp, its fragments as the PTX manual has them for mma.m16n8k16 of bf16. The sums
 // are f32, in order of k; a GPU's are not rounded alike.
 inline void multiply_fragments(const Warp& warp) {
-  typedef float Row __attribute__((vector_size(32), aligned(4)));
+  typedef float Four __attribute__((vector_size(16)));
   float a[16][16];
-  alignas(32) float b[16][8], d[16][8];
+  alignas(16) float b[16][8], d[16][8];
   auto low = [](unsigned pair) { unsigned bits = pair << 16; float x; memcpy(&x, &bits, 4); return x; };
   auto high = [](unsigned pair) { unsigned bits = pair & 0xFFFF0000u; float x; memcpy(&x, &bits, 4); return x; };
   for (unsigned lane = 0; lane < LANES; lane++) {
@@ -301,9 +301,13 @@ inline void multiply_fragments(const Warp& warp) {
     }
   }
   for (unsigned row = 0; row < 16; row++) {
-    Row sum = *(Row*)d[row];
-    for (unsigned k = 0; k < 16; k++) sum += a[row][k] * *(Row*)b[k];
-    *(Row*)d[row] = sum;
+    Four left = *(Four*)d[row], right = *(Four*)(d[row] + 4);
+    for (unsigned k = 0; k < 16; k++) {
+      left += a[row][k] * *(Four*)b[k];
+      right += a[row][k] * *(Four*)(b[k] + 4);
+    }
+    *(Four*)d[row] = left;
+    *(Four*)(d[row] + 4) = right;
   }
   for (unsigned lane = 0; lane < LANES; lane++) {
     float* own = fragments[warp.first + lane].d;
@@ -496,10 +500,14 @@ T shuffle_up(const char* site, unsigned mask, T value, unsigned by, int width = 
   return shuffle(site, mask, value, in_segment(place_in_segment(width) - int(by), width));
 }
 
-inline void warp_barrier(const char* site, unsigned mask = 0xFFFFFFFFu) {
-  need_full(mask, site);
-  arrive(WARP_BARRIER, site);
-}
+struct WarpBarrier {
+  const char* site;
+
+  void operator()(unsigned mask = 0xFFFFFFFFu) const {
+    need_full(mask, site);
+    arrive(WARP_BARRIER, site);
+  }
+};
 
 inline unsigned ballot(const char* site, unsigned mask, bool vote) {
   need_full(mask, site);

@@ -1,0 +1,88 @@
+//! The interface of a device that runs lowered programs.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::Lowered;
+
+/// A device, or its driver, that failed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum DeviceError {
+    /// There is none, or it cannot be used.
+    #[error("no GPU: {0}")]
+    Absent(String),
+    /// Its memory is too small.
+    #[error(
+        "the GPU has too little memory: {needed} bytes are needed for one seed and {free} are free"
+    )]
+    Memory {
+        /// Bytes for one seed.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// It stopped in the middle of the work.
+    #[error("the GPU was lost: {0}")]
+    Lost(String),
+}
+
+/// A GPU.
+pub trait Device: Sync {
+    /// Its name, with its compute capability.
+    fn name(&self) -> String;
+
+    /// The instruction set that a run's files name: programs of one compute capability have the
+    /// same bits.
+    fn isa(&self) -> String;
+
+    /// Free bytes of its memory.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn free_bytes(&self) -> Result<u64, DeviceError>;
+
+    /// So many seeds that share the launches of equal programs. Each is used by a thread of its
+    /// own: a launch waits for all seeds that are there, and a seed leaves when it is dropped. The
+    /// results do not depend on how many seeds there are.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn seeds(&self, count: usize) -> Result<Vec<Box<dyn OnDevice<f32>>>, DeviceError>;
+}
+
+/// The memory and the work of one seed on a device.
+pub trait OnDevice<T>: Send {
+    /// Copies parameters and moments to the device; moments that are not kept are empty.
+    ///
+    /// # Errors
+    /// If the device has no memory for them, or is lost.
+    fn write(&mut self, parameters: &[T], moments: [&[T]; 2]) -> Result<(), DeviceError>;
+
+    /// Copies parameters and moments from the device.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn read(&mut self, parameters: &mut [T], moments: [&mut [T]; 2]) -> Result<(), DeviceError>;
+
+    /// Runs a program once for each of the records, which follow each other, and returns the
+    /// outputs, which follow each other too.
+    ///
+    /// # Errors
+    /// If the device has no memory for it, or is lost.
+    fn run(&mut self, program: &Arc<Lowered>, records: &[u32]) -> Result<Vec<T>, DeviceError>;
+}
+
+impl Lowered {
+    /// Bytes of device memory for one seed and this many steps at once, without parameters and
+    /// moments.
+    pub fn bytes(&self, steps: usize) -> u64 {
+        let words = self.arena + self.record + (self.record + self.outputs) * steps + 1;
+        4 * words as u64
+    }
+
+    /// Bytes of parameters, gradients and moments for one seed.
+    pub fn state_bytes(&self) -> u64 {
+        4 * (self.parameters + 3 * self.trainable) as u64
+    }
+}
