@@ -1,0 +1,30 @@
+//! The arguments of all kernels as C declarations.
+
+use std::fmt::Write;
+
+use super::kernel::Kernel;
+use super::launch::{REGION_SHIFT, Region};
+
+/// The text of the C header.
+pub fn declarations() -> String {
+    let mut text = format!(
+        "// The arguments of all kernels. Generated from the table of \
+         `crates/engine/src/lower/kernel.rs`;\n// do not edit.\n\
+         #define RETRODICT_REGIONS {}\n#define RETRODICT_REGION_SHIFT {REGION_SHIFT}\n\n",
+        Region::COUNT
+    );
+    for kernel in Kernel::ALL {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "struct {}_arguments {{", kernel.function());
+        for (kind, name) in kernel.fields() {
+            let _ = writeln!(text, "  {kind} {name};");
+        }
+        text += "};\n";
+    }
+    text += "\n#define RETRODICT_KERNELS(each)";
+    for kernel in Kernel::ALL {
+        let _ = write!(text, " \\\n  each({})", kernel.function());
+    }
+    text += "\n";
+    text
+}
