@@ -28,3 +28,18 @@ pub fn declarations() -> String {
     text += "\n";
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::declarations;
+
+    /// `UPDATE_ARGUMENTS=1` rewrites the file.
+    #[test]
+    fn the_header_of_the_kernels_is_that_of_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../cuda/kernels/arguments.h");
+        if std::env::var_os("UPDATE_ARGUMENTS").is_some() {
+            std::fs::write(path, declarations()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), declarations());
+    }
+}

@@ -193,7 +193,7 @@ kernels! {
     } in |a| [over(a.live.0 * a.lanes.0, 256), a.features.0], 256;
 
     /// Selects positions; `from` holds them, counted from the first of x.
-    Select as select {
+    Select as select_positions {
         x: Area, from: Area, y: Put, features: Size, lanes: Size, count: Size,
     } in |a| [over(a.count.0 * a.lanes.0, 256), a.features.0], 256;
 

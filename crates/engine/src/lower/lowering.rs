@@ -6,15 +6,13 @@ use super::kernel::{
     AdamW, BeginStep, Clear, EndStep, KeepOutput, ProductF32, RowSums, WeightGradientF32,
 };
 use super::launch::{Area, Launch, Put, Region, Size, Span, Store, Target};
-use super::merge::{Piece, merged};
+use super::merge::Piece;
 use super::stores::Stores;
-use super::{Lowered, NotLowered, UpdateRule, output_record, record};
+use super::{Lowered, NotLowered, output_record, record};
 use crate::graph::Graph;
 use crate::handle::Columns;
-use crate::parameters::ParameterLayout;
 use crate::place::{NodePlan, Place};
 use crate::plan::Plan;
-use crate::precision::ProductPrecision;
 use crate::program::Mode;
 use crate::scalar::Scalar;
 
@@ -179,21 +177,18 @@ impl Lowering<'_> {
     }
 }
 
-/// Appends the launches of a step.
+/// The launches of a step; the constants are added to those of `lowered`.
 ///
 /// # Errors
 /// If an operation is not available on a device.
-pub(super) fn lower_passes<T: Scalar>(
+pub(super) fn pieces<T: Scalar>(
     lowered: &mut Lowered,
     graph: &Graph<T>,
-    layout: &ParameterLayout,
     plan: &Plan,
     mode: Mode,
-    precision: ProductPrecision,
-    update: Option<UpdateRule>,
-) -> Result<(), NotLowered> {
+    stores: &Stores,
+) -> Result<Vec<Piece>, NotLowered> {
     let training = mode == Mode::Training;
-    let stores = Stores::new(graph, layout, plan, update.filter(|_| training));
     let mut constants = Constants::default();
     let mut pieces = Vec::new();
     let length = Size(lowered.record);
@@ -263,10 +258,8 @@ pub(super) fn lower_passes<T: Scalar>(
         pieces.push(Piece::Launch(launch));
     }
     pieces.push(Piece::Launch(EndStep { counter: Put::over(counter) }.into()));
-    lowered.launches =
-        merged(pieces, precision).into_iter().map(|piece| piece.launch(precision)).collect();
     lowered.constants = constants.bits;
-    Ok(())
+    Ok(pieces)
 }
 
 /// Appends launches that zero these ranges.

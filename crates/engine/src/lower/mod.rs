@@ -26,7 +26,10 @@ pub(crate) use self::{
     record::write_header,
 };
 
-use self::lowering::lower_passes;
+use self::edges::edges;
+use self::lowering::pieces;
+use self::merge::{Piece, merged};
+use self::stores::Stores;
 use crate::graph::Graph;
 use crate::optim::Rule;
 use crate::parameters::ParameterLayout;
@@ -111,6 +114,20 @@ impl Lowered {
         precision: ProductPrecision,
         update: Option<UpdateRule>,
     ) -> Result<Lowered, NotLowered> {
+        let mut lowered = Lowered::of_pieces(graph, batch, mode, precision, update, merged)?;
+        lowered.edges = edges(&lowered.launches);
+        Ok(lowered)
+    }
+
+    /// Without edges; `merge` makes fewer pieces of all.
+    fn of_pieces<T: Scalar>(
+        graph: &Graph<T>,
+        batch: usize,
+        mode: Mode,
+        precision: ProductPrecision,
+        update: Option<UpdateRule>,
+        merge: impl FnOnce(Vec<Piece>, ProductPrecision) -> Vec<Piece>,
+    ) -> Result<Lowered, NotLowered> {
         assert!(batch > 0, "a batch has at least one sentence");
         if T::BYTES != 4 {
             return Err(NotLowered::new("f64"));
@@ -141,8 +158,10 @@ impl Lowered {
             trainable: layout.trainable,
             lanes: plan.lanes,
         };
-        lower_passes(&mut lowered, graph, &layout, &plan, mode, precision, update)?;
-        lowered.edges = edges::edges(&lowered.launches);
+        let stores = Stores::new(graph, &layout, &plan, update.filter(|_| mode == Mode::Training));
+        let pieces = pieces(&mut lowered, graph, &plan, mode, &stores)?;
+        let pieces = merge(pieces, precision).into_iter();
+        lowered.launches = pieces.map(|piece| piece.launch(precision)).collect();
         Ok(lowered)
     }
 
