@@ -46,6 +46,7 @@ mod handle;
 mod isa;
 mod kernels;
 mod lanes;
+pub mod lower;
 mod matmul;
 mod matrix;
 mod operation;

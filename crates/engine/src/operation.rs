@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::extent::Extents;
 use crate::isa::Isa;
 use crate::kernels::Product;
+use crate::lower::{Lowering, NotLowered};
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::place::{GradientPlace, NodePlan, Place};
 use crate::precision::ProductPrecision;
@@ -71,6 +72,23 @@ pub(crate) trait Operation<T: Scalar>: Send + Sync {
 
     /// Computes the gradients of the inputs and parameters that need one.
     fn backward(&self, at: &Context<'_, T>);
+
+    /// Appends the launches of the forward pass.
+    ///
+    /// # Errors
+    /// If there are none for it.
+    fn lower_forward(&self, _at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        Err(NotLowered::new(self.name()))
+    }
+
+    /// Appends the launches of the backward pass. Launches that read a parameter come before those
+    /// that update it.
+    ///
+    /// # Errors
+    /// If there are none for it.
+    fn lower_backward(&self, _at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        Err(NotLowered::new(format!("the gradient of {}", self.name())))
+    }
 }
 
 /// An operation whose code for both scalars is compiled in this crate.

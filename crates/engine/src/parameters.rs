@@ -49,6 +49,11 @@ impl ParameterLayout {
         Arc::ptr_eq(self, other) || **self == **other
     }
 
+    /// Whether nothing but padding lies between one parameter's end and another's start.
+    pub(crate) fn follows(&self, end: usize, start: usize) -> bool {
+        end.next_multiple_of(ALIGN) == start
+    }
+
     /// The numbers of parameter `i` in the buffer of parameters and, if it is trainable, in that of
     /// gradients.
     pub(crate) fn range(&self, i: usize) -> std::ops::Range<usize> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// A matrix in a flat buffer: its first element, its shape, and the distance between its rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) start: usize,
     pub(crate) rows: usize,
@@ -12,6 +12,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// A row of numbers.
+    pub(crate) fn row(start: usize, len: usize) -> Place {
+        Place { start, rows: 1, columns: len, stride: len }
+    }
+
     /// The number of its elements.
     pub(crate) fn len(&self) -> usize {
         self.rows * self.columns

@@ -8,6 +8,7 @@ use crate::extent::numbers;
 use crate::graph::Graph;
 use crate::handle::{GraphId, Indices, Weights};
 use crate::isa::Isa;
+use crate::lower::{output_record, write_header};
 use crate::matrix::{Buffer, Matrix, filled};
 use crate::operation::{Context, Memory, Operation};
 use crate::optim::{Optimizer, Rule};
@@ -90,8 +91,8 @@ impl<T: Scalar> Program<T> {
     /// Compiles for a given instruction set.
     ///
     /// # Panics
-    /// If `batch` is 0, or the program is too large: one of its buffers would have more numbers than
-    /// any memory holds, or this machine has no memory for it.
+    /// If `batch` or `workers` is 0, or the program is too large: one of its buffers would have more
+    /// numbers than any memory holds, or this machine has no memory for it.
     pub fn compile_for(
         graph: &Graph<T>,
         batch: usize,
@@ -101,8 +102,44 @@ impl<T: Scalar> Program<T> {
         isa: Isa,
     ) -> Program<T> {
         assert!(batch > 0, "a batch has at least one sentence");
+        assert!(workers > 0, "a team has at least one worker");
         let layout = Arc::new(ParameterLayout::new(&graph.parameters));
         let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
+        let arena = Buffer::zeros(plan.arena);
+        Program::new(graph, layout, plan, arena, workers, (batch, mode, precision, isa))
+    }
+
+    /// Plans as [`compile`](Program::compile) does, for runs elsewhere: it holds the inputs and the
+    /// outputs, and no memory to run in. [`Lowered::new`](crate::lower::Lowered::new) has the
+    /// launches.
+    ///
+    /// # Panics
+    /// As [`compile`](Program::compile).
+    pub fn for_device(
+        graph: &Graph<T>,
+        batch: usize,
+        mode: Mode,
+        precision: ProductPrecision,
+    ) -> Program<T> {
+        assert!(batch > 0, "a batch has at least one sentence");
+        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
+        let mut plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
+        let (outputs, length) = output_record(&plan.outputs);
+        plan.outputs = outputs;
+        let isa = Isa::detect();
+        let arena = Buffer::zeros(length);
+        Program::new(graph, layout, plan, arena, 0, (batch, mode, precision, isa))
+    }
+
+    /// Of a plan and memory for the values, for a team of `workers`.
+    fn new(
+        graph: &Graph<T>,
+        layout: Arc<ParameterLayout>,
+        plan: Plan,
+        arena: Buffer<T>,
+        workers: usize,
+        (batch, mode, precision, isa): (usize, Mode, ProductPrecision, Isa),
+    ) -> Program<T> {
         let lanes = plan.lanes;
         Program {
             graph: graph.id,
@@ -112,7 +149,7 @@ impl<T: Scalar> Program<T> {
             isa,
             precision,
             batch,
-            arena: Buffer::zeros(plan.arena),
+            arena,
             scratch: Buffer::zeros(numbers(&[plan.scratch, workers])),
             workers,
             indices: graph.indices.iter().map(|p| filled(numbers(&[*p, lanes]), 0)).collect(),
@@ -199,6 +236,32 @@ impl<T: Scalar> Program<T> {
         &mut self.weights[input.index_in(self.graph)]
     }
 
+    /// Appends the record of a step that is made [elsewhere](Program::for_device): the seeds, the
+    /// rates of the optimiser, whose step is counted, and the present inputs.
+    ///
+    /// # Panics
+    /// If the optimiser is of another model.
+    pub fn record(&self, noise: Noise, optimizer: Option<&mut Optimizer<T>>, out: &mut Vec<u32>) {
+        let rates = optimizer.and_then(|optimizer| {
+            assert!(optimizer.layout().is(&self.layout), "the optimiser is of another model");
+            optimizer.begin_elsewhere()
+        });
+        write_header(noise, rates, out);
+        out.extend(self.indices.iter().flatten());
+        let bits = |weight: &T| (weight.to_f64() as f32).to_bits();
+        out.extend(self.weights.iter().flatten().map(bits));
+    }
+
+    /// Takes the outputs of a run [elsewhere](Program::for_device): those of the graph in their
+    /// order, row by row.
+    ///
+    /// # Panics
+    /// If there are more or fewer, or the program was compiled to run here.
+    pub fn load_outputs(&mut self, outputs: &[T]) {
+        assert_eq!(self.workers, 0, "the program has its own outputs");
+        self.arena.as_mut_slice().copy_from_slice(outputs);
+    }
+
     /// The graph's output number `i`, as the last run left it.
     pub fn output(&self, i: usize) -> Output<'_, T> {
         let place = &self.plan.outputs[i];
@@ -273,6 +336,7 @@ impl<T: Scalar> Program<T> {
         assert!(layout.is(&self.layout), "the parameters are of another model");
         // From now on they are seen to fit at a glance.
         self.layout = Arc::clone(layout);
+        assert!(self.workers > 0, "the program was compiled for a device");
         assert_eq!(team.workers(), self.workers, "the program was compiled for another team");
         let backward = gradients.is_some();
         assert!(

@@ -50,18 +50,17 @@ pub(crate) struct Area {
 impl Area {
     /// A row of numbers.
     pub(crate) fn row(region: Region, start: usize, len: usize) -> Area {
-        Area { region, place: Place { start, rows: 1, columns: len, stride: len } }
+        Area { region, place: Place::row(start, len) }
     }
 
     fn address(&self) -> u64 {
         (self.region as u64) << REGION_SHIFT | self.place.start as u64
     }
 
-    /// From the first number to the last, those between rows included.
-    fn span(&self) -> Span {
+    /// Its numbers.
+    pub(super) fn span(&self) -> Span {
         let Place { start, rows, columns, stride } = self.place;
-        let len = if rows == 0 { 0 } else { (rows - 1) * stride + columns };
-        Span { region: self.region, start, end: start + len }
+        Span { region: self.region, start, rows, columns, stride }
     }
 }
 
@@ -101,7 +100,7 @@ pub(crate) struct Target {
 }
 
 /// A size or another whole number.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) usize);
 
 impl From<usize> for Size {
@@ -110,26 +109,56 @@ impl From<usize> for Size {
     }
 }
 
-/// A range of a region that a launch reads or writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Numbers of a region that a launch reads or writes: `rows` times `columns` words, rows `stride`
+/// apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
     /// The region.
     pub region: Region,
     /// Its first word.
     pub start: usize,
-    /// The word after its last.
-    pub end: usize,
+    /// Rows.
+    pub rows: usize,
+    /// Words in a row.
+    pub columns: usize,
+    /// Words from one row to the next.
+    pub stride: usize,
 }
 
 impl Span {
-    /// Whether the two have a word in common.
+    /// Its words.
+    pub fn words(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// The word after its last.
+    pub fn end(&self) -> usize {
+        match self.words() {
+            0 => self.start,
+            _ => self.start + (self.rows - 1) * self.stride + self.columns,
+        }
+    }
+
+    /// Whether the two have a word in common; for different strides, whether they may have one.
     pub(super) fn overlaps(&self, other: &Span) -> bool {
-        self.region == other.region && self.start < other.end && other.start < self.end
+        let near =
+            self.region == other.region && self.start < other.end() && other.start < self.end();
+        if !near || self.stride != other.stride || self.stride == 0 {
+            return near;
+        }
+        // Row `r` of this one and row `r + ahead` of the other.
+        let gap = other.start as i64 - self.start as i64;
+        let nearest = (-gap).div_euclid(self.stride as i64);
+        (nearest - 1..=nearest + 2).any(|ahead| {
+            let apart = gap + ahead * self.stride as i64;
+            let both = -(self.rows as i64) < ahead && ahead < other.rows as i64;
+            both && apart < self.columns as i64 && -apart < other.columns as i64
+        })
     }
 }
 
 /// One launch of a kernel; the third dimension of its grid is the seed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Launch {
     /// The kernel.
     pub kernel: Kernel,
@@ -141,12 +170,20 @@ pub struct Launch {
     pub reads: Vec<Span>,
     /// What it writes.
     pub writes: Vec<Span>,
+    /// Multiplications and additions of a product; 0 for other kernels.
+    pub flops: u64,
 }
 
 impl Launch {
     pub(super) fn new(kernel: Kernel, grid: [usize; 2]) -> Launch {
         let grid = grid.map(|blocks| u32::try_from(blocks).expect("buffers are smaller"));
-        Launch { kernel, grid, words: Vec::new(), reads: Vec::new(), writes: Vec::new() }
+        let (words, reads, writes) = (Vec::new(), Vec::new(), Vec::new());
+        Launch { kernel, grid, words, reads, writes, flops: 0 }
+    }
+
+    /// The bytes that it moves at least, for one seed.
+    pub fn bytes(&self) -> u64 {
+        self.reads.iter().chain(&self.writes).map(|span| 4 * span.words() as u64).sum()
     }
 
     /// Whether it must come after `earlier`, which was before it.
@@ -237,13 +274,17 @@ impl Words for Target {
         launch.words.extend([start as u64, stride as u64, self.store as u64]);
         let span = |region| Area { region, place: self.place }.span();
         match self.store {
-            Store::Write | Store::Add => launch.writes.push(span(Region::Gradients)),
+            Store::Write => launch.writes.push(span(Region::Gradients)),
+            Store::Add => {
+                launch.reads.push(span(Region::Gradients));
+                launch.writes.push(span(Region::Gradients));
+            }
             Store::Step | Store::StepWithoutDecay => {
-                launch.writes.push(span(Region::Parameters));
-                launch.writes.push(span(Region::FirstMoments));
-                launch.writes.push(span(Region::SecondMoments));
-                let record = Area::row(Region::Record, 0, super::record::HEADER);
-                launch.reads.push(record.span());
+                for region in [Region::Parameters, Region::FirstMoments, Region::SecondMoments] {
+                    launch.reads.push(span(region));
+                    launch.writes.push(span(region));
+                }
+                launch.reads.push(super::record::header());
             }
         }
     }

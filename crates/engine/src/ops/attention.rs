@@ -11,6 +11,7 @@ use self::kernels::{Sizes, attend, key_gradient, query_gradient, score_gradient,
 use crate::extent::{Extents, numbers};
 use crate::graph::{Graph, Shape};
 use crate::handle::{Value, Weights};
+use crate::lower::{Area, Lowering, NotLowered, Put, kernel};
 use crate::operation::{Context, Operation, compiled};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
@@ -107,6 +108,13 @@ impl Attention {
         }
     }
 
+    /// The probabilities in the memory that it keeps; a device computes dropout's factors again.
+    fn probabilities(&self, at: &Lowering<'_>) -> Area {
+        let mut saved = at.saved();
+        saved.place.rows = self.heads * at.output_positions().len() * at.input_positions(1).len();
+        saved
+    }
+
     /// The heads of one worker, so many at a time that random draws fill whole blocks.
     fn share<T: Scalar>(&self, at: &Context<'_, T>, sizes: Sizes) -> Range<usize> {
         let per_head = sizes.queries * sizes.keys * sizes.lanes;
@@ -188,6 +196,64 @@ impl<T: Scalar> Operation<T> for Attention {
                 value_gradient(at.isa, sizes, head, dy, at.kept(), factors, target);
             }
         }
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let (y, saved) = (at.output(), Put::over(self.probabilities(at)));
+        let [q, k, v] = [0, 1, 2].map(|i| at.input(i));
+        let [queries, keys] = [at.output_positions().len(), at.input_positions(1).len()];
+        let [threshold, stream] = at.dropout(self.threshold, self.stream);
+        at.push_with_noise(kernel::Attention {
+            q,
+            k,
+            v,
+            mask: self.mask.map(|mask| at.weights(mask, 0..keys)),
+            y,
+            saved,
+            heads: self.heads.into(),
+            width: (y.area.place.rows / self.heads).into(),
+            queries: queries.into(),
+            keys: keys.into(),
+            lanes: at.lanes.into(),
+            causal: usize::from(self.sees == Sees::Past).into(),
+            stream,
+            threshold,
+        });
+        Ok(())
+    }
+
+    fn lower_backward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let (dy, saved) = (at.d_output(), self.probabilities(at));
+        let [q, k, v] = [0, 1, 2].map(|i| at.input(i));
+        let [dq, dk, dv] = [0, 1, 2].map(|i| at.d_input(i));
+        let start = |put: &Option<Put>| put.map(|put| put.area.place.start);
+        let starts = [&dq, &dk, &dv].map(start);
+        let shared = (0..3).any(|i| starts[i].is_some() && starts[..i].contains(&starts[i]));
+        if shared {
+            let what = "Attention whose queries, keys and values are not three values";
+            return Err(NotLowered::new(what));
+        }
+        let [queries, keys] = [at.output_positions().len(), at.input_positions(1).len()];
+        let [threshold, stream] = at.dropout(self.threshold, self.stream);
+        at.push_with_noise(kernel::AttentionGradient {
+            q,
+            k,
+            v,
+            dy,
+            saved,
+            dq,
+            dk,
+            dv,
+            heads: self.heads.into(),
+            width: (dy.place.rows / self.heads).into(),
+            queries: queries.into(),
+            keys: keys.into(),
+            lanes: at.lanes.into(),
+            causal: usize::from(self.sees == Sees::Past).into(),
+            stream,
+            threshold,
+        });
+        Ok(())
     }
 }
 

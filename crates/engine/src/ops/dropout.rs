@@ -4,6 +4,7 @@ use crate::extent::Extents;
 use crate::graph::Graph;
 use crate::handle::Value;
 use crate::isa::for_every_isa;
+use crate::lower::{Area, Lowering, NotLowered, Put, Size, kernel};
 use crate::operation::{Context, Operation, compiled};
 use crate::random::{DROPOUT_BLOCK, dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
@@ -66,6 +67,30 @@ impl<T: Scalar> Operation<T> for Dropout {
             let factors = &kept.row(0)[f * dy.columns..(f + 1) * dy.columns];
             scale(at.isa, dy.row(f), factors, dx.matrix.row_mut(f), dx.accumulate);
         }
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let dropout = at.dropout(self.threshold, self.stream);
+        lower_scaled(at, at.input(0), at.output(), dropout);
+        Ok(())
+    }
+
+    fn lower_backward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        if let Some(dx) = at.d_input(0) {
+            let dropout = at.dropout(self.threshold, self.stream);
+            lower_scaled(at, at.d_output(), dx, dropout);
+        }
+        Ok(())
+    }
+}
+
+/// Appends a launch that writes or adds `x`, with dropout's factors.
+pub(super) fn lower_scaled(at: &mut Lowering<'_>, x: Area, y: Put, [threshold, stream]: [Size; 2]) {
+    let (rows, columns) = (x.place.rows.into(), x.place.columns.into());
+    let launch = kernel::Dropout { x, y, rows, columns, stream, threshold };
+    match threshold {
+        Size(0) => at.push(launch),
+        _ => at.push_with_noise(launch),
     }
 }
 

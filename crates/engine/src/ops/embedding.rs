@@ -7,6 +7,7 @@ use crate::graph::{Graph, Shape};
 use crate::handle::{Indices, ParameterId, Value};
 use crate::isa::for_every_isa;
 use crate::lanes::LANE_UNIT;
+use crate::lower::{Lowering, NotLowered, kernel};
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::{put, sum};
@@ -77,6 +78,49 @@ impl<T: Scalar> Operation<T> for Embedding {
         {
             sum_positions(at.isa, at.d_output(), positions, at.lanes, target, features);
         }
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let (y, positions) = (at.output(), at.output_positions());
+        at.push(kernel::Embedding {
+            tokens: at.indices(self.tokens, positions.clone()),
+            table: at.parameter(0),
+            places: (at.plan.parameters.len() > 1).then(|| at.parameter(1)),
+            y,
+            features: y.area.place.rows.into(),
+            columns: y.area.place.columns.into(),
+            lanes: at.lanes.into(),
+            first_position: positions.start.into(),
+        });
+        Ok(())
+    }
+
+    fn lower_backward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let (dy, positions) = (at.d_output(), at.output_positions());
+        if let Some(table) = at.d_parameter(0) {
+            at.push(kernel::EmbeddingGradient {
+                tokens: at.indices(self.tokens, positions.clone()),
+                dy,
+                table,
+                rows: table.place.rows.into(),
+                features: dy.place.rows.into(),
+                columns: dy.place.columns.into(),
+            });
+        }
+        if at.plan.parameters.len() > 1
+            && let Some(table) = at.d_parameter(1)
+        {
+            at.push(kernel::PositionGradient {
+                dy,
+                table,
+                rows: table.place.rows.into(),
+                features: dy.place.rows.into(),
+                lanes: at.lanes.into(),
+                first_position: positions.start.into(),
+                positions: positions.len().into(),
+            });
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::extent::Extents;
 use crate::graph::Graph;
 use crate::handle::Value;
 use crate::isa::for_every_isa;
+use crate::lower::{Lowering, NotLowered, Put, kernel};
 use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;
 
@@ -53,6 +54,27 @@ impl<T: Scalar> Operation<T> for Gelu {
         for f in at.worker.share(dy.rows, 1) {
             backward(at.isa, kept.row(f), dy.row(f), dx.matrix.row_mut(f), dx.accumulate);
         }
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let x = at.input(0);
+        at.push(kernel::Gelu {
+            x,
+            y: at.output(),
+            saved: Put::over(at.saved()),
+            rows: x.place.rows.into(),
+            columns: x.place.columns.into(),
+        });
+        Ok(())
+    }
+
+    fn lower_backward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        if let Some(dx) = at.d_input(0) {
+            let (factors, dy) = (at.saved(), at.d_output());
+            let (rows, columns) = (dy.place.rows.into(), dy.place.columns.into());
+            at.push(kernel::Multiply { factors, dy, dx, rows, columns });
+        }
+        Ok(())
     }
 }
 

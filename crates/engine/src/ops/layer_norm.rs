@@ -8,6 +8,7 @@ use crate::handle::{ParameterId, Value};
 use crate::isa::{for_every_isa, in_registers};
 use crate::kernels::totals;
 use crate::lanes::SUM_LANES;
+use crate::lower::{Lowering, NotLowered, Put, kernel};
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;
@@ -69,6 +70,35 @@ impl<T: Scalar> Operation<T> for LayerNorm {
             input_gradient(at.isa, x, dy, at.parameter(0).row(0), kept, target, columns);
         }
         parameter_gradients(at);
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let x = at.input(0);
+        at.push(kernel::LayerNorm {
+            x,
+            gain: at.parameter(0),
+            bias: at.parameter(1),
+            y: at.output(),
+            saved: Put::over(at.saved()),
+            features: x.place.rows.into(),
+            columns: x.place.columns.into(),
+            epsilon: self.epsilon,
+        });
+        Ok(())
+    }
+
+    fn lower_backward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let (x, dy, saved) = (at.input(0), at.d_output(), at.saved());
+        let (features, columns) = (x.place.rows.into(), x.place.columns.into());
+        if let Some(dx) = at.d_input(0) {
+            let gain = at.parameter(0);
+            at.push(kernel::LayerNormGradient { x, dy, gain, saved, dx, features, columns });
+        }
+        let [gain, bias] = [0, 1].map(|i| at.d_parameter(i));
+        if gain.is_some() || bias.is_some() {
+            at.push(kernel::LayerNormParameters { x, dy, saved, gain, bias, features, columns });
+        }
+        Ok(())
     }
 }
 

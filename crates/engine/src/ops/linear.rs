@@ -6,6 +6,7 @@ use crate::handle::{ParameterId, Value, View};
 use crate::isa::for_every_isa;
 use crate::kernels::{InnerProducts, Product, Start, rounding_scratch, totals, transpose};
 use crate::lanes::LANE_UNIT;
+use crate::lower::{Area, Lowering, NotLowered, Put, Size, kernel};
 use crate::matrix::{GradientTarget, Matrix};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::{SUM_LANES, WIDE, lanes, put};
@@ -74,11 +75,12 @@ impl<T: Scalar> Graph<T> {
 }
 
 impl Linear {
-    /// Steps in memory from one output to the next and from one input to the next.
-    fn strides<T>(&self, weight: &Matrix<'_, T>) -> (usize, usize) {
+    /// Steps in memory from one output to the next and from one input to the next, in a weight
+    /// whose rows are `stride` apart.
+    fn steps(&self, stride: usize) -> (usize, usize) {
         match self.orientation {
-            Orientation::InputsFirst => (1, weight.stride),
-            Orientation::OutputsFirst => (weight.stride, 1),
+            Orientation::InputsFirst => (1, stride),
+            Orientation::OutputsFirst => (stride, 1),
         }
     }
 
@@ -192,7 +194,7 @@ impl<T: Scalar> Operation<T> for Linear {
         if rows.is_empty() {
             return;
         }
-        let (per_output, per_input) = self.strides(&weight);
+        let (per_output, per_input) = self.steps(weight.stride);
         let start = if self.bias {
             Start::Bias(at.parameter(1).row(0)[rows.start..].as_ptr())
         } else {
@@ -223,7 +225,7 @@ impl<T: Scalar> Operation<T> for Linear {
             let rows = at.worker.share(dx.rows, ROW_UNIT);
             if !rows.is_empty() {
                 let weight = at.parameter(0);
-                let (per_output, per_input) = self.strides(&weight);
+                let (per_output, per_input) = self.steps(weight.stride);
                 let product = Product {
                     a: self.first_of(&weight, 0, rows.start),
                     a_row: per_input,
@@ -253,6 +255,55 @@ impl<T: Scalar> Operation<T> for Linear {
         if !bias_is_done && let Some(target) = at.d_parameter(1) {
             bias_gradient(at, dy, target);
         }
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let (a, y) = (at.parameter(0), at.output());
+        let (a_row, a_k) = self.steps(a.place.stride);
+        let bias = self.bias.then(|| at.parameter(1));
+        at.product(product(a, [a_row, a_k], at.input(0), y, bias));
+        Ok(())
+    }
+
+    fn lower_backward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let (x, dy) = (at.input(0), at.d_output());
+        if let Some(dx) = at.d_input(0) {
+            let a = at.parameter(0);
+            let (a_k, a_row) = self.steps(a.place.stride);
+            at.product(product(a, [a_row, a_k], dy, dx, None));
+        }
+        if let Some(weight) = at.d_parameter(0) {
+            let (left, right) = match self.orientation {
+                Orientation::InputsFirst => (x, dy),
+                Orientation::OutputsFirst => (dy, x),
+            };
+            at.weight_gradient(left, right, weight);
+        }
+        if self.bias
+            && let Some(bias) = at.d_parameter(1)
+        {
+            at.row_sums(dy, bias);
+        }
+        Ok(())
+    }
+}
+
+/// `c = a b + bias`, where `steps` lead from one row of `a` to the next and from one of its terms to
+/// the next.
+fn product(a: Area, steps: [usize; 2], b: Area, c: Put, bias: Option<Area>) -> kernel::ProductF32 {
+    let [a_row, a_k] = steps.map(Size);
+    kernel::ProductF32 {
+        a,
+        a_row,
+        a_k,
+        b: [Some(b), None, None],
+        c: [Some(c), None, None],
+        bias,
+        rows: c.area.place.rows.into(),
+        columns: b.place.columns.into(),
+        k: b.place.rows.into(),
+        b_rows: b.place.rows.into(),
+        c_rows: c.area.place.rows.into(),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::graph::{Graph, Shape};
 use crate::handle::{Indices, Value, Weights};
 use crate::isa::for_every_isa;
 use crate::lanes::SUM_LANES;
+use crate::lower::{Lowering, NotLowered, kernel};
 use crate::matrix::{GradientTarget, Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::cross_entropy;
@@ -182,6 +183,29 @@ impl<T: Scalar> Operation<T> for Loss {
 
     fn backward(&self, _: &Context<'_, T>) {
         // The forward pass has written the gradient.
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let name = self.function.name();
+        if self.function != LossFunction::CrossEntropy {
+            return Err(NotLowered::new(name));
+        }
+        let gradient = at.d_input(0).filter(|_| at.training);
+        if gradient.is_some_and(|gradient| gradient.add) {
+            let what = format!("{name} of logits that are also used elsewhere");
+            return Err(NotLowered::new(what));
+        }
+        let (logits, positions) = (at.input(0), at.input_positions(0));
+        at.push(kernel::CrossEntropy {
+            logits,
+            targets: at.indices(self.targets, positions.clone()),
+            weights: at.weights(self.weights, positions),
+            out: at.output(),
+            gradient,
+            vocabulary: logits.place.rows.into(),
+            columns: logits.place.columns.into(),
+        });
+        Ok(())
     }
 }
 

@@ -4,8 +4,9 @@ use crate::extent::Extents;
 use crate::graph::Graph;
 use crate::handle::Value;
 use crate::isa::for_every_isa;
+use crate::lower::{Lowering, NotLowered, Size, kernel};
 use crate::operation::{Context, Operation, compiled};
-use crate::ops::dropout::row_unit;
+use crate::ops::dropout::{lower_scaled, row_unit};
 use crate::random::{dropout_factors, dropout_threshold};
 use crate::scalar::Scalar;
 
@@ -92,6 +93,30 @@ impl<T: Scalar> Operation<T> for Residual {
                 scale(at.isa, dy.row(f), factors, db.matrix.row_mut(f), db.accumulate);
             }
         }
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let (x, branch, y) = (at.input(0), at.input(1), at.output());
+        let [threshold, stream] = at.dropout(self.threshold, self.stream);
+        let (rows, columns) = (x.place.rows.into(), x.place.columns.into());
+        let launch = kernel::Residual { x, branch, y, rows, columns, stream, threshold };
+        match threshold {
+            Size(0) => at.push(launch),
+            _ => at.push_with_noise(launch),
+        }
+        Ok(())
+    }
+
+    fn lower_backward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let dy = at.d_output();
+        if let Some(dx) = at.d_input(0).filter(|dx| dx.area.place.start != dy.place.start) {
+            lower_scaled(at, dy, dx, [Size(0), Size(0)]);
+        }
+        if let Some(db) = at.d_input(1) {
+            let dropout = at.dropout(self.threshold, self.stream);
+            lower_scaled(at, dy, db, dropout);
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::extent::Extents;
 use crate::graph::Graph;
 use crate::handle::Value;
 use crate::isa::for_every_isa;
+use crate::lower::{Area, Lowering, NotLowered, Put, kernel};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;
@@ -84,6 +85,25 @@ impl Rotary {
             rotate(at.isa, at.lanes, x.row(f), partner, turns, sign, out, accumulate);
         }
     }
+
+    fn lower(&self, at: &mut Lowering<'_>, direction: Direction, x: Area, y: Put) {
+        let bits = |number: &f64| (*number as f32).to_bits();
+        let turns: Vec<u32> = self.turns.iter().flatten().map(bits).collect();
+        let (turns, live) = (at.constant(&turns), at.output_positions());
+        at.push(kernel::Rotary {
+            x,
+            turns,
+            y,
+            features: x.place.rows.into(),
+            lanes: at.lanes.into(),
+            width: self.width.into(),
+            rotated: self.rotated.into(),
+            positions: self.positions.into(),
+            first: live.start.into(),
+            live: live.len().into(),
+            back: usize::from(matches!(direction, Direction::Back)).into(),
+        });
+    }
 }
 
 compiled!(Rotary);
@@ -106,6 +126,18 @@ impl<T: Scalar> Operation<T> for Rotary {
     fn backward(&self, at: &Context<'_, T>) {
         let Some(dx) = at.d_input(0) else { return };
         self.turn(at, Direction::Back, at.d_output(), dx.matrix, dx.accumulate);
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        self.lower(at, Direction::Forward, at.input(0), at.output());
+        Ok(())
+    }
+
+    fn lower_backward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        if let Some(dx) = at.d_input(0) {
+            self.lower(at, Direction::Back, at.d_output(), dx);
+        }
+        Ok(())
     }
 }
 

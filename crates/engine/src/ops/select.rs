@@ -6,6 +6,7 @@ use crate::extent::Extents;
 use crate::graph::{Graph, Shape};
 use crate::handle::Value;
 use crate::isa::for_every_isa;
+use crate::lower::{Lowering, NotLowered, kernel};
 use crate::operation::{Context, Operation, compiled};
 use crate::scalar::Scalar;
 
@@ -68,6 +69,16 @@ impl<T: Scalar> Operation<T> for Select {
             let first = at.input_positions(0).start;
             add_back(at.isa, from, first, at.lanes, dy.row(f), dx.matrix.row_mut(f), dx.accumulate);
         }
+    }
+
+    fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
+        let (x, first) = (at.input(0), at.input_positions(0).start);
+        let from = self.from[at.output_positions()].iter().map(|from| (from - first) as u32);
+        let from: Vec<u32> = from.collect();
+        let (count, from) = (from.len().into(), at.constant(&from));
+        let (features, lanes) = (x.place.rows.into(), at.lanes.into());
+        at.push(kernel::Select { x, from, y: at.output(), features, lanes, count });
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use retrodict_settings::{BELOW_ONE, POSITIVE, settings};
 
-use super::{Elements, Method, Step};
+use super::{Elements, Method, Step, StepRates};
 use crate::isa::{Isa, for_every_isa};
 use crate::scalar::Scalar;
 
@@ -56,6 +56,17 @@ impl MomentEstimates {
             epsilon,
             corrected_rate: step.rate / (1.0 - power(betas[0])),
             second_correction: (1.0 - power(betas[1])).sqrt(),
+        }
+    }
+
+    /// The numbers of the step, before they are rounded to the parameters' scalar.
+    pub(super) fn rates(&self, step: Step) -> StepRates {
+        StepRates {
+            shrink: step.shrink(),
+            corrected_rate: self.corrected_rate,
+            second_correction: self.second_correction,
+            betas: self.betas,
+            epsilon: self.epsilon,
         }
     }
 

@@ -130,6 +130,19 @@ impl Step {
     }
 }
 
+/// The numbers of a step with moment estimates and decoupled weight decay.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepRates {
+    /// The factor of a parameter.
+    pub(crate) shrink: f64,
+    /// `rate / (1 − β₁ᵗ)`.
+    pub(crate) corrected_rate: f64,
+    /// `√(1 − β₂ᵗ)`.
+    pub(crate) second_correction: f64,
+    pub(crate) betas: [f64; 2],
+    pub(crate) epsilon: f64,
+}
+
 /// Some elements of the flat buffers; moments that the optimiser does not keep are empty.
 struct Elements<'a, T> {
     parameters: &'a mut [T],
@@ -340,6 +353,15 @@ impl<T: Scalar> Optimizer<T> {
     /// Sets the number of updates, for a restored state.
     pub fn set_steps(&mut self, steps: u64) {
         self.steps = steps;
+    }
+
+    /// Counts a step that is made elsewhere, and returns its rates; `None` if the rule has no moment
+    /// estimates.
+    pub(crate) fn begin_elsewhere(&mut self) -> Option<StepRates> {
+        self.steps = self.steps.saturating_add(1);
+        let step = self.step(self.steps);
+        let estimates = with_method!(self.rule, method => method.moment_estimates(step))?;
+        Some(estimates.rates(step))
     }
 
     /// Counts a step and prepares it for a team of `workers`. The first call allocates their
