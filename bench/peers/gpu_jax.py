@@ -83,8 +83,7 @@ def attention(block, x, key):
     return affine(block["attn_proj"], mixed)
 
 
-def decoder_block(block, x, key):
-    keys = jax.random.split(key, 3)
+def decoder_block(block, x, keys):
     x = x + drop(keys[0], attention(block, layer_norm(block["ln_1"], x), keys[1]).astype(jnp.float32))
     hidden = jax.nn.gelu(affine(block["c_fc"], layer_norm(block["ln_2"], x)), approximate=True)
     return x + drop(keys[2], affine(block["mlp_proj"], hidden).astype(jnp.float32))
@@ -93,14 +92,14 @@ def decoder_block(block, x, key):
 def loss(params, sentences, key):
     """Mean NLL of the last token. `params` are of type `COMPUTE`, the residual stream is f32."""
     inputs, targets = sentences[:, :POSITIONS], sentences[:, POSITIONS]
-    keys = jax.random.split(key, args.layers + 1)
+    keys = jax.random.split(key, (args.layers + 1, 3))
     x = params["wte"][inputs].astype(jnp.float32) + params["wpe"].astype(jnp.float32)
-    x = drop(keys[-1], x)
+    x = drop(keys[-1, 0], x)
     if args.scan_layers:
         x, _ = lax.scan(lambda x, layer: (decoder_block(layer[0], x, layer[1]), None), x, (params["h"], keys[:-1]))
     else:
-        for block, block_key in zip(params["h"], keys):
-            x = decoder_block(block, x, block_key)
+        for block, block_keys in zip(params["h"], keys):
+            x = decoder_block(block, x, block_keys)
     x = layer_norm(params["ln_f"], x[:, -1]).astype(COMPUTE)
     logits = (x @ params.get("lm_head", params["wte"]).T).astype(jnp.float32)
     log_p = jax.nn.log_softmax(logits)

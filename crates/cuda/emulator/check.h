@@ -69,4 +69,4 @@ static std::string message_of_abort(Work work) {
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? text : "";
 }
 
-static bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+inline bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }

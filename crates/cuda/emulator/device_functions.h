@@ -16,9 +16,6 @@
 #define __launch_bounds__(...)
 #define DYNAMIC_SHARED(type, name) type* name = (type*)emulator::dynamic_shared
 
-// A kernel of this name would replace a function of the system.
-#define select emulated_select
-
 #define __syncthreads() emulator::arrive(emulator::BARRIER, EMULATOR_SITE)
 #define __syncwarp emulator::WarpBarrier{EMULATOR_SITE}
 #define __shfl_sync(...) emulator::shuffle_index(EMULATOR_SITE, __VA_ARGS__)

@@ -19,7 +19,6 @@
 // between warps at warp-wide instructions.
 //
 // Compile with g++ -O2 -std=c++17 -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR.
-// Include other headers of the system before this one: it renames `select`.
 #pragma once
 
 #include <math.h>

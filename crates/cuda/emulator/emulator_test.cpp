@@ -250,7 +250,8 @@ static void failures_are_reported() {
     aborts("a warp-wide instruction in a warp that is not full", "in a warp of 8 threads", [] { __syncwarp(); }, 40);
     aborts("a mask that is not full", "full masks only", [] { __shfl_sync(0xFFFFu, 1, 0); });
     aborts("an access out of bounds", "Segmentation fault", [] {
-      if (threadIdx.x == 33) *(volatile float*)(uintptr_t)(4 * threadIdx.x) = 1.f;
+      volatile float* volatile nowhere = nullptr;
+      if (threadIdx.x == 33) nowhere[33] = 1.f;
     });
     aborts("an unaligned read", "not aligned", [] {
       alignas(16) static float numbers[8];
@@ -261,7 +262,7 @@ static void failures_are_reported() {
     });
     aborts("a stack that overflows", "Segmentation fault", [] {
       volatile char large[1 << 18];
-      for (int i = (1 << 18) - 1; i >= 0; i -= 64) large[i] = 1;
+      for (int i = (1 << 18) - 1; i > 0; i -= 64) large[i] = char(large[i - 1] + 1);
     });
   }
   aborts("a block that is too large", "blocks of 2048 threads", [] {}, 2048);

@@ -1,7 +1,7 @@
 //! Device memory that several seeds share, a slot each.
 
 use cudarc::driver::result;
-use retrodict_engine::DeviceError;
+use retrodict_engine::lower::DeviceError;
 
 use crate::driver::{CUdeviceptr, Stream, is_out_of_memory, lost};
 
@@ -96,4 +96,3 @@ impl Drop for Buffer {
 pub(crate) trait Word: Copy {}
 impl Word for u32 {}
 impl Word for f32 {}
-

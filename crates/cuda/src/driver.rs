@@ -5,7 +5,7 @@ use std::ptr;
 
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUdevice_attribute_enum as Attribute};
-use retrodict_engine::{DeviceError, Kernel};
+use retrodict_engine::lower::{DeviceError, Kernel};
 
 pub(crate) use cudarc::driver::sys::{CUdeviceptr, CUevent, CUfunction, CUgraphExec, CUstream};
 

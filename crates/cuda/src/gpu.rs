@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use retrodict_engine::{Device, DeviceError, Kernel, OnDevice};
+use retrodict_engine::lower::{Device, DeviceError, Kernel, OnDevice};
 
 use crate::PTX;
 use crate::driver::{CUfunction, Context};

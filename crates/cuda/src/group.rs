@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use retrodict_engine::{DeviceError, Lowered, OnDevice, Region};
+use retrodict_engine::lower::{DeviceError, Lowered, OnDevice, Region};
 
 use crate::gpu::Loaded;
 use crate::session::Session;
@@ -98,7 +98,11 @@ impl Group {
     }
 
     /// Runs the requests that are next, while nobody else does.
-    fn serve<'g>(&'g self, mut state: MutexGuard<'g, State>, slots: Vec<usize>) -> MutexGuard<'g, State> {
+    fn serve<'g>(
+        &'g self,
+        mut state: MutexGuard<'g, State>,
+        slots: Vec<usize>,
+    ) -> MutexGuard<'g, State> {
         let requests = state.take(slots);
         state.busy = true;
         drop(state);

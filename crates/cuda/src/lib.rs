@@ -1,6 +1,6 @@
 //! Training on an NVIDIA GPU.
 //!
-//! The engine [lowers](retrodict_engine::Lowered) a compiled plan to launches of kernels. This crate
+//! The engine [lowers](retrodict_engine::lower::Lowered) a compiled plan to launches of kernels. This crate
 //! has the kernels, in CUDA C, and their PTX, which the driver compiles for its GPU: users need the
 //! driver and nothing else. A step is a graph of launches, replayed; seeds that run equal programs
 //! share the launches, one to each layer of the grid.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use retrodict_engine::{DeviceError, Kernel, Lowered};
+use retrodict_engine::lower::{DeviceError, Kernel, Lowered, Span};
 
 use crate::driver::Event;
 use crate::gpu::Gpu;
@@ -98,14 +98,19 @@ fn each(
     for (launch, samples) in program.launches.iter().zip(samples) {
         let at = totals.iter().position(|total| total.kernel == launch.kernel);
         let at = at.unwrap_or_else(|| {
-            totals.push(KernelTime { kernel: launch.kernel, launches: 0, seconds: 0.0, bytes: 0.0 });
+            totals.push(KernelTime {
+                kernel: launch.kernel,
+                launches: 0,
+                seconds: 0.0,
+                bytes: 0.0,
+            });
             totals.len() - 1
         });
         let total = &mut totals[at];
         total.launches += 1;
         total.seconds += median(samples);
         let spans = launch.reads.iter().chain(&launch.writes);
-        let words: usize = spans.map(|span| span.end - span.start).sum();
+        let words: usize = spans.map(Span::words).sum();
         total.bytes += 4.0 * (words * work.len()) as f64;
     }
     totals.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use retrodict_engine::{DeviceError, Launch, Lowered, Region};
+use retrodict_engine::lower::{DeviceError, Launch, Lowered, Region};
 
 use crate::buffer::Buffer;
 use crate::driver::{Event, Graph, Node, Stream};
@@ -186,9 +186,8 @@ impl Session {
     pub(crate) fn copy_rate(&self) -> Result<f64, DeviceError> {
         let [from, to] = [Region::FirstMoments, Region::SecondMoments];
         let (begin, end) = (Event::new()?, Event::new()?);
-        let copy = || {
-            self.regions[to as usize].copy_from(&self.regions[from as usize], &self.stream)
-        };
+        let copy =
+            || self.regions[to as usize].copy_from(&self.regions[from as usize], &self.stream);
         copy()?;
         begin.record(&self.stream)?;
         copy()?;
@@ -200,7 +199,8 @@ impl Session {
 
     /// The index of a program whose graph for so many seeds is built.
     fn ready(&mut self, program: &Arc<Lowered>, seeds: usize) -> Result<usize, DeviceError> {
-        let same = |ready: &Ready| Arc::ptr_eq(&ready.program, program) || ready.program == *program;
+        let same =
+            |ready: &Ready| Arc::ptr_eq(&ready.program, program) || ready.program == *program;
         let at = match self.programs.iter().position(same) {
             Some(at) => at,
             None => {

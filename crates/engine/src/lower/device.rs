@@ -5,6 +5,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::Lowered;
+use crate::optim::Optimizer;
+use crate::parameters::Parameters;
+use crate::scalar::Scalar;
 
 /// A device, or its driver, that failed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -85,4 +88,32 @@ impl Lowered {
     pub fn state_bytes(&self) -> u64 {
         4 * (self.parameters + 3 * self.trainable) as u64
     }
+}
+
+/// Copies a model and the state of its optimiser to a device.
+///
+/// # Errors
+/// As [`OnDevice::write`].
+pub fn write_state<T: Scalar>(
+    device: &mut dyn OnDevice<T>,
+    parameters: &Parameters<T>,
+    optimizer: &Optimizer<T>,
+) -> Result<(), DeviceError> {
+    let moment =
+        |i: usize| optimizer.moments().get(i).map_or(&[][..], |moment| moment.values.as_slice());
+    device.write(parameters.values.as_slice(), [moment(0), moment(1)])
+}
+
+/// Copies a model and the state of its optimiser from a device.
+///
+/// # Errors
+/// As [`OnDevice::read`].
+pub fn read_state<T: Scalar>(
+    device: &mut dyn OnDevice<T>,
+    parameters: &mut Parameters<T>,
+    optimizer: &mut Optimizer<T>,
+) -> Result<(), DeviceError> {
+    let mut moments = optimizer.moments_mut().iter_mut().map(|moment| moment.values.as_mut_slice());
+    let moments = [0, 1].map(|_| moments.next().unwrap_or_default());
+    device.read(parameters.values.as_mut_slice(), moments)
 }
