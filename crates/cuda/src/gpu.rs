@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use retrodict_engine::lower::{Device, DeviceError, Kernel, OnDevice};
+use retrodict_engine::lower::{Device, DeviceError, Kernel, Lowered, OnDevice, Timing};
 
 use crate::PTX;
 use crate::driver::{CUfunction, Context};
-use crate::group;
+use crate::{group, profile};
 
 /// The first NVIDIA GPU of this machine.
 pub struct Gpu(pub(crate) Arc<Loaded>);
@@ -70,5 +70,15 @@ impl Device for Gpu {
     fn seeds(&self, count: usize) -> Result<Vec<Box<dyn OnDevice<f32>>>, DeviceError> {
         let seats = group::seats(&self.0, count)?;
         Ok(seats.into_iter().map(|seat| Box::new(seat) as Box<dyn OnDevice<f32>>).collect())
+    }
+
+    fn time(
+        &self,
+        program: &Arc<Lowered>,
+        record: &[u32],
+        parameters: &[f32],
+        seeds: usize,
+    ) -> Result<Timing, DeviceError> {
+        profile::time(&self.0, program, record, parameters, seeds)
     }
 }

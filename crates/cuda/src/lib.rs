@@ -16,7 +16,6 @@ mod profile;
 mod session;
 
 pub use gpu::Gpu;
-pub use profile::{KernelTime, Timing};
 
 /// The PTX of all kernels, for compute capability 8.0 and later.
 pub const PTX: &str = include_str!("../kernels/kernels.ptx");

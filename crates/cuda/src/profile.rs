@@ -2,35 +2,11 @@
 
 use std::sync::Arc;
 
-use retrodict_engine::lower::{DeviceError, Kernel, Lowered, Span};
+use retrodict_engine::lower::{DeviceError, KernelTime, Lowered, Span, Timing};
 
 use crate::driver::Event;
-use crate::gpu::Gpu;
+use crate::gpu::Loaded;
 use crate::session::{Session, Work};
-
-/// The times of one program.
-#[derive(Clone, Debug)]
-pub struct Timing {
-    /// Seconds of a step of all seeds, launched as a graph: the median.
-    pub step: f64,
-    /// Each kernel's launches of a step, one after the other.
-    pub kernels: Vec<KernelTime>,
-    /// Bytes a second of a copy in the device's memory, those read and those written.
-    pub copy_rate: f64,
-}
-
-/// The launches of one kernel in a step.
-#[derive(Clone, Debug)]
-pub struct KernelTime {
-    /// The kernel.
-    pub kernel: Kernel,
-    /// Its launches.
-    pub launches: usize,
-    /// Seconds of all of them, for all seeds.
-    pub seconds: f64,
-    /// Bytes that they read and write, for all seeds, if each number moves once.
-    pub bytes: f64,
-}
 
 /// Launches before a time is taken.
 const WARM_UP: usize = 3;
@@ -39,37 +15,31 @@ const TIMES: usize = 5;
 /// Steps in one time.
 const STEPS: usize = 10;
 
-impl Gpu {
-    /// Times a training program for so many seeds with equal parameters and one record, over and
-    /// over.
-    ///
-    /// # Errors
-    /// If the device has too little memory, or is lost.
-    pub fn profile(
-        &self,
-        program: &Arc<Lowered>,
-        record: &[u32],
-        parameters: &[f32],
-        seeds: usize,
-    ) -> Result<Timing, DeviceError> {
-        let mut session = Session::new(&self.0, seeds)?;
-        let zeros = vec![0.0; program.trainable];
-        for slot in 0..seeds {
-            session.write(slot, parameters, [&zeros, &zeros])?;
-        }
-        let copy_rate = session.copy_rate()?;
-        let records = record.repeat(STEPS);
-        let work: Vec<_> = (0..seeds).map(|slot| (slot, records.as_slice())).collect();
-        let mut times = Vec::new();
-        for time in 0..WARM_UP + TIMES {
-            let seconds = session.time(program, &work)?;
-            if time >= WARM_UP {
-                times.push(seconds / STEPS as f64);
-            }
-        }
-        let kernels = each(&mut session, program, &work)?;
-        Ok(Timing { step: median(times), kernels, copy_rate })
+/// Times a program.
+pub(crate) fn time(
+    gpu: &Arc<Loaded>,
+    program: &Arc<Lowered>,
+    record: &[u32],
+    parameters: &[f32],
+    seeds: usize,
+) -> Result<Timing, DeviceError> {
+    let mut session = Session::new(gpu, seeds)?;
+    let zeros = vec![0.0; program.trainable];
+    for slot in 0..seeds {
+        session.write(slot, parameters, [&zeros, &zeros])?;
     }
+    let copy_rate = session.copy_rate()?;
+    let records = record.repeat(STEPS);
+    let work: Vec<_> = (0..seeds).map(|slot| (slot, records.as_slice())).collect();
+    let mut times = Vec::new();
+    for time in 0..WARM_UP + TIMES {
+        let seconds = session.time(program, &work)?;
+        if time >= WARM_UP {
+            times.push(seconds / STEPS as f64);
+        }
+    }
+    let kernels = each(&mut session, program, &work)?;
+    Ok(Timing { step: median(times), steps: TIMES * STEPS, kernels, copy_rate })
 }
 
 /// The kernels of a step, launched one by one, the slowest first.

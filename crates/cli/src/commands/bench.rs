@@ -13,7 +13,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
     let options = BenchOptions {
         seeds: args.seeds.get(),
-        resources: args.resources.resources(),
+        resources: args.resources.resources()?,
         steps: args.steps.map(|steps| steps.get() as u64),
         profile: args.profile,
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::Lowered;
+use super::{Kernel, Lowered};
 use crate::optim::Optimizer;
 use crate::parameters::Parameters;
 use crate::scalar::Scalar;
@@ -52,6 +52,45 @@ pub trait Device: Sync {
     /// # Errors
     /// If the device is lost.
     fn seeds(&self, count: usize) -> Result<Vec<Box<dyn OnDevice<f32>>>, DeviceError>;
+
+    /// Times a training program for so many seeds with equal parameters and one record, over and
+    /// over.
+    ///
+    /// # Errors
+    /// If the device has too little memory, or is lost.
+    fn time(
+        &self,
+        program: &Arc<Lowered>,
+        record: &[u32],
+        parameters: &[f32],
+        seeds: usize,
+    ) -> Result<Timing, DeviceError>;
+}
+
+/// The times of one program.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Seconds of a step of all seeds: the median.
+    pub step: f64,
+    /// Steps that were timed.
+    pub steps: usize,
+    /// Each kernel's launches of a step, one after the other, the slowest first.
+    pub kernels: Vec<KernelTime>,
+    /// Bytes a second of a copy in the device's memory, those read and those written.
+    pub copy_rate: f64,
+}
+
+/// The launches of one kernel in a step.
+#[derive(Clone, Debug)]
+pub struct KernelTime {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Its launches.
+    pub launches: usize,
+    /// Seconds of all of them, for all seeds.
+    pub seconds: f64,
+    /// Bytes that they read and write, for all seeds, if each number moves once.
+    pub bytes: f64,
 }
 
 /// The memory and the work of one seed on a device.
@@ -116,4 +155,9 @@ pub fn read_state<T: Scalar>(
     let mut moments = optimizer.moments_mut().iter_mut().map(|moment| moment.values.as_mut_slice());
     let moments = [0, 1].map(|_| moments.next().unwrap_or_default());
     device.read(parameters.values.as_mut_slice(), moments)
+}
+
+/// The parameters in the layout of a device.
+pub fn flat<T: Scalar>(parameters: &Parameters<T>) -> &[T] {
+    parameters.values.as_slice()
 }

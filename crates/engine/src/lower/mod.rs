@@ -18,7 +18,9 @@ mod tests;
 use std::fmt::{self, Display, Formatter};
 
 pub use self::declarations::declarations;
-pub use self::device::{Device, DeviceError, OnDevice, read_state, write_state};
+pub use self::device::{
+    Device, DeviceError, KernelTime, OnDevice, Timing, flat, read_state, write_state,
+};
 pub use self::kernel::Kernel;
 pub use self::launch::{Launch, NOWHERE, REGION_SHIFT, Region, Span};
 pub use self::record::{Entry, HEADER};
