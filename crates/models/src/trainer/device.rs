@@ -225,6 +225,14 @@ impl<T: Scalar> Trainer<T> {
         }
     }
 
+    /// The multiplications and additions of a training step on so many sentences, without memory
+    /// for one.
+    pub fn planned_step_flops(&self, sentences: usize) -> u64 {
+        let described = Described::<T>::training(&self.network, &self.objective);
+        let batch = sentences.div_ceil(self.objective.pack);
+        Program::for_device(&described.graph, batch, Mode::Training, self.precision).flops()
+    }
+
     /// The launches of a training step on a batch, and its record, for a device.
     ///
     /// # Errors

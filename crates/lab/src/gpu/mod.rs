@@ -1,7 +1,10 @@
 //! Runs on a GPU: which of them, and how many at a time.
 
+mod bench;
+
 use std::fmt::{self, Debug, Formatter};
 
+pub(crate) use bench::bench;
 pub use retrodict_engine::lower::{Device, DeviceError, KernelTime, Timing};
 
 use retrodict_engine::lower::OnDevice;
