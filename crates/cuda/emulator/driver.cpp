@@ -1,7 +1,7 @@
 // A test double for the NVIDIA driver's library: it runs the kernels on the CPU, so that the host
 // code can be tested where there is no GPU.
 //
-//     g++ -O2 -std=c++17 -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR
+//     g++ -O2 -std=c++17 -march=native -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR
 //         -fvisibility=hidden -fPIC -shared -o FOLDER/libcuda.so driver.cpp
 //
 // with FOLDER first in LD_LIBRARY_PATH; libcuda.so is the name that the host code tries first. It

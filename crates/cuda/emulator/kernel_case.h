@@ -18,7 +18,7 @@
 #include "../kernels/kernels.cu"
 
 const int SEEDS = 3;
-const char* const ORDERS[] = {"forward", "reverse", "shuffled:1", "shuffled:2"};
+const char* const ORDERS[] = {"forward", "reverse", "shuffled:1"};
 const u64 OFFSET = (u64(1) << RETRODICT_REGION_SHIFT) - 1;
 
 inline u64 place_of(int region, u64 word) { return u64(region) << RETRODICT_REGION_SHIFT | word; }

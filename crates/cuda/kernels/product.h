@@ -131,7 +131,7 @@ __device__ __forceinline__ void product_bf16_of(const Regions& regions, const pr
       *(uint4*)&right[(t / 32 + 8 * i) * PAD_N + t % 32 * 4] = pack_rows(from_b[2 * i], from_b[2 * i + 1]);
     __syncthreads();
     if (k0 + TILE_K < all_k) load(k0 + TILE_K);
-#pragma unroll
+#pragma unroll 2
     for (int k = 0; k < TILE_K / 2; k += 8) {
       u32 x[2][4];
 #pragma unroll

@@ -63,7 +63,7 @@ KERNEL __launch_bounds__(128, 3) weight_gradient_bf16(Regions regions, weight_gr
         v[i] = __ldcs((const float4*)(to.v + at));
       }
     }
-#pragma unroll
+#pragma unroll 2
     for (int k = 0; k < TERMS / 2; k += 8) {
       u32 x[2][4], y[4][2];
 #pragma unroll

@@ -11,10 +11,14 @@ use retrodict_models::{
     Decoder, DecoderSettings, LossOn, LrSchedule, Objective, Trainer, TrainerOptions,
 };
 
-/// A GPU of the test double; `None`, with a message, where there is no C++ compiler.
+/// A GPU of the test double; `None`, with a message, where there is no C++ compiler. With
+/// `RETRODICT_REAL_GPU` set, the real driver's GPU.
 pub(crate) fn gpu() -> Option<&'static Gpu> {
     static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
     GPU.get_or_init(|| {
+        if std::env::var_os("RETRODICT_REAL_GPU").is_some() {
+            return Some(Gpu::open().expect("a GPU"));
+        }
         let path = double()?;
         // SAFETY: the double has no initialisers.
         let library = unsafe { libloading::Library::new(path) }.expect("the double loads");
