@@ -53,7 +53,8 @@ pub(crate) fn run(
     source.set.extend(seeds.map(seeds_of).transpose()?);
     let experiment = Arc::new(source.experiment()?);
     let keep = kept(keep)?;
-    let resources = Resources { threads, jobs, mixed: allow_mixed, memory, keep };
+    let resources =
+        Resources { threads, jobs, mixed: allow_mixed, memory, keep, ..Resources::default() };
     make(py, &[experiment], &Settings { out: &out, resources, progress })
 }
 
@@ -85,7 +86,8 @@ pub(crate) fn sweep(
     let experiments: Vec<Arc<Experiment>> =
         sweep.points.into_iter().map(|point| Arc::new(point.experiment)).collect();
     let keep = kept(keep)?;
-    let resources = Resources { threads, jobs, mixed: allow_mixed, memory, keep };
+    let resources =
+        Resources { threads, jobs, mixed: allow_mixed, memory, keep, ..Resources::default() };
     make(py, &experiments, &Settings { out: &out, resources, progress })
 }
 

@@ -88,7 +88,7 @@ mod with_support {
     fn what_the_gpu_cannot_do_is_refused_before_anything_starts() {
         let Some(double) = double() else { return };
         let folder = Folder::new();
-        let output = run(&folder, &double, "run tiny.toml --set model.mixer=lstm --device cuda");
+        let output = run(&folder, &double, "run tiny.toml --set model.norm=rms --device cuda");
         assert_eq!(output.status, 2);
         let message = output.message();
         assert!(message.contains("not available on a GPU") && message.contains("--device cpu"));

@@ -51,7 +51,9 @@ fn the_ptx_is_that_of_the_source() {
 /// No kernel keeps registers in memory, on Ampere, Ada and Hopper.
 #[test]
 fn no_kernel_spills() {
-    let Some(ptxas) = tool("RETRODICT_PTXAS", "ptxas of the CUDA compiler's package") else { return };
+    let Some(ptxas) = tool("RETRODICT_PTXAS", "ptxas of the CUDA compiler's package") else {
+        return;
+    };
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels.cubin");
     for architecture in ["sm_80", "sm_86", "sm_89", "sm_90"] {
         let mut command = Command::new(&ptxas);

@@ -4,9 +4,12 @@
 mod common;
 
 use common::{decoder, gpu, sentences, trainer};
-use retrodict_engine::ProductPrecision;
 use retrodict_engine::lower::Device;
-use retrodict_models::{Example, PositionEncoding, SentenceScore, Trainer};
+use retrodict_engine::{AdamW, ProductPrecision, Rule};
+use retrodict_models::{
+    Batches, DeviceBytes, Example, LossOn, Network, Objective, PositionEncoding, SentenceScore,
+    Trainer,
+};
 
 /// Ten steps on batches of two sizes; the scores of all.
 fn train(trainer: &mut Trainer<f32>, shift: usize) -> Vec<SentenceScore> {
@@ -107,6 +110,28 @@ fn one_seed_has_the_bits_of_four() {
         let alone = run(seed, gpu.seeds(1).unwrap().remove(0));
         assert!(alone == together, "seed {seed} differs");
     }
+}
+
+/// The paper's own size: ten seeds fit on a GPU of 80 GB, in 30 GB.
+#[test]
+fn the_memory_of_the_paper_is_predicted() {
+    let mut paper = decoder(24, 768).adjusted(|d| d.heads = 12);
+    paper.vocab = 808;
+    let objective = Objective::next_token(3, 1, LossOn::LastEntity);
+    let adamw = Rule::AdamW(AdamW { betas: [0.9, 0.999], epsilon: 1e-8 });
+    let batches = Batches { training: vec![64, 40], ..Batches::default() };
+    let bytes = DeviceBytes::predict::<f32>(
+        &Network::from(&paper),
+        &objective,
+        (adamw, true, 0.0),
+        ProductPrecision::Bf16,
+        &batches,
+    );
+    let DeviceBytes { seed, launches } = bytes.unwrap();
+    println!("{launches} launches, {} MB", seed / 1_000_000);
+    // Parameters, moments and the buffer of gradients are 2.74 GB of it.
+    assert!((2_740_000_000..3_200_000_000).contains(&seed), "{seed}");
+    assert!(launches < 900, "{launches}");
 }
 
 /// A model may leave a device and come back, also with parameters that were changed here.
