@@ -11,7 +11,8 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use retrodict_lab::store::Kept;
 use retrodict_lab::{Isa, Resources};
 
-use crate::commands::{DataArgs, LaunchArgs, StoreArgs, SweepCommand, TheoryArgs};
+use crate::commands::{DataArgs, Failure, LaunchArgs, StoreArgs, SweepCommand, TheoryArgs};
+use crate::device::DeviceArg;
 
 /// A laboratory for the training dynamics behind the reversal curse.
 ///
@@ -209,6 +210,9 @@ pub(crate) struct ResourceArgs {
     /// Memory to use at most, such as 8GiB [default: what is free]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<u64>,
+    /// Where training runs [default: cpu]
+    #[arg(long, value_enum, value_name = "DEVICE")]
+    device: Option<DeviceArg>,
     /// Resume runs that another version or instruction set began: their bits are of neither, and
     /// the manifest lists the parts
     #[arg(long)]
@@ -254,14 +258,16 @@ pub(crate) enum Keep {
 }
 
 impl ResourceArgs {
-    pub(crate) fn resources(&self) -> Resources {
-        Resources {
+    /// The resources, a GPU among them if one is asked for.
+    pub(crate) fn resources(&self) -> Result<Resources, Failure> {
+        Ok(Resources {
             threads: self.threads,
             jobs: self.jobs,
             mixed: self.allow_mixed,
             memory: self.memory,
             keep: Kept::All,
-        }
+            gpu: self.device.unwrap_or_default().open()?,
+        })
     }
 
     /// The options that have an effect on this machine only, if they are given.
@@ -274,8 +280,11 @@ impl ResourceArgs {
     }
 
     /// Those of every process of the sweep, as they stand on a command line.
-    pub(crate) fn passed_on(&self) -> &'static str {
-        if self.allow_mixed { " --allow-mixed" } else { "" }
+    pub(crate) fn passed_on(&self) -> String {
+        let mixed = if self.allow_mixed { " --allow-mixed" } else { "" };
+        let device = self.device.and_then(|device| device.to_possible_value());
+        let device = device.map_or(String::new(), |word| format!(" --device {}", word.get_name()));
+        format!("{mixed}{device}")
     }
 }
 

@@ -4,6 +4,7 @@
 mod allocations;
 mod args;
 mod commands;
+mod device;
 mod progress;
 mod table;
 mod terminal;

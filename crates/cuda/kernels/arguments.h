@@ -209,7 +209,7 @@ struct rotary_arguments {
   i64 live;
   i64 back;
 };
-struct select_arguments {
+struct select_positions_arguments {
   Matrix x;
   Matrix from;
   Put y;
@@ -255,6 +255,6 @@ struct adamw_arguments {
   each(gelu) \
   each(multiply) \
   each(rotary) \
-  each(select) \
+  each(select_positions) \
   each(cross_entropy) \
   each(adamw)

@@ -11,6 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::experiment::{Experiment, example};
+use crate::gpu::{self, GpuError};
 use crate::memory::{self, MemoryError};
 use crate::run_all::Resources;
 use crate::spec::Precision;
@@ -47,6 +48,10 @@ pub struct Bench {
     pub jobs: usize,
     /// Threads in each.
     pub threads_per_run: usize,
+    /// The GPU, if it was timed: `predicted_mib` is then of its memory, and the profile is of all
+    /// seeds of a launch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// The profile of a single run's step, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<StepProfile>,
@@ -56,8 +61,9 @@ pub struct Bench {
 /// profiled, with as many threads as each has in the timing.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepProfile {
-    /// The rate of fused multiply-adds in registers, in 10⁹ a second.
-    pub peak_gflops: f64,
+    /// The rate of fused multiply-adds in registers, in 10⁹ a second; null on a GPU, whose limit is
+    /// that of the bytes alone.
+    pub peak_gflops: Option<f64>,
     /// 10⁹ bytes per second, read and written over a buffer as large as the memory of a step.
     pub peak_gigabytes: f64,
     /// MiB of that buffer.
@@ -95,7 +101,7 @@ impl StepProfile {
             pass: pass.name,
         });
         StepProfile {
-            peak_gflops: 1e-9 * roofline.flops_per_second,
+            peak_gflops: Some(1e-9 * roofline.flops_per_second),
             peak_gigabytes: 1e-9 * roofline.bytes_per_second,
             working_set_mib: mib(roofline.buffer_bytes as u64),
             passes: passes.collect(),
@@ -125,6 +131,9 @@ pub enum BenchError {
     /// The runs do not fit in memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// The GPU cannot.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
     /// More runs than anyone waits for.
     #[error("{0} seeds are too many to time: at most {MOST_SEEDS}")]
     Seeds(usize),
@@ -149,6 +158,11 @@ pub fn bench(
 ) -> Result<Bench, BenchError> {
     if options.seeds > MOST_SEEDS {
         return Err(BenchError::Seeds(options.seeds));
+    }
+    if let Some(gpu) = options.resources.gpu
+        && gpu.takes(experiment)?
+    {
+        return gpu::bench(gpu, experiment, options);
     }
     match experiment.spec.precision {
         Precision::F32 | Precision::Bf16 => bench_in::<f32>(experiment, options, allocated),
@@ -235,6 +249,7 @@ fn bench_in<T: Scalar>(
         steps,
         jobs,
         threads_per_run: threads,
+        device: None,
         profile,
     })
 }

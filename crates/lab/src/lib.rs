@@ -15,6 +15,7 @@ mod experiment;
 pub mod export;
 pub mod expression;
 mod extend;
+pub mod gpu;
 mod knowledge;
 pub mod launch;
 pub mod locate;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use retrodict_dynamics::{answers, directions, outranked};
+use retrodict_engine::lower::{DeviceError, OnDevice};
 use retrodict_engine::{Purpose, Stream};
 use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
@@ -55,6 +56,15 @@ pub struct RunOptions {
     pub keep: Kept,
 }
 
+/// A place on a GPU.
+pub(crate) struct GpuPlace {
+    pub(crate) seat: Box<dyn OnDevice<f32>>,
+    /// The instruction set that the run's files name.
+    pub(crate) isa: String,
+    /// The GPU's name.
+    pub(crate) name: String,
+}
+
 /// Runs `experiment` with `seed` to its end, unless the store already has it. `stop` is read after
 /// every step: once set, the run writes a checkpoint and ends.
 ///
@@ -73,7 +83,7 @@ pub fn run(
     stop: &AtomicBool,
     progress: &Progress,
 ) -> Result<Outcome, StoreError> {
-    let (outcome, writer) = run_unsynced(experiment, store, seed, options, stop, progress)?;
+    let (outcome, writer) = run_unsynced(experiment, store, seed, options, None, stop, progress)?;
     if let Some(writer) = writer {
         store.packs().sync()?;
         writer.release();
@@ -89,6 +99,7 @@ pub(crate) fn run_unsynced(
     store: &Store,
     seed: u64,
     options: RunOptions,
+    place: Option<GpuPlace>,
     stop: &AtomicBool,
     progress: &Progress,
 ) -> Result<(Outcome, Option<RunWriter>), StoreError> {
@@ -97,7 +108,10 @@ pub(crate) fn run_unsynced(
     if let Some(outcome) = ended_before(&folder, options.keep)? {
         return Ok((outcome, None));
     }
-    let folder = begin(folder, experiment.spec.precision, options.keep)?;
+    let mut folder = begin(folder, experiment.spec.precision, options.keep)?;
+    if let Some(place) = &place {
+        folder.made_with(&place.isa);
+    }
     // Another process may have finished it while this one waited.
     if let Some(outcome) = ended_before(&find()?, options.keep)? {
         folder.release();
@@ -107,20 +121,34 @@ pub(crate) fn run_unsynced(
     folder.reopen()?;
     let whole = || match experiment.spec.precision {
         Precision::F32 | Precision::Bf16 => {
-            Run::<f32>::begin(experiment, store, &folder, options, progress)?.go(stop, progress)
+            let mut run = Run::<f32>::begin(experiment, store, &folder, options, progress)?;
+            if let Some(place) = place {
+                run.move_to(place)?;
+            }
+            run.go(stop, progress)
         }
         Precision::F64 => {
             Run::<f64>::begin(experiment, store, &folder, options, progress)?.go(stop, progress)
         }
     };
     let ended = catch_unwind(AssertUnwindSafe(whole));
+    if let Err(panic) = &ended
+        && let Some(lost) = panic.downcast_ref::<DeviceError>()
+    {
+        // What was written before is whole: the run resumes from its last checkpoint.
+        let message = lost.to_string();
+        record_end(experiment, &folder, Status::Interrupted, message.clone());
+        let _ = folder.unpack();
+        let message = Some(message);
+        return Ok((Outcome { status: Status::Interrupted, message, from_store: false }, None));
+    }
     let message = match &ended {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some("the run panicked".to_owned()),
     };
     if let Some(message) = message {
-        record_failure(experiment, &folder, message);
+        record_end(experiment, &folder, Status::Failed, message);
         // What failed may be the packing.
         let _ = folder.unpack();
     }
@@ -178,11 +206,11 @@ pub(crate) fn append(
     run.files().map_or(Ok(()), |files| store.packs().append(header, keys, measure, files))
 }
 
-/// Says in the manifest that the run failed, as far as that can be written.
-fn record_failure(experiment: &Experiment, folder: &RunWriter, message: String) {
+/// Says in the manifest how the run ended, as far as that can be written.
+fn record_end(experiment: &Experiment, folder: &RunWriter, status: Status, message: String) {
     let kept = folder.read_manifest();
     let mut manifest = kept.unwrap_or_else(|_| first_manifest(experiment, folder));
-    manifest.status = Status::Failed;
+    manifest.status = status;
     manifest.message = Some(message);
     manifest.end = Some(utc_now());
     // What failed may be the writing.
@@ -200,7 +228,7 @@ fn first_manifest(experiment: &Experiment, folder: &RunWriter) -> Manifest {
         continued_from: None,
         precision: experiment.spec.precision.word().to_owned(),
         seeds: experiment.seeds(folder.seed),
-        machine: Machine::here(),
+        machine: Machine { isa: folder.stamp().isa.clone(), ..Machine::here() },
         start: utc_now(),
         end: None,
         wall_seconds: 0.0,
@@ -389,13 +417,18 @@ impl<'a, T: Stored> Run<'a, T> {
         }
         while self.epoch < spec.train.epochs {
             let order = self.order();
-            for batch in order.chunks(batch_size).skip(self.batch as usize) {
+            let batches: Vec<&[usize]> =
+                order.chunks(batch_size).skip(self.batch as usize).collect();
+            let mut rest = &batches[..];
+            while !rest.is_empty() {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(End::Interrupted);
                 }
-                if let Some(message) = self.one_step(batch) {
+                let (now, later) = rest.split_at(self.steps_at_once(rest.len()));
+                if let Some(message) = self.steps(now) {
                     return Ok(End::Diverged(message));
                 }
+                rest = later;
                 progress.advance(self.step());
                 if self.batch < per_epoch && self.checkpoints_at(self.step()) {
                     self.checkpoint()?;
@@ -437,20 +470,47 @@ impl<'a, T: Stored> Run<'a, T> {
         order
     }
 
-    /// One step. Fails if the loss is not finite.
-    fn one_step(&mut self, batch: &[usize]) -> Option<String> {
-        let before = Instant::now();
-        let examples = batch.iter().map(|&i| example(&self.training_set.sentences[i]));
-        let scores = self.trainer.step(examples);
-        let of_batch = means(scores);
-        let finite = scores.iter().all(|score| score.nll.is_finite());
+    /// The steps that are made without a pause, of those that are left of the epoch: one here, on a
+    /// device all up to the next checkpoint.
+    fn steps_at_once(&self, left: usize) -> usize {
+        if !self.trainer.is_on_device() {
+            return 1;
+        }
+        let step = self.step();
+        (1..left).find(|&count| self.checkpoints_at(step + count as u64)).unwrap_or(left)
+    }
+
+    /// Some steps. Fails if a loss is not finite.
+    fn steps(&mut self, batches: &[&[usize]]) -> Option<String> {
+        let (before, first) = (Instant::now(), self.step());
+        let sentences = &self.training_set.sentences;
+        let (sums, mut done, mut diverged) = (&mut self.sums, 0, None);
+        let mut count = |scores: &[SentenceScore]| {
+            done += 1;
+            let of_batch = means(scores);
+            sums.nll += of_batch.nll;
+            sums.first_token_nll += of_batch.first_token_nll;
+            let finite = scores.iter().all(|score| score.nll.is_finite());
+            if !finite && diverged.is_none() {
+                diverged = Some(first + done);
+            }
+        };
+        match batches {
+            [batch] if !self.trainer.is_on_device() => {
+                count(self.trainer.step(batch.iter().map(|&i| example(&sentences[i]))));
+            }
+            batches => {
+                let examples = |batch: &&[usize]| -> Vec<_> {
+                    batch.iter().map(|&i| example(&sentences[i])).collect()
+                };
+                let batches: Vec<_> = batches.iter().map(examples).collect();
+                self.trainer.steps(&batches, count);
+            }
+        }
         self.stepping.0 += before.elapsed().as_secs_f64();
-        self.stepping.1 += 1;
-        self.sums.nll += of_batch.nll;
-        self.sums.first_token_nll += of_batch.first_token_nll;
-        self.batch += 1;
-        (!finite).then(|| {
-            let step = self.step();
+        self.stepping.1 += done;
+        self.batch += done;
+        diverged.map(|step| {
             format!(
                 "the loss is not finite at step {step} (epoch {}); a smaller lr may help",
                 self.epoch + 1
@@ -492,8 +552,9 @@ impl<'a, T: Stored> Run<'a, T> {
         Ok(())
     }
 
-    /// Measures the trained model.
+    /// Measures the trained model, by programs of this machine.
     fn examine(&mut self) -> Result<(), StoreError> {
+        self.trainer.leave_device();
         let cosines = EmbeddingCosines::measure(&self.trainer, &self.dataset);
         self.folder.write_probe(EMBEDDING_COSINES, self.epoch, &cosines.tensors())?;
         let mut answers =
@@ -522,6 +583,16 @@ impl<'a, T: Stored> Run<'a, T> {
 
     fn seconds(&self) -> f64 {
         self.seconds_before + self.begun.elapsed().as_secs_f64()
+    }
+}
+
+impl Run<'_, f32> {
+    /// Trains on a GPU from now on.
+    fn move_to(&mut self, place: GpuPlace) -> Result<(), StoreError> {
+        let moved = self.trainer.move_to(place.seat);
+        moved.map_err(|error| StoreError::damaged(&self.folder.spec_path(), error))?;
+        self.manifest.machine.gpu = Some(place.name);
+        self.folder.write_manifest(&self.manifest)
     }
 }
 

@@ -10,8 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::experiment::Experiment;
+use crate::gpu::GpuUse;
 use crate::progress::Progress;
-use crate::run::{Outcome, RunOptions, run_unsynced};
+use crate::run::{GpuPlace, Outcome, RunOptions, run_unsynced};
 use crate::store::{Kept, RunWriter, Status, Store};
 
 /// With at least this many multiplications and additions in a step, runs are sequential and the
@@ -51,6 +52,8 @@ pub struct Resources {
     pub memory: Option<u64>,
     /// The files of each run to keep.
     pub keep: Kept,
+    /// A GPU for some or all runs.
+    pub gpu: Option<GpuUse>,
 }
 
 impl Resources {
@@ -82,9 +85,13 @@ pub fn run_all(
 ) -> Vec<Outcome> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_cached_key(|&at| std::cmp::Reverse(jobs[at].experiment.work()));
+    let ended = Ended::new(jobs, store);
+    let order = match resources.gpu {
+        Some(gpu) => on_gpu(gpu, order, &ended, resources, stop),
+        None => order,
+    };
     let (large, small): (Vec<usize>, Vec<usize>) =
         order.into_iter().partition(|&at| jobs[at].experiment.step_flops() >= SHARED_STEP);
-    let ended = Ended::new(jobs, store);
     for class in [large, small] {
         let Some(&first) = class.first() else { continue };
         let (at_once, threads) = resources.divide(jobs[first].experiment.step_flops(), class.len());
@@ -92,6 +99,82 @@ pub fn run_all(
         side_by_side(at_once, &class, &ended, options, stop);
     }
     ended.into_outcomes()
+}
+
+/// Makes the runs that the GPU takes, the seeds of an experiment side by side. Returns the others.
+fn on_gpu(
+    gpu: GpuUse,
+    order: Vec<usize>,
+    ended: &Ended<'_, '_>,
+    resources: Resources,
+    stop: &AtomicBool,
+) -> Vec<usize> {
+    let mut others = Vec::new();
+    // Longest first, so that the jobs of an experiment need not follow each other.
+    let mut groups: Vec<(&Experiment, Vec<usize>)> = Vec::new();
+    for at in order {
+        let experiment = ended.jobs[at].experiment;
+        match groups.iter_mut().find(|(of, _)| std::ptr::eq(*of, experiment)) {
+            Some((_, jobs)) => jobs.push(at),
+            None => groups.push((experiment, vec![at])),
+        }
+    }
+    for (experiment, mut jobs) in groups {
+        if !gpu.takes(experiment).unwrap_or(true) {
+            others.append(&mut jobs);
+            continue;
+        }
+        // Those that are complete need no place.
+        jobs.sort_unstable();
+        let fit = gpu.at_once(experiment).unwrap_or(1);
+        let most = resources.jobs.map_or(fit, |jobs| fit.min(jobs.get()));
+        for some in jobs.chunks(most) {
+            let threads = (resources.threads() / some.len()).max(1);
+            let options = RunOptions { threads, mixed: resources.mixed, keep: resources.keep };
+            seats_side_by_side(gpu, some, ended, options, stop);
+        }
+    }
+    others
+}
+
+/// Makes runs on the GPU, all at the same time.
+fn seats_side_by_side(
+    gpu: GpuUse,
+    some: &[usize],
+    ended: &Ended<'_, '_>,
+    options: RunOptions,
+    stop: &AtomicBool,
+) {
+    let interrupted = |message: Option<String>| Outcome {
+        status: Status::Interrupted,
+        message,
+        from_store: false,
+    };
+    let seats = if stop.load(Ordering::Relaxed) { Ok(Vec::new()) } else { gpu.seats(some.len()) };
+    let seats = match seats {
+        Ok(seats) if seats.len() == some.len() => seats,
+        Ok(_) => return some.iter().for_each(|&at| ended.set(at, interrupted(None))),
+        Err(error) => {
+            let why = Some(error.to_string());
+            return some.iter().for_each(|&at| ended.set(at, interrupted(why.clone())));
+        }
+    };
+    thread::scope(|scope| {
+        for (&at, seat) in some.iter().zip(seats) {
+            let place = GpuPlace { seat, isa: gpu.device.isa(), name: gpu.device.name() };
+            let builder = thread::Builder::new().name(format!("seed-{}", ended.jobs[at].seed));
+            let work = move || {
+                let (outcome, writer) =
+                    one(&ended.jobs[at], ended.store, options, Some(place), stop);
+                ended.add(at, outcome, writer);
+            };
+            if let Err(error) = builder.spawn_scoped(scope, work) {
+                let why = format!("a thread cannot be started ({error})");
+                ended.set(at, interrupted(Some(why)));
+            }
+        }
+    });
+    ended.sync();
 }
 
 /// Makes the runs of `class`, so many at a time.
@@ -114,7 +197,7 @@ fn side_by_side(
             if ended.jobs[at].experiment.work() > LONG {
                 ended.sync();
             }
-            let (outcome, writer) = one(&ended.jobs[at], ended.store, options, stop);
+            let (outcome, writer) = one(&ended.jobs[at], ended.store, options, None, stop);
             ended.add(at, outcome, writer);
         }
         ended.sync();
@@ -218,11 +301,12 @@ fn one(
     job: &Job<'_>,
     store: &Store,
     options: RunOptions,
+    place: Option<GpuPlace>,
     stop: &AtomicBool,
 ) -> (Outcome, Option<RunWriter>) {
     let (experiment, seed) = (job.experiment, job.seed);
-    let attempt =
-        AssertUnwindSafe(|| run_unsynced(experiment, store, seed, options, stop, &job.progress));
+    let run = || run_unsynced(experiment, store, seed, options, place, stop, &job.progress);
+    let attempt = AssertUnwindSafe(run);
     // A panic in one run must not end the others; its message is already on standard error.
     match catch_unwind(attempt) {
         Ok(Ok(ended)) => ended,

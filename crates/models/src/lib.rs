@@ -21,6 +21,6 @@ pub use objective::{
 };
 pub use retrodict_engine::LossFunction;
 pub use trainer::{
-    Batches, LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore, Tangents, Trainer,
-    TrainerBytes, TrainerOptions,
+    Batches, DeviceBytes, LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore,
+    Tangents, Trainer, TrainerBytes, TrainerOptions,
 };

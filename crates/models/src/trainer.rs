@@ -2,6 +2,7 @@
 
 mod compiled;
 mod custom;
+mod device;
 mod inside;
 mod memory;
 mod next_token;
@@ -11,6 +12,7 @@ mod tangent;
 
 use std::time::Instant;
 
+use retrodict_engine::lower::UpdateRule;
 use retrodict_engine::{
     Gradients, Graph, Noise, Optimizer, Parameters, ProductPrecision, Profile, Purpose, Roofline,
     Rule, Scalar, Stream, Team,
@@ -21,8 +23,10 @@ use crate::network::Network;
 use crate::objective::{Example, Objective};
 use compiled::{Compiled, LOGITS};
 use custom::LogitLoss;
+use device::{Machine, Remote, forward};
 use next_token::{NextToken, copy_logits};
 
+pub use device::DeviceBytes;
 pub use inside::{NotADecoder, Patch};
 pub use memory::{Batches, TrainerBytes};
 pub use parts::{LastNorm, NoParts, Part, Parts};
@@ -78,6 +82,9 @@ pub struct Trainer<T> {
     noise_seed: u64,
     precision: ProductPrecision,
     team: Team,
+    /// The device on which it trains, if any.
+    remote: Option<Remote<T>>,
+    update: UpdateRule,
     /// Compiled when a batch size first occurs; a run has two or three sizes.
     training: Vec<Compiled<T>>,
     evaluation: Vec<Compiled<T>>,
@@ -120,6 +127,12 @@ impl<T: Scalar> Trainer<T> {
             noise_seed: options.noise_seed,
             precision: ProductPrecision::Full,
             team: Team::new(options.threads),
+            remote: None,
+            update: UpdateRule {
+                rule: options.rule,
+                decays_vectors: options.decay_norms,
+                clip: options.clip,
+            },
             training: Vec::new(),
             evaluation: Vec::new(),
             next_token: Vec::new(),
@@ -142,38 +155,46 @@ impl<T: Scalar> Trainer<T> {
         }
     }
 
-    /// The parameters.
+    /// The parameters; on a device, as of the last [`fetch`](Trainer::fetch).
     pub fn parameters(&self) -> &Parameters<T> {
         &self.parameters
     }
 
     /// The parameters, mutable.
     pub fn parameters_mut(&mut self) -> &mut Parameters<T> {
+        self.change_here();
         self.head_is_fresh = false;
         &mut self.parameters
     }
 
-    /// The optimiser and its state.
+    /// The optimiser and its state; on a device, as of the last [`fetch`](Trainer::fetch), but for
+    /// the number of steps.
     pub fn optimizer(&self) -> &Optimizer<T> {
         &self.optimizer
     }
 
     /// The optimiser, mutable, to restore its state.
     pub fn optimizer_mut(&mut self) -> &mut Optimizer<T> {
+        self.change_here();
         &mut self.optimizer
     }
 
     /// Makes one training step on a batch. The scores are those before the update, with dropout.
+    ///
+    /// # Panics
+    /// On a device, which makes [several](Trainer::steps) at once.
     pub fn step<'s, L: Into<Example<'s>>>(
         &mut self,
         examples: impl ExactSizeIterator<Item = L>,
     ) -> &[SentenceScore] {
+        assert!(self.remote.is_none(), "a device makes several steps at once");
+        let machine = self.machine();
         let compiled = Self::prepare(
             &mut self.training,
             (&self.network, &self.objective),
             examples,
             (self.noise_seed, self.optimizer.steps()),
-            (self.precision, &self.team),
+            (self.precision, machine),
         );
         self.head_is_fresh = false;
         let steps = self.optimizer.steps();
@@ -201,12 +222,14 @@ impl<T: Scalar> Trainer<T> {
         &mut self,
         examples: impl ExactSizeIterator<Item = L>,
     ) -> &Gradients<T> {
+        self.leave_device();
+        let machine = self.machine();
         let compiled = Self::prepare(
             &mut self.training,
             (&self.network, &self.objective),
             examples,
             (self.noise_seed, self.optimizer.steps()),
-            (self.precision, &self.team),
+            (self.precision, machine),
         );
         let noise = Noise { seed: self.noise_seed, step: self.optimizer.steps() };
         let (parameters, gradients) = (&self.parameters, &mut self.gradients);
@@ -220,11 +243,11 @@ impl<T: Scalar> Trainer<T> {
         (network, objective): (&Network, &Objective),
         examples: impl ExactSizeIterator<Item = L>,
         (seed, step): (u64, u64),
-        (precision, team): (ProductPrecision, &Team),
+        (precision, machine): (ProductPrecision, Machine),
     ) -> &'c mut Compiled<T> {
         let size = examples.len();
         let compiled = program_for(training, size, || {
-            Compiled::for_training(network, objective, size, precision, team)
+            Compiled::for_training(network, objective, size, precision, machine)
         });
         let streams = [Purpose::Reading, Purpose::Pairs]
             .map(|purpose| Stream::new(seed, purpose, step as u32));
@@ -261,14 +284,15 @@ impl<T: Scalar> Trainer<T> {
     fn score(&mut self, sentences: &[Vec<u32>], mut read: impl FnMut(usize, &Compiled<T>)) {
         self.refresh_head();
         self.scores.clear();
+        let machine = self.machine();
         for (nth, batch) in sentences.chunks(EVALUATION_BATCH).enumerate() {
             let compiled = program_for(&mut self.evaluation, batch.len(), || {
                 let (network, objective) = (&self.network, &self.objective);
-                Compiled::for_scoring(network, objective, batch.len(), self.precision, &self.team)
+                Compiled::for_scoring(network, objective, batch.len(), self.precision, machine)
             });
             compiled.ask(&self.objective, batch.iter().map(Vec::as_slice));
-            let noise = Noise { seed: 0, step: 0 };
-            compiled.program.forward(&self.parameters, noise, &mut self.team);
+            let state = (&self.parameters, &self.optimizer, &mut self.team);
+            forward(&mut compiled.program, compiled.lowered.as_ref(), state, &mut self.remote);
             compiled.score(&mut self.scores);
             read(nth * EVALUATION_BATCH, compiled);
         }
@@ -298,9 +322,9 @@ impl<T: Scalar> Trainer<T> {
 
     /// The multiplications and additions of a training step on `sentences`.
     pub fn step_flops(&mut self, sentences: usize) -> u64 {
-        let (network, objective) = (&self.network, &self.objective);
+        let (network, objective, machine) = (&self.network, &self.objective, self.machine());
         let compiled = program_for(&mut self.training, sentences, || {
-            Compiled::for_training(network, objective, sentences, self.precision, &self.team)
+            Compiled::for_training(network, objective, sentences, self.precision, machine)
         });
         compiled.program.flops()
     }

@@ -35,13 +35,13 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         }
     }
     if args.list {
-        return list(&selected, &tasks, args.resources.resources());
+        return list(&selected, &tasks, args.resources.resources()?);
     }
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt();
     let resources = tasks
         .iter()
-        .map(|(.., planned)| fitted(&jobs(planned), &store, args.resources.resources()))
+        .map(|(.., planned)| fitted(&jobs(planned), &store, args.resources.resources()?))
         .collect::<Result<Vec<Resources>, Failure>>()?;
     let (mut bad, mut all, mut left) = (Vec::new(), 0, 0);
     for ((comparison, task, seeds, planned), resources) in tasks.iter().zip(resources) {

@@ -57,7 +57,7 @@ pub(super) fn dry_run(sweep: &Sweep, args: &RunArgs) -> Result<(), Failure> {
     }
     let count = |state: State| states.iter().flatten().filter(|other| **other == state).count();
     let left = states.iter().flatten().filter(|state| state.is_left()).count();
-    let mut estimates = Estimates::new(args.resources.resources()).timing_at_most(MOST_TIMED);
+    let mut estimates = Estimates::new(args.resources.resources()?).timing_at_most(MOST_TIMED);
     let (mut seconds, mut bytes) = (0.0, 0.0);
     for (point, states) in sweep.points.iter().zip(&states) {
         let runs = states.iter().filter(|state| state.is_left()).count();

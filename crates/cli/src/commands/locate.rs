@@ -25,7 +25,7 @@ pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
     let store = Store::open(&args.out).map_err(Failure::failed)?;
     let stop = stop_on_interrupt();
     let jobs: Vec<Job<'_>> = Job::of(&experiment).collect();
-    let resources = fitted(&jobs, &store, args.resources.resources())?;
+    let resources = fitted(&jobs, &store, args.resources.resources()?)?;
     let outcomes =
         show_progress(&experiment.spec.name, &jobs, || run_all(&jobs, &store, resources, &stop));
     for outcome in outcomes {

@@ -113,7 +113,7 @@ fn make(
             })
         })
         .collect();
-    let resources = Resources { keep: Kept::Metrics, ..args.resources.resources() };
+    let resources = Resources { keep: Kept::Metrics, ..args.resources.resources()? };
     let resources = fitted(&jobs, store, resources)?;
     let outcomes = show_progress("map", &jobs, || run_all(&jobs, store, resources, stop));
     let left = outcomes.iter().filter(|outcome| outcome.status == Status::Interrupted).count();

@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use retrodict_lab::spec::{Spec, read_file, ready};
 use retrodict_lab::store::{Status, Store};
-use retrodict_lab::{Job, Outcome, Resources, memory};
+use retrodict_lab::{Job, Outcome, Resources, gpu, memory};
 
 pub(crate) use audit::audit;
 pub(crate) use augment::augment;
@@ -158,6 +158,7 @@ fn flag_on_interrupt(act: impl Fn(bool) + Send + 'static) -> Arc<AtomicBool> {
 /// `resources` with which the unfinished runs of `jobs` fit in memory, with a warning where that
 /// takes fewer at a time.
 fn fitted(jobs: &[Job<'_>], store: &Store, resources: Resources) -> Result<Resources, Failure> {
+    gpu::check(jobs, &resources).map_err(Failure::usage)?;
     let fit = memory::fit(jobs, store, resources).map_err(Failure::usage)?;
     if let Some(warning) = fit.warning {
         eprintln!("retrodict: {warning}");

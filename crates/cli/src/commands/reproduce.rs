@@ -37,7 +37,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         .map(|figure| Ok((figure, experiments(figure, scale, asked)?)))
         .collect::<Result<_, retrodict_report::PaperError>>()
         .map_err(Failure::usage)?;
-    let resources = args.resources.resources();
+    let resources = args.resources.resources()?;
     if args.list {
         return list(&wanted, &theory, resources);
     }

@@ -54,7 +54,7 @@ fn local(sweep: &Sweep, args: &RunArgs, store: &Store) -> Result<Vec<Vec<RunResu
     let stop = stop_on_interrupt();
     let jobs: Vec<Job<'_>> =
         sweep.points.iter().flat_map(|point| Job::of(&point.experiment)).collect();
-    let resources = Resources { keep: keep(args, sweep), ..args.resources.resources() };
+    let resources = Resources { keep: keep(args, sweep), ..args.resources.resources()? };
     let resources = fitted(&jobs, store, resources)?;
     let name = sweep.points.first().map_or("", |point| &point.experiment.spec.name);
     let outcomes = show_progress(name, &jobs, || run_all(&jobs, store, resources, &stop));

@@ -14,6 +14,7 @@ use retrodict_lab::{Job, Outcome, Progress, Resources, run_all};
 
 use super::{Failure, complaints, fitted, flag_on_interrupt};
 use crate::args::threads;
+use crate::device::DeviceArg;
 use crate::progress::show_progress;
 
 /// How long a run that another process holds is waited for: the claim of a dead process on another
@@ -37,6 +38,9 @@ pub(crate) struct WorkArgs {
     /// Resume runs that another version or instruction set began
     #[arg(long)]
     allow_mixed: bool,
+    /// Where training runs
+    #[arg(long, value_enum, value_name = "DEVICE", default_value = "cpu")]
+    device: DeviceArg,
 }
 
 /// Makes the runs of a chunk. Exit status 0: all are complete, or diverged; 1: some failed, or an
@@ -76,6 +80,7 @@ pub(super) fn work(args: &WorkArgs) -> Result<(), Failure> {
         threads: args.threads,
         mixed: args.allow_mixed,
         keep: launched.launch.keep,
+        gpu: args.device.open()?,
         ..Resources::default()
     };
     let resources = fitted(&jobs, &store, resources)?;

@@ -4,6 +4,7 @@
 //! another crate compiles the kernels and runs the launches.
 
 mod declarations;
+mod device;
 mod edges;
 pub(crate) mod kernel;
 mod launch;
@@ -17,6 +18,9 @@ mod tests;
 use std::fmt::{self, Display, Formatter};
 
 pub use self::declarations::declarations;
+pub use self::device::{
+    Device, DeviceError, KernelTime, OnDevice, Timing, flat, read_state, write_state,
+};
 pub use self::kernel::Kernel;
 pub use self::launch::{Launch, NOWHERE, REGION_SHIFT, Region, Span};
 pub use self::record::{Entry, HEADER};
@@ -45,7 +49,7 @@ pub struct NotLowered(String);
 
 impl NotLowered {
     /// Of this name.
-    pub(crate) fn new(name: impl Into<String>) -> NotLowered {
+    pub fn new(name: impl Into<String>) -> NotLowered {
         NotLowered(name.into())
     }
 }

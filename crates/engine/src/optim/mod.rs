@@ -324,6 +324,10 @@ impl<T: Scalar> Optimizer<T> {
         &self.moments
     }
 
+    pub(crate) fn moments_mut(&mut self) -> &mut [Gradients<T>] {
+        &mut self.moments
+    }
+
     /// The numbers of one moment of parameter `i` of the graph, to be restored.
     ///
     /// # Panics

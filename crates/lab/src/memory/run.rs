@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use retrodict_engine::{ProductPrecision, Scalar};
 use retrodict_facts::{Dataset, FactsError, TrainingSet};
-use retrodict_models::{Batches, Network, TrainerBytes};
+use retrodict_models::{Batches, DeviceBytes, Network, TrainerBytes};
 
 use super::{MemoryError, Size, free, product};
 use crate::experiment::Experiment;
@@ -95,6 +95,19 @@ impl Experiment {
             threads,
             &batches,
         )
+    }
+
+    /// The memory of one seed on a GPU; an error names what the GPU cannot do.
+    pub(crate) fn device_bytes(&self) -> Result<DeviceBytes, String> {
+        let seed = self.spec.seeds.first().copied().unwrap_or(0);
+        let dataset = self.dataset(seed).map_err(|error| error.to_string())?;
+        let training_set = self.training_set(seed, &dataset);
+        let objective = self.objective_of(&dataset, &training_set);
+        let train = &self.spec.train;
+        let update = (train.optimizer, train.decay_norms, train.clip);
+        let batches = self.batches(&dataset, &training_set);
+        DeviceBytes::predict::<f32>(&self.network, &objective, update, self.products(), &batches)
+            .map_err(|error| error.to_string())
     }
 
     /// The batches of a run: those of training, and of the questions that measures ask.

@@ -62,6 +62,7 @@ impl<T: Stored> Run<'_, T> {
     /// Writes the state of training. The metrics come first: a run that resumes from the checkpoint
     /// needs every row before it.
     pub(super) fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.trainer.fetch();
         self.folder.write_metrics(&self.rows)?;
         let stamp = self.folder.stamp();
         let state = State {

@@ -74,6 +74,9 @@ pub struct Machine {
     pub os: String,
     /// The instruction set that the kernels used.
     pub isa: String,
+    /// The GPU that the run was trained on, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
 }
 
 impl Machine {
@@ -90,6 +93,7 @@ impl Machine {
             cores: thread::available_parallelism().map_or(1, |cores| cores.get()),
             os: std::env::consts::OS.to_owned(),
             isa: Isa::detect().to_string(),
+            gpu: None,
         }
     }
 }

@@ -93,6 +93,11 @@ impl Deref for RunWriter {
 }
 
 impl RunWriter {
+    /// Names another instruction set than the processor's in all that is written.
+    pub fn made_with(&mut self, isa: &str) {
+        isa.clone_into(&mut self.stamp.isa);
+    }
+
     /// The stamp of all that is written.
     pub fn stamp(&self) -> &Stamp {
         &self.stamp

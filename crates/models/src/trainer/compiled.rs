@@ -1,12 +1,15 @@
 //! A compiled program with its inputs and its scores.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use retrodict_engine::lower::Lowered;
 use retrodict_engine::{
-    Graph, LossFunction, Mode, ProductPrecision, Program, Scalar, Stream, Team, ThreadTuning,
+    Graph, LossFunction, Mode, ProductPrecision, Program, Scalar, Stream, ThreadTuning,
 };
 
 use super::SentenceScore;
+use super::device::{Machine, compile};
 use crate::network::{Inputs, Network};
 use crate::objective::{BuiltTerm, Draws, Example, Objective, Slots, TargetSet};
 
@@ -16,6 +19,8 @@ pub(super) const LOGITS: usize = 1;
 /// A compiled graph for one number of sentences.
 pub(super) struct Compiled<T> {
     pub(super) program: Program<T>,
+    /// Its launches, where it runs on a device.
+    pub(super) lowered: Option<Arc<Lowered>>,
     pub(super) thread_tuning: ThreadTuning,
     /// Sentences of a batch.
     pub(super) sentences: usize,
@@ -82,10 +87,10 @@ impl<T: Scalar> Described<T> {
         Described { graph, mode: Mode::Inference, inputs, targets, terms: Vec::new(), asked }
     }
 
-    fn compile(self, batch: usize, precision: ProductPrecision, team: &Team) -> Compiled<T> {
+    fn compile(self, batch: usize, precision: ProductPrecision, machine: Machine) -> Compiled<T> {
         let Described { graph, mode, inputs, targets, terms, asked } = self;
-        let program = Program::compile(&graph, batch, mode, precision, team.workers());
-        Compiled::new(program, inputs, targets, terms, asked)
+        let (program, lowered) = compile(&graph, batch, mode, precision, machine);
+        Compiled { lowered, ..Compiled::new(program, inputs, targets, terms, asked) }
     }
 }
 
@@ -96,11 +101,11 @@ impl<T: Scalar> Compiled<T> {
         objective: &Objective,
         sentences: usize,
         precision: ProductPrecision,
-        team: &Team,
+        machine: Machine,
     ) -> Compiled<T> {
         let described = Described::training(network, objective);
         let batch = sentences.div_ceil(objective.pack);
-        Compiled { sentences, ..described.compile(batch, precision, team) }
+        Compiled { sentences, ..described.compile(batch, precision, machine) }
     }
 
     /// Compiles the scoring of sentences.
@@ -109,9 +114,9 @@ impl<T: Scalar> Compiled<T> {
         objective: &Objective,
         batch: usize,
         precision: ProductPrecision,
-        team: &Team,
+        machine: Machine,
     ) -> Compiled<T> {
-        Described::scoring(network, objective).compile(batch, precision, team)
+        Described::scoring(network, objective).compile(batch, precision, machine)
     }
 
     fn new(
@@ -121,10 +126,11 @@ impl<T: Scalar> Compiled<T> {
         terms: Vec<BuiltTerm>,
         asked: Range<usize>,
     ) -> Compiled<T> {
-        let thread_tuning = ThreadTuning::new(program.workers(), program.flops());
+        let thread_tuning = ThreadTuning::new(program.workers().max(1), program.flops());
         let sentences = program.batch();
         Compiled {
             program,
+            lowered: None,
             thread_tuning,
             sentences,
             inputs,

@@ -25,6 +25,7 @@ impl<T: Scalar> Trainer<T> {
     /// If there is no context, the contexts differ in length or are longer than the position table,
     /// or `d_logits` has another size.
     pub fn backward(&mut self, contexts: &[Vec<u32>], d_logits: &[f64]) -> &Gradients<T> {
+        self.leave_device();
         self.refresh_head();
         let (count, vocab) = (contexts.len(), self.network.vocab());
         assert_eq!(d_logits.len(), count * vocab, "one number for each logit");
@@ -52,6 +53,7 @@ impl<T: Scalar> Trainer<T> {
     /// Updates the parameters with the gradients that `fill` writes; they are zero before it. Counts
     /// as a step of the optimiser and of the learning-rate schedule.
     pub fn update(&mut self, fill: impl FnOnce(&mut Gradients<T>)) {
+        self.leave_device();
         self.gradients = Gradients::zeros(&self.parameters);
         fill(&mut self.gradients);
         self.head_is_fresh = false;

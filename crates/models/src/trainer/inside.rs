@@ -128,6 +128,7 @@ impl<T: Scalar> Trainer<T> {
         let count = contexts.first().map_or(0, |contexts| contexts.len());
         assert!(contexts.iter().all(|c| c.len() == count), "contexts go together one by one");
         let prompt = self.objective.reading.prompt();
+        self.leave_device();
         let mut read: Vec<Vec<Vec<f64>>> = Vec::new();
         for first in (0..count).step_by(EVALUATION_BATCH) {
             let batch = contexts.map(|c| &c[first..count.min(first + EVALUATION_BATCH)]);

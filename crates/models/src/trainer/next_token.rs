@@ -1,7 +1,11 @@
 //! The logits of the next token, by programs that are compiled once.
 
-use retrodict_engine::{Graph, Mode, Noise, Program, Scalar, Value};
+use std::sync::Arc;
 
+use retrodict_engine::lower::Lowered;
+use retrodict_engine::{Graph, Mode, Program, Scalar, Value};
+
+use super::device::{compile, forward};
 use super::{EVALUATION_BATCH, Trainer};
 use crate::decoder::{HEAD, TOKEN_EMBEDDINGS};
 use crate::network::{Inputs, Network};
@@ -13,6 +17,7 @@ pub(super) const KEPT: usize = 16;
 /// A program for a batch of contexts of one length.
 pub(super) struct NextToken<T> {
     program: Program<T>,
+    lowered: Option<Arc<Lowered>>,
     inputs: Inputs,
     positions: usize,
 }
@@ -48,7 +53,7 @@ impl<T: Scalar> Trainer<T> {
         for (nth, batch) in contexts.chunks(EVALUATION_BATCH).enumerate() {
             let positions = self.positions_of(batch[0].len());
             let at = self.next_token_program(positions, batch.len());
-            let NextToken { program, inputs, .. } = &mut self.next_token[at];
+            let NextToken { program, lowered, inputs, .. } = &mut self.next_token[at];
             let lanes = program.lanes();
             for (lane, context) in batch.iter().enumerate() {
                 let tokens = context.iter().chain(&prompt);
@@ -57,7 +62,8 @@ impl<T: Scalar> Trainer<T> {
                     program.indices_mut(inputs.tokens)[position * lanes + lane] = *token;
                 }
             }
-            program.forward(&self.parameters, Noise { seed: 0, step: 0 }, &mut self.team);
+            let state = (&self.parameters, &self.optimizer, &mut self.team);
+            forward(program, lowered.as_ref(), state, &mut self.remote);
             copy_logits(&mut logits, count, nth * EVALUATION_BATCH, program, 0);
         }
         logits
@@ -91,15 +97,15 @@ impl<T: Scalar> Trainer<T> {
             return at;
         }
         let (graph, inputs) = describe(&self.network, &self.objective, positions);
-        let workers = self.team.workers();
-        let mut program = Program::compile(&graph, batch, Mode::Inference, self.precision, workers);
+        let (precision, machine) = (self.precision, self.machine());
+        let (mut program, lowered) = compile(&graph, batch, Mode::Inference, precision, machine);
         if let Some(padding_mask) = inputs.padding_mask {
             program.weights_mut(padding_mask).fill(T::ONE);
         }
         if self.next_token.len() == KEPT {
             self.next_token.remove(0);
         }
-        self.next_token.push(NextToken { program, inputs, positions });
+        self.next_token.push(NextToken { program, lowered, inputs, positions });
         self.next_token.len() - 1
     }
 }

@@ -4,6 +4,7 @@
 
 use retrodict_engine::{Gradients, Noise, Parameter, Parameters, Scalar, Team, matmul};
 
+use super::device::Machine;
 use super::{Compiled, Trainer};
 use crate::objective::{LossOn, Objective};
 
@@ -34,7 +35,7 @@ impl<T: Scalar> Trainer<T> {
             Objective { loss_on: LossOn::LastEntity, pack: 1, ..self.objective.clone() };
         let mut team = Team::new(1);
         let mut compiled =
-            Compiled::<T>::for_training(&network, &objective, 1, self.precision, &team);
+            Compiled::<T>::for_training(&network, &objective, 1, self.precision, Machine::Here(1));
         let mut gradients = Gradients::zeros(&self.parameters);
         let mut parts = parts(&self.parameters, sentences.len());
         if let Some(scale) = self.optimizer.preconditioner().filter(|_| preconditioned) {
