@@ -35,7 +35,7 @@ mod tests {
 
     /// `UPDATE_ARGUMENTS=1` rewrites the file.
     #[test]
-    fn the_header_of_the_kernels_is_that_of_the_table() {
+    fn the_committed_file_is_that_of_the_table() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../cuda/kernels/arguments.h");
         if std::env::var_os("UPDATE_ARGUMENTS").is_some() {
             std::fs::write(path, declarations()).unwrap();

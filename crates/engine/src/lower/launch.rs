@@ -7,7 +7,7 @@ use crate::place::Place;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Region {
-    /// The record of the present step: [rates and seeds](super::record), then the inputs.
+    /// The record of the present step: the [header](super::HEADER), then the inputs.
     Record,
     /// Values, their gradients, and what operations keep.
     Arena,

@@ -1,7 +1,7 @@
 //! Lowering: a compiled plan as a list of launches of a device's kernels, plain data.
 //!
-//! The engine does not know a device. An operation says how it [lowers](Lowering), or that it does
-//! not; another crate compiles the kernels and runs the launches.
+//! The engine does not know a device. An operation says how it lowers, or that it does not;
+//! another crate compiles the kernels and runs the launches.
 
 mod declarations;
 mod device;

@@ -351,7 +351,7 @@ fn merged_launches_read_and_write_what_the_single_ones_do() {
 }
 
 #[test]
-fn spans_of_one_matrix_overlap_where_they_share_a_word() {
+fn spans_overlap_where_they_share_a_word() {
     let number = |at: usize, below: usize| (at * 7919 + at / 13) % below;
     for at in 0..4000 {
         let stride = 1 + number(at, 7);
