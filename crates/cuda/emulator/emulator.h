@@ -18,7 +18,8 @@
 // The order is that of blocks, of warps and of the lanes of a warp. Shuffled order also switches
 // between warps at warp-wide instructions.
 //
-// Compile with g++ -O2 -std=c++17 -march=native -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR.
+// Compile with g++ -O2 -std=c++17 -march=native -ffp-contract=off -fno-strict-aliasing
+// -DRETRODICT_EMULATOR.
 #pragma once
 
 #include <math.h>

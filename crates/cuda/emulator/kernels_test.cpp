@@ -2,11 +2,13 @@
 //
 //     g++ -O2 -std=c++17 -march=native -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR
 //         -o kernels_test kernels_test.cpp
-//     ./kernels_test
+//     ./kernels_test [PART]
 //
-// With -fsanitize=address,undefined -fno-sanitize-recover=undefined it also finds indices out of
-// the bounds of shared memory and vectors that are not aligned; build it so after larger changes of
-// kernels. (-march=native is for fmaf: without it each is a call.) Grids and blocks are those of the table in the engine's lower/kernel.rs.
+// PART leaves out the cases whose names do not contain it. -march=native is for fmaf: without it
+// each is a call. With -fsanitize=address,undefined -fno-sanitize-recover=undefined it also finds
+// indices out of the bounds of shared memory and vectors that are not aligned; build it so after
+// larger changes of kernels. Grids and blocks are those of the table in the engine's
+// lower/kernel.rs.
 #include "kernel_case.h"
 
 const i64 FEATURES[] = {1, 3, 17}, COLUMNS[] = {16, 48, 128};
@@ -533,7 +535,8 @@ static void weight_gradient(const char* name, void (*kernel)(Regions, Arguments)
         }
 }
 
-int main() {
+int main(int count, char** arguments) {
+  if (count > 1) only = arguments[1];
   steps();
   tables();
   single_numbers();

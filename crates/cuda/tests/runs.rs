@@ -200,7 +200,7 @@ fn what_is_not_available_is_named() {
         (&[("train.optimizer", "lion")], "lion"),
         (&[("train.clip", "1")], "clip"),
         (&[("model.norm", "rms")], "RmsNorm"),
-        (&[("model.nonlinearity", "relu")], "Activation"),
+        (&[("model.nonlinearity", "relu")], "Relu"),
     ];
     for (changes, named) in cases {
         let experiment = experiment(changes);
