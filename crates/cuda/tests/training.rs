@@ -3,12 +3,12 @@
 
 mod common;
 
-use common::{decoder, gpu, sentences, trainer};
+use common::{decoder, gpu, sentences, trainer, trainer_with};
 use retrodict_engine::lower::Device;
 use retrodict_engine::{AdamW, ProductPrecision, Rule};
 use retrodict_models::{
-    Batches, DeviceBytes, Example, LossOn, Network, Objective, PositionEncoding, SentenceScore,
-    Trainer,
+    Batches, Design, DeviceBytes, Example, LossOn, Masking, Mixer, Network, NormPlace, Objective,
+    PositionEncoding, Reading, SentenceScore, Trainer,
 };
 
 /// Ten steps on batches of two sizes; the scores of all.
@@ -80,6 +80,63 @@ fn ten_steps_are_those_of_the_processor() {
             let logits = [here.logits_after(&contexts), there.logits_after(&contexts)];
             assert!(distance(&logits[0], &logits[1]) < bound, "{name} {precision:?}: logits");
         }
+    }
+}
+
+/// Other readings of longer sentences of several lengths, with padding masks and losses on all
+/// tokens; norms after the sums.
+#[test]
+fn other_readings_are_those_of_the_processor() {
+    let Some(gpu) = gpu() else { return };
+    let long = |reading| Objective {
+        shortest_context: 2,
+        reading,
+        ..Objective::next_token(5, 1, LossOn::Sequence)
+    };
+    let masked = |masking| Reading::Masked { mask: 52, masking };
+    let bidirectional = Design { mixer: Mixer::Bidirectional, ..Design::default() };
+    let post = Design { norm_place: NormPlace::Post, ..Design::default() };
+    let packed = Objective { pack: 2, ..Objective::next_token(5, 1, LossOn::Sequence) };
+    let cases = [
+        ("masked", bidirectional, long(masked(Masking::Tokens))),
+        ("diffusion", bidirectional, long(masked(Masking::Diffusion))),
+        ("permuted", Design::default(), long(Reading::Permuted)),
+        ("sequence", post, long(Reading::NextToken)),
+        ("packed", Design::default(), packed),
+    ];
+    let sentences: Vec<Vec<u32>> =
+        (0..20_u32).map(|i| (0..5).map(|k| (i * 7 + k * 11) % 52).collect()).collect();
+    let lengths = |name: &str, i: usize| if name == "packed" { 5 } else { 3 + i % 3 };
+    for (name, design, objective) in cases {
+        let mut decoder = decoder(2, 16).adjusted(|d| d.design = design);
+        decoder.positions = 12;
+        let examples: Vec<Example<'_>> = sentences
+            .iter()
+            .enumerate()
+            .map(|(i, s)| Example {
+                tokens: &s[..lengths(name, i)],
+                answer: Some(1),
+                weight: 1.0 + (i % 2) as f64,
+            })
+            .collect();
+        let batches: Vec<Vec<Example<'_>>> = examples.chunks(8).map(<[_]>::to_vec).collect();
+        let mut here = trainer_with(&decoder, objective.clone(), 3);
+        let mut there = trainer_with(&decoder, objective, 3);
+        there.move_to(gpu.seeds(1).unwrap().remove(0)).unwrap();
+        let initial = parameters(&here);
+        let scores = [&mut here, &mut there].map(|trainer| {
+            let mut scores = Vec::new();
+            for _ in 0..2 {
+                trainer.steps(&batches, |batch| scores.extend_from_slice(batch));
+            }
+            scores
+        });
+        there.fetch();
+        let moved = distance(&initial, &parameters(&here));
+        let apart = distance(&parameters(&there), &parameters(&here));
+        println!("{name}: moved {moved:.1e}, apart {apart:.1e}");
+        assert!(apart < 1e-4 * moved, "{name}: {apart} of {moved}");
+        assert!(gap(&scores[0], &scores[1]) < 1e-4, "{name}");
     }
 }
 

@@ -12,6 +12,7 @@ use retrodict_report::compare::{
 use retrodict_report::write_comparisons;
 
 use super::estimate::Estimates;
+use super::record::record_sweep;
 use super::report::draw_beside;
 use super::{Failure, complaints, fitted, print, stop_on_interrupt};
 use crate::args::CompareArgs;
@@ -43,6 +44,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         .iter()
         .map(|(.., planned)| fitted(&jobs(planned), &store, args.resources.resources()?))
         .collect::<Result<Vec<Resources>, Failure>>()?;
+    record_sweep(&args.out, tasks.iter().flat_map(|(.., p)| p.iter().map(|p| &p.experiment)))?;
     let (mut bad, mut all, mut left) = (Vec::new(), 0, 0);
     for ((comparison, task, seeds, planned), resources) in tasks.iter().zip(resources) {
         keep(&args.out, comparison, seeds, task).map_err(Failure::failed)?;

@@ -15,7 +15,8 @@ use retrodict_report::whole_seconds;
 use serde_json::json;
 
 use super::estimate::Estimates;
-use super::run::{command_line, keep, longest_first};
+use super::record::command_line;
+use super::run::{keep, longest_first};
 use super::sweep::{End, follow};
 use super::{Failure, print};
 use crate::args::{ResourceArgs, RunArgs, threads};

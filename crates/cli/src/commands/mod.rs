@@ -14,6 +14,7 @@ mod lesson;
 mod locate;
 mod man;
 mod map;
+mod record;
 mod report;
 mod reproduce;
 mod run;

@@ -16,6 +16,7 @@ use retrodict_report::{
 use retrodict_theory::with_threads;
 
 use super::estimate::Estimates;
+use super::record::record_sweep;
 use super::report::{draw, last_line};
 use super::{Failure, complaints, fitted, print, stop_on_interrupt};
 use crate::args::{self, ReproduceArgs};
@@ -73,6 +74,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         let resources = fitted(&jobs, &store, resources)?;
         figures.push((figure, jobs, resources));
     }
+    record_sweep(&args.out, wanted.iter().flat_map(|(_, experiments)| alone(experiments)))?;
     let mut bad = Vec::new();
     let (mut drawn, mut complete, mut all) = (None, 0, 0);
     for (figure, jobs, resources) in figures {

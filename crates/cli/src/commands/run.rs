@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::dry_run::dry_run;
 use super::launch::launch;
+use super::record::command_line;
 use super::sweep_table::sweep_table;
 use super::{Failure, fitted, overrides, print, spec_text, stop_on_interrupt};
 use crate::args::{Keep, RunArgs};
@@ -116,20 +117,7 @@ fn show(sweep: &Sweep, results: &[Vec<RunResult>], args: &RunArgs) -> Result<(),
 /// Writes the record of a sweep that this process makes; a sweep that is resumed has one already.
 fn record(sweep: &Sweep, args: &RunArgs) -> Result<(), Failure> {
     let record = SweepRecord::new(sweep, Launcher::Local, command_line(), |_| None);
-    let newest = SweepRecord::list(&args.out).map_err(Failure::failed)?.into_iter().next();
-    // One that cannot be read is of another sweep.
-    let newest = newest.and_then(|id| SweepRecord::read(&args.out, &id).ok());
-    let is_same =
-        |other: &SweepRecord| other.launcher == Launcher::Local && other.points == record.points;
-    if newest.as_ref().is_some_and(is_same) {
-        return Ok(());
-    }
-    record.write(&args.out, |_| Ok(())).map_err(Failure::failed)
-}
-
-/// The arguments of this process, the program first.
-pub(super) fn command_line() -> Vec<String> {
-    std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect()
+    record.write_once(&args.out).map_err(Failure::failed)
 }
 
 /// Where the runs are, and what can be done with them. `folder` is that of a spec.

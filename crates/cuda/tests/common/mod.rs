@@ -62,8 +62,13 @@ pub(crate) fn decoder(layers: usize, dim: usize) -> Decoder {
     Decoder { vocab: 53, positions: 4, settings }
 }
 
-/// Its trainer.
+/// Its trainer on sentences of three tokens.
 pub(crate) fn trainer(decoder: &Decoder, seed: u64) -> Trainer<f32> {
+    trainer_with(decoder, Objective::next_token(3, 1, LossOn::LastEntity), seed)
+}
+
+/// Its trainer with another objective.
+pub(crate) fn trainer_with(decoder: &Decoder, objective: Objective, seed: u64) -> Trainer<f32> {
     let options = TrainerOptions {
         rule: retrodict_engine::Rule::AdamW(retrodict_engine::AdamW {
             betas: [0.9, 0.999],
@@ -78,7 +83,7 @@ pub(crate) fn trainer(decoder: &Decoder, seed: u64) -> Trainer<f32> {
         threads: 1,
         schedule: LrSchedule::default(),
     };
-    Trainer::new(decoder, Objective::next_token(3, 1, LossOn::LastEntity), &options)
+    Trainer::new(decoder, objective, &options)
 }
 
 /// Sentences of two entities and a relation.

@@ -4,6 +4,8 @@
 //! A record never changes once it is written. What changes while a cluster works stands in other
 //! files of the same folder.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Sweep;
+use crate::experiment::Experiment;
 use crate::spec::SpecHash;
 use crate::store::{RunDir, Status, Store, StoreError, atomic, read, seal, unseal};
 
@@ -136,12 +139,42 @@ impl SweepRecord {
         command: Vec<String>,
         seconds: impl Fn(usize) -> Option<f64>,
     ) -> SweepRecord {
-        let points = sweep.points.iter().enumerate().map(|(at, point)| RecordedPoint {
-            experiment: point.experiment.spec.name.clone(),
-            spec_hash: point.experiment.hash.to_string(),
-            seeds: point.experiment.spec.seeds.clone(),
-            seconds: seconds(at),
-        });
+        let experiments = sweep.points.iter().map(|point| &point.experiment);
+        SweepRecord::of(experiments, sweep.keys.clone(), launcher, command, seconds)
+    }
+
+    /// The record of some experiments, such as those of a figure, which this process starts now;
+    /// those named twice once.
+    pub fn of<'e>(
+        experiments: impl IntoIterator<Item = &'e Experiment>,
+        keys: Vec<String>,
+        launcher: Launcher,
+        command: Vec<String>,
+        seconds: impl Fn(usize) -> Option<f64>,
+    ) -> SweepRecord {
+        let mut points: Vec<RecordedPoint> = Vec::new();
+        let mut places: HashMap<(String, String), usize> = HashMap::new();
+        for (at, experiment) in experiments.into_iter().enumerate() {
+            let (name, hash) = (experiment.spec.name.clone(), experiment.hash.to_string());
+            let seeds = &experiment.spec.seeds;
+            match places.entry((name.clone(), hash.clone())) {
+                Entry::Occupied(place) => {
+                    let known = &mut points[*place.get()].seeds;
+                    let new = seeds.iter().filter(|seed| !known.contains(seed));
+                    let new: Vec<u64> = new.copied().collect();
+                    known.extend(new);
+                }
+                Entry::Vacant(place) => {
+                    place.insert(points.len());
+                    points.push(RecordedPoint {
+                        experiment: name,
+                        spec_hash: hash,
+                        seeds: seeds.clone(),
+                        seconds: seconds(at),
+                    });
+                }
+            }
+        }
         let now = SystemTime::now();
         SweepRecord {
             id: id(now),
@@ -150,8 +183,23 @@ impl SweepRecord {
             commit: crate::COMMIT.map(str::to_owned),
             command,
             launcher,
-            keys: sweep.keys.clone(),
-            points: points.collect(),
+            keys,
+            points,
+        }
+    }
+
+    /// Writes it below `out`, unless the newest record there is of the same runs by the same
+    /// launcher: a command that resumes.
+    ///
+    /// # Errors
+    /// As [`write`](SweepRecord::write).
+    pub fn write_once(&self, out: &Path) -> Result<(), StoreError> {
+        let newest = SweepRecord::list(out)?.into_iter().next();
+        // One that cannot be read is of another sweep.
+        let newest = newest.and_then(|id| SweepRecord::read(out, &id).ok());
+        match newest.is_some_and(|newest| newest.is_same(self)) {
+            true => Ok(()),
+            false => self.write(out, |_| Ok(())),
         }
     }
 
