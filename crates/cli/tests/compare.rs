@@ -70,7 +70,7 @@ fn small() -> Folder {
 /// All drawn files, without the store.
 fn drawn(out: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut files = contents(out);
-    files.retain(|path, _| !path.starts_with("runs"));
+    files.retain(|path, _| !path.starts_with("runs") && !path.starts_with("sweeps"));
     files
 }
 
@@ -98,6 +98,10 @@ fn a_comparison_is_trained_told_and_drawn() {
     let folder = small();
     let output = folder.run("compare small.toml --out out --json");
     assert_eq!(output.status, 0, "{}", output.stderr);
+    // Its runs can be followed as those of a sweep.
+    let status = folder.run("sweep status out --json").json();
+    assert_eq!(status["runs"]["complete"], 6, "{status}");
+    assert_eq!(status["keys"], serde_json::json!(["model.tie_head", "train.lr"]), "{status}");
     let result = output.json();
     let rows = result["comparisons"][0]["tasks"][0]["rows"].as_array().unwrap();
     assert_eq!(rows.iter().map(|row| &row["rank"]).collect::<Vec<_>>(), [1, 2, 3]);

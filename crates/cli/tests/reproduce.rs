@@ -14,7 +14,7 @@ use serde_json::Value;
 /// All drawn files, without the store.
 fn drawn(out: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut files = contents(out);
-    files.retain(|path, _| !path.starts_with("runs"));
+    files.retain(|path, _| !path.starts_with("runs") && !path.starts_with("sweeps"));
     files
 }
 
