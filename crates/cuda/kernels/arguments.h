@@ -2,6 +2,7 @@
 // do not edit.
 #define RETRODICT_REGIONS 10
 #define RETRODICT_REGION_SHIFT 56
+#define RETRODICT_ATTENTION_PAIRS 320
 
 struct begin_step_arguments {
   Put record;

@@ -6,8 +6,6 @@
 
 #define ATTENTION_LANES 32
 #define ATTENTION_GROUPS 8
-// Queries times keys, at most: the engine's MOST_PAIRS.
-#define ATTENTION_PAIRS 320
 
 // Sums over the groups of a lane, in their order; all threads get the sum of their lane.
 __device__ __forceinline__ float lane_sum(float x, float (*sums)[ATTENTION_LANES]) {
@@ -82,7 +80,7 @@ KERNEL attention(Regions regions, attention_arguments a) {
 KERNEL attention_gradient(Regions regions, attention_gradient_arguments a) {
   __shared__ float sums[ATTENTION_GROUPS][ATTENTION_LANES];
   // The gradients of the scores of each query and key; the engine lowers no more pairs than fit.
-  __shared__ float scores[ATTENTION_PAIRS * ATTENTION_LANES];
+  __shared__ float scores[RETRODICT_ATTENTION_PAIRS * ATTENTION_LANES];
   i64 lane = i64(blockIdx.x) * ATTENTION_LANES + threadIdx.x % ATTENTION_LANES, head = blockIdx.y;
   i64 group = threadIdx.x / ATTENTION_LANES;
   bool inside = lane < a.lanes;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::kernel::Kernel;
+use super::kernel::{ATTENTION_PAIRS, Kernel};
 use super::launch::{REGION_SHIFT, Region};
 
 /// The text of the C header.
@@ -10,7 +10,8 @@ pub fn declarations() -> String {
     let mut text = format!(
         "// The arguments of all kernels. Generated from the table of \
          `crates/engine/src/lower/kernel.rs`;\n// do not edit.\n\
-         #define RETRODICT_REGIONS {}\n#define RETRODICT_REGION_SHIFT {REGION_SHIFT}\n\n",
+         #define RETRODICT_REGIONS {}\n#define RETRODICT_REGION_SHIFT {REGION_SHIFT}\n\
+         #define RETRODICT_ATTENTION_PAIRS {ATTENTION_PAIRS}\n\n",
         Region::COUNT
     );
     for kernel in Kernel::ALL {

@@ -6,6 +6,9 @@
 
 use super::launch::{Area, Launch, Put, Size, Target, Words};
 
+/// Queries times keys of an attention whose gradients fit in a block's memory, at most.
+pub(crate) const ATTENTION_PAIRS: usize = 320;
+
 /// Writes the enum of all kernels, a struct of arguments for each, and the fields of its C struct.
 macro_rules! kernels {
     ($($(#[$meta:meta])* $name:ident as $function:ident {

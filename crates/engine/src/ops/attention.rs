@@ -234,6 +234,10 @@ impl<T: Scalar> Operation<T> for Attention {
             return Err(NotLowered::new(what));
         }
         let [queries, keys] = [at.output_positions().len(), at.input_positions(1).len()];
+        if queries * keys > kernel::ATTENTION_PAIRS {
+            let what = format!("training with attention over {queries} × {keys} positions");
+            return Err(NotLowered::new(what));
+        }
         let [threshold, stream] = at.dropout(self.threshold, self.stream);
         at.push_with_noise(kernel::AttentionGradient {
             q,
