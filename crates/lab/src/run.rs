@@ -8,19 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use retrodict_dynamics::{answers, directions, outranked};
-use retrodict_engine::lower::{DeviceError, OnDevice};
+use retrodict_engine::lower::DeviceError;
 use retrodict_engine::{Purpose, Stream};
 use retrodict_facts::{Dataset, TrainingSet};
 use retrodict_models::{SentenceScore, Trainer};
 
 mod resume;
+mod steps;
 
 pub(crate) use self::resume::{Stored, numbers};
 
 use self::resume::parts;
+pub(crate) use self::steps::GpuPlace;
 use crate::by_question::by_question;
 use crate::embeddings::{EMBEDDING_COSINES, EmbeddingCosines};
-use crate::experiment::{Experiment, Steps, example};
+use crate::experiment::{Experiment, Steps};
 use crate::extend::extend;
 use crate::knowledge::{Examiner, Knowledge};
 use crate::measures::{Epoch, Measure, Scores, TrainScores, capped};
@@ -54,15 +56,6 @@ pub struct RunOptions {
     pub mixed: bool,
     /// The files to keep. Runs that keep less than all are packed.
     pub keep: Kept,
-}
-
-/// A place on a GPU.
-pub(crate) struct GpuPlace {
-    pub(crate) seat: Box<dyn OnDevice<f32>>,
-    /// The instruction set that the run's files name.
-    pub(crate) isa: String,
-    /// The GPU's name.
-    pub(crate) name: String,
 }
 
 /// Runs `experiment` with `seed` to its end, unless the store already has it. `stop` is read after
@@ -470,54 +463,6 @@ impl<'a, T: Stored> Run<'a, T> {
         order
     }
 
-    /// The steps that are made without a pause, of those that are left of the epoch: one here, on a
-    /// device all up to the next checkpoint.
-    fn steps_at_once(&self, left: usize) -> usize {
-        if !self.trainer.is_on_device() {
-            return 1;
-        }
-        let step = self.step();
-        (1..left).find(|&count| self.checkpoints_at(step + count as u64)).unwrap_or(left)
-    }
-
-    /// Some steps. Fails if a loss is not finite.
-    fn steps(&mut self, batches: &[&[usize]]) -> Option<String> {
-        let (before, first) = (Instant::now(), self.step());
-        let sentences = &self.training_set.sentences;
-        let (sums, mut done, mut diverged) = (&mut self.sums, 0, None);
-        let mut count = |scores: &[SentenceScore]| {
-            done += 1;
-            let of_batch = means(scores);
-            sums.nll += of_batch.nll;
-            sums.first_token_nll += of_batch.first_token_nll;
-            let finite = scores.iter().all(|score| score.nll.is_finite());
-            if !finite && diverged.is_none() {
-                diverged = Some(first + done);
-            }
-        };
-        match batches {
-            [batch] if !self.trainer.is_on_device() => {
-                count(self.trainer.step(batch.iter().map(|&i| example(&sentences[i]))));
-            }
-            batches => {
-                let examples = |batch: &&[usize]| -> Vec<_> {
-                    batch.iter().map(|&i| example(&sentences[i])).collect()
-                };
-                let batches: Vec<_> = batches.iter().map(examples).collect();
-                self.trainer.steps(&batches, count);
-            }
-        }
-        self.stepping.0 += before.elapsed().as_secs_f64();
-        self.stepping.1 += done;
-        self.batch += done;
-        diverged.map(|step| {
-            format!(
-                "the loss is not finite at step {step} (epoch {}); a smaller lr may help",
-                self.epoch + 1
-            )
-        })
-    }
-
     fn end_epoch(&mut self, batches: u64) {
         self.epoch += 1;
         self.batch = 0;
@@ -583,16 +528,6 @@ impl<'a, T: Stored> Run<'a, T> {
 
     fn seconds(&self) -> f64 {
         self.seconds_before + self.begun.elapsed().as_secs_f64()
-    }
-}
-
-impl Run<'_, f32> {
-    /// Trains on a GPU from now on.
-    fn move_to(&mut self, place: GpuPlace) -> Result<(), StoreError> {
-        let moved = self.trainer.move_to(place.seat);
-        moved.map_err(|error| StoreError::damaged(&self.folder.spec_path(), error))?;
-        self.manifest.machine.gpu = Some(place.name);
-        self.folder.write_manifest(&self.manifest)
     }
 }
 

@@ -124,7 +124,6 @@ fn on_gpu(
             others.append(&mut jobs);
             continue;
         }
-        // Those that are complete need no place.
         jobs.sort_unstable();
         let fit = gpu.at_once(experiment).unwrap_or(1);
         let most = resources.jobs.map_or(fit, |jobs| fit.min(jobs.get()));
