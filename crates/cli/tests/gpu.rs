@@ -36,7 +36,7 @@ mod with_support {
         fs::create_dir_all(&folder).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cuda/emulator/driver.cpp");
         let own = folder.join(format!("libcuda-{}.so", std::process::id()));
-        let options = "-O2 -std=c++17 -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR \
+        let options = "-O2 -march=native -std=c++17 -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR \
                        -fvisibility=hidden -fPIC -shared";
         let mut compiler = Command::new("g++");
         compiler.args(options.split_whitespace()).arg("-o").arg(&own).arg(source);

@@ -38,7 +38,7 @@ KERNEL attention(Regions regions, attention_arguments a) {
   float scale = 1.f / sqrtf(float(a.width));
   for (i64 i = 0; i < a.queries; i++) {
     i64 row = (head * a.queries + i) * a.keys, keys = seen(a.causal, a.queries, a.keys, i);
-    float highest = LOWEST, total = 0.f;
+    float highest = LOWEST;
     for (i64 j = 0; j < keys; j++) {
       float part = 0.f;
       for (i64 f = first + group; f < first + a.width; f += ATTENTION_GROUPS)
@@ -48,20 +48,17 @@ KERNEL attention(Regions regions, attention_arguments a) {
       if (shown) highest = highest > score ? highest : score;
       if (group == 0 && inside) saved[(row + j) * a.saved.row] = score;
     }
-    __syncthreads();
-    for (i64 j = 0; j < keys; j++) {
-      bool shown = mask == nullptr || mask[j * a.lanes] > 0.f;
-      total += shown ? expf(saved[(row + j) * a.saved.row] - highest) : 0.f;
-    }
-    if (!(total > 0.f) && mask != nullptr) total = 1.f;
-    // All have read the scores before the probabilities take their place.
-    __syncthreads();
-    if (group == 0 && inside)
-      for (i64 j = 0; j < keys; j++) {
+    // The first group wrote the scores, each thread those of its lane.
+    if (group == 0 && inside) {
+      auto power = [&](i64 j) {
         bool shown = mask == nullptr || mask[j * a.lanes] > 0.f;
-        float* p = saved + (row + j) * a.saved.row;
-        *p = shown ? expf(*p - highest) / total : 0.f;
-      }
+        return shown ? expf(saved[(row + j) * a.saved.row] - highest) : 0.f;
+      };
+      float total = 0.f;
+      for (i64 j = 0; j < keys; j++) total += power(j);
+      if (!(total > 0.f) && mask != nullptr) total = 1.f;
+      for (i64 j = 0; j < keys; j++) saved[(row + j) * a.saved.row] = power(j) / total;
+    }
     __syncthreads();
     if (inside)
       for (i64 f = first + group; f < first + a.width; f += ATTENTION_GROUPS) {

@@ -4,12 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const OPTIONS: &str = "-O2 -std=c++17 -ffp-contract=off -fno-strict-aliasing";
+// Without the processor's own fused multiply-adds each is a call of a library.
+const OPTIONS: &str = "-O2 -march=native -std=c++17 -ffp-contract=off -fno-strict-aliasing";
 
 /// A compiled test; `None`, with a message, where there is no C++ compiler.
 fn compiled(name: &str, more: &[&str]) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let path = folder.join(name);
+    // Not a folder of that name.
+    let path = folder.join(format!("{name}.bin"));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("emulator/{name}.cpp"));
     let mut compiler = Command::new("g++");
     compiler.args(OPTIONS.split_whitespace()).arg("-o").arg(&path).arg(source).args(more);
@@ -21,24 +23,40 @@ fn compiled(name: &str, more: &[&str]) -> Option<PathBuf> {
     Some(path)
 }
 
-fn passes(path: &Path, order: &str) {
-    let output = Command::new(path).env("RETRODICT_EMULATOR_ORDER", order).output();
-    let output = output.expect("the test starts");
+fn passes(test: &mut Command) {
+    let output = test.output().expect("the test starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{order}: {text}");
+    assert!(output.status.success(), "{test:?}: {text}");
 }
 
-const ORDERS: [&str; 3] = ["forward", "reverse", "shuffled:7"];
-
+/// It sets the orders of threads itself.
 #[test]
 fn the_emulator_does_what_a_gpu_does() {
     let Some(path) = compiled("emulator_test", &["-DRETRODICT_EMULATOR"]) else { return };
-    ORDERS.iter().for_each(|order| passes(&path, order));
+    passes(&mut Command::new(path));
 }
 
+/// In all orders too.
 #[test]
 fn every_kernel_computes_its_formula() {
     let Some(path) = compiled("kernels_test", &["-DRETRODICT_EMULATOR"]) else { return };
-    ORDERS.iter().for_each(|order| passes(&path, order));
+    passes(&mut Command::new(path));
+}
+
+#[test]
+fn the_double_does_what_a_driver_does() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("driver");
+    std::fs::create_dir_all(&folder).expect("a folder for the double");
+    let shared = ["-DRETRODICT_EMULATOR", "-fvisibility=hidden", "-fPIC", "-shared"];
+    let Some(double) = compiled("driver", &shared) else { return };
+    let library = folder.join("libcuda.so");
+    std::fs::rename(double, &library).expect("the double is moved");
+    let folder = folder.to_str().expect("a path in UTF-8");
+    let link = [&format!("-L{folder}"), "-lcuda", &format!("-Wl,-rpath,{folder}")];
+    let Some(path) = compiled("driver_test", &link) else { return };
+    let ptx = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/kernels.ptx");
+    for order in ["forward", "reverse", "shuffled:3"] {
+        passes(Command::new(&path).arg(&ptx).env("RETRODICT_EMULATOR_ORDER", order));
+    }
 }

@@ -37,7 +37,7 @@ pub(crate) fn double() -> Option<PathBuf> {
     std::fs::create_dir_all(&folder).expect("a folder for the double");
     // Tests run side by side: each compiles for itself, and the last one's file stays.
     let own = folder.join(format!("libcuda-{}.so", std::process::id()));
-    let options = "-O2 -std=c++17 -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR \
+    let options = "-O2 -march=native -std=c++17 -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR \
                    -fvisibility=hidden -fPIC -shared -Wl,-soname,libcuda.so";
     let mut compiler = Command::new("g++");
     compiler.args(options.split_whitespace()).arg("-o").arg(&own).arg(source);
