@@ -4,6 +4,7 @@
 #     check.sh build FOLDER       builds the programs into FOLDER, anywhere
 #     check.sh run FOLDER OUT     checks and times them on the machine with the GPU, in at most six
 #                                 minutes; raw results go to OUT
+#     check.sh paper FOLDER OUT   figures 1 to 4 at the paper's scale, ten seeds; resumes
 #
 # In order, so that what is cut off is what matters least: the fused weight gradient and the products
 # against the bandwidth; the tests of training on the real driver; a step of 24 x 768 with 1, 4 and
@@ -64,8 +65,13 @@ run() {
     fi
 }
 
+paper() {
+    "$1/retrodict" reproduce fig1 fig2 fig3 fig4 --scale paper --seeds 10 --device cuda --out "$2"
+}
+
 case ${1:-} in
 build) build "$2" ;;
 run) run "$2" "$3" ;;
-*) sed -n '2,11p' "$0" && exit 2 ;;
+paper) paper "$2" "$3" ;;
+*) sed -n '2,12p' "$0" && exit 2 ;;
 esac
