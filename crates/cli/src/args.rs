@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use retrodict_lab::store::Kept;
 use retrodict_lab::{Isa, Resources};
+use retrodict_report::Style;
 
 use crate::commands::{DataArgs, Failure, LaunchArgs, StoreArgs, SweepCommand, TheoryArgs};
 use crate::device::DeviceArg;
@@ -183,7 +184,9 @@ DIR/scores-MODEL.jsonl: the same command resumes.")]
     )]
     Bench(BenchArgs),
     /// Redraw figures, tables and the page from the store, without training.
-    #[command(after_help = "Example:\n  retrodict report retrodict-out")]
+    #[command(after_help = "Examples:
+  retrodict report retrodict-out
+  retrodict spec style > column.toml && retrodict report retrodict-out --to draft --style column.toml")]
     Report(ReportArgs),
     /// Write a lesson of three minutes: one page that trains a model in the browser, offline.
     #[command(after_help = "Example:\n  retrodict lesson --out lesson.html")]
@@ -197,6 +200,27 @@ DIR/scores-MODEL.jsonl: the same command resumes.")]
     /// Write the manual pages.
     #[command(after_help = "Example:\n  retrodict man --to ~/.local/share/man/man1")]
     Man(ManArgs),
+}
+
+/// The look of figures.
+#[derive(Debug, Args)]
+pub(crate) struct StyleArgs {
+    /// A file with the width, font and colours of figures' files (`retrodict spec style` prints one)
+    #[arg(long, value_name = "STYLE.toml")]
+    style: Option<PathBuf>,
+}
+
+impl StyleArgs {
+    /// The style in the file; the program's own without one.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if the file is no style.
+    pub(crate) fn read(&self) -> Result<Style, Failure> {
+        self.style
+            .as_deref()
+            .map_or_else(|| Ok(Style::default()), Style::load)
+            .map_err(Failure::usage)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -310,6 +334,8 @@ pub(crate) struct ReproduceArgs {
     /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) style: StyleArgs,
     /// List the figures, each with its runs and an estimate of their time on this machine
     #[arg(long)]
     pub(crate) list: bool,
@@ -504,6 +530,8 @@ pub(crate) struct CompareArgs {
     /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) style: StyleArgs,
     /// List the comparisons, their tasks and interventions, with an estimate of their time on this
     /// machine
     #[arg(long)]
@@ -623,8 +651,8 @@ pub(crate) struct AuditArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SpecArgs {
-    /// Name of the spec, such as reversal-quick; `figure` or `compare` for an example of a figure or
-    /// a comparison of your own
+    /// Name of the spec, such as reversal-quick; `figure`, `compare` or `style` for an example of a
+    /// figure or a comparison of your own, or of the look of figures
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 }
@@ -661,4 +689,6 @@ pub(crate) struct ReportArgs {
     /// Write into another folder; DIR is only read [default: DIR]
     #[arg(long, value_name = "DIR2")]
     pub(crate) to: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) style: StyleArgs,
 }

@@ -124,6 +124,31 @@ fn a_report_needs_the_store_alone_and_no_network() {
         assert!(after[path] == *content, "{} differs", path.display());
     }
     assert!(contents(&moved.join("runs")) == store, "the store has changed");
+
+    // In a style the pictures differ, the numbers do not.
+    let style = |text: &str| fs::write(folder.path().join("column.toml"), text).unwrap();
+    let example = folder.run("spec style").done();
+    style(&example.replace("width = 397", "width = 234").replace("font_size = 9", "font_size = 7"));
+    folder.run("report elsewhere/moved --to styled --style column.toml").done();
+    let styled = drawn(&folder.path().join("styled"));
+    let svg = String::from_utf8(styled[Path::new("figures/fig1.svg")].clone().unwrap()).unwrap();
+    assert!(svg.contains("width=\"234pt\""), "{}", &svg[..400]);
+    let pdf = styled[Path::new("figures/fig1.pdf")].clone().unwrap();
+    assert!(String::from_utf8_lossy(&pdf).contains("/MediaBox [0 0 234 "));
+    for path in ["tables/fig1.csv", "summary.json"] {
+        assert!(styled[Path::new(path)] == after[Path::new(path)], "{path} differs");
+    }
+    // A wrong one is refused before anything is read or trained.
+    style("widht = 234\n");
+    for command in ["report elsewhere/moved --to no", "reproduce fig1 --out no", "compare --out no"]
+    {
+        let output = folder.run(&format!("{command} --style column.toml"));
+        assert_eq!(output.status, 2, "{command}: {}", output.stderr);
+        let message = "column.toml:1: unknown key `widht`; did you mean `width`?";
+        assert!(output.stderr.contains(message), "{}", output.stderr);
+        assert!(output.stderr.contains("`retrodict spec style` prints an example"));
+    }
+    assert!(!folder.path().join("no").exists());
 }
 
 /// A figure of shared runs trains nothing; its section is added to the earlier ones.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use retrodict_report::{
     Claim, Comparator, EffectiveWeights, Experiment, HeadResult, LossCurves, NamedTable, Nll,
-    Opening, Part, Report, Section, SeedRow, Table, Trained, WeightFrame, WeightPanel,
-    effective_weights, loss_curves, reversal_finding,
+    Opening, OpeningLinks, Part, Report, Section, SeedRow, Table, Trained, WeightFrame,
+    WeightPanel, effective_weights, loss_curves, reversal_finding,
 };
 
 #[path = "preview/sections.rs"]
@@ -63,6 +63,7 @@ pub(crate) fn report() -> Report {
             failures: "With a free head no trace of the pair is there.".into(),
             curves: loss_curves("opening-curves", "The reversal curse", &curves[..1]),
             film: Some(effective_weights("opening-weights", "", 2, &weights[..1])),
+            more: OpeningLinks { curves: "fig1".into(), ..OpeningLinks::default() },
         }),
         sections: vec![Section {
             name: "fig1".into(),

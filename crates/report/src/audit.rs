@@ -11,7 +11,7 @@ use crate::page::{Hashes, SCRIPT, filled, style};
 use crate::summary::FigureFiles;
 use crate::tables::{Table, cell};
 use crate::write::Files;
-use crate::{ReportError, text};
+use crate::{ReportError, Style, text};
 
 const TEMPLATE: &str = include_str!("page/audit.html");
 /// The picture stays as large as it is drawn, on a wide page too.
@@ -23,7 +23,7 @@ const STYLE: &str = ".blocks > div { max-width: 36rem; }";
 /// # Errors
 /// [`ReportError`] if a part cannot be drawn or written.
 pub fn write_audit(out: &Path, result: &AuditResult) -> Result<PathBuf, ReportError> {
-    let files = Files { dir: out };
+    let files = Files { dir: out, style: &Style::default() };
     let dot = |fact: &FactResult| {
         Some(FactDot {
             relation: fact.relation.clone(),
@@ -35,7 +35,7 @@ pub fn write_audit(out: &Path, result: &AuditResult) -> Result<PathBuf, ReportEr
     let dots: Vec<FactDot> = result.facts.iter().filter_map(dot).collect();
     let title = "What is known forward, and in reverse";
     let figure = asymmetry("asymmetry", title, &dots);
-    files.figure(&figure, &figure.to_svg(), &FigureFiles::in_folder("", &figure.name, title))?;
+    files.figure(&figure, &FigureFiles::in_folder("", &figure.name, title))?;
     files.put("audit.csv", &table(result).to_csv()?)?;
     let mut json = serde_json::to_vec_pretty(result)?;
     json.push(b'\n');

@@ -42,6 +42,7 @@ mod raster;
 mod redraw;
 mod report;
 mod stored;
+pub mod style;
 mod summary;
 mod tables;
 mod text;
@@ -63,8 +64,11 @@ pub use paper::{PaperError, PaperFigure, SEEDS, Scale, Variant, Wanted, experime
 pub use pdf::pdf;
 pub use raster::png;
 pub use redraw::Redraw;
-pub use report::{Experiment, NamedTable, Opening, Part, Report, Section, SeedRow, Trained};
+pub use report::{
+    Experiment, NamedTable, Opening, OpeningLinks, Part, Report, Section, SeedRow, Trained,
+};
 pub use stored::{Reproduction, from_store};
+pub use style::{Style, StyleError};
 pub use summary::{Claim, Comparator, Of};
 pub use tables::Table;
 pub use text::whole_seconds;

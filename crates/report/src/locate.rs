@@ -10,7 +10,7 @@ use retrodict_lab::store::StoreError;
 use crate::figure::{BarPanel, Figure, MatrixPanel, bars, matrices, short};
 use crate::summary::FigureFiles;
 use crate::write::Files;
-use crate::{Axes, Panel, ReportError, Series, SeriesKind, lines};
+use crate::{Axes, Panel, ReportError, Series, SeriesKind, Style, lines};
 
 const PATCHING: &str = "The share of the clean answer's margin that comes back when the residual \
     stream of the clean run is put into the corrupted run at one place and position: 0 as if \
@@ -26,10 +26,10 @@ const ATTRIBUTION: &str = "What each part adds to the right answer's logit over 
 pub fn write_locate(out: &Path, result: &LocateResult) -> Result<PathBuf, ReportError> {
     check_name(&result.experiment).map_err(StoreError::from)?;
     let folder = out.join("locate").join(&result.experiment).join(&result.hash);
-    let files = Files { dir: &folder };
+    let files = Files { dir: &folder, style: &Style::default() };
     for figure in figures(result) {
         let names = FigureFiles::in_folder("", &figure.name, &figure.title);
-        files.figure(&figure, &figure.to_svg(), &names)?;
+        files.figure(&figure, &names)?;
     }
     let mut text = serde_json::to_vec_pretty(result)?;
     text.push(b'\n');
@@ -95,7 +95,7 @@ fn lens(
             .enumerate()
             .map(|(at, point)| (at as f64, of(point).unwrap_or(f64::NAN)))
             .collect(),
-        spread: Vec::new(),
+        bands: Vec::new(),
         kind: if group.id.starts_with("held_out") { SeriesKind::Dashed } else { SeriesKind::Line },
     });
     let title = format!("{}, seed {}", result.experiment, result.seed);

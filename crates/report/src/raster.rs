@@ -1,4 +1,4 @@
-//! From SVG to PNG, with the bundled fonts and no others: the same bytes on every machine.
+//! From SVG to PNG. No fonts of the system are read: the same bytes on every machine.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,26 +18,30 @@ const SYMBOLS: &[u8] = include_bytes!("../assets/fonts/DejaVuSans-symbols.ttf");
 /// # Errors
 /// [`ReportError::Raster`] if the document is not SVG, or too large for memory.
 pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, ReportError> {
-    draw(&tree(svg)?, scale)
+    draw(&tree(svg, &fonts())?, scale)
 }
 
 /// Draws an SVG document as a small PNG that fits into `width` × `height` pixels.
 ///
 /// # Errors
 /// As [`png`].
-pub(crate) fn thumbnail(svg: &str, width: f32, height: f32) -> Result<Vec<u8>, ReportError> {
-    let tree = tree(svg)?;
+pub(crate) fn thumbnail(tree: &Tree, width: f32, height: f32) -> Result<Vec<u8>, ReportError> {
     let (w, h) = (tree.size().width(), tree.size().height());
-    draw(&tree, (width / w).min(height / h).min(1.0))
+    draw(tree, (width / w).min(height / h).min(1.0))
 }
 
-/// An SVG document, its text laid out with the bundled fonts.
-pub(crate) fn tree(svg: &str) -> Result<Tree, ReportError> {
-    let options = Options { fontdb: fonts(), font_family: "Inter".into(), ..Options::default() };
+/// An SVG document, its text laid out with the given fonts.
+pub(crate) fn tree(svg: &str, fonts: &Arc<fontdb::Database>) -> Result<Tree, ReportError> {
+    let fontdb = Arc::clone(fonts);
+    let options = Options { fontdb, font_family: "Inter".into(), ..Options::default() };
     Tree::from_str(svg, &options).map_err(|e| ReportError::Raster(e.to_string()))
 }
 
-fn draw(tree: &Tree, scale: f32) -> Result<Vec<u8>, ReportError> {
+/// Draws a document as a PNG of `scale` pixels to the CSS pixel.
+///
+/// # Errors
+/// As [`png`].
+pub(crate) fn draw(tree: &Tree, scale: f32) -> Result<Vec<u8>, ReportError> {
     let size = tree
         .size()
         .to_int_size()
@@ -51,14 +55,20 @@ fn draw(tree: &Tree, scale: f32) -> Result<Vec<u8>, ReportError> {
     pixmap.encode_png().map_err(|e| ReportError::Raster(e.to_string()))
 }
 
-fn fonts() -> Arc<fontdb::Database> {
+/// The bundled fonts.
+pub(crate) fn fonts() -> Arc<fontdb::Database> {
     static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
     let load = || {
         let mut fonts = fontdb::Database::new();
-        for data in [INTER_REGULAR, INTER_SEMIBOLD, SYMBOLS] {
-            fonts.load_font_data(data.to_vec());
-        }
+        load_fonts(&mut fonts);
         Arc::new(fonts)
     };
     Arc::clone(FONTS.get_or_init(load))
+}
+
+/// Adds the bundled fonts.
+pub(crate) fn load_fonts(fonts: &mut fontdb::Database) {
+    for data in [INTER_REGULAR, INTER_SEMIBOLD, SYMBOLS] {
+        fonts.load_font_data(data.to_vec());
+    }
 }

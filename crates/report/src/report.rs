@@ -44,6 +44,19 @@ pub struct Opening {
     pub curves: Figure,
     /// The effective weights over training; `None` without probes.
     pub film: Option<Figure>,
+    /// The sections that have more of each.
+    pub more: OpeningLinks,
+}
+
+/// Sections, by name, that have more of a part of the first screen; empty where there is none.
+#[derive(Clone, Debug, Default)]
+pub struct OpeningLinks {
+    /// Of the loss curves.
+    pub curves: String,
+    /// Of the effective weights.
+    pub film: String,
+    /// Of the trace of the reverse.
+    pub failures: String,
 }
 
 /// A size of the models of the first screen, here and in the paper.

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use resvg::usvg::Tree;
 use retrodict_lab::store::{StoreError, atomic, read};
 
 use crate::page::{self, PackedFile};
@@ -18,7 +19,7 @@ use crate::pdf;
 use crate::raster;
 use crate::report::Report;
 use crate::summary::{FigureFiles, Summary};
-use crate::{ReportError, figure::Figure};
+use crate::{ReportError, Style, figure::Figure};
 
 /// Pixels of the PNG to a user unit of the SVG: sharp on a dense screen, and in print at 3 inches.
 const PNG_SCALE: f32 = 2.0;
@@ -35,7 +36,7 @@ const THUMBNAIL: (f32, f32) = (380.0, 250.0);
 /// [`ReportError::Name`] and [`ReportError::Duplicate`] before anything is written; the others when
 /// a part cannot be drawn or written, with the parts before it in place.
 pub fn write(dir: &Path, report: &Report) -> Result<PathBuf, ReportError> {
-    write_new(dir, report, &mut Drawn::new())
+    write_new(dir, report, &Style::default(), &mut Drawn::new())
 }
 
 /// Figures in place that were drawn before, by the path of the SVG.
@@ -49,28 +50,33 @@ pub(crate) struct DrawnFigure {
     packed: Vec<PackedFile>,
 }
 
-/// The same; pictures `drawn` before that have not changed are left as they are.
+/// The same with figures' files in a style; the page keeps its own. Pictures `drawn` before that have
+/// not changed are left as they are.
 pub(crate) fn write_new(
     dir: &Path,
     report: &Report,
+    style: &Style,
     drawn: &mut Drawn,
 ) -> Result<PathBuf, ReportError> {
     check_names(report)?;
-    let files = Files { dir };
+    let files = Files { dir, style };
     let (mut thumbnails, mut packed) = (Vec::new(), Packed::default());
     for figure in figures(report) {
         let names = files_of(figure);
-        let svg = figure.to_svg();
+        let svg = figure.styled(style);
         let mut hasher = DefaultHasher::new();
         svg.hash(&mut hasher);
         let (path, hash) = (dir.join(&names.svg), hasher.finish());
         if drawn.get(&path).is_none_or(|old| old.hash != hash) {
-            files.figure(figure, &svg, &names)?;
+            let tree = files.figure(figure, &names)?;
             let mut own = Packed::default();
             own.add(&names.svg, svg.as_bytes())?;
             own.add(&names.pdf, &read(&dir.join(&names.pdf))?)?;
             own.add(&names.table, &figure.table.to_csv()?)?;
-            let thumbnail = raster::thumbnail(&svg, THUMBNAIL.0, THUMBNAIL.1)?;
+            // The page has no style.
+            let plain = figure.to_svg();
+            let tree = if plain == svg { tree } else { raster::tree(&plain, &raster::fonts())? };
+            let thumbnail = raster::thumbnail(&tree, THUMBNAIL.0, THUMBNAIL.1)?;
             drawn.insert(path.clone(), DrawnFigure { hash, thumbnail, packed: own.files });
         }
         thumbnails.push(drawn[&path].thumbnail.clone());
@@ -169,21 +175,19 @@ fn check_names(report: &Report) -> Result<(), ReportError> {
 /// A folder to write into.
 pub(crate) struct Files<'a> {
     pub(crate) dir: &'a Path,
+    pub(crate) style: &'a Style,
 }
 
 impl Files<'_> {
-    /// Writes a figure as SVG, PNG and PDF, and its numbers as CSV.
-    pub(crate) fn figure(
-        &self,
-        figure: &Figure,
-        svg: &str,
-        names: &FigureFiles,
-    ) -> Result<(), ReportError> {
+    /// Writes a figure as SVG, PNG and PDF, and its numbers as CSV. Returns what was drawn.
+    pub(crate) fn figure(&self, figure: &Figure, names: &FigureFiles) -> Result<Tree, ReportError> {
+        let svg = figure.styled(self.style);
         self.put(&names.svg, svg.as_bytes())?;
-        self.put(&names.png, &raster::png(svg, PNG_SCALE)?)?;
-        self.put(&names.pdf, &pdf::pdf(svg, &figure.title)?)?;
+        let tree = raster::tree(&svg, self.style.fonts())?;
+        self.put(&names.png, &raster::draw(&tree, PNG_SCALE)?)?;
+        self.put(&names.pdf, &pdf::of_tree(&tree, &figure.title)?)?;
         self.put(&names.table, &figure.table.to_csv()?)?;
-        Ok(())
+        Ok(tree)
     }
 
     /// Writes content under a name below the folder, whole or not at all.

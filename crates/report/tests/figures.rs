@@ -154,14 +154,14 @@ fn entities_of_several_tokens_show_the_first_token_and_thinner_the_whole() {
 /// The axis reaches as far as the bands do, and the table has what they show.
 #[test]
 fn the_bands_of_lines_are_drawn_whole_and_told() {
-    let series = |label: &str, spread: &[f64]| Series {
+    let series = |label: &str, bands: &[(f64, f64)]| Series {
         label: label.into(),
         points: vec![(1.0, 0.5), (2.0, 1.0)],
-        spread: spread.to_vec(),
+        bands: bands.to_vec(),
         kind: SeriesKind::Line,
     };
     let axes = Axes { x: "x".into(), y: "y".into(), x_log: false, y_log: false };
-    let both = vec![series("wide", &[2.0, 3.0]), series("plain", &[])];
+    let both = vec![series("wide", &[(-1.5, 2.5), (-2.0, 4.0)]), series("plain", &[])];
     let figure = lines("n", "t", &axes, &[Panel { title: "p".into(), series: both }]);
     let text = figure.to_svg();
     let svg = Document::parse(&text).unwrap();
@@ -172,7 +172,10 @@ fn the_bands_of_lines_are_drawn_whole_and_told() {
         assert!((edge - expected).abs() < 0.02, "{edges:?}");
     }
     let rows: Vec<String> = figure.table.rows.iter().map(|row| row.join(",")).collect();
-    assert_eq!(rows, ["p,wide,1,0.5,2", "p,wide,2,1,3", "p,plain,1,0.5,", "p,plain,2,1,"]);
+    assert_eq!(
+        rows,
+        ["p,wide,1,0.5,-1.5,2.5", "p,wide,2,1,-2,4", "p,plain,1,0.5,,", "p,plain,2,1,,"]
+    );
 }
 
 /// One right answer of many makes a long number.

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use retrodict_report::{
-    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Opening, Part,
-    Redraw, Report, ReportError, Section, SeedRow, Table, Trained, WeightFrame, WeightPanel,
-    effective_weights, loss_curves, write,
+    Claim, Comparator, EffectiveWeights, Experiment, LossCurves, NamedTable, Nll, Opening,
+    OpeningLinks, Part, Redraw, Report, ReportError, Section, SeedRow, Table, Trained, WeightFrame,
+    WeightPanel, effective_weights, loss_curves, write,
 };
 use serde_json::{Value, json};
 
@@ -68,6 +68,7 @@ fn report(text: &str) -> Report {
                 2,
                 std::slice::from_ref(&weights),
             )),
+            more: OpeningLinks { curves: "reversal".into(), ..OpeningLinks::default() },
         }),
         sections: vec![Section {
             name: "reversal".into(),

@@ -68,7 +68,7 @@ pub(crate) fn palette_css() -> impl IntoResponse {
 /// The colours of heat maps: red, green and blue of each of 256 levels, the last for a missing
 /// value.
 pub(crate) fn palette_js() -> impl IntoResponse {
-    let colors = Colors::Sequential.palette();
+    let colors = Colors::SEQUENTIAL.palette();
     let text = format!(
         "// Viridis; the last is for a missing value.\nexport const colors = {colors:?};\n"
     );

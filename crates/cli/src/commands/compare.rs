@@ -9,7 +9,7 @@ use retrodict_report::compare::{
     Comparison, ComparisonResult, Measured, Planned, Row, Selected, TaskResult, json, keep, plan,
     select,
 };
-use retrodict_report::write_comparisons;
+use retrodict_report::{Style, write_comparisons};
 
 use super::estimate::Estimates;
 use super::record::record_sweep;
@@ -21,6 +21,7 @@ use crate::table::{table, wrap};
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let selected = select(&args.what).map_err(Failure::usage)?;
+    let style = args.style.read()?;
     let asked = args.seeds.as_deref().map(parse_seeds).transpose();
     let asked = asked.map_err(|error| Failure::Usage(format!("--seeds: {error}")))?;
     let seeds_of = |comparison: &Comparison| {
@@ -55,12 +56,12 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         left += outcomes.iter().filter(|outcome| outcome.status == Status::Interrupted).count();
         bad.extend(complaints(&jobs, &outcomes));
         // Draw after every task, and after an interruption too.
-        write_comparisons(&args.out, &args.out).map_err(Failure::failed)?;
+        write_comparisons(&args.out, &args.out, &style).map_err(Failure::failed)?;
         if left > 0 {
             break;
         }
     }
-    conclude(args, &selected)?;
+    conclude(args, &selected, &style)?;
     if left > 0 {
         return Err(Failure::Interrupted(format!(
             "{left} of {all} runs so far are unfinished; the same command resumes them \
@@ -81,9 +82,9 @@ fn jobs<'p>(planned: &'p [Planned<'_>]) -> Vec<Job<'p>> {
 }
 
 /// Prints the selected results, and links them from the folder's report.
-fn conclude(args: &CompareArgs, selected: &[Selected]) -> Result<(), Failure> {
-    draw_beside(&args.out)?;
-    let compared = write_comparisons(&args.out, &args.out).map_err(Failure::failed)?;
+fn conclude(args: &CompareArgs, selected: &[Selected], style: &Style) -> Result<(), Failure> {
+    draw_beside(&args.out, style)?;
+    let compared = write_comparisons(&args.out, &args.out, style).map_err(Failure::failed)?;
     let results = compared.as_ref().map_or(&[][..], |compared| &compared.results);
     let asked: Vec<ComparisonResult> = results
         .iter()

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use retrodict_report::{Redraw, Report, from_store, write, write_comparisons};
+use retrodict_report::{Redraw, Report, Style, write_comparisons};
 
 use super::{Failure, print};
 use crate::args::ReportArgs;
 
 pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
-    let (page, report) =
-        draw(&mut Redraw::default(), &args.dir, args.to.as_deref().unwrap_or(&args.dir))?;
+    let mut redraw = Redraw::new(args.style.read()?);
+    let (page, report) = draw(&mut redraw, &args.dir, args.to.as_deref().unwrap_or(&args.dir))?;
     print(&last_line(&report, &page))
 }
 
@@ -22,15 +22,16 @@ pub(crate) fn draw(
     let report = redraw.from_store(out).map_err(Failure::failed)?;
     let page = redraw.write(to, &report).map_err(Failure::failed)?;
     // It links to the page.
-    write_comparisons(out, to).map_err(Failure::failed)?;
+    write_comparisons(out, to, redraw.style()).map_err(Failure::failed)?;
     Ok((page.display().to_string(), report))
 }
 
 /// Redraws an existing report, so that it links to pages added beside it.
-pub(crate) fn draw_beside(out: &Path) -> Result<(), Failure> {
+pub(crate) fn draw_beside(out: &Path, style: &Style) -> Result<(), Failure> {
     if out.join("index.html").is_file() {
-        let report = from_store(out).map_err(Failure::failed)?;
-        write(out, &report).map_err(Failure::failed)?;
+        let mut redraw = Redraw::new(style.clone());
+        let report = redraw.from_store(out).map_err(Failure::failed)?;
+        redraw.write(out, &report).map_err(Failure::failed)?;
     }
     Ok(())
 }

@@ -38,6 +38,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         .map(|figure| Ok((figure, experiments(figure, scale, asked)?)))
         .collect::<Result<_, retrodict_report::PaperError>>()
         .map_err(Failure::usage)?;
+    let style = args.style.read()?;
     let resources = args.resources.resources()?;
     if args.list {
         return list(&wanted, &theory, resources);
@@ -64,7 +65,7 @@ pub(crate) fn reproduce(args: &ReproduceArgs) -> Result<(), Failure> {
         own: before.map(|kept| kept.own).unwrap_or_default(),
     };
     let spent = kept.wall_seconds;
-    let mut redraw = Redraw::default();
+    let mut redraw = Redraw::new(style);
     let mut seen = HashSet::new();
     let mut figures = Vec::new();
     for (figure, experiments) in &wanted {

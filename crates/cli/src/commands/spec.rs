@@ -1,4 +1,4 @@
-//! `retrodict spec NAME`, `spec figure` and `spec compare`.
+//! `retrodict spec NAME`, `spec figure`, `spec style` and `spec compare`.
 
 use retrodict_lab::spec::{Spec, commented, ready};
 
@@ -9,6 +9,7 @@ use crate::args::SpecArgs;
 pub(crate) fn spec(args: &SpecArgs) -> Result<(), Failure> {
     match args.name.as_str() {
         "figure" => return print(retrodict_report::paper::EXAMPLE),
+        "style" => return print(retrodict_report::style::EXAMPLE),
         "compare" => return print(retrodict_report::compare::EXAMPLE),
         _ => {}
     }

@@ -104,12 +104,8 @@ fn theory() -> Figure {
     let over = |f: &dyn Fn(f64) -> f64| -> Vec<(f64, f64)> {
         (0..60).map(|i| 10f64.powf(f64::from(i) / 10.0 - 1.0)).map(|t| (t, f(t))).collect()
     };
-    let series = |label: &str, points, kind| Series {
-        label: label.into(),
-        points,
-        spread: Vec::new(),
-        kind,
-    };
+    let series =
+        |label: &str, points, kind| Series { label: label.into(), points, bands: Vec::new(), kind };
     let panel = |d: f64| Panel {
         title: format!("d = {d}"),
         series: vec![

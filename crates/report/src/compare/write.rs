@@ -9,13 +9,13 @@ use super::judge::judge;
 use super::kept::{Asked, FOLDER};
 use super::result::{ComparisonResult, TaskResult, json};
 use super::{Comparison, Measured, columns, experiment_name, kept, page, plan, row};
-use crate::ReportError;
 use crate::figure::{
     Answered, Axes, Dot, Figure, Panel, Series, SeriesKind, forward_reverse, lines,
 };
 use crate::stored::{self, Stored};
 use crate::summary::FigureFiles;
 use crate::write::Files;
+use crate::{ReportError, Style};
 
 /// The files that were written.
 #[derive(Clone, Debug)]
@@ -32,7 +32,11 @@ pub struct Compared {
 ///
 /// # Errors
 /// [`ReportError`] if a comparison or the store cannot be read, or a part cannot be written.
-pub fn write_comparisons(out: &Path, to: &Path) -> Result<Option<Compared>, ReportError> {
+pub fn write_comparisons(
+    out: &Path,
+    to: &Path,
+    style: &Style,
+) -> Result<Option<Compared>, ReportError> {
     let kept = kept(out)?;
     if kept.is_empty() {
         return Ok(None);
@@ -55,14 +59,14 @@ pub fn write_comparisons(out: &Path, to: &Path) -> Result<Option<Compared>, Repo
         return Ok(None);
     }
     let folder = to.join(FOLDER);
-    let files = Files { dir: &folder };
+    let files = Files { dir: &folder, style };
     let mut figures = Vec::new();
     for result in &results {
         files.put(&format!("{}.csv", result.name), &columns::table(result).to_csv()?)?;
         for task in &result.tasks {
             let figure = picture(result, task);
             let names = FigureFiles::in_folder("figures/", &figure.name, &figure.title);
-            files.figure(&figure, &figure.to_svg(), &names)?;
+            files.figure(&figure, &names)?;
             figures.push(figure);
         }
     }
@@ -146,7 +150,7 @@ fn picture(result: &ComparisonResult, task: &TaskResult) -> Figure {
     forward_reverse(&name, &task.title, &dots)
 }
 
-/// A line for each series of rows, with half the width of the interval to either side.
+/// A line for each series of rows, its band the intervals.
 fn over_a_number(name: &str, task: &TaskResult, response: &Response) -> Figure {
     let mut rows: Vec<_> = task
         .rows
@@ -162,14 +166,14 @@ fn over_a_number(name: &str, task: &TaskResult, response: &Response) -> Figure {
             lines_of.push(Series {
                 label: label.clone(),
                 points: Vec::new(),
-                spread: Vec::new(),
+                bands: Vec::new(),
                 kind: SeriesKind::Line,
             });
             lines_of.len() - 1
         });
         let Measured { low, high, .. } = row.reverse_accuracy();
         lines_of[at].points.push((dose, accuracy));
-        lines_of[at].spread.push(low.zip(*high).map_or(0.0, |(low, high)| (high - low) / 2.0));
+        lines_of[at].bands.push(low.zip(*high).unwrap_or((accuracy, accuracy)));
     }
     let axes = Axes {
         x: response.axis.clone(),

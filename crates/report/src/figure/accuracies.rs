@@ -3,12 +3,12 @@
 use retrodict_lab::stats;
 
 use super::{Figure, Text};
-use crate::plot::Drawing;
 use crate::plot::drawing::{Anchor, Rect, Stroke, Style};
 use crate::plot::scale::Linear;
 use crate::plot::theme::{
     GRID, INK, LABEL_SIZE, SERIES, SOFT, TICK_SIZE, TITLE_SIZE, text_width, wrap,
 };
+use crate::plot::{Canvas, Drawing, grid};
 use crate::tables::{Table, cell};
 use crate::text;
 
@@ -32,6 +32,10 @@ pub struct Way {
 
 const WIDTH: f64 = 620.0;
 const NARROW: f64 = 400.0;
+const MOST_WIDTH: f64 = 760.0;
+/// A column of a folded figure is at least as wide.
+const LEAST_WIDTH: f64 = 290.0;
+const FOLD_GAP: f64 = 28.0;
 const ROW: f64 = 22.0;
 const HEADING: f64 = 16.0;
 const BETWEEN: f64 = 14.0;
@@ -47,23 +51,45 @@ pub fn accuracies(name: &str, title: &str, variants: &[Accuracies]) -> Figure {
         alt: alt(variants),
         table: table(variants),
     };
-    Figure::of_whole(text, draw(variants, WIDTH), draw(variants, NARROW))
+    let narrow = draw(variants, &names(variants), NARROW);
+    let variants = variants.to_vec();
+    Figure::of_whole(text, narrow, move |canvas| folded(&variants, canvas))
+}
+
+/// In columns, if it would be higher than a page.
+fn folded(variants: &[Accuracies], canvas: &Canvas) -> Drawing {
+    let names = names(variants);
+    let whole = draw(variants, &names, canvas.width.unwrap_or(WIDTH).min(MOST_WIDTH));
+    let columns = ((whole.height / canvas.page).ceil() as usize).min(variants.len());
+    let gaps = FOLD_GAP * columns.saturating_sub(1) as f64;
+    let width = canvas.width.map_or(NARROW, |width| (width - gaps) / columns.max(1) as f64);
+    if columns < 2 || width < LEAST_WIDTH {
+        return whole;
+    }
+    let parts = variants.chunks(variants.len().div_ceil(columns));
+    let parts = parts.map(|part| draw(part, &names, width)).collect();
+    grid::arrange(parts, columns, (FOLD_GAP, 0.0))
+}
+
+/// The ways of all variants, each once.
+fn names(variants: &[Accuracies]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for way in variants.iter().flat_map(|v| &v.ways) {
+        if !names.contains(&way.name) {
+            names.push(way.name.clone());
+        }
+    }
+    names
 }
 
 const CAPTION: &str = "Accuracy: the share of held-out questions whose whole answer is the most \
     probable one. A small dot is one seed, the large dot their mean, the bar one standard \
     deviation to either side.";
 
-fn draw(variants: &[Accuracies], width: f64) -> Drawing {
-    let mut names: Vec<&str> = Vec::new();
-    for way in variants.iter().flat_map(|v| &v.ways) {
-        if !names.contains(&way.name.as_str()) {
-            names.push(&way.name);
-        }
-    }
+fn draw(variants: &[Accuracies], names: &[String], width: f64) -> Drawing {
     let widest =
-        |size: f64, texts: &[&str]| texts.iter().map(|t| text_width(t, size)).fold(0.0, f64::max);
-    let left = (widest(LABEL_SIZE, &names) + 12.0).clamp(60.0, 0.4 * width);
+        |size: f64, texts: &[String]| texts.iter().map(|t| text_width(t, size)).fold(0.0, f64::max);
+    let left = (widest(LABEL_SIZE, names) + 12.0).clamp(60.0, 0.4 * width);
     let labels: Vec<Vec<String>> =
         names.iter().map(|name| wrap(name, LABEL_SIZE, left - 10.0)).collect();
     let at = |way: &Way| names.iter().position(|n| *n == way.name).unwrap_or(0);
@@ -79,7 +105,6 @@ fn draw(variants: &[Accuracies], width: f64) -> Drawing {
         .flat_map(|v| &v.ways)
         .map(|way| text::mean_and_spread(&way.values))
         .collect();
-    let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
     let right = (widest(TICK_SIZE, &numbers) + 16.0).max(92.0);
     let area = Rect { x: left, y: 4.0, width: width - left - right, height: rows };
     let mut drawing = Drawing::new(width, area.bottom() + 2.0 * LEGEND_HEIGHT - 8.0);

@@ -42,7 +42,10 @@ pub fn asymmetry(name: &str, title: &str, dots: &[FactDot]) -> Figure {
         alt: alt(dots),
         table: table(dots),
     };
-    Figure::of_whole(text, draw(dots, WIDTH), draw(dots, NARROW))
+    let (narrow, dots) = (draw(dots, NARROW), dots.to_vec());
+    Figure::of_whole(text, narrow, move |canvas| {
+        draw(&dots, canvas.width.unwrap_or(WIDTH).min(WIDTH))
+    })
 }
 
 /// The relations in the order of their first fact; those beyond the last colour share it.

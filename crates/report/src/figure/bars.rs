@@ -51,7 +51,7 @@ pub fn bars(
         alt: alt(parts, panels),
         table: table(parts, panels),
     };
-    Figure::of_blocks(text, vec![block], 1)
+    Figure::of_blocks(text, vec![block.clone()], move |_| block.clone())
 }
 
 fn draw(panel: &BarPanel, rows: usize, names: &[String], scale: Linear) -> Drawing {

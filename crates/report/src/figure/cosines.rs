@@ -2,7 +2,7 @@
 
 use super::{Figure, Text};
 use crate::plot::heatmap::{self, ColorMap, Colors, HeatmapPanel};
-use crate::plot::{Drawing, colorbar, grid};
+use crate::plot::{Drawing, PartWidth, colorbar, grid};
 use crate::tables::{Table, cell};
 use retrodict_lab::stats;
 
@@ -21,22 +21,13 @@ pub struct Cosines {
     pub random: f64,
 }
 
-const SIDE: f64 = 196.0;
+/// Side of a panel's cells: its note must fit above it.
+const SIDE: PartWidth = PartWidth { least: 180.0, natural: 196.0, most: 240.0 };
+const BAR_GAP: f64 = 14.0;
 const GAP: (f64, f64) = (22.0, 12.0);
 
 /// Draws a heatmap per variant, from −1, red, over 0, white, to 1, blue.
 pub fn cosines(name: &str, title: &str, variants: &[Cosines]) -> Figure {
-    let colors = ColorMap::new((-1.0, 1.0), Colors::Diverging);
-    let draw = |columns: usize| {
-        let panels: Vec<Drawing> = variants.iter().map(|v| panel(v, colors)).collect();
-        let panels = grid::arrange(panels, columns, GAP);
-        let mut whole = Drawing::new(panels.width + 14.0 + colorbar::WIDTH, panels.height);
-        let bar_x = panels.width + 14.0;
-        whole.place(0.0, 0.0, panels);
-        let bar = colorbar::draw("cosine", colors, SIDE);
-        whole.place(bar_x, heatmap::ROOM_ABOVE - colorbar::ROOM_ABOVE, bar);
-        whole
-    };
     let text = Text {
         name: name.into(),
         title: title.into(),
@@ -45,8 +36,35 @@ pub fn cosines(name: &str, title: &str, variants: &[Cosines]) -> Figure {
         table: table(variants),
     };
     // Five of these would be too small to read beside each other.
-    let columns = if variants.len() == 4 { 4 } else { variants.len().clamp(1, 3) };
-    Figure::of_whole(text, draw(columns), draw(columns.min(2)))
+    let most = if variants.len() == 4 { 4 } else { variants.len().clamp(1, 3) };
+    let colors = ColorMap::new((-1.0, 1.0), Colors::DIVERGING);
+    let narrow = draw(variants, most.min(2), SIDE.natural, colors);
+    let variants = variants.to_vec();
+    Figure::of_whole(text, narrow, move |canvas| {
+        let gap = heatmap::ROOM_LEFT + GAP.0;
+        let besides = heatmap::ROOM_LEFT + BAR_GAP + colorbar::WIDTH;
+        let (columns, side) = canvas.arrange(variants.len(), most, SIDE, gap, besides);
+        // No higher than a page.
+        let rows = variants.len().div_ceil(columns).max(1);
+        let besides = heatmap::ROOM_ABOVE + heatmap::ROOM_BELOW + GAP.1;
+        let side = side.min((canvas.page / rows as f64 - besides).max(1.0));
+        draw(&variants, columns, side, ColorMap::new((-1.0, 1.0), canvas.diverging))
+    })
+}
+
+fn draw(variants: &[Cosines], columns: usize, side: f64, colors: ColorMap) -> Drawing {
+    let titles: Vec<&str> = variants.iter().map(|v| v.variant.as_str()).collect();
+    let titles = heatmap::titles(&titles, side + heatmap::ROOM_LEFT + GAP.0);
+    let above = heatmap::room_above(titles.first().map_or(1, Vec::len));
+    let panels = variants.iter().zip(&titles);
+    let panels = panels.map(|(v, title)| panel(v, title, side, colors)).collect();
+    let panels = grid::arrange(panels, columns, GAP);
+    let bar_x = panels.width + BAR_GAP;
+    let mut whole = Drawing::new(bar_x + colorbar::WIDTH, panels.height);
+    whole.place(0.0, 0.0, panels);
+    let bar = colorbar::draw("cosine", colors, side);
+    whole.place(bar_x, above - colorbar::ROOM_ABOVE, bar);
+    whole
 }
 
 const CAPTION: &str = "Cosine similarities between the token embeddings after training, of all \
@@ -56,10 +74,10 @@ const CAPTION: &str = "Cosine similarities between the token embeddings after tr
     are the mean of |cos| between different entities over all seeds, and that of random directions \
     in as many dimensions.";
 
-fn panel(cosines: &Cosines, colors: ColorMap) -> Drawing {
+fn panel(cosines: &Cosines, title: &[String], side: f64, colors: ColorMap) -> Drawing {
     let note = note(cosines);
     HeatmapPanel {
-        title: &cosines.variant,
+        title,
         note: &note,
         row_label: "token",
         column_label: "token",
@@ -67,7 +85,7 @@ fn panel(cosines: &Cosines, colors: ColorMap) -> Drawing {
         columns: cosines.size,
         values: &cosines.values,
     }
-    .draw(SIDE, colors)
+    .draw(side, colors)
 }
 
 /// `|cos| 0.247 ± 0.011, random 0.181`.

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Figure, Text};
+use super::{BLOCK_GAP, Figure, Text};
 use crate::plot::colorbar;
 use crate::plot::film::{self, Frame};
 use crate::plot::heatmap::{self, ColorMap, Colors, HeatmapPanel};
 use crate::plot::scale::extent;
 use crate::plot::theme::{INK, TITLE_SIZE};
-use crate::plot::{Drawing, drawing::Style, grid};
+use crate::plot::{Canvas, Drawing, PartWidth, drawing::Style, grid};
 use crate::tables::{Table, cell};
 use crate::text;
 
@@ -55,7 +55,7 @@ pub struct WeightPanel {
 }
 
 /// Side of a panel's cells, in user units.
-const SIDE: f64 = 158.0;
+const SIDE: PartWidth = PartWidth { least: 84.0, natural: 158.0, most: 230.0 };
 const PANEL_GAP: (f64, f64) = (16.0, 10.0);
 const BAR_GAP: f64 = 14.0;
 const HEADING: f64 = 26.0;
@@ -72,8 +72,12 @@ pub fn effective_weights(
     let still = variants.iter().flat_map(|v| &v.panels);
     let moving = variants.iter().flat_map(|v| &v.frames).flat_map(|f| &f.panels);
     let values = still.chain(moving).flat_map(|p| p.values.iter().map(|v| f64::from(*v)));
-    let colors = ColorMap::new(extent(values).unwrap_or((0.0, 1.0)), Colors::Sequential);
-    let blocks: Vec<Drawing> = variants.iter().map(|v| block(v, columns, colors, &[])).collect();
+    let domain = extent(values).unwrap_or((0.0, 1.0));
+    let frames = epochs(variants);
+    let colors = ColorMap::new(domain, Colors::SEQUENTIAL);
+    // The page has the film; the file has all entities after the last epoch.
+    let blocks =
+        variants.iter().map(|v| block(v, columns, SIDE.natural, colors, &frames)).collect();
     let text = Text {
         name: name.into(),
         title: title.into(),
@@ -81,17 +85,41 @@ pub fn effective_weights(
         alt: alt(variants),
         table: table(variants),
     };
-    let mut figure = Figure::of_blocks(text, blocks, MOST_SIDE_BY_SIDE);
-    figure.frames = epochs(variants);
-    if !figure.frames.is_empty() {
-        // The page has the film; the file has all entities after the last epoch.
-        figure.blocks =
-            variants.iter().map(|v| block(v, columns, colors, &figure.frames)).collect();
-    }
-    figure
+    let still: Vec<EffectiveWeights> =
+        variants.iter().map(|v| EffectiveWeights { frames: Vec::new(), ..v.clone() }).collect();
+    let whole = move |canvas: &Canvas| {
+        let colors = ColorMap::new(domain, canvas.sequential);
+        side_by_side(&still, columns, canvas, colors)
+    };
+    Figure { frames, ..Figure::of_blocks(text, blocks, whole) }
 }
 
 const MOST_SIDE_BY_SIDE: usize = 3;
+
+fn side_by_side(
+    variants: &[EffectiveWeights],
+    columns: usize,
+    canvas: &Canvas,
+    colors: ColorMap,
+) -> Drawing {
+    // What a block has beside the cells of its panels.
+    let besides = columns as f64 * heatmap::ROOM_LEFT
+        + columns.saturating_sub(1) as f64 * PANEL_GAP.0
+        + BAR_GAP
+        + colorbar::WIDTH;
+    let of_sides = |side: f64| besides + columns as f64 * side;
+    let block_width = PartWidth {
+        least: of_sides(SIDE.least),
+        natural: of_sides(SIDE.natural),
+        most: of_sides(SIDE.most),
+    };
+    let (blocks, width) =
+        canvas.arrange(variants.len(), MOST_SIDE_BY_SIDE, block_width, BLOCK_GAP.0, 0.0);
+    let side = (width - besides) / columns.max(1) as f64;
+    let drawn = variants.iter().map(|v| block(v, columns, side.max(1.0), colors, &[]));
+    grid::arrange(drawn.collect(), blocks, BLOCK_GAP)
+}
+
 /// More frames than this make a page large without a finer slider.
 const MOST_FRAMES: usize = 12;
 
@@ -169,14 +197,23 @@ const CAPTION: &str = "Effective weights: the logit of each candidate (column) w
     mean of the other candidates of its type.";
 
 /// One variant, with a film over `epochs` if there are any.
-fn block(weights: &EffectiveWeights, columns: usize, colors: ColorMap, epochs: &[u64]) -> Drawing {
+fn block(
+    weights: &EffectiveWeights,
+    columns: usize,
+    side: f64,
+    colors: ColorMap,
+    epochs: &[u64],
+) -> Drawing {
+    let titles: Vec<&str> = weights.panels.iter().map(|panel| panel.title.as_str()).collect();
+    let titles = heatmap::titles(&titles, side + heatmap::ROOM_LEFT + PANEL_GAP.0);
     let panels: Vec<Drawing> = weights
         .panels
         .iter()
+        .zip(&titles)
         .enumerate()
-        .map(|(i, p)| {
+        .map(|(i, (p, title))| {
             let panel = HeatmapPanel {
-                title: &p.title,
+                title,
                 note: &note(p),
                 row_label: &p.row_label,
                 column_label: &p.column_label,
@@ -184,12 +221,13 @@ fn block(weights: &EffectiveWeights, columns: usize, colors: ColorMap, epochs: &
                 columns: p.columns,
                 values: &p.values,
             };
-            film::draw(&panel, &film(weights, i, epochs), SIDE, colors)
+            film::draw(&panel, &film(weights, i, epochs), side, colors)
         })
         .collect();
     let panels = grid::arrange(panels, columns, PANEL_GAP);
     // The bar spans the cells from the first row's top to the last row's foot.
-    let top = HEADING + heatmap::ROOM_ABOVE;
+    let lines = titles.first().map_or(1, Vec::len);
+    let top = HEADING + heatmap::room_above(lines);
     let foot = HEADING + panels.height - heatmap::ROOM_BELOW;
     let width = panels.width + BAR_GAP + colorbar::WIDTH;
     let mut block = Drawing::new(width, HEADING + panels.height);

@@ -54,7 +54,10 @@ pub fn forward_reverse(name: &str, title: &str, dots: &[Dot]) -> Figure {
         alt: alt(dots),
         table: table(dots),
     };
-    Figure::of_whole(text, draw(dots, WIDTH), draw(dots, NARROW))
+    let (narrow, dots) = (draw(dots, NARROW), dots.to_vec());
+    Figure::of_whole(text, narrow, move |canvas| {
+        draw(&dots, canvas.width.unwrap_or(WIDTH).min(WIDTH))
+    })
 }
 
 const CAPTION: &str = "One marker an intervention, numbered as in the table; up and to the right \

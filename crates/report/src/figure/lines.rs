@@ -36,8 +36,8 @@ pub struct Series {
     pub label: String,
     /// (x, y), x ascending; one that is not finite breaks a line.
     pub points: Vec<(f64, f64)>,
-    /// The spread of y at each point, drawn as a band; empty for none.
-    pub spread: Vec<f64>,
+    /// The lower and the upper edge of a band at each point; empty for none.
+    pub bands: Vec<(f64, f64)>,
     /// How they are drawn.
     pub kind: SeriesKind,
 }
@@ -97,9 +97,9 @@ pub fn lines_with_ticks(
             SeriesKind::Dashed => Mark::Dashed,
             SeriesKind::Dots => Mark::Dots,
         };
-        let spread = series.spread.iter().copied().map(Some).chain(std::iter::repeat(None));
-        let points = series.points.iter().zip(spread);
-        let points = points.map(|(&(x, y), spread)| Point { x, y, spread });
+        let bands = series.bands.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let points = series.points.iter().zip(bands);
+        let points = points.map(|(&(x, y), band)| Point { x, y, band });
         let (label, points) = (series.label.clone(), points.collect());
         Curve { label, color, label_color: color, mark, points }
     };
@@ -120,21 +120,20 @@ pub fn lines_with_ticks(
         alt: alt(axes, panels),
         table: table(panels),
     };
-    let columns = multiples::columns(panels.len());
-    let narrow = multiples::draw(&drawn, columns.min(2), None);
-    let wide = match drawn.as_slice() {
-        [lone] => multiples::draw_lone(lone, None),
-        several => multiples::draw(several, columns, None),
-    };
-    Figure::of_whole(text, wide, narrow)
+    let narrow = multiples::draw(&drawn, multiples::columns(panels.len()).min(2), None);
+    Figure::of_whole(text, narrow, move |canvas| match drawn.as_slice() {
+        [lone] => multiples::draw_lone_on(lone, canvas, None),
+        several => multiples::draw_on(several, canvas, None),
+    })
 }
 
 /// The drawn values of y: points, and the edges of bands where the axis can show them.
 fn drawn_y(panels: &[Panel], drawable: impl Fn(&(f64, f64)) -> bool) -> impl Iterator<Item = f64> {
     let edges = |series: &Series| {
-        let spread = series.spread.iter().copied().chain(std::iter::repeat(0.0));
-        let edges = series.points.iter().zip(spread);
-        edges.flat_map(|(&(x, y), by)| [(x, y - by), (x, y), (x, y + by)]).collect::<Vec<_>>()
+        let points = series.points.iter().copied();
+        let bands = series.points.iter().zip(&series.bands);
+        let bands = bands.flat_map(|(&(x, _), &(low, high))| [(x, low), (x, high)]);
+        points.chain(bands).collect::<Vec<_>>()
     };
     let all: Vec<_> = panels.iter().flat_map(|panel| &panel.series).flat_map(edges).collect();
     all.into_iter().filter(move |point| drawable(point)).map(|point| point.1)
@@ -175,16 +174,16 @@ fn alt(axes: &Axes, panels: &[Panel]) -> String {
 }
 
 fn table(panels: &[Panel]) -> Table {
-    let mut table = Table::new(&["panel", "series", "x", "y", "spread"]);
+    let mut table = Table::new(&["panel", "series", "x", "y", "low", "high"]);
     for panel in panels {
         for series in &panel.series {
             // Empty where there is no band.
-            let spread = series.spread.iter().map(|by| cell(*by));
-            let spread = spread.chain(std::iter::repeat(String::new()));
-            let row = |((x, y), by): (&(f64, f64), String)| {
-                vec![panel.title.clone(), series.label.clone(), cell(*x), cell(*y), by]
+            let bands = series.bands.iter().map(|(low, high)| [cell(*low), cell(*high)]);
+            let bands = bands.chain(std::iter::repeat_with(Default::default));
+            let row = |((x, y), [low, high]): (&(f64, f64), [String; 2])| {
+                vec![panel.title.clone(), series.label.clone(), cell(*x), cell(*y), low, high]
             };
-            table.rows.extend(series.points.iter().zip(spread).map(row));
+            table.rows.extend(series.points.iter().zip(bands).map(row));
         }
     }
     table

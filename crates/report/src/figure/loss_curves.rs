@@ -1,11 +1,11 @@
 //! Negative log probability over epochs (paper, figure 1 and its like).
 
-use super::{Figure, Text};
+use super::{BLOCK_GAP, Figure, Text};
 use crate::plot::curves::{Curve, CurvePanel, Mark, Point, Span};
 use crate::plot::level::Level;
 use crate::plot::scale::extent;
-use crate::plot::theme::{Color, HELD_OUT, HELD_OUT_TEXT, TRAIN};
-use crate::plot::{Drawing, multiples};
+use crate::plot::theme::{Color, HELD_OUT, HELD_OUT_TEXT, TITLE_SIZE, TRAIN, text_width};
+use crate::plot::{Canvas, Drawing, PartWidth, grid, multiples};
 use crate::tables::{Table, cell};
 use retrodict_lab::stats;
 
@@ -42,8 +42,10 @@ pub struct Nll {
     pub uniform_label: String,
 }
 
-const WIDTH: f64 = 392.0;
+const WIDTH: PartWidth = PartWidth { least: 230.0, natural: 392.0, most: 560.0 };
 const HEIGHT: f64 = 290.0;
+/// A run with fewer epochs than this part of the longest has an axis of its own.
+const SHORT: f64 = 0.25;
 
 /// More variants than this are drawn as small multiples.
 const MOST_SIDE_BY_SIDE: usize = 3;
@@ -57,7 +59,12 @@ pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
     let series: Vec<Vec<Series>> = variants.iter().map(series_of).collect();
     let points = || series.iter().flatten().flat_map(|s| &s.points);
     let last_epoch = extent(points().map(|p| p.point.x)).map_or(1.0, |e| e.1);
-    let tops = points().map(|p| p.point.y + p.point.spread.unwrap_or(0.0));
+    // A short run has an axis of its own: on that of a long one its curves would be a stroke.
+    let epochs = |series: &[Series]| {
+        let own = extent(series.iter().flat_map(|s| &s.points).map(|p| p.point.x));
+        own.map(|own| own.1).filter(|own| *own < SHORT * last_epoch && *own > 0.0)
+    };
+    let tops = points().map(|p| p.point.band.map_or(p.point.y, |(_, high)| high));
     let levels = series.iter().flatten().map(|s| s.uniform);
     let top = extent(tops.chain(levels)).map_or(1.0, |e| e.1);
     let small = variants.len() > MOST_SIDE_BY_SIDE || variants.iter().any(|v| v.whole.is_some());
@@ -74,7 +81,7 @@ pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
             title: panel_title(variant),
             x: Span {
                 label: "epoch".into(),
-                domain: (0.0, last_epoch),
+                domain: (0.0, epochs(series).unwrap_or(last_epoch)),
                 log: false,
                 ticks: Vec::new(),
             },
@@ -92,18 +99,27 @@ pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
     let text = Text {
         name: name.into(),
         title: title.into(),
-        caption: caption(variants),
+        caption: caption(variants, series.iter().any(|series| epochs(series).is_some())),
         alt: alt(variants),
         table: table(variants, &series),
     };
     if small {
-        let columns = multiples::columns(panels.len());
-        let draw = |columns| multiples::draw(&panels, columns, Some(UNIFORM));
-        Figure::of_whole(text, draw(columns), draw(columns.min(2)))
+        let narrow = multiples::columns(panels.len()).min(2);
+        let narrow = multiples::draw(&panels, narrow, Some(UNIFORM));
+        let draw = move |canvas: &Canvas| multiples::draw_on(&panels, canvas, Some(UNIFORM));
+        Figure::of_whole(text, narrow, draw)
     } else {
-        let blocks: Vec<Drawing> = panels.iter().map(|p| p.draw(WIDTH, HEIGHT)).collect();
-        Figure::of_blocks(text, blocks, MOST_SIDE_BY_SIDE)
+        let blocks = panels.iter().map(|p| p.draw(WIDTH.natural, HEIGHT)).collect();
+        Figure::of_blocks(text, blocks, move |canvas| side_by_side(&panels, canvas))
     }
+}
+
+fn side_by_side(panels: &[CurvePanel], canvas: &Canvas) -> Drawing {
+    let titles = panels.iter().map(|panel| text_width(&panel.title, TITLE_SIZE));
+    let width = PartWidth { least: titles.fold(WIDTH.least, f64::max), ..WIDTH };
+    let (columns, width) = canvas.arrange(panels.len(), MOST_SIDE_BY_SIDE, width, BLOCK_GAP.0, 0.0);
+    let height = HEIGHT.min(0.8 * width.max(WIDTH.least));
+    grid::arrange(panels.iter().map(|p| p.draw(width, height)).collect(), columns, BLOCK_GAP)
 }
 
 /// The label with the number of seeds, and of questions where they are few.
@@ -147,6 +163,7 @@ struct Series {
 
 struct SeriesPoint {
     point: Point,
+    spread: Option<f64>,
     seeds: usize,
 }
 
@@ -166,7 +183,9 @@ impl Series {
                 .filter(|v| v.is_finite())
                 .collect();
             let y = stats::mean(&values).unwrap_or(f64::NAN);
-            SeriesPoint { point: Point { x, y, spread: stats::std(&values) }, seeds: values.len() }
+            let spread = stats::std(&values);
+            let band = spread.map(|spread| (y - spread, y + spread));
+            SeriesPoint { point: Point { x, y, band }, spread, seeds: values.len() }
         };
         let points = epochs.iter().enumerate().map(at).collect();
         Self { split, colors, mark, points, uniform }
@@ -175,8 +194,7 @@ impl Series {
     /// A thin line has no band: those of four curves would hide each other.
     fn curve(&self) -> Curve {
         let banded = self.mark == Mark::Line;
-        let point =
-            |p: &SeriesPoint| Point { spread: p.point.spread.filter(|_| banded), ..p.point };
+        let point = |p: &SeriesPoint| Point { band: p.point.band.filter(|_| banded), ..p.point };
         Curve {
             label: self.split.into(),
             color: self.colors.0,
@@ -187,7 +205,7 @@ impl Series {
     }
 }
 
-fn caption(variants: &[LossCurves]) -> String {
+fn caption(variants: &[LossCurves], own_axis: bool) -> String {
     let most = variants.iter().map(|v| v.first_token.train.len()).max().unwrap_or(0);
     let over = match most {
         0 | 1 => "one seed",
@@ -201,10 +219,11 @@ fn caption(variants: &[LossCurves]) -> String {
     } else {
         ""
     };
+    let axis = if own_axis { " A short run has an axis of epochs of its own." } else { "" };
     format!(
         "Negative log probability of the {of} over the epochs of training ({over}), for the \
          sentences trained on and for the held-out ones; the dashed line is uniform guessing over \
-         the whole vocabulary.{whole}"
+         the whole vocabulary.{whole}{axis}"
     )
 }
 
@@ -239,7 +258,7 @@ fn table(variants: &[LossCurves], series: &[Vec<Series>]) -> Table {
                     series.split.into(),
                     cell(p.point.x),
                     cell(p.point.y),
-                    p.point.spread.map(cell).unwrap_or_default(),
+                    p.spread.map(cell).unwrap_or_default(),
                     p.seeds.to_string(),
                     cell(series.uniform),
                 ]

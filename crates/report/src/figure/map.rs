@@ -3,7 +3,7 @@
 
 use retrodict_lab::map::{Boundary, MapCell, columns, rows};
 
-use super::{Figure, Text};
+use super::{BLOCK_GAP, Figure, Text};
 use crate::plot::axes::{self, Axis, Written};
 use crate::plot::drawing::{Rect, Stroke, Style};
 use crate::plot::heatmap::{ColorMap, Colors, cell_color};
@@ -50,8 +50,8 @@ pub fn map(map: &Map<'_>) -> Figure {
     // A fraction fills its own range.
     let domain = if domain.0 >= 0.0 && domain.1 <= 1.0 { (0.0, 1.0) } else { domain };
     let widest = extent(widths.iter().copied()).map_or(1.0, |(_, high)| high.max(1e-12));
-    let colors = ColorMap::new(domain, Colors::Sequential);
-    let of_widths = ColorMap::new((0.0, widest), Colors::Sequential);
+    let colors = ColorMap::new(domain, Colors::SEQUENTIAL);
+    let of_widths = ColorMap::new((0.0, widest), Colors::SEQUENTIAL);
     let blocks = vec![
         block(map, map.measure, &means, colors, true),
         block(map, "half-width of its 95 % interval", &widths, of_widths, false),
@@ -63,7 +63,8 @@ pub fn map(map: &Map<'_>) -> Figure {
         alt: format!("{}: {} over {} and {}.", map.title, map.measure, map.x, map.y),
         table: table(map),
     };
-    Figure::of_blocks(text, blocks, 2)
+    let whole = grid::arrange(blocks.clone(), 2, BLOCK_GAP);
+    Figure::of_blocks(text, blocks, move |_| whole.clone())
 }
 
 fn block(

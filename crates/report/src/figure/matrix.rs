@@ -39,7 +39,7 @@ pub fn matrices(
     quantity: &str,
     panels: &[MatrixPanel],
 ) -> Figure {
-    let colors = ColorMap::new((-1.0, 1.0), Colors::Diverging);
+    let colors = ColorMap::new((-1.0, 1.0), Colors::DIVERGING);
     let mut parts: Vec<Drawing> = panels.iter().map(|panel| draw(panel, colors)).collect();
     if let Some(first) = panels.first() {
         let mut bar = Drawing::new(colorbar::WIDTH, ROOM_ABOVE + side(first) + ROOM_BELOW);
@@ -56,7 +56,7 @@ pub fn matrices(
         alt: alt(quantity, panels),
         table: table(panels),
     };
-    Figure::of_blocks(text, vec![block], 1)
+    Figure::of_blocks(text, vec![block.clone()], move |_| block.clone())
 }
 
 fn side(panel: &MatrixPanel) -> f64 {
@@ -68,7 +68,7 @@ fn draw(panel: &MatrixPanel, colors: ColorMap) -> Drawing {
     let values: Vec<f32> =
         panel.values.iter().flatten().map(|v| v.map_or(f32::NAN, |v| v as f32)).collect();
     let cells = HeatmapPanel {
-        title: &panel.title,
+        title: std::slice::from_ref(&panel.title),
         note: &panel.note,
         row_label: "",
         column_label: "",

@@ -23,7 +23,11 @@ pub use map::{Map, map};
 pub(crate) use matrix::short;
 pub use matrix::{MatrixPanel, matrices};
 
-use crate::plot::{Drawing, grid};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Style;
+use crate::plot::{Canvas, Drawing};
 use crate::tables::Table;
 
 /// A drawn figure: one block per variant (such as free head, tied head), or small multiples.
@@ -46,14 +50,21 @@ pub struct Figure {
     /// The epochs of the film in `blocks`, ascending; see [`WeightFrame`].
     frames: Vec<u64>,
     /// For a file.
-    whole: Drawing,
+    whole: Whole,
+}
+
+/// Draws a figure for a file.
+#[derive(Clone)]
+struct Whole(Arc<dyn Fn(&Canvas) -> Drawing + Send + Sync>);
+
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Whole")
+    }
 }
 
 /// The gap between blocks side by side, in user units.
 const BLOCK_GAP: (f64, f64) = (28.0, 24.0);
-/// The margin around a figure in its file, in user units.
-const MARGIN: f64 = 14.0;
-
 /// A figure's words and numbers, to which a drawing is added.
 struct Text {
     name: String,
@@ -64,26 +75,35 @@ struct Text {
 }
 
 impl Figure {
-    /// Of blocks that stand side by side in the file, `columns` to a row.
-    fn of_blocks(text: Text, blocks: Vec<Drawing>, columns: usize) -> Self {
-        let whole = grid::margin(grid::arrange(blocks.clone(), columns, BLOCK_GAP), MARGIN);
-        Self::new(text, blocks, Vec::new(), whole)
-    }
-
-    /// Of one drawing, and of one with the same content for a narrow page.
-    fn of_whole(text: Text, wide: Drawing, narrow: Drawing) -> Self {
-        let whole = grid::margin(wide.clone(), MARGIN);
-        Self::new(text, vec![wide], vec![narrow], whole)
-    }
-
-    fn new(text: Text, blocks: Vec<Drawing>, narrow: Vec<Drawing>, whole: Drawing) -> Self {
+    /// Of blocks for a page, and of a drawing of all for a file.
+    fn of_blocks(
+        text: Text,
+        blocks: Vec<Drawing>,
+        whole: impl Fn(&Canvas) -> Drawing + Send + Sync + 'static,
+    ) -> Self {
         let Text { name, title, caption, alt, table } = text;
-        Self { name, title, caption, alt, table, blocks, narrow, frames: Vec::new(), whole }
+        let (narrow, frames, whole) = (Vec::new(), Vec::new(), Whole(Arc::new(whole)));
+        Self { name, title, caption, alt, table, blocks, narrow, frames, whole }
+    }
+
+    /// Of one drawing for file and page, and of one with the same content for a narrow page.
+    fn of_whole(
+        text: Text,
+        narrow: Drawing,
+        whole: impl Fn(&Canvas) -> Drawing + Send + Sync + 'static,
+    ) -> Self {
+        let wide = whole(&Canvas { page: f64::INFINITY, ..Canvas::default() });
+        Self { narrow: vec![narrow], ..Self::of_blocks(text, vec![wide], whole) }
     }
 
     /// The figure as an SVG file: its variants side by side, on white.
     pub fn to_svg(&self) -> String {
-        self.whole.to_file(&self.title, &self.alt)
+        self.styled(&Style::default())
+    }
+
+    /// The same in a style.
+    pub fn styled(&self, style: &Style) -> String {
+        style.file((self.whole.0)(&style.canvas()), &self.title, &self.alt)
     }
 
     /// The figure's parts as `<svg>` elements for HTML, each complete in itself, so that a narrow

@@ -34,8 +34,6 @@ pub(super) struct Page<'a> {
     claims: Vec<ClaimList<'a>>,
     most_cells: usize,
     parts: Vec<PartView<'a>>,
-    /// The anchors of the sections.
-    names: Vec<&'a str>,
     tables: Vec<TableView<'a>>,
     comparisons: &'a [String],
     /// Files of this page, packed for its download links.
@@ -58,6 +56,26 @@ struct OpeningView<'a> {
     failures: &'a str,
     curves: Vec<Value>,
     film: Option<FilmView>,
+    curves_in: SectionLink<'a>,
+    film_in: SectionLink<'a>,
+    failures_in: SectionLink<'a>,
+}
+
+/// A link to a section; without a name there is none.
+#[derive(Serialize)]
+struct SectionLink<'a> {
+    name: &'a str,
+    words: String,
+}
+
+impl<'a> SectionLink<'a> {
+    fn to(name: &'a str) -> Self {
+        let words = match number_in_paper(name) {
+            "" => "More".to_owned(),
+            number => format!("Figure {number}"),
+        };
+        Self { name, words }
+    }
 }
 
 #[derive(Serialize)]
@@ -218,7 +236,6 @@ impl<'a> Page<'a> {
             claims: claim_lists(report),
             most_cells: film::MOST_CELLS,
             parts,
-            names: report.sections.iter().map(|section| section.name.as_str()).collect(),
             tables: report.tables.iter().map(TableView::of).collect(),
             comparisons: &report.comparisons,
             files,
@@ -245,6 +262,9 @@ impl<'a> OpeningView<'a> {
             failures: &opening.failures,
             curves: opening.curves.inline_blocks().map(Value::from_safe_string).collect(),
             film: opening.film.as_ref().map(FilmView::of),
+            curves_in: SectionLink::to(&opening.more.curves),
+            film_in: SectionLink::to(&opening.more.film),
+            failures_in: SectionLink::to(&opening.more.failures),
         }
     }
 }

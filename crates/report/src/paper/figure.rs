@@ -26,6 +26,8 @@ pub struct PaperFigure {
     /// The point to see in it, in a sentence.
     #[serde(default)]
     pub see: String,
+    /// Its part of the first screen of the page, if any.
+    pub opening: Option<OpeningPart>,
     /// The file of a figure of the user's own, as it was read; empty for one of the program.
     #[serde(skip)]
     pub text: String,
@@ -43,6 +45,19 @@ pub struct PaperFigure {
     /// The claims, with their measures.
     #[serde(default)]
     pub claims: Vec<PaperClaim>,
+}
+
+/// What a figure of the program gives to the first screen of the page.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OpeningPart {
+    /// The loss curves of its first variant with a free head, and the sizes of its models.
+    Curves,
+    /// The film of the effective weights with a free head.
+    Film,
+    /// The ranks of the sweep of this name, free head beside tied head; also the finding of the
+    /// figure.
+    Failures(String),
 }
 
 /// An experiment of a figure: a ready spec with changed keys.
@@ -132,6 +147,9 @@ pub struct Over {
     pub x_log: bool,
     /// The label of the y axis, with its unit.
     pub y_label: String,
+    /// Whether the y axis is logarithmic: it then shows medians and quartiles.
+    #[serde(default)]
+    pub y_log: bool,
     /// The key whose values are the lines; the measures are, if not given.
     pub series: Option<String>,
     /// The key whose values are panels.

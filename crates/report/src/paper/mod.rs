@@ -1,7 +1,7 @@
 //! The paper's figures as data: one TOML file each, under `paper/` of this crate.
 //!
 //! A figure names its experiments (a ready spec with changed keys, at either scale), its drawings
-//! and its claims. Only the first screen of the page (`stored/opening.rs`) knows figures by name.
+//! its claims, and what it gives to the first screen of the page.
 
 mod figure;
 mod own;
@@ -18,7 +18,8 @@ use thiserror::Error;
 use crate::theory::{self, TheoryFigure};
 
 pub use figure::{
-    Drawing, DrawingKind, Level, Over, PaperClaim, PaperFigure, SEEDS, Than, Variant, Way,
+    Drawing, DrawingKind, Level, OpeningPart, Over, PaperClaim, PaperFigure, SEEDS, Than, Variant,
+    Way,
 };
 pub use own::EXAMPLE;
 pub(crate) use own::parse as own_figure;

@@ -92,6 +92,9 @@ fn check(figure: &PaperFigure) -> Result<(), String> {
             "`name` is {name:?}, as that of a figure of the program; choose another"
         ));
     }
+    if figure.opening.is_some() {
+        return Err("`opening` is for the figures of the program; remove it".to_owned());
+    }
     if figure.variants.is_empty() {
         return Err("it has no experiments; add [[variants]] or [[sweeps]]".to_owned());
     }

@@ -1,7 +1,7 @@
 //! SVG to PDF: the tree from which the PNG is drawn.
 //!
 //! It covers the elements of figures: filled and stroked paths, opacity, dashes, indexed PNG
-//! images, and text in the bundled fonts, which are embedded.
+//! images, and text, whose fonts are embedded.
 
 mod text;
 
@@ -27,7 +27,14 @@ const OPAQUE: u8 = 100;
 /// # Errors
 /// [`ReportError::Raster`] if the document is not SVG, or contains an unsupported element.
 pub fn pdf(svg: &str, title: &str) -> Result<Vec<u8>, ReportError> {
-    let tree = raster::tree(svg)?;
+    of_tree(&raster::tree(svg, &raster::fonts())?, title)
+}
+
+/// The same of a document that has been read.
+///
+/// # Errors
+/// As [`pdf`].
+pub(crate) fn of_tree(tree: &Tree, title: &str) -> Result<Vec<u8>, ReportError> {
     let (width, height) = (tree.size().width() * POINT, tree.size().height() * POINT);
     let mut page = Page {
         content: Content::new(),
@@ -37,7 +44,7 @@ pub fn pdf(svg: &str, title: &str) -> Result<Vec<u8>, ReportError> {
     };
     // PDF counts upwards from the foot of the page.
     let ground = Transform::from_row(POINT, 0.0, 0.0, -POINT, 0.0, height);
-    page.group(&tree, tree.root(), ground)?;
+    page.group(tree, tree.root(), ground)?;
     page.finish(title, width, height)
 }
 

@@ -1,4 +1,4 @@
-//! Text of a PDF: glyphs of the bundled fonts, which are embedded, with the characters that they
+//! Text of a PDF: glyphs of its fonts, which are embedded, with the characters that they
 //! stand for, so that text can be searched, copied and edited.
 
 use std::collections::BTreeMap;

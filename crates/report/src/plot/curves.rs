@@ -41,8 +41,8 @@ pub struct Point {
     pub x: f64,
     /// Value on the y axis.
     pub y: f64,
-    /// How far the band reaches to either side of `y`; none where there is no band.
-    pub spread: Option<f64>,
+    /// The lower and the upper edge of the band; none where there is no band.
+    pub band: Option<(f64, f64)>,
 }
 
 /// One axis of a panel, before its length is known.
@@ -236,8 +236,8 @@ fn draw_bands(drawing: &mut Drawing, curve: &Curve, x: Scale, y: Scale) {
     let edges: Vec<_> = positions(curve, x, y)
         .zip(&curve.points)
         .map(|(at, point)| {
-            let spread = point.spread.filter(|s| s.is_finite())?;
-            let (upper, lower) = (y.at(point.y + spread), y.at(point.y - spread));
+            let (low, high) = point.band.filter(|(a, b)| a.is_finite() && b.is_finite())?;
+            let (upper, lower) = (y.at(high), y.at(low));
             Some((at?.0, upper, if lower.is_nan() { upper } else { lower }))
         })
         .collect();

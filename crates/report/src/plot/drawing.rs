@@ -4,10 +4,21 @@ use std::fmt::Write as _;
 
 use svg::Node;
 use svg::node::element::{
-    Circle, Description, Group, Image, Line, Path, Polyline, Rectangle, SVG, Text, Title,
+    Circle, Description, Group, Image, Line, Path, Polyline, Rectangle, SVG, Style as StyleSheet,
+    Text, Title,
 };
 
 use super::theme::{Color, FONT_FAMILY, PAPER};
+
+/// The look of an SVG file.
+pub struct File<'a> {
+    /// Width and height in points; a user unit is a CSS pixel, if not given.
+    pub size: Option<(f64, f64)>,
+    /// The list of font families.
+    pub family: &'a str,
+    /// Rules for the classes of colours, which outrank the colours of marks; may be empty.
+    pub css: &'a str,
+}
 
 /// The position of a text relative to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,13 +272,21 @@ impl Drawing {
     }
 
     /// A whole SVG document for a file: it names its namespace and stands on white.
-    pub fn to_file(&self, title: &str, description: &str) -> String {
+    pub fn to_file(&self, title: &str, description: &str, look: &File<'_>) -> String {
         let mut ground = rectangle(Rect { x: 0.0, y: 0.0, width: self.width, height: self.height });
         ground.assign("fill", PAPER.light);
-        let root = self
-            .root(title, description, Some(ground))
-            .set("width", px(self.width))
-            .set("height", px(self.height));
+        let mut before: Vec<Box<dyn Node>> = vec![ground.into()];
+        if !look.css.is_empty() {
+            before.insert(0, StyleSheet::new(look.css).into());
+        }
+        let root = self.root(title, description, before).set("font-family", look.family);
+        let root = match look.size {
+            None => root.set("width", px(self.width)).set("height", px(self.height)),
+            Some((width, height)) => {
+                let points = |length| format!("{}pt", px(length));
+                root.set("width", points(width)).set("height", points(height))
+            }
+        };
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{root}\n")
     }
 
@@ -276,23 +295,21 @@ impl Drawing {
         // The texts of all figures have one size, unless a figure does not fit the page.
         const SCALE: f64 = 1.3;
         let mut root =
-            self.root(title, description, None).set("width", (SCALE * self.width).round());
+            self.root(title, description, Vec::new()).set("width", (SCALE * self.width).round());
         if let Some(attributes) = root.get_attributes_mut() {
             attributes.remove("xmlns");
         }
         root.to_string()
     }
 
-    fn root(&self, title: &str, description: &str, ground: Option<Rectangle>) -> SVG {
+    fn root(&self, title: &str, description: &str, before: Vec<Box<dyn Node>>) -> SVG {
         let mut root = SVG::new()
             .set("viewBox", (0, 0, px(self.width), px(self.height)))
             .set("role", "img")
             .set("font-family", FONT_FAMILY)
             .add(Title::new(xml_text(title)))
             .add(Description::new().add(svg::node::Text::new(xml_text(description))));
-        if let Some(ground) = ground {
-            root.append(ground);
-        }
+        before.into_iter().for_each(|node| root.append(node));
         root.add(self.marks.clone())
     }
 }

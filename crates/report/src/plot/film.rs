@@ -2,7 +2,7 @@
 
 use super::Drawing;
 use super::drawing::{Stroke, Style};
-use super::heatmap::{ColorMap, HeatmapPanel, NOTE_BASE, encode, png_url};
+use super::heatmap::{ColorMap, HeatmapPanel, encode, png_url};
 use super::theme::{GRID, SOFT, TICK_SIZE};
 
 /// A panel's matrix at one time.
@@ -33,7 +33,7 @@ pub fn draw(
     };
     let (mut drawing, area) = panel.surround(side);
     let notes: Vec<String> = frames.iter().map(|frame| frame.note.clone()).collect();
-    drawing.text_frames(area.x, NOTE_BASE, &notes, Style::new(TICK_SIZE, SOFT));
+    drawing.text_frames(area.x, panel.note_base(), &notes, Style::new(TICK_SIZE, SOFT));
     drawing.window(area, (columns, rows), frames.len(), png_url(&png));
     drawing.frame(area, Stroke::solid(GRID, 0.75));
     drawing

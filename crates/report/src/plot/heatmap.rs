@@ -3,25 +3,56 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use colorous::Gradient;
+use serde::Deserialize;
 
 use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
 use super::scale::Linear;
-use super::theme::{GRID, INK, LABEL_SIZE, SOFT, TICK_SIZE};
+use super::theme::{GRID, INK, LABEL_SIZE, SOFT, TICK_SIZE, wrap};
 
 /// The colours of a map; all are readable with every kind of colour vision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Colors {
-    /// Perceptually even, dark to bright: for quantities without a middle.
-    Sequential,
-    /// Red over white to blue: for quantities with a sign.
-    Diverging,
+    /// Perceptually even, dark violet to yellow.
+    Viridis,
+    /// Perceptually even, dark blue to yellow.
+    Cividis,
+    /// Perceptually even, black over red to white.
+    Magma,
+    /// Perceptually even, black over red to yellow.
+    Inferno,
+    /// Perceptually even, dark blue over red to yellow.
+    Plasma,
+    /// White to black.
+    Greys,
+    /// White to dark blue.
+    Blues,
+    /// Red over white to blue.
+    RedBlue,
+    /// Brown over white to green.
+    BrownGreen,
+    /// Violet over white to orange.
+    PurpleOrange,
 }
 
 impl Colors {
+    /// For quantities without a middle, unless a style says otherwise.
+    pub const SEQUENTIAL: Colors = Colors::Viridis;
+    /// For quantities with a sign, unless a style says otherwise.
+    pub const DIVERGING: Colors = Colors::RedBlue;
+
     fn gradient(self) -> Gradient {
         match self {
-            Self::Sequential => colorous::VIRIDIS,
-            Self::Diverging => colorous::RED_BLUE,
+            Self::Viridis => colorous::VIRIDIS,
+            Self::Cividis => colorous::CIVIDIS,
+            Self::Magma => colorous::MAGMA,
+            Self::Inferno => colorous::INFERNO,
+            Self::Plasma => colorous::PLASMA,
+            Self::Greys => colorous::GREYS,
+            Self::Blues => colorous::BLUES,
+            Self::RedBlue => colorous::RED_BLUE,
+            Self::BrownGreen => colorous::BROWN_GREEN,
+            Self::PurpleOrange => colorous::PURPLE_ORANGE,
         }
     }
 
@@ -91,8 +122,8 @@ pub fn cell_color(value: f64, colors: ColorMap) -> String {
 /// A matrix with its titles.
 #[derive(Clone, Debug)]
 pub struct HeatmapPanel<'a> {
-    /// Above the panel.
-    pub title: &'a str,
+    /// Above the panel, a line each; panels side by side have as many.
+    pub title: &'a [String],
     /// A note after the title, such as a measure.
     pub note: &'a str,
     /// Read upwards beside the rows.
@@ -107,20 +138,39 @@ pub struct HeatmapPanel<'a> {
     pub values: &'a [f32],
 }
 
-/// Room for the titles above the cells.
+/// Room for the note and a title of one line above the cells.
 pub const ROOM_ABOVE: f64 = 36.0;
+/// A further line of a title.
+const TITLE_STEP: f64 = 14.0;
 /// Room for the label of the rows.
 pub const ROOM_LEFT: f64 = 16.0;
 /// Room for the label of the columns.
 pub const ROOM_BELOW: f64 = 18.0;
-/// The base line of a panel's note.
-pub(super) const NOTE_BASE: f64 = 28.0;
+/// The base line of a panel's note, above its cells.
+const NOTE_BASE: f64 = 8.0;
+
+/// The titles of panels that stand side by side, `width` units apart: as many lines each.
+pub fn titles(panels: &[&str], width: f64) -> Vec<Vec<String>> {
+    let mut titles: Vec<Vec<String>> =
+        panels.iter().map(|title| wrap(title, LABEL_SIZE, width)).collect();
+    let most = titles.iter().map(Vec::len).max().unwrap_or(1);
+    // The last line of a title stands nearest to its panel.
+    titles.iter_mut().for_each(|lines| {
+        lines.splice(0..0, vec![String::new(); most - lines.len()]).for_each(drop)
+    });
+    titles
+}
+
+/// Room for titles of so many lines above the cells.
+pub fn room_above(lines: usize) -> f64 {
+    ROOM_ABOVE + TITLE_STEP * lines.saturating_sub(1) as f64
+}
 
 impl HeatmapPanel<'_> {
     /// Draws the panel with its cells in a square of `side` user units.
     pub fn draw(&self, side: f64, colors: ColorMap) -> Drawing {
         let (mut drawing, area) = self.surround(side);
-        drawing.text(area.x, NOTE_BASE, self.note, Style::new(TICK_SIZE, SOFT));
+        drawing.text(area.x, self.note_base(), self.note, Style::new(TICK_SIZE, SOFT));
         match cells_png(self, colors) {
             Some(png) => drawing.image(area, png_url(&png)),
             None => {
@@ -133,12 +183,22 @@ impl HeatmapPanel<'_> {
         drawing
     }
 
+    pub(super) fn note_base(&self) -> f64 {
+        room_above(self.title.len()) - NOTE_BASE
+    }
+
     /// The titles around the cells, and the place of the cells.
     pub(super) fn surround(&self, side: f64) -> (Drawing, Rect) {
-        let mut drawing = Drawing::new(ROOM_LEFT + side, ROOM_ABOVE + side + ROOM_BELOW);
-        let area = Rect { x: ROOM_LEFT, y: ROOM_ABOVE, width: side, height: side };
+        let above = room_above(self.title.len());
+        let mut drawing = Drawing::new(ROOM_LEFT + side, above + side + ROOM_BELOW);
+        let area = Rect { x: ROOM_LEFT, y: above, width: side, height: side };
         let (middle_x, middle_y) = (area.x + side / 2.0, area.y + side / 2.0);
-        drawing.text(area.x, 12.0, self.title, Style::new(LABEL_SIZE, INK));
+        for (at, line) in self.title.iter().enumerate() {
+            let base = 12.0 + TITLE_STEP * at as f64;
+            if !line.is_empty() {
+                drawing.text(area.x, base, line, Style::new(LABEL_SIZE, INK));
+            }
+        }
         let label = Style::new(TICK_SIZE, SOFT).anchor(Anchor::Middle);
         drawing.text(area.x - 5.0, middle_y, self.row_label, label.upwards());
         drawing.text(middle_x, area.bottom() + 13.0, self.column_label, label);

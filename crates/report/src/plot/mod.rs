@@ -11,6 +11,7 @@
 
 pub mod apart;
 pub mod axes;
+pub mod canvas;
 pub mod colorbar;
 pub mod curves;
 pub mod drawing;
@@ -23,4 +24,5 @@ pub mod multiples;
 pub mod scale;
 pub mod theme;
 
+pub use canvas::{Canvas, PartWidth};
 pub use drawing::Drawing;

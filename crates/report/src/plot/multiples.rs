@@ -1,10 +1,11 @@
-//! Small multiples: panels on shared axes, written once at the outer edge, under one legend.
+//! Small multiples: panels on shared axes, written once at the outer edge, under one legend. A
+//! panel whose x axis differs from that of the panel below it has its own tick labels.
 
 use super::axes::{ROOM_LEFT, ROOM_TICKS, Written};
 use super::curves::{Curve, CurvePanel, DOT, LINE_WIDTH, Mark, THIN_WIDTH};
 use super::drawing::{Anchor, Drawing, Rect, Stroke, Style};
-use super::grid;
 use super::theme::{INK, LABEL_SIZE, SOFT, TITLE_SIZE, text_width, wrap};
+use super::{Canvas, PartWidth, grid};
 
 /// The area of a panel, in user units.
 const AREA: (f64, f64) = (184.0, 132.0);
@@ -28,17 +29,38 @@ pub fn columns(panels: usize) -> usize {
     }
 }
 
-/// Draws panels that share both axes, `columns` to a row.
+/// The areas of panels on a canvas of given width.
+const WIDTH: PartWidth = PartWidth { least: 110.0, natural: AREA.0, most: 300.0 };
+/// Height of an area to its width, on a canvas of given width.
+const RATIO: f64 = 132.0 / 184.0;
+
+/// Draws panels that share the y axis, as many to a row as fit.
+///
+/// `level` names in the legend what the dashed levels are. Each label and what it stands for is
+/// in the legend once; the first panel's axes name the quantities.
+pub fn draw_on(panels: &[CurvePanel], canvas: &Canvas, level: Option<&str>) -> Drawing {
+    // What every panel has beside its area, and what only the first of a row has.
+    let (each, first) = (2.0 * GAP.0 + RIGHT, ROOM_LEFT - 2.0 * GAP.0);
+    let most = columns(panels.len());
+    let (columns, width) = canvas.arrange(panels.len(), most, WIDTH, each, first + each);
+    let height = if canvas.width.is_none() { AREA.1 } else { (RATIO * width).max(90.0) };
+    draw_with(panels, columns, level, (width, height))
+}
+
+/// The same for a single panel.
+pub fn draw_lone_on(panel: &CurvePanel, canvas: &Canvas, level: Option<&str>) -> Drawing {
+    let width = canvas.width.map_or(LONE_AREA.0, |width| width - ROOM_LEFT - RIGHT);
+    let width = width.min(LONE_AREA.0);
+    let height = LONE_AREA.1.min(0.7 * width);
+    draw_with(std::slice::from_ref(panel), 1, level, (width, height))
+}
+
+/// Draws panels that share the y axis, `columns` to a row.
 ///
 /// `level` names in the legend what the dashed levels are. Each label and what it stands for is
 /// in the legend once; the first panel's axes name the quantities.
 pub fn draw(panels: &[CurvePanel], columns: usize, level: Option<&str>) -> Drawing {
     draw_with(panels, columns, level, AREA)
-}
-
-/// The same for a single panel, on a page wide enough.
-pub fn draw_lone(panel: &CurvePanel, level: Option<&str>) -> Drawing {
-    draw_with(std::slice::from_ref(panel), 1, level, LONE_AREA)
 }
 
 fn draw_with(
@@ -59,7 +81,10 @@ fn draw_with(
         .map(|(i, (panel, title))| {
             let written = Written {
                 y_ticks: i % columns == 0,
-                x_ticks: i + columns >= panels.len(),
+                // Above a panel with the same axis they would stand twice.
+                x_ticks: panels
+                    .get(i + columns)
+                    .is_none_or(|below| below.x.domain != panel.x.domain),
                 labels: false,
             };
             part(panel, title, rows[i / columns], written, area)

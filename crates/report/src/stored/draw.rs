@@ -38,9 +38,7 @@ pub(super) fn section(
             table_of(stored, format!("{}-{}", figure.name, variant.id), variant.label.clone())
         })
         .collect();
-    // A figure of the user's own may have a sweep of that name too.
-    let shipped = figure.text.is_empty();
-    let failures = if shipped { opening::failures(&found) } else { None };
+    let failures = opening::failures(figure, &found);
     Ok(Section {
         name: figure.name.clone(),
         part: figure.part(),

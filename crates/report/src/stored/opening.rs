@@ -1,13 +1,13 @@
-//! The first screen of the page: the paper's first figure, the film of its weights, and what they
-//! do not show.
+//! The first screen of the page, of the figures whose files have the key `opening`: loss curves, the
+//! film of weights, and what they do not show.
 
 use retrodict_lab::store::Store;
 use retrodict_lab::{Experiment, Measure, stats};
 
 use super::{Stored, draw};
 use crate::figure::{WeightPanel, effective_weights, loss_curves};
-use crate::paper::{PaperFigure, Scale, Variant};
-use crate::report::{Opening, Trained};
+use crate::paper::{OpeningPart, PaperFigure, Scale, Variant};
+use crate::report::{Opening, OpeningLinks, Trained};
 use crate::{ReportError, finding, text};
 
 /// A figure with its variants that are in the store.
@@ -16,13 +16,15 @@ type Drawn<'a> = (&'a PaperFigure, Vec<(&'a Variant, &'a Stored)>);
 /// A mean training NLL below this counts as learned, in nats.
 const LEARNED: f64 = 0.1;
 
-/// Of the paper's first figure, with a free head; `None` where it is not drawn.
+/// Of models with a free head; `None` where the figure of the curves is not drawn.
 pub(super) fn opening(store: &Store, drawn: &[Drawn<'_>]) -> Result<Option<Opening>, ReportError> {
-    let of = |name: &str| drawn.iter().find(|(figure, _)| figure.name == name);
-    let free = of("fig1").and_then(|(_, found)| found.iter().find(|(_, stored)| !stored.tied()));
+    let of = |part| drawn.iter().find(|(figure, _)| figure.opening.as_ref() == Some(&part));
+    let curves_of = of(OpeningPart::Curves);
+    let free = curves_of.and_then(|(_, found)| found.iter().find(|(_, stored)| !stored.tied()));
     let Some((variant, stored)) = free else { return Ok(None) };
     let curves = draw::curves(stored, "trained sentences and held-out reversals");
-    let film = of("fig2").and_then(|(_, found)| {
+    let filmed = of(OpeningPart::Film);
+    let film = filmed.and_then(|(_, found)| {
         found.iter().find(|(variant, stored)| variant.film && !stored.tied())
     });
     let film = film.map_or(*stored, |(_, film)| *film);
@@ -34,10 +36,17 @@ pub(super) fn opening(store: &Store, drawn: &[Drawn<'_>]) -> Result<Option<Openi
         weights.frames.iter_mut().for_each(|frame| frame.panels.retain(held_out));
         effective_weights("opening-weights", "Effective weights", 2, &[weights])
     });
+    let told = drawn.iter().find_map(|drawn| Some((drawn, failures(drawn.0, &drawn.1)?)));
+    let name = |drawn: Option<&Drawn<'_>>| drawn.map_or(String::new(), |(f, _)| f.name.clone());
     Ok(Some(Opening {
+        more: OpeningLinks {
+            curves: name(curves_of),
+            film: name(filmed),
+            failures: name(told.as_ref().map(|(drawn, _)| *drawn)),
+        },
         trained: trained(stored, &variant.experiment(Scale::Paper, Some(1))?)?,
         finding: draw::finding(&[stored]),
-        failures: of("two-failures").and_then(|(_, found)| failures(found)).unwrap_or_default(),
+        failures: told.as_ref().map(|(_, sentence)| sentence.clone()).unwrap_or_default(),
         curves: loss_curves("opening-curves", "The reversal curse", &[curves]),
         film,
     }))
@@ -124,11 +133,12 @@ impl Head {
     }
 }
 
-/// The two failures, from the sweep over depth, rate and head; `None` without both heads.
-pub(super) fn failures(found: &[(&Variant, &Stored)]) -> Option<String> {
+/// The two failures, from the sweep that a figure names; `None` without one, or without both heads.
+pub(super) fn failures(figure: &PaperFigure, found: &[(&Variant, &Stored)]) -> Option<String> {
+    let Some(OpeningPart::Failures(sweep)) = &figure.opening else { return None };
     let of = |tied: bool| -> Vec<&Stored> {
         let swept = found.iter().filter(|(variant, stored)| {
-            stored.tied() == tied && variant.places.iter().any(|place| place.sweep == "depth")
+            stored.tied() == tied && variant.places.iter().any(|place| place.sweep == *sweep)
         });
         swept.map(|(_, stored)| *stored).collect()
     };

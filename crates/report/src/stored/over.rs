@@ -39,22 +39,19 @@ pub(super) fn over(
         let of = swept.iter().filter(|(variant, _)| {
             has(variant, over.series.as_ref(), series) && has(variant, over.panels.as_ref(), panel)
         });
-        let mut points: Vec<(f64, f64, f64)> = of
+        let mut points: Vec<(f64, Summary)> = of
             .filter_map(|(variant, stored)| {
-                let values = stored.values(measure);
-                let known = || values.iter().copied().filter(|value| value.is_finite());
-                let mean = stats::mean(&known().collect::<Vec<_>>())?;
-                let spread = stats::std(&known().collect::<Vec<_>>()).unwrap_or(0.0);
-                Some((place(variant, &over.x)?.value, mean, spread))
+                let summary = Summary::of(stored.values(measure), over.y_log)?;
+                Some((place(variant, &over.x)?.value, summary))
             })
             .collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         points
     };
-    let series = |label: String, points: Vec<(f64, f64, f64)>| Series {
+    let series = |label: String, points: Vec<(f64, Summary)>| Series {
         label,
-        spread: points.iter().map(|point| point.2).collect(),
-        points: points.iter().map(|point| (point.0, point.1)).collect(),
+        bands: points.iter().map(|(_, summary)| summary.band).collect(),
+        points: points.iter().map(|(x, summary)| (*x, summary.middle)).collect(),
         kind: SeriesKind::Line,
     };
     let mut xs: Vec<f64> =
@@ -71,7 +68,7 @@ pub(super) fn over(
         };
         let points = [xs.first()?, xs.last()?].map(|x| (*x, at)).to_vec();
         let kind = SeriesKind::Dashed;
-        Some(Series { label: level.label.clone(), points, spread: Vec::new(), kind })
+        Some(Series { label: level.label.clone(), points, bands: Vec::new(), kind })
     };
     let heading = |measure: &Measure| measure.heading.to_owned();
     let panels: Vec<Panel> = match &over.series {
@@ -109,25 +106,81 @@ pub(super) fn over(
     };
     let measured = |series: &Series| series.kind == SeriesKind::Line;
     let drawn = panels.iter().flat_map(|panel| &panel.series).any(measured);
-    let axes =
-        Axes { x: over.x_label.clone(), y: over.y_label.clone(), x_log: over.x_log, y_log: false };
+    let (x, y) = (over.x_label.clone(), over.y_label.clone());
+    let axes = Axes { x, y, x_log: over.x_log, y_log: over.y_log };
     drawn.then(|| {
         // Round ones where each of many values would not have room.
         let ticks = if xs.len() <= MOST_TICKS { &xs[..] } else { &[] };
         let mut figure = lines_with_ticks(name, title, &axes, &panels, ticks);
-        figure.caption = format!("{} {}", figure.caption, seeds(&swept));
+        figure.caption = format!("{} {}", figure.caption, seeds(&swept, over.y_log));
         figure
     })
 }
 
+/// A measure over seeds.
+struct Summary {
+    middle: f64,
+    band: (f64, f64),
+}
+
+impl Summary {
+    /// Of the finite values; `None` without any. On a logarithmic axis, where a mean less its
+    /// standard deviation may have no place, the median and the quartiles.
+    fn of(values: Vec<f64>, log: bool) -> Option<Summary> {
+        let known: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+        if log {
+            let [low, middle, high] = quartiles(known)?;
+            return Some(Summary { middle, band: (low, high) });
+        }
+        let middle = stats::mean(&known)?;
+        let spread = stats::std(&known).unwrap_or(0.0);
+        Some(Summary { middle, band: (middle - spread, middle + spread) })
+    }
+}
+
+/// The quartiles, interpolated between values; `None` without any.
+fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
+    let last = values.len().checked_sub(1)?;
+    values.sort_by(f64::total_cmp);
+    Some([0.25, 0.5, 0.75].map(|part| {
+        let place = part * last as f64;
+        let below = place.floor() as usize;
+        let (low, high) = (values[below], values[(below + 1).min(last)]);
+        low + (high - low) * (place - below as f64)
+    }))
+}
+
 /// The caption of lines and bands, with the number of seeds.
-fn seeds(swept: &[(&Variant, &Stored)]) -> String {
+fn seeds(swept: &[(&Variant, &Stored)], log: bool) -> String {
     let counts = || swept.iter().map(|(_, stored)| stored.runs.len());
     let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
     let over = if least == most { format!("{most}") } else { format!("{least} to {most}") };
-    format!("Means over {over} seeds, the bands one standard deviation to either side.")
+    match log {
+        true => {
+            format!("Medians over {over} seeds, the bands from the lower to the upper quartile.")
+        }
+        false => {
+            format!("Means over {over} seeds, the bands one standard deviation to either side.")
+        }
+    }
 }
 
 fn place<'v>(variant: &'v Variant, key: &str) -> Option<&'v Place> {
     variant.places.iter().find(|place| place.key == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logarithmic_axis_has_medians_and_quartiles() {
+        let values = vec![0.001, f64::NAN, 0.01, 0.1, 10.0, 0.02];
+        let Summary { middle, band } = Summary::of(values.clone(), true).unwrap();
+        assert_eq!((middle, band), (0.02, (0.01, 0.1)));
+        // The mean less its standard deviation has no place on it.
+        assert!(Summary::of(values, false).unwrap().band.0 < 0.0);
+        assert_eq!(quartiles(vec![1.0, 2.0]), Some([1.25, 1.5, 1.75]));
+        assert!(quartiles(Vec::new()).is_none());
+    }
 }

@@ -239,6 +239,7 @@ impl DifferingKeys {
                 x_label: x.path.clone(),
                 x_log: least > 0.0 && most / least >= 20.0,
                 y_label: unit.to_owned(),
+                y_log: false,
                 series: series.map(|key| key.path.clone()),
                 panels: (panels.len() > 1).then(|| REST.to_owned()),
                 measures: measures.iter().map(|id| Measure::named(id)).collect(),

@@ -120,7 +120,7 @@ fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
     let of_draw = |flow: &&Flow| Series {
         label: "one draw of embeddings".into(),
         points: flow.curve.iter().rev().map(|[x, y]| (*x, *y)).collect(),
-        spread: Vec::new(),
+        bands: Vec::new(),
         kind: SeriesKind::Line,
     };
     let epsilon = sweep.config.base.epsilon;
@@ -131,7 +131,7 @@ fn separation(figure: &TheoryFigure, sweep: &Sweep) -> Figure {
         series.push(Series {
             label: format!("theorem 1 with ε = {epsilon}: above this line"),
             points: vec![(reached, epsilon * reached), (0.0, 0.0)],
-            spread: Vec::new(),
+            bands: Vec::new(),
             kind: SeriesKind::Dashed,
         });
         Panel { title: format!("d = {dim}"), series }
@@ -170,7 +170,7 @@ fn probabilities(sweep: &Sweep) -> Figure {
         let points = |of: &dyn Fn(&Cell) -> f64| {
             cells.iter().map(|cell| (cell.dim as f64, of(cell))).collect::<Vec<_>>()
         };
-        let line = |label: String, kind, points| Series { label, points, spread: Vec::new(), kind };
+        let line = |label: String, kind, points| Series { label, points, bands: Vec::new(), kind };
         let fraction = points(&|cell| cell.above as f64 / cell.draws as f64);
         let high = points(&|cell| fraction_above(cell).high);
         vec![
@@ -190,7 +190,7 @@ fn law(sweep: &Sweep) -> Figure {
     };
     let panels = over_dims(sweep, |cells, m, geometry| {
         let series =
-            |label: String, kind, points| Series { label, points, spread: Vec::new(), kind };
+            |label: String, kind, points| Series { label, points, bands: Vec::new(), kind };
         let points = cells.iter().map(|cell| (cell.dim as f64, cell.rms)).collect();
         let mut all = vec![series(format!("m = {m}"), SeriesKind::Dots, points)];
         let law = sweep.laws.iter().find(|law| (law.geometry, law.entities) == (geometry, m));
@@ -216,7 +216,7 @@ fn margins(examples: &[(Example, BilinearResult)]) -> Figure {
         let series = |label: &str, of: fn(&Point) -> Option<f64>| Series {
             label: label.into(),
             points: result.series.iter().filter_map(|p| Some((p.t, of(p)?))).collect(),
-            spread: Vec::new(),
+            bands: Vec::new(),
             kind: SeriesKind::Line,
         };
         Panel {

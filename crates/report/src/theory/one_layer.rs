@@ -67,7 +67,7 @@ fn series(
 ) -> Series {
     let points = result.series.iter().filter(|point| point.own_time > 0.0);
     let points = points.filter_map(|point| Some((point.own_time, of(point)?))).collect();
-    Series { label: label.into(), points, spread: Vec::new(), kind }
+    Series { label: label.into(), points, bands: Vec::new(), kind }
 }
 
 fn probabilities(figure: &TheoryFigure, all: &[(Case, OneLayerResult)]) -> Figure {
@@ -140,7 +140,7 @@ fn time_scale(half_times: &[HalfTime]) -> Figure {
     let dots = |label: &str, of: Data| {
         let of = half_times.iter().filter(|half| half.config.data == of);
         let points = of.filter_map(|half| Some((half.vocab as f64, half.measured?))).collect();
-        Series { label: label.into(), points, spread: Vec::new(), kind: SeriesKind::Dots }
+        Series { label: label.into(), points, bands: Vec::new(), kind: SeriesKind::Dots }
     };
     let mut predicted: Vec<(f64, f64)> =
         half_times.iter().map(|half| (half.vocab as f64, half.predicted)).collect();
@@ -148,7 +148,7 @@ fn time_scale(half_times: &[HalfTime]) -> Figure {
     let predicted = Series {
         label: "predicted, ln M + 1 for large M".into(),
         points: predicted,
-        spread: Vec::new(),
+        bands: Vec::new(),
         kind: SeriesKind::Dashed,
     };
     let series = vec![

@@ -69,18 +69,20 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
     }))
 }
 
-/// One number per seed, at each time of the first seed's series.
+/// The means over seeds at each time of the first seed's series, with the edges of bands of one
+/// standard deviation to either side.
 fn over_seeds(
     results: &[TransferResult],
     of: impl Fn(&Point) -> Option<f64>,
-) -> (Vec<(f64, f64)>, Vec<f64>) {
+) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
     let times = results.iter().take(1).flat_map(|result| &result.series).enumerate();
     let at = |(index, point): (usize, &Point)| {
         let values = results.iter().filter_map(|result| of(result.series.get(index)?));
         let values: Vec<f64> = values.collect();
         let mean = stats::mean(&values)?;
+        let spread = stats::std(&values).unwrap_or(0.0);
         // On a logarithmic axis the start is at the left end.
-        Some(((point.epoch.max(1) as f64, mean), stats::std(&values).unwrap_or(0.0)))
+        Some(((point.epoch.max(1) as f64, mean), (mean - spread, mean + spread)))
     };
     times.filter(|(_, point)| point.epoch > 0).filter_map(at).unzip()
 }
@@ -95,13 +97,13 @@ fn ratios(name: &str, title: &str, cases: &[&Made]) -> Figure {
     let panel = |(case, results): &&Made| {
         let ids = LABELS.iter().filter(|(id, _)| of_kind(results, id).is_some());
         let series = ids.map(|(id, label)| {
-            let (points, spread) =
+            let (points, bands) =
                 over_seeds(results, |point| point.kind(id).map(|kind| kind.ratio));
             let kind = match id.starts_with("unrelated") {
                 true => SeriesKind::Dashed,
                 false => SeriesKind::Line,
             };
-            Series { label: (*label).into(), points, spread, kind }
+            Series { label: (*label).into(), points, bands, kind }
         });
         Panel { title: case.title.into(), series: series.collect() }
     };
@@ -121,9 +123,9 @@ fn parts(cases: &[&Made]) -> Figure {
         let names = results.iter().take(1).flat_map(|result| &result.parts).enumerate();
         let series = names.map(|(part, name)| {
             let of = |point: &Point, id| Some(*point.kind(id)?.ratio_by_part.get(part)?);
-            let (points, spread) =
+            let (points, bands) =
                 over_seeds(results, |point| Some(of(point, "reverse")? - of(point, "unrelated")?));
-            Series { label: name.clone(), points, spread, kind: SeriesKind::Line }
+            Series { label: name.clone(), points, bands, kind: SeriesKind::Line }
         });
         Panel { title: case.title.into(), series: series.collect() }
     };
@@ -148,7 +150,7 @@ fn predictions(cases: &[&Made]) -> Figure {
             let curve = |label: &str, kind, of: fn(&theory::WindowStep) -> f64| Series {
                 label: label.into(),
                 points: window.steps.iter().map(|at| ((start + at.step) as f64, of(at))).collect(),
-                spread: Vec::new(),
+                bands: Vec::new(),
                 kind,
             };
             series.push(curve("measured", SeriesKind::Line, |at| at.held_out_nll));
