@@ -1,10 +1,11 @@
 //! Whether a language model knows facts in both directions, from the log probabilities that it gives
 //! to answers. Nothing is trained.
 //!
-//! [`Plan`] lists the questions with their candidate answers; a [`Server`] or a file fills
-//! [`Scores`]; [`audit`] makes statistics of them.
+//! [`Plan`] lists the questions with their candidate answers; a [`Server`], a file or a model on this
+//! machine fills [`Scores`], the last one also [`Generated`]; [`audit`] makes statistics of them.
 
 mod error;
+mod generated;
 mod plan;
 mod result;
 mod scores;
@@ -12,6 +13,7 @@ mod server;
 mod statistics;
 
 pub use error::AuditError;
+pub use generated::{Generated, Question};
 pub use plan::{Asked, Plan, Request};
 pub use result::{AuditResult, FactResult, Known, RelationResult, Verdict, audit};
 pub use scores::{Score, Scores};

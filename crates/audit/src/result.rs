@@ -6,7 +6,7 @@ use retrodict_lab::bootstrap::{Interval, interval_of_mean};
 use serde::Serialize;
 
 use crate::statistics::{mean, p_of_sign_flips};
-use crate::{Asked, AuditError, Plan, Scores};
+use crate::{Asked, AuditError, Generated, Plan, Scores};
 
 /// p-values below this are significant.
 const SIGNIFICANT: f64 = 0.05;
@@ -39,6 +39,10 @@ pub struct Known {
     pub candidates: usize,
     /// The rank by gain from 1, first, over 0.5, as by chance, to 0, last. `None` of one candidate.
     pub level: Option<f64>,
+    /// The share of phrasings after which the model's own words begin with a right answer. `None`
+    /// where it was not asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact: Option<f64>,
 }
 
 /// A fact, known in either direction.
@@ -106,6 +110,13 @@ pub struct RelationResult {
     pub forward_top1: Option<f64>,
     /// The same in reverse.
     pub reverse_top1: Option<f64>,
+    /// The mean share of phrasings after which the model's own words begin with a right answer,
+    /// forward. `None` where it was not asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_exact: Option<f64>,
+    /// The same in reverse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reverse_exact: Option<f64>,
     /// The mean of the forward level minus the reverse one: the recall asymmetry.
     pub asymmetry: Option<f64>,
     /// Its 95 % interval over facts, or over their groups: a percentile bootstrap.
@@ -142,7 +153,7 @@ pub struct AuditResult {
     pub facts: Vec<FactResult>,
 }
 
-/// The statistics of complete scores.
+/// The statistics of complete scores, and of what the model says in its own words.
 ///
 /// # Errors
 /// [`AuditError::Missing`] if a score is missing.
@@ -150,6 +161,7 @@ pub fn audit(
     facts: &FactFile,
     plan: &Plan,
     scores: &Scores,
+    generated: &Generated,
     model: &str,
 ) -> Result<AuditResult, AuditError> {
     let requests = plan.requests();
@@ -174,7 +186,7 @@ pub fn audit(
             continue;
         };
         let [forward, reverse] = [(forward, Direction::Forward), (reverse, Direction::Reverse)]
-            .map(|(matrix, d)| matrix.known_of(fact.source(d), fact.answer(d)));
+            .map(|(matrix, d)| matrix.known_of(fact.source(d), fact.answer(d), generated));
         let (Some(forward), Some(reverse)) = (forward, reverse) else { continue };
         results.push(FactResult {
             line: fact.line,
@@ -258,10 +270,11 @@ impl<'p> Matrix<'p> {
         Self { asked, log_probabilities, per_token, gains }
     }
 
-    fn known_of(&self, source: &str, answer: &str) -> Option<Known> {
+    fn known_of(&self, source: &str, answer: &str, generated: &Generated) -> Option<Known> {
         let source = self.asked.sources.iter().position(|name| name == source)?;
         let answer = self.asked.candidates.iter().position(|name| name == answer)?;
-        Some(self.known(source, answer))
+        let exact = generated.exact(self.asked, source);
+        Some(Known { exact, ..self.known(source, answer) })
     }
 
     /// How well an answer is known, right or not.
@@ -296,6 +309,7 @@ impl<'p> Matrix<'p> {
             raw_rank,
             candidates,
             level: level.map(|(rank, count)| 1.0 - (rank - 1.0) / (count as f64 - 1.0)),
+            exact: None,
         }
     }
 }
@@ -339,6 +353,8 @@ fn summed(relation: &str, facts: &[&FactResult], random: &mut RandomState) -> Re
         reverse_top1: mean(&values(&|fact| {
             Some(f64::from(u8::from(fact.reverse.raw_rank == 1.0)))
         })),
+        forward_exact: mean(&values(&|fact| fact.forward.exact)),
+        reverse_exact: mean(&values(&|fact| fact.reverse.exact)),
         asymmetry,
         asymmetry_interval: interval.map(|Interval { low, high }| [low, high]),
         p,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use retrodict_audit::{Limits, Plan, Request, Score, Scores, Server, Verdict, audit};
+use retrodict_audit::{Generated, Limits, Plan, Request, Score, Scores, Server, Verdict, audit};
 use retrodict_corpus::{Direction, FactFile, Templates};
 use retrodict_facts::RandomState;
 use serde_json::{Value, json};
@@ -84,8 +84,9 @@ fn a_plan_asks_every_question_with_every_candidate() {
 fn verdicts_follow_what_is_known() {
     let facts = facts(30);
     let plan = Plan::new(&facts, &templates(), usize::MAX, 0);
-    let result =
-        |bonus: fn(Direction) -> f64| audit(&facts, &plan, &scores(&plan, 1, bonus), "m").unwrap();
+    let result = |bonus: fn(Direction) -> f64| {
+        audit(&facts, &plan, &scores(&plan, 1, bonus), &Generated::default(), "m").unwrap()
+    };
 
     let curse = result(forward_only);
     assert_eq!(curse.all.verdict, Verdict::Curse);
@@ -115,6 +116,27 @@ fn verdicts_follow_what_is_known() {
     assert_eq!(reverse.all.verdict, Verdict::ReverseBetter);
 }
 
+/// What the model says is compared with all right answers of a question, in every phrasing.
+#[test]
+fn own_words_are_counted_by_phrasing() {
+    let facts = facts(3);
+    let plan = Plan::new(&facts, &templates(), usize::MAX, 0);
+    let mut generated = Generated::default();
+    for question in plan.questions() {
+        let forward = question.right[0].starts_with("town");
+        let right = forward && question.prompt.starts_with("The capital") || !forward;
+        let text = if right { format!(" {}. And", question.right[0]) } else { " no".into() };
+        generated.insert(question.prompt, text);
+    }
+    let result = audit(&facts, &plan, &scores(&plan, 1, |_| 3.0), &generated, "m").unwrap();
+    assert_eq!((result.all.forward_exact, result.all.reverse_exact), (Some(0.5), Some(1.0)));
+    assert_eq!(result.facts[1].forward.exact, Some(0.5));
+    let none = Generated::default();
+    let result = audit(&facts, &plan, &scores(&plan, 1, |_| 3.0), &none, "m").unwrap();
+    assert_eq!(result.all.forward_exact, None);
+    assert!(!serde_json::to_string(&result).unwrap().contains("exact"));
+}
+
 /// The calibration against scores of a model that knows nothing: verdicts of a curse are as rare as
 /// promised.
 #[test]
@@ -123,7 +145,9 @@ fn a_model_that_knows_nothing_is_rarely_cursed() {
     let plan = Plan::new(&facts, &templates(), usize::MAX, 0);
     let (mut curses, mut known) = (0, 0);
     for seed in 0..16 {
-        let result = audit(&facts, &plan, &scores(&plan, seed, |_| 0.0), "m").unwrap();
+        let result =
+            audit(&facts, &plan, &scores(&plan, seed, |_| 0.0), &Generated::default(), "m")
+                .unwrap();
         curses += usize::from(result.all.p < Some(0.05) && result.all.asymmetry > Some(0.0));
         known += usize::from(result.all.verdict == Verdict::Curse);
     }
@@ -135,7 +159,8 @@ fn other_right_answers_do_not_count_against_a_fact() {
     let text = "subject,relation,object\nA,capital,B\nA,capital,C\nD,capital,E\nF,capital,G\n";
     let facts = FactFile::parse("f.csv", text.as_bytes()).unwrap();
     let plan = Plan::new(&facts, &templates(), usize::MAX, 0);
-    let result = audit(&facts, &plan, &scores(&plan, 2, |_| 9.0), "m").unwrap();
+    let result =
+        audit(&facts, &plan, &scores(&plan, 2, |_| 9.0), &Generated::default(), "m").unwrap();
     for fact in &result.facts[..2] {
         assert_eq!(
             (fact.forward.rank, fact.forward.candidates, fact.forward.level),
@@ -150,7 +175,8 @@ fn groups_are_one_observation() {
     let text = format!("subject,relation,object,group\n{rows}");
     let facts = FactFile::parse("f.csv", text.as_bytes()).unwrap();
     let plan = Plan::new(&facts, &templates(), usize::MAX, 0);
-    let result = audit(&facts, &plan, &scores(&plan, 3, forward_only), "m").unwrap();
+    let result =
+        audit(&facts, &plan, &scores(&plan, 3, forward_only), &Generated::default(), "m").unwrap();
     assert_eq!(result.all.p, Some(0.5), "two groups of one sign");
     assert_eq!(result.all.facts, 20);
 }
@@ -159,7 +185,9 @@ fn groups_are_one_observation() {
 fn missing_scores_are_named() {
     let facts = facts(3);
     let plan = Plan::new(&facts, &templates(), usize::MAX, 0);
-    let error = audit(&facts, &plan, &Scores::default(), "m").unwrap_err().to_string();
+    let error = audit(&facts, &plan, &Scores::default(), &Generated::default(), "m")
+        .unwrap_err()
+        .to_string();
     assert!(
         error.starts_with(
             "27 of 27 log probabilities are missing, the first that of “ town0” after"

@@ -160,13 +160,15 @@ docs/your-own-facts.md leads from a file of facts to a training file.")]
     /// Measure whether a language model knows facts in both directions, without training it.
     #[command(after_help = "Examples:
   retrodict audit http://localhost:8000/v1 facts.csv --templates templates.toml --out audit
+  retrodict audit SmolLM2-135M facts.csv --templates templates.toml --out audit
   retrodict audit requests facts.csv --templates templates.toml > requests.jsonl
   retrodict audit scores.jsonl facts.csv --templates templates.toml
 
-MODEL is the address of a server with OpenAI's interface of completions that returns log
-probabilities of a prompt (echo with logprobs, as vLLM does), or a file of scores that another
-program computed, one JSON object a line with prompt, answer, log_probability and tokens. The word
-`requests` prints the prompts and answers that such a program must score. A key for the server is
+MODEL is a model on this machine (a Hugging Face folder of GPT-2, Llama, Mistral or Qwen2, or a GGUF
+file; in builds with the feature `models`), the address of a server with OpenAI's interface of
+completions that returns log probabilities of a prompt (echo with logprobs, as vLLM does), or a file
+of scores that another program computed, one JSON object a line with prompt, answer, log_probability
+and tokens. The word `requests` prints the prompts and answers that such a program must score. A key for the server is
 read from the environment variable RETRODICT_API_KEY, and written nowhere. Scores are kept in
 DIR/scores-MODEL.jsonl: the same command resumes.")]
     Audit(AuditArgs),
@@ -614,7 +616,8 @@ pub(crate) struct AugmentArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
-    /// An address such as http://localhost:8000/v1, a file of scores, or `requests`
+    /// A model's folder or GGUF file, an address such as http://localhost:8000/v1, a file of scores,
+    /// or `requests`
     #[arg(value_name = "MODEL")]
     pub(crate) model: String,
     /// The file of facts: .csv, .tsv, .jsonl or .parquet

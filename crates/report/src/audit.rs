@@ -43,11 +43,18 @@ pub fn write_audit(out: &Path, result: &AuditResult) -> Result<PathBuf, ReportEr
     files.put("index.html", html(result, &figure)?.as_bytes())
 }
 
+/// Whether the model was asked to answer in its own words.
+fn in_own_words(result: &AuditResult) -> bool {
+    result.all.forward_exact.is_some() || result.all.reverse_exact.is_some()
+}
+
 fn table(result: &AuditResult) -> Table {
     let mut header = ["line", "relation", "subject", "object", "group"].map(str::to_owned).to_vec();
     for direction in ["forward", "reverse"] {
         header.extend(
             ["log_probability", "per_token", "gain", "rank", "raw_rank", "candidates", "level"]
+                .iter()
+                .chain(in_own_words(result).then_some(&"exact"))
                 .map(|column| format!("{direction}_{column}")),
         );
     }
@@ -62,6 +69,8 @@ fn table(result: &AuditResult) -> Table {
             known.candidates.to_string(),
             optional(known.level),
         ]
+        .into_iter()
+        .chain(in_own_words(result).then(|| optional(known.exact)))
     };
     let row = |fact: &FactResult| {
         let FactResult { line, relation, subject, object, group, forward, reverse } = fact;
@@ -82,6 +91,7 @@ struct Page {
     file: String,
     facts: usize,
     verdict: &'static str,
+    in_own_words: bool,
     rows: Vec<Row>,
     calibration: String,
     title: String,
@@ -102,6 +112,8 @@ struct Row {
     p: String,
     forward_top1: String,
     reverse_top1: String,
+    forward_exact: String,
+    reverse_exact: String,
     verdict: &'static str,
 }
 
@@ -121,6 +133,8 @@ impl Row {
             p: result.p.map_or(text::NONE.into(), p_value),
             forward_top1: share(result.forward_top1),
             reverse_top1: share(result.reverse_top1),
+            forward_exact: share(result.forward_exact),
+            reverse_exact: share(result.reverse_exact),
             verdict: match result.verdict {
                 Verdict::Curse => "curse",
                 Verdict::ReverseBetter => "better in reverse",
@@ -164,6 +178,7 @@ fn html(result: &AuditResult, figure: &Figure) -> Result<String, ReportError> {
             file: result.facts_file.clone(),
             facts: result.facts.len(),
             verdict: result.all.verdict.sentence(),
+            in_own_words: in_own_words(result),
             rows: rows.chain(relations).map(Row::of).collect(),
             calibration,
             title: figure.title.clone(),

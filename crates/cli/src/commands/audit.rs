@@ -1,11 +1,15 @@
 //! `retrodict audit MODEL FACTS`.
 
+#[cfg(feature = "models")]
+mod local;
+
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use retrodict_audit::{
-    AuditError, AuditResult, Limits, Plan, RelationResult, Scores, Server, audit as statistics,
+    AuditError, AuditResult, Generated, Limits, Plan, RelationResult, Scores, Server,
+    audit as statistics,
 };
 use retrodict_report::write_audit;
 
@@ -34,15 +38,17 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<(), Failure> {
         let lines = requests.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
         return print(&format!("{}\n", lines.map_err(Failure::failed)?.join("\n")));
     }
-    let is_address = args.model.contains("://");
-    let (scores, model) = match is_address {
-        true => ask(args, &requests)?,
-        false => {
-            let scores = Scores::read(Path::new(&args.model)).map_err(Failure::usage)?;
-            (scores, args.model.clone())
-        }
+    let (path, name, none) = (Path::new(&args.model), args.model.clone(), Generated::default());
+    let (scores, generated, model) = if args.model.contains("://") {
+        let (scores, model) = ask(args, &requests)?;
+        (scores, none, model)
+    } else if is_model(path) {
+        let (scores, generated) = run(path, &plan, &requests, &args.out)?;
+        (scores, generated, name)
+    } else {
+        (Scores::read(path).map_err(Failure::usage)?, none, name)
     };
-    let result = statistics(&facts, &plan, &scores, &model).map_err(|error| {
+    let result = statistics(&facts, &plan, &scores, &generated, &model).map_err(|error| {
         Failure::Usage(format!(
             "{}: {error}; `retrodict audit requests FACTS` prints what must be scored",
             args.model
@@ -54,6 +60,29 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<(), Failure> {
         return print(&format!("{text}\n"));
     }
     print(&format!("{}\n{}\n", in_words(&result), page.display()))
+}
+
+/// Whether a path is that of a model, not of a file of scores.
+fn is_model(path: &Path) -> bool {
+    path.is_dir() || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
+}
+
+#[cfg(feature = "models")]
+use local::run;
+
+/// Refuses to run a model.
+#[cfg(not(feature = "models"))]
+fn run(
+    path: &Path,
+    _: &Plan,
+    _: &[retrodict_audit::Request],
+    _: &Path,
+) -> Result<(Scores, Generated), Failure> {
+    Err(Failure::Usage(format!(
+        "{} is a model, and this program was built without them; build it with `cargo install --path \
+         crates/cli --features models`, or serve the model and give its address",
+        path.display()
+    )))
 }
 
 /// Asks the server for the scores that are missing. Returns them, and the model's name.
@@ -117,11 +146,13 @@ fn in_words(result: &AuditResult) -> String {
         "first forward",
         "first reverse",
     ];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let in_own_words = result.all.forward_exact.is_some();
+    let said = ["said forward", "said reverse"].into_iter().filter(|_| in_own_words);
+    let mut rows = vec![head.into_iter().chain(said).map(str::to_owned).collect()];
     let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
     let row = |of: &RelationResult| {
         let interval = of.asymmetry_interval;
-        vec![
+        let mut cells = vec![
             if of.relation.is_empty() { "all".to_owned() } else { of.relation.clone() },
             of.facts.to_string(),
             number(of.forward_level),
@@ -133,7 +164,11 @@ fn in_words(result: &AuditResult) -> String {
             }),
             number(of.forward_top1),
             number(of.reverse_top1),
-        ]
+        ];
+        if in_own_words {
+            cells.extend([of.forward_exact, of.reverse_exact].map(number));
+        }
+        cells
     };
     rows.push(row(&result.all));
     if result.relations.len() > 1 {

@@ -19,6 +19,8 @@ mod linear_loss;
 mod loss;
 mod multiply;
 mod penalty;
+mod pick;
+mod repeat_heads;
 mod residual;
 mod rms_norm;
 mod rotary;

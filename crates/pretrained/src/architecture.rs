@@ -1,0 +1,63 @@
+//! The models that are run, as graphs.
+
+use retrodict_engine::{Graph, Indices, Scalar, Value};
+use retrodict_models::{Decoder, Inputs};
+
+use crate::llama::Llama;
+
+/// A model without its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Architecture {
+    /// GPT-2, as `transformers` has it.
+    Gpt2(Decoder),
+    /// Llama, Mistral or Qwen2.
+    Llama(Llama),
+}
+
+impl Architecture {
+    /// Tokens.
+    pub fn vocab(&self) -> usize {
+        match self {
+            Self::Gpt2(decoder) => decoder.vocab,
+            Self::Llama(llama) => llama.vocab,
+        }
+    }
+
+    /// The tokens of a text, at most.
+    pub fn context(&self) -> usize {
+        match self {
+            Self::Gpt2(decoder) => decoder.positions,
+            Self::Llama(llama) => llama.context,
+        }
+    }
+
+    /// What the head reads, `[features, positions]`, without dropout. Parameters have the names of
+    /// the checkpoint.
+    pub fn stream<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
+        match self {
+            Self::Gpt2(decoder) => decoder.hidden(graph, Inputs { tokens, padding_mask: None }),
+            Self::Llama(llama) => llama.stream(graph, tokens),
+        }
+    }
+
+    /// The logits `[vocab, positions]`.
+    pub fn head<T: Scalar>(&self, graph: &mut Graph<T>, x: Value) -> Value {
+        match self {
+            Self::Gpt2(decoder) => decoder.head(graph, x),
+            Self::Llama(llama) => llama.head(graph, x),
+        }
+    }
+
+    /// The row of the checkpoint that each of the `rows` of a parameter is; `None` where they are
+    /// the same. The engine rotates neighbouring features, and most checkpoints have the two halves
+    /// of each head in their place.
+    pub fn row_order(&self, name: &str, rows: usize) -> Option<Vec<usize>> {
+        let Self::Llama(llama) = self else { return None };
+        let width = rows / llama.rotated_heads(name)?;
+        let from = |row: usize| {
+            let (head, within) = (row / width, row % width);
+            head * width + within / 2 + within % 2 * (width / 2)
+        };
+        Some((0..rows).map(from).collect())
+    }
+}

@@ -1,0 +1,29 @@
+//! Pretrained language models from their files, run by the engine: Hugging Face folders of GPT-2 and
+//! Llama-style models, and GGUF files.
+//!
+//! [`Checkpoint`] reads a file's description and finds its tensors, [`Architecture`] is the graph,
+//! and [`Model`] has the tokenizer and answers: log probabilities of continuations, and greedy text.
+
+mod architecture;
+mod checkpoint;
+mod config;
+mod context;
+mod error;
+mod fields;
+mod generate;
+mod gguf;
+mod llama;
+mod model;
+mod numbers;
+mod runner;
+mod safetensors;
+mod score;
+mod tensors;
+mod tokens;
+
+pub use architecture::Architecture;
+pub use checkpoint::Checkpoint;
+pub use error::PretrainedError;
+pub use llama::{Biases, Llama};
+pub use model::Model;
+pub use score::LogProbability;

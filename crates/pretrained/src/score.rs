@@ -1,0 +1,66 @@
+//! Log probabilities of answers.
+
+use crate::context::{Context, contexts};
+use crate::{Model, PretrainedError};
+
+/// The log probability of an answer after a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LogProbability {
+    /// The sum over its tokens, in nats.
+    pub sum: f64,
+    /// The number of its tokens.
+    pub tokens: usize,
+}
+
+impl Model {
+    /// The log probability of each answer after its prompt. `go` is called after every batch with
+    /// the work done and all of it, until it returns false.
+    ///
+    /// # Errors
+    /// [`PretrainedError::Text`] for a text without tokens, or longer than the model's context;
+    /// [`PretrainedError::Stopped`].
+    pub fn log_probabilities(
+        &mut self,
+        texts: &[(&str, &str)],
+        go: impl FnMut(usize, usize) -> bool,
+    ) -> Result<Vec<LogProbability>, PretrainedError> {
+        let tokens = texts.iter().map(|(prompt, answer)| {
+            let (tokens, first) = self.tokens.of_both(prompt, answer)?;
+            // The last token is read from those before it.
+            self.check_length(prompt, tokens.len() - 1)?;
+            Ok((tokens, first))
+        });
+        let tokens = tokens.collect::<Result<Vec<_>, PretrainedError>>()?;
+        let contexts = contexts(&tokens);
+        let read: Vec<Context> = contexts
+            .iter()
+            .map(|(tokens, targets)| Context {
+                tokens: tokens.clone(),
+                positions: targets.keys().copied().collect(),
+            })
+            .collect();
+        let mut scores = vec![LogProbability::default(); texts.len()];
+        let all = self.runner.run(
+            &read,
+            |number, position, logits| {
+                let whole = log_sum(logits.iter());
+                for target in &contexts[number].1[&position] {
+                    let score = &mut scores[target.text];
+                    score.sum += f64::from(logits.of(target.token)) - whole;
+                    score.tokens += 1;
+                }
+            },
+            go,
+        );
+        // Rounding must not make a certain answer more than certain.
+        scores.iter_mut().for_each(|score| score.sum = score.sum.min(0.0));
+        if all { Ok(scores) } else { Err(PretrainedError::Stopped) }
+    }
+}
+
+/// The logarithm of the sum of exponentials.
+fn log_sum(logits: impl Iterator<Item = f32> + Clone) -> f64 {
+    let highest = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.map(|logit| f64::from((logit - highest).exp())).sum();
+    f64::from(highest) + sum.ln()
+}

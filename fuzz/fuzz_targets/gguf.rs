@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../src/pretrained.rs"]
+mod pretrained;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pretrained::gguf(bytes));
