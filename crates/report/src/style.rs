@@ -26,8 +26,8 @@ const BUILT_IN: &str = "Inter";
 const POINT: f64 = 0.75;
 /// The margin around a figure of no given width, in user units.
 const MARGIN: f64 = 14.0;
-/// Above and below a figure of given width, whose margin is the document's.
-const EDGE: f64 = 2.0;
+/// Around a figure of given width, whose margin is the document's: for the ends of long tick labels.
+const EDGE: f64 = 4.0;
 /// The height of a page, in points.
 const PAGE: f64 = 648.0;
 const WIDTHS: (f64, f64) = (120.0, 2000.0);
@@ -201,7 +201,7 @@ impl Style {
     /// The room for a figure.
     pub(crate) fn canvas(&self) -> Canvas {
         Canvas {
-            width: self.width.map(|width| width / self.unit),
+            width: self.width.map(|width| width / self.unit - 2.0 * EDGE),
             page: PAGE / self.unit,
             sequential: self.sequential,
             diverging: self.diverging,
@@ -213,7 +213,7 @@ impl Style {
         let sheet = match self.canvas().width {
             None => grid::margin(figure, MARGIN),
             Some(width) => {
-                let width = width.max(figure.width);
+                let width = width.max(figure.width) + 2.0 * EDGE;
                 let mut sheet = Drawing::new(width, figure.height + 2.0 * EDGE);
                 sheet.place((width - figure.width) / 2.0, EDGE, figure);
                 sheet

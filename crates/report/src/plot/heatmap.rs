@@ -155,9 +155,11 @@ pub fn titles(panels: &[&str], width: f64) -> Vec<Vec<String>> {
         panels.iter().map(|title| wrap(title, LABEL_SIZE, width)).collect();
     let most = titles.iter().map(Vec::len).max().unwrap_or(1);
     // The last line of a title stands nearest to its panel.
-    titles.iter_mut().for_each(|lines| {
-        lines.splice(0..0, vec![String::new(); most - lines.len()]).for_each(drop)
-    });
+    for lines in &mut titles {
+        while lines.len() < most {
+            lines.insert(0, String::new());
+        }
+    }
     titles
 }
 

@@ -69,12 +69,11 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
     }))
 }
 
+type Pairs = Vec<(f64, f64)>;
+
 /// The means over seeds at each time of the first seed's series, with the edges of bands of one
 /// standard deviation to either side.
-fn over_seeds(
-    results: &[TransferResult],
-    of: impl Fn(&Point) -> Option<f64>,
-) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+fn over_seeds(results: &[TransferResult], of: impl Fn(&Point) -> Option<f64>) -> (Pairs, Pairs) {
     let times = results.iter().take(1).flat_map(|result| &result.series).enumerate();
     let at = |(index, point): (usize, &Point)| {
         let values = results.iter().filter_map(|result| of(result.series.get(index)?));
