@@ -95,11 +95,14 @@ fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     seeds
 }
 
+/// A reader, by the name of its corpus.
+pub type Reader = (&'static str, fn(&[u8]));
+
 /// Runs each reader, named as its corpus, over the corpus and mutations of it.
 ///
 /// # Panics
 /// If a reader does, or has no corpus.
-pub fn returns_whatever_it_reads(readers: &[(&str, fn(&[u8]))]) {
+pub fn returns_whatever_it_reads(readers: &[Reader]) {
     let mutations = env::var("RETRODICT_MUTATIONS").ok().map_or(MUTATIONS, |n| n.parse().unwrap());
     for (name, read) in readers.iter().copied() {
         let seeds = corpus(name);

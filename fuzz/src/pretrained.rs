@@ -5,8 +5,11 @@ use std::fs;
 
 use retrodict_pretrained::Model;
 
-/// All of them, by the names of their corpora.
-pub const READERS: [(&str, fn(&[u8])); 2] = [("weights", weights), ("gguf", gguf)];
+/// A reader, by the name of its target and its corpus.
+pub type Reader = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const READERS: [Reader; 2] = [("weights", weights), ("gguf", gguf)];
 
 /// The weights of a model of one layer, whose other files are sound.
 pub fn weights(bytes: &[u8]) {

@@ -124,7 +124,7 @@ fn own_words_are_counted_by_phrasing() {
     let mut generated = Generated::default();
     for question in plan.questions() {
         let forward = question.right[0].starts_with("town");
-        let right = forward && question.prompt.starts_with("The capital") || !forward;
+        let right = !forward || question.prompt.starts_with("The capital");
         let text = if right { format!(" {}. And", question.right[0]) } else { " no".into() };
         generated.insert(question.prompt, text);
     }

@@ -19,16 +19,17 @@ pub(crate) struct Target {
     pub(crate) token: u32,
 }
 
+/// Targets by position.
+pub(crate) type Targets = BTreeMap<usize, Vec<Target>>;
+
 /// The contexts that answer all texts, each with the targets at each of its positions. A text gives
 /// its tokens and the number of the first one that is a target. A context that is the beginning of
 /// another is read there: answers of one token are all read after their prompt.
-pub(crate) fn contexts(
-    texts: &[(Vec<u32>, usize)],
-) -> Vec<(Vec<u32>, BTreeMap<usize, Vec<Target>>)> {
+pub(crate) fn contexts(texts: &[(Vec<u32>, usize)]) -> Vec<(Vec<u32>, Targets)> {
     let mut order: Vec<usize> = (0..texts.len()).collect();
     let input = |text: usize| &texts[text].0[..texts[text].0.len() - 1];
     order.sort_by(|a, b| input(*a).cmp(input(*b)));
-    let mut contexts: Vec<(Vec<u32>, BTreeMap<usize, Vec<Target>>)> = Vec::new();
+    let mut contexts: Vec<(Vec<u32>, Targets)> = Vec::new();
     // From the last on, a beginning comes after all that it begins.
     for text in order.into_iter().rev() {
         let (tokens, first) = &texts[text];
@@ -37,8 +38,8 @@ pub(crate) fn contexts(
             contexts.push((input(text).to_vec(), BTreeMap::new()));
         }
         let Some((_, targets)) = contexts.last_mut() else { continue };
-        for at in *first..tokens.len() {
-            targets.entry(at - 1).or_default().push(Target { text, token: tokens[at] });
+        for (at, token) in tokens.iter().enumerate().skip(*first) {
+            targets.entry(at - 1).or_default().push(Target { text, token: *token });
         }
     }
     contexts

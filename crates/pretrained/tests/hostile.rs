@@ -9,6 +9,9 @@ use retrodict_pretrained::Model;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// A folder of the reference, how it is changed, and a part of the message.
+type Case = (&'static str, Box<dyn Fn(&Path)>, &'static str);
+
 fn reference() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
 }
@@ -86,7 +89,7 @@ fn missing_and_damaged_files_are_named() {
         "b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;
     let huge = r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,8],"data_offsets":[0,8]}}"#;
     let beyond = r#"{"a":{"dtype":"F32","shape":[2305843009213693951],"data_offsets":[0,9223372036854775804]}}"#;
-    let cases: Vec<(&str, Box<dyn Fn(&Path)>, &str)> = vec![
+    let cases: Vec<Case> = vec![
         ("gpt2", Box::new(remove("tokenizer.json")), "M/tokenizer.json: it is missing; `AutoTok"),
         ("gpt2", Box::new(remove("config.json")), "M/config.json: it cannot be read"),
         ("gpt2", Box::new(remove(weights)), "M: it has neither model.safetensors nor"),

@@ -62,11 +62,11 @@ pub(super) fn tokens(
     let numbers: HashMap<&str, usize> =
         names.iter().enumerate().map(|(number, name)| (name.as_str(), number)).collect();
     let kinds = header.numbers.get("tokenizer.ggml.token_type").map_or(&[][..], Vec::as_slice);
-    let added = names.iter().zip(kinds).enumerate().filter_map(|(number, (name, kind))| {
-        matches!(*kind, CONTROL | ADDED).then(|| {
-            json!({"id": number, "content": name, "special": *kind == CONTROL, "normalized": false,
-                "single_word": false, "lstrip": false, "rstrip": false})
-        })
+    let all = names.iter().zip(kinds).enumerate();
+    let added = all.filter(|(_, (_, kind))| matches!(**kind, CONTROL | ADDED));
+    let added = added.map(|(number, (name, kind))| {
+        json!({"id": number, "content": name, "special": *kind == CONTROL, "normalized": false,
+            "single_word": false, "lstrip": false, "rstrip": false})
     });
     let text = json!({
         "version": "1.0",
