@@ -116,7 +116,7 @@ fn verdicts_follow_what_is_known() {
     assert_eq!(reverse.all.verdict, Verdict::ReverseBetter);
 }
 
-/// What the model says is compared with all right answers of a question, in every phrasing.
+/// A generated answer is compared with all right answers of a question, in every phrasing.
 #[test]
 fn own_words_are_counted_by_phrasing() {
     let facts = facts(3);

@@ -168,9 +168,9 @@ MODEL is a model on this machine (a Hugging Face folder of GPT-2, Llama, Mistral
 file; in builds with the feature `models`), the address of a server with OpenAI's interface of
 completions that returns log probabilities of a prompt (echo with logprobs, as vLLM does), or a file
 of scores that another program computed, one JSON object a line with prompt, answer, log_probability
-and tokens. The word `requests` prints the prompts and answers that such a program must score. A key for the server is
-read from the environment variable RETRODICT_API_KEY, and written nowhere. Scores are kept in
-DIR/scores-MODEL.jsonl: the same command resumes.")]
+and tokens. The word `requests` prints the prompts and answers that such a program must score. A key
+for the server is read from the environment variable RETRODICT_API_KEY, and written nowhere. Scores
+of a server are kept in DIR/scores-MODEL.jsonl: the same command resumes.")]
     Audit(AuditArgs),
     /// Print a ready spec, every key with a comment.
     #[command(after_help = "Example:\n  retrodict spec chain-quick > chain.toml")]

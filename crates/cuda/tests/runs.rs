@@ -168,7 +168,7 @@ fn a_lost_device_loses_nothing_that_was_kept() {
     }
 }
 
-/// What does not fit is refused before anything starts; where some seeds fit, fewer share a launch.
+/// A run that does not fit is refused before it starts; where some seeds fit, fewer share a launch.
 #[test]
 fn memory_is_predicted() {
     let Some(roomy) = resources(false) else { return };
@@ -191,7 +191,7 @@ fn memory_is_predicted() {
     assert!(roomy.gpu.unwrap().at_once(&experiment).unwrap() > 100);
 }
 
-/// What a GPU cannot do is named before anything starts.
+/// An operation that is not lowered is named before a run starts.
 #[test]
 fn what_is_not_available_is_named() {
     let Some(resources) = resources(false) else { return };

@@ -31,7 +31,7 @@ impl Architecture {
         }
     }
 
-    /// What the head reads, `[features, positions]`, without dropout. Parameters have the names of
+    /// The input of the head, `[features, positions]`, without dropout. Parameters have the names of
     /// the checkpoint.
     pub fn stream<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
         match self {

@@ -17,7 +17,7 @@ pub(crate) const TOKENS: RangeInclusive<u64> = 1..=1 << 24;
 pub(crate) struct Fields<'a> {
     pub(crate) path: &'a Path,
     pub(crate) object: &'a Map<String, Value>,
-    /// What stands before each key.
+    /// The prefix of each key.
     pub(crate) prefix: &'a str,
 }
 

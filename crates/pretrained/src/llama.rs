@@ -67,7 +67,7 @@ impl Llama {
         Ok(())
     }
 
-    /// What the head reads, `[dim, positions]`. Parameters have the names of `LlamaForCausalLM`.
+    /// The input of the head, `[dim, positions]`. Parameters have the names of `LlamaForCausalLM`.
     pub(crate) fn stream<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
         let table = self.table(graph);
         let mut x = graph.embedding(tokens, table, None);

@@ -35,8 +35,8 @@ pub trait Device: Sync {
     /// Its name, with its compute capability.
     fn name(&self) -> String;
 
-    /// The instruction set that a run's files name: programs of one compute capability have the
-    /// same bits.
+    /// The instruction set that a run's files name: that of its compute capability. The driver
+    /// compiles the kernels for it, and another version of the driver may round differently.
     fn isa(&self) -> String;
 
     /// Free bytes of its memory.

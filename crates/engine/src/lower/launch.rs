@@ -78,7 +78,7 @@ impl Put {
     }
 }
 
-/// What becomes of a parameter's gradient.
+/// The use of a parameter's gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Store {
     /// It overwrites the buffer of gradients.
@@ -166,9 +166,9 @@ pub struct Launch {
     pub grid: [u32; 2],
     /// Its arguments.
     pub words: Vec<u64>,
-    /// What it reads.
+    /// The numbers that it reads.
     pub reads: Vec<Span>,
-    /// What it writes.
+    /// The numbers that it writes.
     pub writes: Vec<Span>,
     /// Multiplications and additions of a product; 0 for other kernels.
     pub flops: u64,

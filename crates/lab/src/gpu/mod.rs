@@ -42,7 +42,7 @@ pub enum GpuError {
     NotAvailable {
         /// The experiment.
         name: String,
-        /// What is not available.
+        /// The operation, optimiser or precision that is not available.
         why: String,
     },
     /// One seed needs more memory than there is.

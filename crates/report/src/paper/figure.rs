@@ -47,7 +47,7 @@ pub struct PaperFigure {
     pub claims: Vec<PaperClaim>,
 }
 
-/// What a figure of the program gives to the first screen of the page.
+/// The part of the page's first screen that a figure of the program gives.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OpeningPart {
