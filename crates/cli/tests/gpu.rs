@@ -106,6 +106,8 @@ mod with_support {
         for part in ["test double", "product_f32", "weight_gradient_f32", "GB/s"] {
             assert!(text.contains(part), "{text}");
         }
+        let output = run(&folder, &double, "bench tiny.toml --device cuda --steps 3 --json");
+        assert_eq!(output.json()["steps"], 3);
     }
 
     /// Without a driver; on a machine with one, nothing is tested.

@@ -78,7 +78,8 @@ impl Device for Gpu {
         record: &[u32],
         parameters: &[f32],
         seeds: usize,
+        steps: usize,
     ) -> Result<Timing, DeviceError> {
-        profile::time(&self.0, program, record, parameters, seeds)
+        profile::time(&self.0, program, record, parameters, (seeds, steps))
     }
 }

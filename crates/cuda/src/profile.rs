@@ -12,8 +12,6 @@ use crate::session::{Session, Work};
 const WARM_UP: usize = 3;
 /// Times, of which the median is taken.
 const TIMES: usize = 5;
-/// Steps in one time.
-const STEPS: usize = 10;
 
 /// Times a program.
 pub(crate) fn time(
@@ -21,7 +19,7 @@ pub(crate) fn time(
     program: &Arc<Lowered>,
     record: &[u32],
     parameters: &[f32],
-    seeds: usize,
+    (seeds, steps): (usize, usize),
 ) -> Result<Timing, DeviceError> {
     let mut session = Session::new(gpu, seeds)?;
     let zeros = vec![0.0; program.trainable];
@@ -29,17 +27,17 @@ pub(crate) fn time(
         session.write(slot, parameters, [&zeros, &zeros])?;
     }
     let copy_rate = session.copy_rate()?;
-    let records = record.repeat(STEPS);
+    let records = record.repeat(steps);
     let work: Vec<_> = (0..seeds).map(|slot| (slot, records.as_slice())).collect();
     let mut times = Vec::new();
     for time in 0..WARM_UP + TIMES {
         let seconds = session.time(program, &work)?;
         if time >= WARM_UP {
-            times.push(seconds / STEPS as f64);
+            times.push(seconds / steps as f64);
         }
     }
     let kernels = each(&mut session, program, &work)?;
-    Ok(Timing { step: median(times), steps: TIMES * STEPS, kernels, copy_rate })
+    Ok(Timing { step: median(times), kernels, copy_rate })
 }
 
 /// The kernels of a step, launched one by one, the slowest first.

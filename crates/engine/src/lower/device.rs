@@ -53,8 +53,8 @@ pub trait Device: Sync {
     /// If the device is lost.
     fn seeds(&self, count: usize) -> Result<Vec<Box<dyn OnDevice<f32>>>, DeviceError>;
 
-    /// Times a training program for so many seeds with equal parameters and one record, over and
-    /// over.
+    /// Times so many steps of a training program for so many seeds with equal parameters and one
+    /// record, several times.
     ///
     /// # Errors
     /// If the device has too little memory, or is lost.
@@ -64,6 +64,7 @@ pub trait Device: Sync {
         record: &[u32],
         parameters: &[f32],
         seeds: usize,
+        steps: usize,
     ) -> Result<Timing, DeviceError>;
 }
 
@@ -72,8 +73,6 @@ pub trait Device: Sync {
 pub struct Timing {
     /// Seconds of a step of all seeds: the median.
     pub step: f64,
-    /// Steps that were timed.
-    pub steps: usize,
     /// Each kernel's launches of a step, one after the other, the slowest first.
     pub kernels: Vec<KernelTime>,
     /// Bytes a second of a copy in the device's memory, those read and those written.

@@ -6,6 +6,11 @@ use super::{GpuError, GpuUse};
 use crate::bench::{Bench, BenchError, BenchOptions, PassProfile, StepProfile};
 use crate::experiment::{Experiment, example};
 
+/// Steps of each time, if their number is not given.
+const STEPS: u64 = 10;
+/// The most: their records lie in the device's memory.
+const MOST_STEPS: u64 = 5000;
+
 /// The steps of an experiment with so many seeds in a launch.
 pub(crate) fn bench(
     gpu: GpuUse,
@@ -13,6 +18,7 @@ pub(crate) fn bench(
     options: BenchOptions,
 ) -> Result<Bench, BenchError> {
     let BenchOptions { seeds, profile, .. } = options;
+    let steps = options.steps.unwrap_or(STEPS).clamp(1, MOST_STEPS);
     let at_once = gpu.at_once(experiment)?.min(seeds);
     let dataset = experiment.dataset(0)?;
     let training_set = experiment.training_set(0, &dataset);
@@ -26,8 +32,8 @@ pub(crate) fn bench(
     };
     let (lowered, record) = trainer.lowered_step(batch).map_err(unavailable)?;
     let parameters = flat(trainer.parameters());
-    let timing =
-        gpu.device.time(&lowered, &record, parameters, at_once).map_err(GpuError::Device)?;
+    let timing = gpu.device.time(&lowered, &record, parameters, at_once, steps as usize);
+    let timing = timing.map_err(GpuError::Device)?;
     let ms = 1e3 * timing.step;
     let bytes = lowered.bytes(1) + lowered.state_bytes();
     Ok(Bench {
@@ -38,7 +44,7 @@ pub(crate) fn bench(
         peak_rss_mib: None,
         bytes_allocated_per_step: 0.0,
         seeds: at_once,
-        steps: timing.steps as u64,
+        steps,
         jobs: at_once,
         threads_per_run: 1,
         device: Some(gpu.device.name()),
