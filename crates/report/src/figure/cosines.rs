@@ -54,7 +54,8 @@ pub fn cosines(name: &str, title: &str, variants: &[Cosines]) -> Figure {
 
 fn draw(variants: &[Cosines], columns: usize, side: f64, colors: ColorMap) -> Drawing {
     let titles: Vec<&str> = variants.iter().map(|v| v.variant.as_str()).collect();
-    let titles = heatmap::titles(&titles, side + heatmap::ROOM_LEFT + GAP.0);
+    let between = side + heatmap::ROOM_LEFT + GAP.0;
+    let titles = heatmap::titles(&titles, columns, between, side + BAR_GAP);
     let above = heatmap::room_above(titles.first().map_or(1, Vec::len));
     let panels = variants.iter().zip(&titles);
     let panels = panels.map(|(v, title)| panel(v, title, side, colors)).collect();

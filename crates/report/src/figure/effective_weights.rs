@@ -205,7 +205,8 @@ fn block(
     epochs: &[u64],
 ) -> Drawing {
     let titles: Vec<&str> = weights.panels.iter().map(|panel| panel.title.as_str()).collect();
-    let titles = heatmap::titles(&titles, side + heatmap::ROOM_LEFT + PANEL_GAP.0);
+    let between = side + heatmap::ROOM_LEFT + PANEL_GAP.0;
+    let titles = heatmap::titles(&titles, columns, between, side + BAR_GAP);
     let panels: Vec<Drawing> = weights
         .panels
         .iter()

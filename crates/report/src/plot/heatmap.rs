@@ -149,10 +149,13 @@ pub const ROOM_BELOW: f64 = 18.0;
 /// The base line of a panel's note, above its cells.
 const NOTE_BASE: f64 = 8.0;
 
-/// The titles of panels that stand side by side, `width` units apart: as many lines each.
-pub fn titles(panels: &[&str], width: f64) -> Vec<Vec<String>> {
+/// The titles of panels in rows of `columns`, as many lines each: `width` units wide at most, and
+/// those at the end of a row `last`, where something else stands beside them.
+pub fn titles(panels: &[&str], columns: usize, width: f64, last: f64) -> Vec<Vec<String>> {
+    let room = |at: usize| if (at + 1) % columns.max(1) == 0 { last } else { width };
+    let panels = panels.iter().enumerate();
     let mut titles: Vec<Vec<String>> =
-        panels.iter().map(|title| wrap(title, LABEL_SIZE, width)).collect();
+        panels.map(|(at, title)| wrap(title, LABEL_SIZE, room(at))).collect();
     let most = titles.iter().map(Vec::len).max().unwrap_or(1);
     // The last line of a title stands nearest to its panel.
     for lines in &mut titles {
