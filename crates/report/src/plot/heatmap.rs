@@ -152,7 +152,7 @@ const NOTE_BASE: f64 = 8.0;
 /// The titles of panels in rows of `columns`, as many lines each: `width` units wide at most, and
 /// those at the end of a row `last`, where something else stands beside them.
 pub fn titles(panels: &[&str], columns: usize, width: f64, last: f64) -> Vec<Vec<String>> {
-    let room = |at: usize| if (at + 1) % columns.max(1) == 0 { last } else { width };
+    let room = |at: usize| if (at + 1).is_multiple_of(columns.max(1)) { last } else { width };
     let panels = panels.iter().enumerate();
     let mut titles: Vec<Vec<String>> =
         panels.map(|(at, title)| wrap(title, LABEL_SIZE, room(at))).collect();
