@@ -31,6 +31,7 @@ pub mod compare;
 mod error;
 pub mod figure;
 mod finding;
+mod finetune;
 mod locate;
 mod map;
 mod missing;
@@ -52,6 +53,7 @@ mod write;
 pub use audit::write_audit;
 pub use compare::{CompareError, write_comparisons};
 pub use error::ReportError;
+pub use finetune::write_finetune;
 pub use figure::{
     Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Map, Nll, Panel, Series,
     SeriesKind, Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines,
