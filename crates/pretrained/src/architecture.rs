@@ -1,6 +1,6 @@
 //! The models that are run, as graphs.
 
-use retrodict_engine::{Graph, Indices, Scalar, Value};
+use retrodict_engine::{Graph, Indices, ParameterId, Scalar, Value};
 use retrodict_models::{Decoder, Inputs};
 
 use crate::llama::Llama;
@@ -45,6 +45,14 @@ impl Architecture {
         match self {
             Self::Gpt2(decoder) => decoder.head(graph, x),
             Self::Llama(llama) => llama.head(graph, x),
+        }
+    }
+
+    /// The weight of the head, `[vocab, features]`.
+    pub fn head_table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {
+        match self {
+            Self::Gpt2(decoder) => decoder.head_table(graph),
+            Self::Llama(llama) => llama.head_table(graph),
         }
     }
 
