@@ -370,7 +370,9 @@ impl<T: Scalar> Program<T> {
     ) {
         let values = parameters.values.as_slice().as_ptr().cast_mut();
         // SAFETY: as in the forward pass.
-        unsafe { self.execute(&parameters.layout, values, Some((gradients, false)), None, noise, team) };
+        unsafe {
+            self.execute(&parameters.layout, values, Some((gradients, false)), None, noise, team)
+        };
     }
 
     /// As [`gradients`](Program::gradients), but adds to the gradients that are there: those of the
@@ -387,7 +389,9 @@ impl<T: Scalar> Program<T> {
     ) {
         let values = parameters.values.as_slice().as_ptr().cast_mut();
         // SAFETY: as in the forward pass.
-        unsafe { self.execute(&parameters.layout, values, Some((gradients, true)), None, noise, team) };
+        unsafe {
+            self.execute(&parameters.layout, values, Some((gradients, true)), None, noise, team)
+        };
     }
 
     /// One training step: outputs, gradients, and the update of the parameters. Returns whether
@@ -406,7 +410,9 @@ impl<T: Scalar> Program<T> {
         let values = parameters.values.as_mut_slice().as_mut_ptr();
         let layout = Arc::clone(&parameters.layout);
         // SAFETY: the numbers are those of the layout, and borrowed mutably.
-        unsafe { self.execute(&layout, values, Some((gradients, false)), Some(optimizer), noise, team) }
+        unsafe {
+            self.execute(&layout, values, Some((gradients, false)), Some(optimizer), noise, team)
+        }
     }
 
     /// # Safety

@@ -369,7 +369,8 @@ mod tests {
         program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut Team::new(2));
         let (apart, together) = (program.output(0), program.output(1));
         for (feature, position) in (0..3).flat_map(|f| (0..4).map(move |p| (f, p))) {
-            let pairs = apart.lanes(feature, position).iter().zip(together.lanes(feature, position));
+            let pairs =
+                apart.lanes(feature, position).iter().zip(together.lanes(feature, position));
             for (apart, together) in pairs {
                 assert!((apart - together).abs() < 1e-12, "{apart}, not {together}");
             }
