@@ -38,6 +38,7 @@
 //! assert!(nll < 0.1, "started at ln 5 = 1.6, now {nll}");
 //! ```
 
+mod adapter;
 pub mod check;
 mod exponential;
 mod extent;
@@ -68,6 +69,7 @@ mod thread_tuning;
 mod vector;
 mod wide;
 
+pub use adapter::{Adapter, LowRank};
 pub use exponential::Constants;
 pub use graph::Graph;
 pub use handle::{Indices, ParameterId, Value, View, Weights};
@@ -81,7 +83,7 @@ pub use parameter::{Initial, Parameter};
 pub use parameters::{Gradients, Parameters};
 pub use precision::ProductPrecision;
 pub use profile::{Pass, Profile};
-pub use program::{Mode, Output, Program};
+pub use program::{Mode, Output, Program, Workspace};
 pub use random::{Noise, Purpose, Stream, below};
 pub use roofline::Roofline;
 pub use scalar::Scalar;
