@@ -19,7 +19,8 @@ impl Condition {
     pub fn parse_all(given: &[String]) -> Result<Vec<Self>, FinetuneError> {
         let mut conditions = vec![Self(Vec::new())];
         for text in given.iter().filter(|text| text.trim() != NONE) {
-            let refuse = |problem: String| FinetuneError::Condition { given: text.clone(), problem };
+            let refuse =
+                |problem: String| FinetuneError::Condition { given: text.clone(), problem };
             let recipe = |name: &str| name.trim().parse::<Recipe>();
             let recipes: Result<_, RecipeError> = text.split(',').map(recipe).collect();
             let condition = Self(recipes.map_err(|error| refuse(error.to_string()))?);

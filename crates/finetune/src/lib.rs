@@ -24,4 +24,3 @@ pub use result::{AnswerResult, Key, KnownResult, Part, RunResult};
 pub use runs::Runs;
 pub use study::{HELD_TEXT, Phase, Study};
 pub use summary::{Difference, Estimate, Row, Summary};
-

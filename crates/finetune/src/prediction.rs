@@ -32,10 +32,8 @@ impl SmallRun {
     /// # Errors
     /// [`FinetuneError::Small`] names the file, the line and what would be right.
     pub fn read(path: &Path) -> Result<Vec<Self>, FinetuneError> {
-        let refuse = |problem: String| FinetuneError::Small {
-            file: path.display().to_string(),
-            problem,
-        };
+        let refuse =
+            |problem: String| FinetuneError::Small { file: path.display().to_string(), problem };
         let mut reader = csv::Reader::from_path(path)
             .map_err(|error| refuse(format!("it cannot be read: {error}")))?;
         let header = reader.headers().map_err(|error| refuse(error.to_string()))?.clone();
@@ -286,8 +284,11 @@ mod tests {
     fn runs_are_read_and_a_missing_column_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("runs.csv");
-        std::fs::write(&file, "seed,data.recipes,rank_held_out\n0,\"[\"\"a\"\", \"\"b\"\"]\",0.25\n1,[],0.5\n")
-            .unwrap();
+        std::fs::write(
+            &file,
+            "seed,data.recipes,rank_held_out\n0,\"[\"\"a\"\", \"\"b\"\"]\",0.25\n1,[],0.5\n",
+        )
+        .unwrap();
         let runs = SmallRun::read(&file).unwrap();
         assert_eq!(runs, small(&[("a,b", 0.75), ("none", 0.5)]));
         std::fs::write(&file, "seed,data.recipes\n").unwrap();

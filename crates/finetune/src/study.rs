@@ -8,7 +8,9 @@ use retrodict_corpus::{Direction, FactFile, Templates, Trained, questions};
 
 use crate::result::{AnswerResult, KnownResult, word};
 use crate::runs::BEFORE;
-use crate::{Condition, FinetuneError, Key, Learner, LearnerError, Part, RunResult, Step, Text, Tuning};
+use crate::{
+    Condition, FinetuneError, Key, Learner, LearnerError, Part, RunResult, Step, Text, Tuning,
+};
 
 /// A text on everyday subjects, written for this program, whose perplexity shows what training
 /// costs elsewhere. A paragraph a line.
@@ -197,8 +199,7 @@ impl<'a> Study<'a> {
     ) -> Result<(Vec<KnownResult>, usize), FinetuneError> {
         let of = self.requests.iter();
         let texts: Vec<(&str, &str)> = of.map(|of| (&*of.prompt, &*of.answer)).collect();
-        let found =
-            learner.scores(&texts, &mut |done, all| go(Phase::Scores, done, all))?;
+        let found = learner.scores(&texts, &mut |done, all| go(Phase::Scores, done, all))?;
         let longest = found.iter().map(|score| score.tokens).max().unwrap_or(0);
         let mut scores = Scores::default();
         for (request, score) in self.requests.iter().zip(found) {
@@ -243,9 +244,8 @@ impl<'a> Study<'a> {
         let asked = questions(self.facts, self.templates, split, held);
         let prompts: Vec<&str> = asked.iter().map(|question| &*question.prompt).collect();
         // One token more shows where a name ends.
-        let said = learner.greedy(&prompts, longest + 1, &mut |done, all| {
-            go(Phase::Answers, done, all)
-        })?;
+        let said = learner
+            .greedy(&prompts, longest + 1, &mut |done, all| go(Phase::Answers, done, all))?;
         let answer = |(question, said): (retrodict_corpus::Question, String)| {
             let phrasings = self.templates.get(&question.relation);
             let count = phrasings.map_or(0, |of| of.of(question.direction).len());

@@ -6,9 +6,7 @@ use minijinja::Value;
 use retrodict_finetune::{Difference, Estimate, Prediction, Row, Summary};
 use serde::Serialize;
 
-use crate::figure::{
-    Answered, Axes, Figure, Panel, RecipeRow, Series, SeriesKind, lines, recipes,
-};
+use crate::figure::{Answered, Axes, Figure, Panel, RecipeRow, Series, SeriesKind, lines, recipes};
 use crate::page::{Hashes, SCRIPT, filled, style};
 use crate::summary::FigureFiles;
 use crate::tables::{Table, cell};
@@ -72,8 +70,9 @@ fn prediction(prediction: &Prediction) -> Figure {
     };
     let panel = Panel { title: "mean over seeds".into(), series: series.collect() };
     let title = "The order of recipes in small models, and in this one";
-    let figure = lines("prediction", title, &axes, &[panel]);
-    Figure { caption: prediction.sentence(), ..figure }
+    let mut figure = lines("prediction", title, &axes, &[panel]);
+    figure.caption = prediction.sentence();
+    figure
 }
 
 /// The estimates of a row, by the names of their columns.
@@ -93,7 +92,8 @@ fn estimates(row: &Row) -> [(&'static str, &Estimate); 10] {
 }
 
 fn table(summary: &Summary) -> Table {
-    let mut table = Table::new(&["condition", "seeds", "tokens", "tokens_ratio", "steps", "seconds"]);
+    let mut table =
+        Table::new(&["condition", "seeds", "tokens", "tokens_ratio", "steps", "seconds"]);
     for (name, _) in summary.rows.first().iter().flat_map(|row| estimates(row)) {
         let columns = [name.to_owned(), format!("{name}_low"), format!("{name}_high")];
         table.header.extend(columns);
@@ -196,7 +196,8 @@ fn html(summary: &Summary, figures: &[Figure]) -> Result<String, ReportError> {
     let style = format!("{}{STYLE}", style());
     let commit = retrodict_lab::COMMIT.map_or_else(String::new, |commit| format!(" ({commit})"));
     let key = &summary.key;
-    let adapters = key.lora.map_or("all weights".to_owned(), |rank| format!("adapters of rank {rank}"));
+    let adapters =
+        key.lora.map_or("all weights".to_owned(), |rank| format!("adapters of rank {rank}"));
     let figure = |figure: &Figure| PageFigure {
         name: figure.name.clone(),
         title: figure.title.clone(),

@@ -53,13 +53,13 @@ mod write;
 pub use audit::write_audit;
 pub use compare::{CompareError, write_comparisons};
 pub use error::ReportError;
-pub use finetune::write_finetune;
 pub use figure::{
     Accuracies, Axes, Cosines, EffectiveWeights, Figure, LossCurves, Map, Nll, Panel, Series,
     SeriesKind, Way, WeightFrame, WeightPanel, accuracies, cosines, effective_weights, lines,
     loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
+pub use finetune::write_finetune;
 pub use locate::write_locate;
 pub use map::write_map;
 pub use paper::{PaperError, PaperFigure, SEEDS, Scale, Variant, Wanted, experiments, figures};

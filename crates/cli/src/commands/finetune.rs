@@ -6,7 +6,7 @@ mod local;
 use retrodict_corpus::FactFile;
 use retrodict_finetune::{
     Condition, Estimate, FinetuneError, HELD_TEXT, Key, LearnerError, Part, Prediction, Row,
-    RunResult, SmallRun, Study, Summary, digest, digest_of_model,
+    SmallRun, Study, Summary, digest, digest_of_model,
 };
 use retrodict_report::write_finetune;
 
@@ -57,7 +57,7 @@ fn trained(
     _: &FinetuneArgs,
     _: &Study<'_>,
     _: &[Condition],
-) -> Result<Vec<Vec<RunResult>>, Failure> {
+) -> Result<Vec<Vec<retrodict_finetune::RunResult>>, Failure> {
     Err(Failure::Usage(
         "this program was built without models; build it with `cargo install --path crates/cli \
          --features models`"
@@ -166,7 +166,6 @@ fn estimate(of: &Estimate, places: usize) -> String {
         (None, _) => "–".to_owned(),
     }
 }
-
 
 #[cfg(test)]
 mod tests {

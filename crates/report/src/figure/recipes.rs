@@ -5,7 +5,9 @@ use super::forward_reverse::Answered;
 use super::{Figure, Text};
 use crate::plot::drawing::{Anchor, Rect, Stroke, Style};
 use crate::plot::scale::Linear;
-use crate::plot::theme::{GRID, INK, LABEL_SIZE, SERIES, SOFT, TICK_SIZE, TITLE_SIZE, text_width, wrap};
+use crate::plot::theme::{
+    GRID, INK, LABEL_SIZE, SERIES, SOFT, TICK_SIZE, TITLE_SIZE, text_width, wrap,
+};
 use crate::plot::{Drawing, grid};
 use crate::tables::{Table, cell};
 use crate::text;
@@ -57,8 +59,7 @@ fn draw(rows: &[RecipeRow], chance: f64, width: f64) -> Drawing {
     let widest = rows.iter().map(|row| text_width(&row.label, LABEL_SIZE)).fold(60.0, f64::max);
     let left = (widest + 12.0).min(if beside { 0.3 * width } else { 0.45 * width });
     let panel = if beside { (width - left - GAP) / 2.0 } else { width - left };
-    let exact =
-        draw_panel(rows, "exact answers (share)", chance, left, panel, |row| &row.exact);
+    let exact = draw_panel(rows, "exact answers (share)", chance, left, panel, |row| &row.exact);
     // Side by side, the names stand once.
     let margin = if beside { 0.0 } else { left };
     let level = draw_panel(rows, "level (0 to 1)", 0.5, margin, panel, |row| &row.level);
@@ -120,7 +121,8 @@ fn draw_panel(
 
 fn alt(rows: &[RecipeRow]) -> String {
     let number = |of: &Answered| of.mean.map_or(text::NONE.into(), text::number);
-    let both = |of: &[Answered; 2]| format!("forward {}, reverse {}", number(&of[0]), number(&of[1]));
+    let both =
+        |of: &[Answered; 2]| format!("forward {}, reverse {}", number(&of[0]), number(&of[1]));
     let row = |row: &RecipeRow| {
         format!("{}: exact {}; level {}", row.label, both(&row.exact), both(&row.level))
     };

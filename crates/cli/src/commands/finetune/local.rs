@@ -8,7 +8,7 @@ use retrodict_audit::Score;
 use retrodict_finetune::{
     Condition, Learner, LearnerError, Phase, RunResult, Runs, Step, Study, Text, Tuning,
 };
-use retrodict_pretrained::{Lora, Model, PretrainedError, TrainingText, TuneOptions};
+use retrodict_pretrained::{Lora, LrDecay, Model, PretrainedError, TrainingText, TuneOptions};
 
 use super::refused;
 use crate::args::FinetuneArgs;
@@ -31,9 +31,8 @@ pub(super) fn trained(
 ) -> Result<Vec<Vec<RunResult>>, Failure> {
     let runs = Runs::open(&args.out).map_err(refused)?;
     let models = args.out.join("models");
-    let folder = |condition: &Condition, seed: u32| {
-        models.join(format!("{}-{seed}", condition.file_stem()))
-    };
+    let folder =
+        |condition: &Condition, seed: u32| models.join(format!("{}-{seed}", condition.file_stem()));
     // Every kept file is checked before anything is trained.
     let mut work: Vec<(Option<&Condition>, u32, Option<RunResult>)> =
         vec![(None, 0, runs.read(study.key(), None, 0).map_err(refused)?)];
@@ -45,8 +44,9 @@ pub(super) fn trained(
         }
     }
     if args.save {
-        std::fs::create_dir_all(&models)
-            .map_err(|error| Failure::Failed(format!("cannot make {}: {error}", models.display())))?;
+        std::fs::create_dir_all(&models).map_err(|error| {
+            Failure::Failed(format!("cannot make {}: {error}", models.display()))
+        })?;
     }
     let (all, mut done) = (work.len(), work.iter().filter(|(.., kept)| kept.is_some()).count());
     if done > 0 && done < all {
@@ -143,7 +143,8 @@ impl Learner for Local {
             clip: CLIP,
             lora: tuning.lora.map(|rank| Lora { rank, alpha: ALPHA * rank as f64 }),
             seed: tuning.seed,
-            ..TuneOptions::default()
+            decay: LrDecay::Linear,
+            memory: retrodict_lab::memory::free(),
         };
         let mut go = true;
         let tuned = self.0.tune(&texts, &options, |now| {
@@ -160,8 +161,10 @@ impl Learner for Local {
         go: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Vec<Score>, LearnerError> {
         let found = self.0.log_probabilities(texts, go).map_err(failed)?;
-        let score =
-            |of: retrodict_pretrained::LogProbability| Score { log_probability: of.sum, tokens: of.tokens };
+        let score = |of: retrodict_pretrained::LogProbability| Score {
+            log_probability: of.sum,
+            tokens: of.tokens,
+        };
         Ok(found.into_iter().map(score).collect())
     }
 
