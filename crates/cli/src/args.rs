@@ -737,7 +737,7 @@ pub(crate) struct FinetuneArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) held_text: Option<PathBuf>,
     /// Runs of small models on the same facts, to compare the order of recipes with; the CSV that
-    /// `retrodict runs DIR --csv` prints with the columns data.recipes, seed and rank_held_out
+    /// `retrodict runs DIR --csv` prints with the columns data.recipes, rank_held_out and held_out_nll
     #[arg(long, value_name = "RUNS.csv")]
     pub(crate) small: Option<PathBuf>,
     /// Write each tuned model into DIR/models

@@ -115,10 +115,11 @@ fn a_model_is_fine_tuned_and_the_same_command_resumes() {
     let audit = "audit saved/models/none-0 facts/facts.csv --templates facts/templates.toml --json";
     let json = folder.run(audit).json();
     assert_eq!(json["facts"].as_array().unwrap().len(), 4);
-    let small = "seed,data.recipes,rank_held_out\n0,[],0.5\n0,\"[\"\"reverse-entities\"\"]\",0.1\n";
+    let small = "data.recipes,rank_held_out,held_out_nll\n\
+        [],0.5,7\n\"[\"\"reverse-entities\"\"]\",0.1,1\n";
     folder.write("small.csv", small);
     let compared = folder.run(&command("llama", "--seeds 1 --out saved --small small.csv")).json();
-    assert_eq!(compared["prediction"]["conditions"].as_array().unwrap().len(), 2);
+    assert_eq!(compared["predictions"][0]["conditions"].as_array().unwrap().len(), 2);
 
     // Wrong input: one message each, and nothing is trained.
     let refused = |more: &str, message: &str| {

@@ -44,6 +44,16 @@ pub struct Step {
     pub loss: f64,
 }
 
+/// An answer after a prompt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    /// Its log probability.
+    pub score: Score,
+    /// Whether each of its tokens is the most likely one after those before it: greedy decoding then
+    /// writes this answer.
+    pub greedy: bool,
+}
+
 /// Why a learner stopped.
 #[derive(Debug, Error)]
 pub enum LearnerError {
@@ -75,7 +85,7 @@ pub trait Learner {
         step: &mut dyn FnMut(Step) -> bool,
     ) -> Result<(), LearnerError>;
 
-    /// The log probability of each answer after its prompt.
+    /// The log probability of each answer after its prompt, and whether greedy decoding writes it.
     ///
     /// # Errors
     /// [`LearnerError`] for a text that the model cannot take, and a stop.
@@ -83,18 +93,7 @@ pub trait Learner {
         &mut self,
         texts: &[(&str, &str)],
         go: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<Vec<Score>, LearnerError>;
-
-    /// The most likely continuation of each prompt, up to `most` tokens.
-    ///
-    /// # Errors
-    /// As [`scores`](Self::scores).
-    fn greedy(
-        &mut self,
-        prompts: &[&str],
-        most: usize,
-        go: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<Vec<String>, LearnerError>;
+    ) -> Result<Vec<Scored>, LearnerError>;
 
     /// The mean negative log-likelihood of a token of some texts, in nats.
     ///

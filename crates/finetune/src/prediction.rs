@@ -1,5 +1,5 @@
-//! Whether small models predict the order of recipes: Spearman's rank correlation of the reverse
-//! level in the small models with that in the large one.
+//! Whether small models predict the order of recipes: Spearman's rank correlation of a measure of
+//! the reverse in the small models with the same in the large one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{FinetuneError, Row};
 
 /// The columns of the runs of small models.
-const COLUMNS: [&str; 3] = ["data.recipes", "seed", "rank_held_out"];
+const COLUMNS: [&str; 3] = ["data.recipes", "rank_held_out", "held_out_nll"];
 
 /// Draws of this resampling have streams of their own, behind those of the intervals.
 const FIRST_STREAM: u32 = 1 << 24;
@@ -24,10 +24,49 @@ pub struct SmallRun {
     pub condition: String,
     /// The level of the held-out answers: 1 first, 0.5 by chance, 0 last.
     pub level: f64,
+    /// Their log probability, in nats.
+    pub log_probability: f64,
+}
+
+/// A measure of the reverse that both models have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compare {
+    /// The level.
+    Level,
+    /// The log probability of the right answer, which tells recipes apart where all rank first.
+    LogProbability,
+}
+
+impl Compare {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Level, Self::LogProbability];
+
+    /// It in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Level => "reverse level",
+            Self::LogProbability => "log probability in reverse",
+        }
+    }
+
+    fn small(self, run: &SmallRun) -> f64 {
+        match self {
+            Self::Level => run.level,
+            Self::LogProbability => run.log_probability,
+        }
+    }
+
+    fn large(self, row: &Row) -> &[f64] {
+        match self {
+            Self::Level => &row.reverse_level.values,
+            Self::LogProbability => &row.reverse_log_probability.values,
+        }
+    }
 }
 
 impl SmallRun {
-    /// The runs in a CSV file with the columns data.recipes, seed and rank_held_out.
+    /// The runs in a CSV file with the columns data.recipes, rank_held_out and held_out_nll.
     ///
     /// # Errors
     /// [`FinetuneError::Small`] names the file, the line and what would be right.
@@ -38,7 +77,7 @@ impl SmallRun {
             .map_err(|error| refuse(format!("it cannot be read: {error}")))?;
         let header = reader.headers().map_err(|error| refuse(error.to_string()))?.clone();
         let column = |name: &str| header.iter().position(|other| other == name);
-        let [Some(recipes), Some(_), Some(rank)] = COLUMNS.map(column) else {
+        let [Some(recipes), Some(rank), Some(nll)] = COLUMNS.map(column) else {
             return Err(refuse(format!(
                 "it has no column {}; `retrodict runs DIR --columns {} --csv` prints them",
                 COLUMNS.into_iter().find(|name| column(name).is_none()).unwrap_or_default(),
@@ -52,11 +91,15 @@ impl SmallRun {
             let names = text.trim_matches(['[', ']']).split(',');
             let names = names.map(|name| name.trim().trim_matches('"').to_owned());
             let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
-            let rank: f64 = row.get(rank).unwrap_or_default().parse().map_err(|_| {
-                refuse(format!("line {}: rank_held_out must be a number from 0 to 1", at + 2))
-            })?;
+            let number = |column: usize| {
+                row.get(column).unwrap_or_default().parse::<f64>().map_err(|_| {
+                    let name = &header[column];
+                    refuse(format!("line {}: {name} must be a number", at + 2))
+                })
+            };
             let condition = if names.is_empty() { "none".to_owned() } else { names.join(",") };
-            runs.push(Self { condition, level: 1.0 - rank });
+            let (level, log_probability) = (1.0 - number(rank)?, -number(nll)?);
+            runs.push(Self { condition, level, log_probability });
         }
         Ok(runs)
     }
@@ -67,7 +110,7 @@ impl SmallRun {
 pub struct Compared {
     /// The condition.
     pub condition: String,
-    /// The mean reverse level in the small models.
+    /// The mean of the measure in the small models.
     pub small: f64,
     /// The same in the large model.
     pub large: f64,
@@ -76,6 +119,8 @@ pub struct Compared {
 /// The order of conditions in small models against that in a large one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prediction {
+    /// The measure.
+    pub measure: Compare,
     /// The conditions that both have.
     pub conditions: Vec<Compared>,
     /// Spearman's rank correlation; `None` of fewer than three conditions, or where all are alike.
@@ -89,17 +134,17 @@ pub struct Prediction {
 
 impl Prediction {
     /// The comparison of runs of small models with rows of a large one.
-    pub fn new(small: &[SmallRun], rows: &[Row]) -> Self {
-        let mut levels: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    pub fn new(measure: Compare, small: &[SmallRun], rows: &[Row]) -> Self {
+        let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for run in small {
-            levels.entry(&run.condition).or_default().push(run.level);
+            values.entry(&run.condition).or_default().push(measure.small(run));
         }
         let both: Vec<(&str, &[f64], &[f64])> = rows
             .iter()
             .filter_map(|row| {
-                let small = levels.get(row.condition.as_str())?;
-                let large = &row.reverse_level.values;
-                (!large.is_empty()).then_some((row.condition.as_str(), &small[..], &large[..]))
+                let small = values.get(row.condition.as_str())?;
+                let large = measure.large(row);
+                (!large.is_empty()).then_some((row.condition.as_str(), &small[..], large))
             })
             .collect();
         let mean = |values: &[f64]| stats::mean(values).unwrap_or(f64::NAN);
@@ -138,6 +183,7 @@ impl Prediction {
             interval_of_resamples((0..RESAMPLES as u32).filter_map(resample).collect())
         });
         Self {
+            measure,
             correlation,
             interval: interval.map(|interval| [interval.low, interval.high]),
             p: correlation.map(|found| share_as_high(&small, &large, found)),
@@ -147,11 +193,11 @@ impl Prediction {
 
     /// The result in a sentence.
     pub fn sentence(&self) -> String {
-        let count = self.conditions.len();
+        let (count, measure) = (self.conditions.len(), self.measure.words());
         let Some((found, p)) = self.correlation.zip(self.p) else {
             return format!(
-                "The order of recipes cannot be compared: {count} conditions are in both, and three \
-                 with different levels are needed."
+                "The order of recipes by {measure} cannot be compared: {count} conditions are in \
+                 both, and three that differ are needed."
             );
         };
         let interval = match self.interval {
@@ -163,9 +209,8 @@ impl Prediction {
             false => "so few conditions cannot tell this from a random order",
         };
         format!(
-            "Of {count} conditions, the order by reverse level in small models and in this one has a \
-             rank correlation of {found:.2}{interval}; {:.0} % of random orders have one as high: \
-             {said}.",
+            "Of {count} conditions, the order by {measure} in small models and in this one has a rank \
+             correlation of {found:.2}{interval}; {:.1} % of random orders have one as high: {said}.",
             100.0 * p
         )
     }
@@ -248,7 +293,10 @@ mod tests {
     fn small(levels: &[(&str, f64)]) -> Vec<SmallRun> {
         levels
             .iter()
-            .map(|(name, level)| SmallRun { condition: (*name).to_owned(), level: *level })
+            .map(|(name, level)| {
+                let (condition, log_probability) = ((*name).to_owned(), -1.0);
+                SmallRun { condition, level: *level, log_probability }
+            })
             .collect()
     }
 
@@ -269,13 +317,13 @@ mod tests {
         let levels = [("none", 0.5), ("a", 0.6), ("b", 0.9), ("c", 1.0), ("only here", 0.1)];
         let large = [("before", [0.5; 2]), ("none", [0.4, 0.5]), ("a", [0.7, 0.7])];
         let large = [&large[..], &[("b", [0.8, 0.9]), ("c", [0.99, 1.0])]].concat();
-        let found = Prediction::new(&small(&levels), &rows(&large));
+        let found = Prediction::new(Compare::Level, &small(&levels), &rows(&large));
         assert_eq!(found.conditions.len(), 4);
         assert_eq!(found.correlation, Some(1.0));
         assert_eq!(found.interval, Some([1.0, 1.0]), "no seed changes the order");
         assert_eq!(found.p, Some(1.0 / 24.0));
         assert!(found.sentence().contains("better than a random order"), "{}", found.sentence());
-        let few = Prediction::new(&small(&levels[..2]), &rows(&large));
+        let few = Prediction::new(Compare::Level, &small(&levels[..2]), &rows(&large));
         assert_eq!(few.correlation, None);
         assert!(few.sentence().contains("2 conditions"));
     }
@@ -286,7 +334,8 @@ mod tests {
         let file = folder.path().join("runs.csv");
         std::fs::write(
             &file,
-            "seed,data.recipes,rank_held_out\n0,\"[\"\"a\"\", \"\"b\"\"]\",0.25\n1,[],0.5\n",
+            "held_out_nll,data.recipes,rank_held_out\n\
+             1,\"[\"\"a\"\", \"\"b\"\"]\",0.25\n1,[],0.5\n",
         )
         .unwrap();
         let runs = SmallRun::read(&file).unwrap();

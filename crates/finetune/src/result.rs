@@ -42,7 +42,7 @@ pub enum Part {
     Text,
 }
 
-/// What a model says when it is asked.
+/// Whether a model answers a question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnswerResult {
     /// The line of the fact.
@@ -57,9 +57,8 @@ pub struct AnswerResult {
     pub prompt: String,
     /// The right answer.
     pub answer: String,
-    /// The model's most likely continuation.
-    pub said: String,
-    /// Whether that begins with a right answer.
+    /// Whether each token of a right answer is the most likely one after those before it, so that
+    /// greedy decoding writes it.
     pub right: bool,
 }
 
@@ -107,7 +106,7 @@ pub struct RunResult {
     pub measure_seconds: f64,
     /// The mean negative log-likelihood of a token of the held text, in nats.
     pub held_nll: f64,
-    /// Every question in the model's own words.
+    /// Every question.
     pub answers: Vec<AnswerResult>,
     /// Every fact in both directions.
     pub known: Vec<KnownResult>,

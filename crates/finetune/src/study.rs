@@ -1,15 +1,17 @@
 //! A training by a condition, and what is measured after it.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
-use retrodict_audit::{Generated, Plan, Question, Request, Scores, audit};
+use retrodict_audit::{Generated, Plan, Request, Scores, audit};
 use retrodict_corpus::augment::{Augmented, Settings, augment};
-use retrodict_corpus::{Direction, FactFile, Templates, Trained, questions};
+use retrodict_corpus::{Direction, FactFile, Question, Templates, Trained, questions};
 
 use crate::result::{AnswerResult, KnownResult, word};
 use crate::runs::BEFORE;
 use crate::{
-    Condition, FinetuneError, Key, Learner, LearnerError, Part, RunResult, Step, Text, Tuning,
+    Condition, FinetuneError, Key, Learner, LearnerError, Part, RunResult, Scored, Step, Text,
+    Tuning,
 };
 
 /// A text on everyday subjects, written for this program, whose perplexity shows what training
@@ -25,9 +27,7 @@ pub enum Phase {
     /// Steps of training.
     Training,
     /// Log probabilities of candidates.
-    Scores,
-    /// Answers in the model's own words.
-    Answers,
+    Measuring,
 }
 
 /// Facts, their phrasings, and all that is measured of them.
@@ -172,8 +172,12 @@ impl<'a> Study<'a> {
     ) -> Result<RunResult, FinetuneError> {
         let begun = Instant::now();
         let held_nll = learner.nll(&self.held_text)?;
-        let (known, longest) = self.known(learner, split, go)?;
-        let answers = self.answers(learner, split, longest, go)?;
+        let of = self.requests.iter();
+        let texts: Vec<(&str, &str)> = of.map(|of| (&*of.prompt, &*of.answer)).collect();
+        let found = learner.scores(&texts, &mut |done, all| go(Phase::Measuring, done, all))?;
+        let found: HashMap<&Request, Scored> = self.requests.iter().zip(found).collect();
+        let known = self.known(split, &found)?;
+        let answers = self.answers(split, &found);
         Ok(RunResult {
             version: retrodict_lab::VERSION.to_owned(),
             key: self.key.clone(),
@@ -190,24 +194,19 @@ impl<'a> Study<'a> {
         })
     }
 
-    /// The audit of every fact, and the number of tokens of the longest answer.
+    /// The audit of every fact.
     fn known(
         &self,
-        learner: &mut impl Learner,
         split: &[Trained],
-        go: &mut dyn FnMut(Phase, usize, usize) -> bool,
-    ) -> Result<(Vec<KnownResult>, usize), FinetuneError> {
-        let of = self.requests.iter();
-        let texts: Vec<(&str, &str)> = of.map(|of| (&*of.prompt, &*of.answer)).collect();
-        let found = learner.scores(&texts, &mut |done, all| go(Phase::Scores, done, all))?;
-        let longest = found.iter().map(|score| score.tokens).max().unwrap_or(0);
+        found: &HashMap<&Request, Scored>,
+    ) -> Result<Vec<KnownResult>, FinetuneError> {
         let mut scores = Scores::default();
-        for (request, score) in self.requests.iter().zip(found) {
+        for (request, Scored { score, .. }) in found {
             if !score.log_probability.is_finite() {
                 let problem = format!("the log probability of “{}” is not finite", request.answer);
                 return Err(LearnerError::Failed(problem).into());
             }
-            scores.insert(request.clone(), score);
+            scores.insert((*request).clone(), *score);
         }
         let audited = audit(self.facts, &self.plan, &scores, &Generated::default(), "")?;
         let mut known = Vec::new();
@@ -229,38 +228,33 @@ impl<'a> Study<'a> {
                 });
             }
         }
-        Ok((known, longest))
+        Ok(known)
     }
 
-    /// Every question in the learner's own words.
-    fn answers(
-        &self,
-        learner: &mut impl Learner,
-        split: &[Trained],
-        longest: usize,
-        go: &mut dyn FnMut(Phase, usize, usize) -> bool,
-    ) -> Result<Vec<AnswerResult>, FinetuneError> {
+    /// Whether greedy decoding answers each question with a right answer.
+    fn answers(&self, split: &[Trained], found: &HashMap<&Request, Scored>) -> Vec<AnswerResult> {
         let held = self.key.held_phrasings;
-        let asked = questions(self.facts, self.templates, split, held);
-        let prompts: Vec<&str> = asked.iter().map(|question| &*question.prompt).collect();
-        // One token more shows where a name ends.
-        let said = learner
-            .greedy(&prompts, longest + 1, &mut |done, all| go(Phase::Answers, done, all))?;
-        let answer = |(question, said): (retrodict_corpus::Question, String)| {
+        let answer = |question: Question| {
             let phrasings = self.templates.get(&question.relation);
             let count = phrasings.map_or(0, |of| of.of(question.direction).len());
-            let check = Question { prompt: question.prompt, right: question.answers };
+            // Every right answer begins with the space that the first one begins with.
+            let name = question.answers.first().map_or("", String::as_str);
+            let space = question.answer.strip_suffix(name).unwrap_or_default();
+            let right = question.answers.iter().any(|other| {
+                let (prompt, answer) = (question.prompt.clone(), format!("{space}{other}"));
+                found.get(&Request { prompt, answer }).is_some_and(|found| found.greedy)
+            });
             AnswerResult {
                 line: question.line,
                 direction: word(question.direction),
                 stated: question.trained,
                 held_phrasing: question.phrasing >= count.saturating_sub(held).max(1),
-                right: check.is_answered_by(&said),
-                prompt: check.prompt,
+                prompt: question.prompt,
                 answer: question.answer,
-                said,
+                right,
             }
         };
-        Ok(asked.into_iter().zip(said).map(answer).collect())
+        let asked = questions(self.facts, self.templates, split, held);
+        asked.into_iter().map(answer).collect()
     }
 }

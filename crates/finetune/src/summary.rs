@@ -85,11 +85,11 @@ pub struct Row {
     pub condition: String,
     /// Its seeds.
     pub seeds: Vec<u32>,
-    /// Right answers in the model's own words, forward, in trained phrasings.
+    /// Questions that greedy decoding answers right, forward, in trained phrasings.
     pub forward: Estimate,
     /// The same in phrasings that were not trained.
     pub forward_held: Estimate,
-    /// Right answers in reverse, in phrasings that other facts are trained in.
+    /// The same in reverse, in phrasings that other facts are trained in.
     pub reverse: Estimate,
     /// The same in phrasings that were not trained.
     pub reverse_held: Estimate,
@@ -137,8 +137,9 @@ pub struct Summary {
     pub chance: f64,
     /// The model before training, the baseline, and the conditions.
     pub rows: Vec<Row>,
-    /// The order of the conditions in small models beside that in this one.
-    pub prediction: Option<Prediction>,
+    /// The order of the conditions in small models beside that in this one, by each measure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub predictions: Vec<Prediction>,
 }
 
 impl Summary {
@@ -157,7 +158,7 @@ impl Summary {
             key: study.key().clone(),
             chance: study.chance(),
             rows: runs.iter().filter(|of| !of.is_empty()).map(row).collect(),
-            prediction: None,
+            predictions: Vec::new(),
         }
     }
 }

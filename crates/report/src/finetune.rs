@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use minijinja::Value;
-use retrodict_finetune::{Difference, Estimate, Prediction, Row, Summary};
+use retrodict_finetune::{Compare, Difference, Estimate, Prediction, Row, Summary};
 use serde::Serialize;
 
 use crate::figure::{Answered, Axes, Figure, Panel, RecipeRow, Series, SeriesKind, lines, recipes};
@@ -17,8 +17,9 @@ const TEMPLATE: &str = include_str!("page/finetune.html");
 /// The pictures stay as large as they are drawn, on a wide page too.
 const STYLE: &str = ".blocks > div { max-width: 46rem; }";
 
-/// Writes `index.html`, `recipes.{svg,png,pdf}`, `results.csv`, `results.json`, and where there is a
-/// prediction `prediction.{svg,png,pdf}`, into `out`. Returns the path of the page.
+/// Writes `index.html`, `recipes.{svg,png,pdf}`, `results.csv`, `results.json`, and where there are
+/// small models to compare with `small-by-….{svg,png,pdf}`, into `out`. Returns the path of the
+/// page.
 ///
 /// # Errors
 /// [`ReportError`] if a part cannot be drawn or written.
@@ -36,7 +37,7 @@ pub fn write_finetune(out: &Path, summary: &Summary) -> Result<PathBuf, ReportEr
     let rows: Vec<RecipeRow> = summary.rows.iter().map(row).collect();
     let title = "Facts that the model says, and ranks, by recipe";
     let mut figures = vec![recipes("recipes", title, &rows, summary.chance)];
-    figures.extend(summary.prediction.as_ref().map(prediction));
+    figures.extend(summary.predictions.iter().map(prediction));
     for figure in &figures {
         files.figure(figure, &FigureFiles::in_folder("", &figure.name, &figure.title))?;
     }
@@ -63,14 +64,20 @@ fn prediction(prediction: &Prediction) -> Figure {
         kind: SeriesKind::Dots,
     });
     let axes = Axes {
-        x: "reverse level in small models".into(),
-        y: "reverse level in this model".into(),
+        x: format!("{} in small models", prediction.measure.words()),
+        y: "in this model".into(),
         x_log: false,
         y_log: false,
     };
     let panel = Panel { title: "mean over seeds".into(), series: series.collect() };
-    let title = "The order of recipes in small models, and in this one";
-    let mut figure = lines("prediction", title, &axes, &[panel]);
+    let (name, title) = match prediction.measure {
+        Compare::Level => ("small-by-level", "Recipes in small models and in this one, by level"),
+        Compare::LogProbability => (
+            "small-by-log-probability",
+            "Recipes in small models and in this one, by log probability",
+        ),
+    };
+    let mut figure = lines(name, title, &axes, &[panel]);
     figure.caption = prediction.sentence();
     figure
 }

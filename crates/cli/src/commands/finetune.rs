@@ -5,8 +5,8 @@ mod local;
 
 use retrodict_corpus::FactFile;
 use retrodict_finetune::{
-    Condition, Estimate, FinetuneError, HELD_TEXT, Key, LearnerError, Part, Prediction, Row,
-    SmallRun, Study, Summary, digest, digest_of_model,
+    Compare, Condition, Estimate, FinetuneError, HELD_TEXT, Key, LearnerError, Part, Prediction,
+    Row, SmallRun, Study, Summary, digest, digest_of_model,
 };
 use retrodict_report::write_finetune;
 
@@ -39,7 +39,10 @@ pub(crate) fn finetune(args: &FinetuneArgs) -> Result<(), Failure> {
     let study = Study::new(&facts, &templates, &held_text, key, &conditions).map_err(refused)?;
     let runs = trained(args, &study, &conditions)?;
     let mut summary = Summary::new(&study, &args.model.display().to_string(), &runs);
-    summary.prediction = small.map(|small| Prediction::new(&small, &summary.rows));
+    for small in &small {
+        let predictions = Compare::ALL.map(|by| Prediction::new(by, small, &summary.rows));
+        summary.predictions.extend(predictions);
+    }
     let page = write_finetune(&args.out, &summary).map_err(Failure::failed)?;
     if args.json {
         let text = serde_json::to_string(&summary).map_err(Failure::failed)?;
@@ -150,7 +153,7 @@ fn in_words(summary: &Summary) -> String {
         summary.chance
     );
     let mut text = format!("{}\n{}\n", table(&rows, 1, &[0]), wrap(&note));
-    if let Some(prediction) = &summary.prediction {
+    for prediction in &summary.predictions {
         text += &format!("\n{}\n", wrap(&prediction.sentence()));
     }
     text

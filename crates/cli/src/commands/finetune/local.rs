@@ -6,9 +6,11 @@ use std::thread::available_parallelism;
 
 use retrodict_audit::Score;
 use retrodict_finetune::{
-    Condition, Learner, LearnerError, Phase, RunResult, Runs, Step, Study, Text, Tuning,
+    Condition, Learner, LearnerError, Phase, RunResult, Runs, Scored, Step, Study, Text, Tuning,
 };
-use retrodict_pretrained::{Lora, LrDecay, Model, PretrainedError, TrainingText, TuneOptions};
+use retrodict_pretrained::{
+    LogProbability, Lora, LrDecay, Model, PretrainedError, TrainingText, TuneOptions,
+};
 
 use super::refused;
 use crate::args::FinetuneArgs;
@@ -69,8 +71,7 @@ pub(super) fn trained(
             if shown.as_ref().is_none_or(|(last, _)| *last != phase) {
                 let doing = match phase {
                     Phase::Training => "steps",
-                    Phase::Scores => "log probabilities",
-                    Phase::Answers => "answers",
+                    Phase::Measuring => "log probabilities",
                 };
                 shown = Some((phase, Counter::new(format!("{name}: {doing}"))));
             }
@@ -159,22 +160,13 @@ impl Learner for Local {
         &mut self,
         texts: &[(&str, &str)],
         go: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<Vec<Score>, LearnerError> {
+    ) -> Result<Vec<Scored>, LearnerError> {
         let found = self.0.log_probabilities(texts, go).map_err(failed)?;
-        let score = |of: retrodict_pretrained::LogProbability| Score {
-            log_probability: of.sum,
-            tokens: of.tokens,
+        let scored = |of: LogProbability| Scored {
+            score: Score { log_probability: of.sum, tokens: of.tokens },
+            greedy: of.likeliest == of.tokens,
         };
-        Ok(found.into_iter().map(score).collect())
-    }
-
-    fn greedy(
-        &mut self,
-        prompts: &[&str],
-        most: usize,
-        go: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<Vec<String>, LearnerError> {
-        self.0.greedy(prompts, most, go).map_err(failed)
+        Ok(found.into_iter().map(scored).collect())
     }
 
     fn nll(&mut self, texts: &[&str]) -> Result<f64, LearnerError> {
