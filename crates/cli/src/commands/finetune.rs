@@ -39,7 +39,7 @@ pub(crate) fn finetune(args: &FinetuneArgs) -> Result<(), Failure> {
     let study = Study::new(&facts, &templates, &held_text, key, &conditions).map_err(refused)?;
     let runs = trained(args, &study, &conditions)?;
     let mut summary = Summary::new(&study, &args.model.display().to_string(), &runs);
-    for small in &small {
+    if let Some(small) = &small {
         let predictions = Compare::ALL.map(|by| Prediction::new(by, small, &summary.rows));
         summary.predictions.extend(predictions);
     }
