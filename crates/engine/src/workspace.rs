@@ -56,24 +56,25 @@ mod tests {
         let parameters = Parameters::initial(&graph, 3);
         let (mut team, noise) = (Team::new(2), Noise { seed: 0, step: 0 });
         let mut memory = Workspace::default();
-        let run = |examples: &[u32], adds: bool, gradients: &mut Gradients<f64>, memory: &mut _| {
-            let mut program =
-                Program::without_memory(&graph, examples.len(), Mode::Training, full, 2);
-            let lanes = program.lanes();
-            for place in 0..positions * lanes {
-                let lane = place % lanes;
-                let example = examples.get(lane).copied();
-                let index = example.unwrap_or(examples[0]) % 3;
-                program.indices_mut(Indices::new(graph.id, 0))[place] = index;
-                program.indices_mut(Indices::new(graph.id, 1))[place] = (index + 1) % 3;
-                let weight = if example.is_some() { 1.0 } else { 0.0 };
-                program.weights_mut(Weights::new(graph.id, 0))[place] = weight;
-            }
-            program.within(memory, |program| match adds {
-                false => program.gradients(&parameters, gradients, noise, &mut team),
-                true => program.add_gradients(&parameters, gradients, noise, &mut team),
-            });
-        };
+        let mut run =
+            |examples: &[u32], adds: bool, gradients: &mut Gradients<f64>, memory: &mut _| {
+                let mut program =
+                    Program::without_memory(&graph, examples.len(), Mode::Training, full, 2);
+                let lanes = program.lanes();
+                for place in 0..positions * lanes {
+                    let lane = place % lanes;
+                    let example = examples.get(lane).copied();
+                    let index = example.unwrap_or(examples[0]) % 3;
+                    program.indices_mut(Indices::new(graph.id, 0))[place] = index;
+                    program.indices_mut(Indices::new(graph.id, 1))[place] = (index + 1) % 3;
+                    let weight = if example.is_some() { 1.0 } else { 0.0 };
+                    program.weights_mut(Weights::new(graph.id, 0))[place] = weight;
+                }
+                program.within(memory, |program| match adds {
+                    false => program.gradients(&parameters, gradients, noise, &mut team),
+                    true => program.add_gradients(&parameters, gradients, noise, &mut team),
+                });
+            };
         let mut whole = Gradients::zeros(&parameters);
         let mut parts = Gradients::zeros(&parameters);
         parts.values.as_mut_slice().fill(f64::NAN);
