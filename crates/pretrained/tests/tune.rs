@@ -269,6 +269,32 @@ fn adapters_take_less_memory() {
     assert_eq!(need(None, 5), need(None, 50), "groups are of one size");
 }
 
+/// Saved folders and their log probabilities, for `reference/check_saved.py`:
+/// `RETRODICT_OUT=FOLDER cargo test -p retrodict-pretrained --release --test tune -- --ignored saves`.
+#[test]
+#[ignore = "it writes folders"]
+fn saves() {
+    let out = PathBuf::from(std::env::var("RETRODICT_OUT").unwrap());
+    let mut models: Vec<PathBuf> = MODELS.map(reference).to_vec();
+    models.extend(std::env::var("RETRODICT_MODEL").map(PathBuf::from));
+    for (at, path) in models.iter().enumerate() {
+        let mut model = Model::open(path, 2).unwrap();
+        model.tune(&texts(), &TuneOptions { epochs: 1, ..options() }, |_| true).unwrap();
+        let folder = out.join(at.to_string());
+        model.save(&folder).unwrap();
+        let pairs = [("The capital of Veltria is", " Ansolo"), ("É", " naïve ünïcode Ω")];
+        let scores = model.log_probabilities(&pairs, |_, _| true).unwrap();
+        let line = |((prompt, answer), score): (
+            &(&str, &str),
+            &retrodict_pretrained::LogProbability,
+        )| {
+            serde_json::json!({"prompt": prompt, "answer": answer, "log_probability": score.sum})
+        };
+        let lines: Vec<Value> = pairs.iter().zip(&scores).map(line).collect();
+        fs::write(folder.join("scores.json"), Value::from(lines).to_string()).unwrap();
+    }
+}
+
 /// The time of a step of 32 texts of 20 tokens, of a model of one's own:
 /// `RETRODICT_MODEL=FILE.gguf cargo test -p retrodict-pretrained --release --test tune -- --ignored
 /// --nocapture step_time`; `RETRODICT_LORA=8` for adapters of that rank.
