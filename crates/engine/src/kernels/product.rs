@@ -14,14 +14,9 @@ use crate::isa::{Isa, by_isa};
 use crate::scalar::Scalar;
 use crate::vector::{Vector, prefetch};
 
-/// Steps of k per block: this many rows of the right-hand side stay in the second-level cache.
+/// Steps of k per block: this many rows of the right-hand side, of a hundred or so numbers each,
+/// stay in the second-level cache.
 pub(super) const K_BLOCK: usize = 512;
-
-/// Bytes of a block of the right-hand side, half of a second-level cache: every band of rows reads
-/// it again. More columns are divided.
-const B_BLOCK: usize = 1 << 18;
-/// Columns of a block are a multiple of this: whole tiles of every register.
-const COLUMN_UNIT: usize = 64;
 
 /// Where the rows of A are adjacent, each step of k reads another cache line, and the processor
 /// does not prefetch lines at least this many elements apart. With wide registers and few tiles,
@@ -129,24 +124,6 @@ impl<T: Scalar> Product<T> {
     /// The pointers must be valid for the shapes and strides given, C must overlap neither A nor B,
     /// and nobody else may touch C meanwhile.
     pub(crate) unsafe fn run(&self, isa: Isa) {
-        let bytes = self.k.min(K_BLOCK) * self.columns * T::BYTES;
-        let width = self.columns.div_ceil(bytes.div_ceil(B_BLOCK).max(1));
-        let width = width.next_multiple_of(COLUMN_UNIT).max(COLUMN_UNIT);
-        for first in (0..self.columns).step_by(width) {
-            let columns = width.min(self.columns - first);
-            // SAFETY: these are columns of B and C, the first of whole lanes; the caller's promise.
-            unsafe {
-                let (b, c) = (self.b.add(first), self.c.add(first));
-                Product { b, c, columns, ..*self }.run_block(isa);
-            }
-        }
-    }
-
-    /// Computes it without dividing its columns.
-    ///
-    /// # Safety
-    /// As [`run`](Product::run).
-    unsafe fn run_block(&self, isa: Isa) {
         let p = self;
         by_isa!(
             isa,
