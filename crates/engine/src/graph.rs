@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::adapter::{Adapter, LowRank};
 use crate::extent::numbers;
 use crate::handle::{Columns, GraphId, Indices, ParameterId, Value, View, Weights};
 use crate::lanes::LANE_UNIT;
 use crate::operation::{Compiled, Operation};
-use crate::parameter::Parameter;
+use crate::parameter::{Initial, Parameter};
 use crate::scalar::Scalar;
 
 /// `[features, positions]`; the batch is set when the graph is compiled.
@@ -37,6 +38,9 @@ pub struct Graph<T> {
     pub(crate) weights: Vec<usize>,
     /// The nodes that the caller reads after a run, with their positions.
     pub(crate) outputs: Vec<(usize, Range<usize>)>,
+    /// The size of the adapters of linear maps that are added, which then are frozen.
+    pub(crate) low_rank: Option<LowRank>,
+    pub(crate) adapters: Vec<Adapter>,
 }
 
 impl<T: Scalar> Default for Graph<T> {
@@ -55,6 +59,8 @@ impl<T: Scalar> Graph<T> {
             indices: Vec::new(),
             weights: Vec::new(),
             outputs: Vec::new(),
+            low_rank: None,
+            adapters: Vec::new(),
         }
     }
 
@@ -66,6 +72,10 @@ impl<T: Scalar> Graph<T> {
     /// If there is another parameter of that name, or it is not [valid](Parameter::validate).
     pub fn parameter(&mut self, parameter: Parameter) -> ParameterId {
         parameter.validate();
+        let parameter = match self.low_rank {
+            None => parameter,
+            Some(_) => Parameter { initial: Initial::Constant(0.0), ..parameter.frozen(true) },
+        };
         let known = self.parameters.iter().position(|p| p.name == parameter.name);
         let index = known.unwrap_or(self.parameters.len());
         match known {

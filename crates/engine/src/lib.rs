@@ -38,6 +38,7 @@
 //! assert!(nll < 0.1, "started at ln 5 = 1.6, now {nll}");
 //! ```
 
+mod adapter;
 pub mod check;
 mod exponential;
 mod extent;
@@ -67,7 +68,9 @@ mod team;
 mod thread_tuning;
 mod vector;
 mod wide;
+mod workspace;
 
+pub use adapter::{Adapter, LowRank};
 pub use exponential::Constants;
 pub use graph::Graph;
 pub use handle::{Indices, ParameterId, Value, View, Weights};
@@ -88,3 +91,4 @@ pub use scalar::Scalar;
 pub use team::{Team, Worker};
 pub use thread_tuning::ThreadTuning;
 pub use vector::Vector;
+pub use workspace::Workspace;

@@ -135,6 +135,8 @@ pub(crate) struct Memory<'a, T> {
     pub(crate) gradients: *mut T,
     pub(crate) scratch: *mut T,
     pub(crate) scratch_len: usize,
+    /// Whether gradients of parameters add to those of an earlier run.
+    pub(crate) adds: bool,
     pub(crate) indices: &'a [Vec<u32>],
     pub(crate) weights: &'a [Vec<T>],
 }
@@ -246,7 +248,9 @@ impl<'a, T: Scalar> Context<'a, T> {
         let gradient = self.plan.parameters[i].gradient?;
         // SAFETY: the program has checked that the gradients have the layout of its plan; only the
         // backward pass writes them, and no operation takes a column twice.
-        Some(unsafe { target(self.memory.gradients, gradient) })
+        let mut target = unsafe { target(self.memory.gradients, gradient) };
+        target.accumulate |= self.memory.adds;
+        Some(target)
     }
 
     /// An index input, `[positions · lanes]`: the given positions.

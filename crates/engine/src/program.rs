@@ -20,6 +20,7 @@ use crate::profile::{Clock, Direction, Profile};
 use crate::random::Noise;
 use crate::scalar::Scalar;
 use crate::team::{Team, Worker};
+use crate::workspace::Workspace;
 
 /// The purpose of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,12 +102,12 @@ impl<T: Scalar> Program<T> {
         workers: usize,
         isa: Isa,
     ) -> Program<T> {
-        assert!(batch > 0, "a batch has at least one sentence");
         assert!(workers > 0, "a team has at least one worker");
-        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
-        let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
-        let arena = Buffer::zeros(plan.arena);
-        Program::new(graph, layout, plan, arena, workers, (batch, mode, precision, isa))
+        let mut program = Program::planned(graph, workers, (batch, mode, precision, isa));
+        let mut memory = Workspace::default();
+        memory.grow(&program.plan, workers);
+        program.exchange(&mut memory);
+        program
     }
 
     /// Plans as [`compile`](Program::compile) does, for runs elsewhere: it holds the inputs and the
@@ -121,25 +122,59 @@ impl<T: Scalar> Program<T> {
         mode: Mode,
         precision: ProductPrecision,
     ) -> Program<T> {
-        assert!(batch > 0, "a batch has at least one sentence");
-        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
-        let mut plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
-        let (outputs, length) = output_record(&plan.outputs);
-        plan.outputs = outputs;
-        let isa = Isa::detect();
-        let arena = Buffer::zeros(length);
-        Program::new(graph, layout, plan, arena, 0, (batch, mode, precision, isa))
+        let mut program = Program::planned(graph, 0, (batch, mode, precision, Isa::detect()));
+        let (outputs, length) = output_record(&program.plan.outputs);
+        program.plan.outputs = outputs;
+        program.arena = Buffer::zeros(length);
+        program
     }
 
-    /// Of a plan and memory for the values, for a team of `workers`.
-    fn new(
+    /// Compiles without memory, for runs [in a workspace](Program::within).
+    ///
+    /// # Panics
+    /// As [`compile`](Program::compile), but for its memory.
+    pub fn without_memory(
         graph: &Graph<T>,
-        layout: Arc<ParameterLayout>,
-        plan: Plan,
-        arena: Buffer<T>,
+        batch: usize,
+        mode: Mode,
+        precision: ProductPrecision,
+        workers: usize,
+    ) -> Program<T> {
+        assert!(workers > 0, "a team has at least one worker");
+        Program::planned(graph, workers, (batch, mode, precision, Isa::detect()))
+    }
+
+    /// Runs in the memory of a workspace, which grows where it must. Outputs are lost at the end of
+    /// `work`.
+    ///
+    /// # Panics
+    /// If there is no memory.
+    pub fn within<R>(
+        &mut self,
+        workspace: &mut Workspace<T>,
+        work: impl FnOnce(&mut Program<T>) -> R,
+    ) -> R {
+        workspace.grow(&self.plan, self.workers);
+        self.exchange(workspace);
+        let result = work(self);
+        self.exchange(workspace);
+        result
+    }
+
+    fn exchange(&mut self, memory: &mut Workspace<T>) {
+        std::mem::swap(&mut self.arena, &mut memory.arena);
+        std::mem::swap(&mut self.scratch, &mut memory.scratch);
+    }
+
+    /// Without memory, for a team of `workers`.
+    fn planned(
+        graph: &Graph<T>,
         workers: usize,
         (batch, mode, precision, isa): (usize, Mode, ProductPrecision, Isa),
     ) -> Program<T> {
+        assert!(batch > 0, "a batch has at least one sentence");
+        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
+        let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
         let lanes = plan.lanes;
         Program {
             graph: graph.id,
@@ -149,8 +184,8 @@ impl<T: Scalar> Program<T> {
             isa,
             precision,
             batch,
-            arena,
-            scratch: Buffer::zeros(numbers(&[plan.scratch, workers])),
+            arena: Buffer::zeros(0),
+            scratch: Buffer::zeros(0),
             workers,
             indices: graph.indices.iter().map(|p| filled(numbers(&[*p, lanes]), 0)).collect(),
             weights: graph.weights.iter().map(|p| filled(numbers(&[*p, lanes]), T::ZERO)).collect(),
@@ -265,9 +300,10 @@ impl<T: Scalar> Program<T> {
     /// The graph's output number `i`, as the last run left it.
     pub fn output(&self, i: usize) -> Output<'_, T> {
         let place = &self.plan.outputs[i];
-        let start = &self.arena.as_slice()[place.start..];
+        let length = (place.rows - 1) * place.stride + place.columns;
+        let start = &self.arena.as_slice()[place.start..place.start + length];
         // SAFETY: the plan puts outputs into the arena and keeps them to the end of a run; the
-        // arena is borrowed for as long as the matrix.
+        // arena, of which this is the output's part, is borrowed for as long as the matrix.
         let matrix =
             unsafe { Matrix::new(start.as_ptr(), place.rows, place.columns, place.stride) };
         Output { matrix, lanes: self.plan.lanes }
@@ -299,7 +335,28 @@ impl<T: Scalar> Program<T> {
     ) {
         let values = parameters.values.as_slice().as_ptr().cast_mut();
         // SAFETY: as in the forward pass.
-        unsafe { self.execute(&parameters.layout, values, Some(gradients), None, noise, team) };
+        unsafe {
+            self.execute(&parameters.layout, values, Some((gradients, false)), None, noise, team)
+        };
+    }
+
+    /// As [`gradients`](Program::gradients), but adds to the gradients that are there: those of the
+    /// other parts of a batch.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn add_gradients(
+        &mut self,
+        parameters: &Parameters<T>,
+        gradients: &mut Gradients<T>,
+        noise: Noise,
+        team: &mut Team,
+    ) {
+        let values = parameters.values.as_slice().as_ptr().cast_mut();
+        // SAFETY: as in the forward pass.
+        unsafe {
+            self.execute(&parameters.layout, values, Some((gradients, true)), None, noise, team)
+        };
     }
 
     /// One training step: outputs, gradients, and the update of the parameters. Returns whether
@@ -318,7 +375,9 @@ impl<T: Scalar> Program<T> {
         let values = parameters.values.as_mut_slice().as_mut_ptr();
         let layout = Arc::clone(&parameters.layout);
         // SAFETY: the numbers are those of the layout, and borrowed mutably.
-        unsafe { self.execute(&layout, values, Some(gradients), Some(optimizer), noise, team) }
+        unsafe {
+            self.execute(&layout, values, Some((gradients, false)), Some(optimizer), noise, team)
+        }
     }
 
     /// # Safety
@@ -328,7 +387,7 @@ impl<T: Scalar> Program<T> {
         &mut self,
         layout: &Arc<ParameterLayout>,
         parameters: *mut T,
-        gradients: Option<&mut Gradients<T>>,
+        gradients: Option<(&mut Gradients<T>, bool)>,
         optimizer: Option<&mut Optimizer<T>>,
         noise: Noise,
         team: &mut Team,
@@ -343,8 +402,12 @@ impl<T: Scalar> Program<T> {
             !backward || self.mode == Mode::Training,
             "a program compiled for inference has no backward pass"
         );
+        let room = self.arena.as_slice().len() >= self.plan.arena
+            && self.scratch.as_slice().len() >= self.plan.scratch * self.workers;
+        assert!(room, "the program has no memory: it runs in a workspace");
+        let adds = matches!(gradients, Some((_, true)));
         let gradients = match gradients {
-            Some(gradients) => {
+            Some((gradients, _)) => {
                 assert!(gradients.layout.is(layout), "the gradients are of another model");
                 gradients.values.as_mut_slice().as_mut_ptr()
             }
@@ -356,6 +419,7 @@ impl<T: Scalar> Program<T> {
             gradients,
             scratch: self.scratch.as_mut_slice().as_mut_ptr(),
             scratch_len: self.plan.scratch,
+            adds,
             indices: &self.indices,
             weights: &self.weights,
         };
@@ -393,7 +457,8 @@ impl<T: Scalar> Program<T> {
                     lap.node(at, Direction::Forward);
                 }
             }
-            if !backward || !clear_ranges(&plan.cleared, memory.gradients, worker) {
+            let cleared = if adds { &[][..] } else { &plan.cleared };
+            if !backward || !clear_ranges(cleared, memory.gradients, worker) {
                 return;
             }
             let backwards = plan.nodes.iter().enumerate().rev();

@@ -1,6 +1,6 @@
 //! The models that are run, as graphs.
 
-use retrodict_engine::{Graph, Indices, Scalar, Value};
+use retrodict_engine::{Graph, Indices, ParameterId, Scalar, Value};
 use retrodict_models::{Decoder, Inputs};
 
 use crate::llama::Llama;
@@ -31,6 +31,14 @@ impl Architecture {
         }
     }
 
+    /// Features of the residual stream.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Gpt2(decoder) => decoder.dim,
+            Self::Llama(llama) => llama.dim,
+        }
+    }
+
     /// The input of the head, `[features, positions]`, without dropout. Parameters have the names of
     /// the checkpoint.
     pub fn stream<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
@@ -45,6 +53,22 @@ impl Architecture {
         match self {
             Self::Gpt2(decoder) => decoder.head(graph, x),
             Self::Llama(llama) => llama.head(graph, x),
+        }
+    }
+
+    /// The weight of the head, `[vocab, features]`.
+    pub fn head_table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {
+        match self {
+            Self::Gpt2(decoder) => decoder.head_table(graph),
+            Self::Llama(llama) => llama.head_table(graph),
+        }
+    }
+
+    /// The same with the rows of `transformers`: the halves of a head are its rotary pairs.
+    pub(crate) fn in_halves(&self) -> Self {
+        match self {
+            Self::Gpt2(decoder) => Self::Gpt2(decoder.clone()),
+            Self::Llama(llama) => Self::Llama(Llama { in_halves: true, ..llama.clone() }),
         }
     }
 

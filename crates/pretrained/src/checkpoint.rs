@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use retrodict_engine::{Graph, Parameters, Scalar};
+use retrodict_engine::{Graph, Parameter, Parameters, Scalar};
 
 use crate::architecture::Architecture;
 use crate::config::Config;
+use crate::save::parameter_rows;
 use crate::tensors::{Entry, Tensors};
 use crate::{PretrainedError, gguf};
 
@@ -16,7 +17,8 @@ pub struct Checkpoint {
     pub architecture: Architecture,
     /// Tokens that end a text.
     pub(crate) ends: Vec<u32>,
-    path: PathBuf,
+    /// The folder or file.
+    pub(crate) path: PathBuf,
     tensors: Tensors,
     /// A tensor's name in the file from that of the parameter.
     name: fn(&str) -> String,
@@ -52,14 +54,37 @@ impl Checkpoint {
         let entries = graph.parameters().iter().map(|p| self.entry(&p.name, &p.shape()));
         let entries = entries.collect::<Result<Vec<Entry>, _>>()?;
         let mut parameters = Parameters::zeros(graph);
-        for (at, (p, entry)) in graph.parameters().iter().zip(entries).enumerate() {
-            let values = self.tensors.read(&entry)?;
+        self.read(graph.parameters(), &entries, &mut parameters)?;
+        Ok(parameters)
+    }
+
+    /// Reads the weights again, into those of a graph that they were read for before.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub(crate) fn read_again<T: Scalar>(
+        &mut self,
+        parameters: &mut Parameters<T>,
+    ) -> Result<(), PretrainedError> {
+        let all: Vec<Parameter> = parameters.iter().map(|(p, _)| p.clone()).collect();
+        let entries = all.iter().map(|p| self.entry(&p.name, &p.shape()));
+        let entries = entries.collect::<Result<Vec<Entry>, _>>()?;
+        self.read(&all, &entries, parameters)
+    }
+
+    fn read<T: Scalar>(
+        &mut self,
+        all: &[Parameter],
+        entries: &[Entry],
+        parameters: &mut Parameters<T>,
+    ) -> Result<(), PretrainedError> {
+        for (at, (p, entry)) in all.iter().zip(entries).enumerate() {
+            let values = self.tensors.read(entry)?;
             if values.iter().any(|value| !value.is_finite()) {
                 let problem = format!("the tensor {} has numbers that are not finite", p.name);
                 return Err(PretrainedError::file(&self.path, problem));
             }
-            // A vector's rows are its numbers.
-            let (rows, columns) = if p.vector { (p.columns, 1) } else { (p.rows, p.columns) };
+            let (rows, columns) = parameter_rows(p);
             let order = self.architecture.row_order(&p.name, rows);
             let out = parameters.values_mut(at).chunks_exact_mut(columns);
             for (row, out) in out.enumerate() {
@@ -69,7 +94,7 @@ impl Checkpoint {
                 }
             }
         }
-        Ok(parameters)
+        Ok(())
     }
 
     /// The tensor of a parameter.

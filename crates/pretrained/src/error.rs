@@ -19,6 +19,9 @@ pub enum PretrainedError {
     /// A text cannot be given to the model.
     #[error("{0}")]
     Text(String),
+    /// A training is impossible, or has diverged.
+    #[error("{0}")]
+    Training(String),
     /// The caller stopped the work.
     #[error("stopped")]
     Stopped,

@@ -46,7 +46,7 @@ impl Model {
             let mut still = Vec::new();
             for (text, token) in open.into_iter().zip(next) {
                 let (tokens, own) = &mut texts[text];
-                if self.ends.contains(&token) {
+                if self.checkpoint.ends.contains(&token) {
                     continue;
                 }
                 tokens.push(token);

@@ -2,7 +2,8 @@
 //! Llama-style models, and GGUF files.
 //!
 //! [`Checkpoint`] reads a file's description and finds its tensors, [`Architecture`] is the graph,
-//! and [`Model`] has the tokenizer and answers: log probabilities of continuations, and greedy text.
+//! and [`Model`] has the tokenizer and answers: log probabilities of continuations, and greedy text. It
+//! is [trained](Model::tune) on texts, and [saved](Model::save) as a Hugging Face folder.
 
 mod architecture;
 mod checkpoint;
@@ -17,13 +18,17 @@ mod model;
 mod numbers;
 mod runner;
 mod safetensors;
+mod save;
 mod score;
 mod tensors;
 mod tokens;
+mod tune;
 
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
 pub use error::PretrainedError;
 pub use llama::{Biases, Llama};
 pub use model::Model;
+pub use retrodict_models::LrDecay;
 pub use score::LogProbability;
+pub use tune::{Lora, Sequence, TrainingText, TuneOptions, TuneStep, Tuner};

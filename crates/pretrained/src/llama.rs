@@ -85,11 +85,16 @@ impl Llama {
 
     /// The logits `[vocab, positions]`.
     pub(crate) fn head<T: Scalar>(&self, graph: &mut Graph<T>, x: Value) -> Value {
-        let head = match self.tied {
+        let head = self.head_table(graph);
+        graph.linear_whole(x, head, Orientation::OutputsFirst, None)
+    }
+
+    /// The weight of the head, `[vocab, dim]`.
+    pub(crate) fn head_table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {
+        match self.tied {
             true => self.table(graph),
             false => graph.parameter(matrix("lm_head.weight", [self.vocab, self.dim])),
-        };
-        graph.linear_whole(x, head, Orientation::OutputsFirst, None)
+        }
     }
 
     /// The heads of a parameter whose rows the engine has in another order: its pairs are neighbours.

@@ -15,8 +15,7 @@ const GGUF: &str = "gguf";
 pub struct Model {
     pub(crate) runner: Runner,
     pub(crate) tokens: Tokens,
-    /// Tokens that end a text.
-    pub(crate) ends: Vec<u32>,
+    pub(crate) checkpoint: Checkpoint,
 }
 
 impl fmt::Debug for Model {
@@ -47,13 +46,27 @@ impl Model {
         };
         let (graph, ..) = describe(&checkpoint.architecture, 1, 1);
         let parameters = checkpoint.parameters(&graph)?;
-        let runner = Runner::new(checkpoint.architecture, parameters, threads);
-        Ok(Self { runner, tokens, ends: checkpoint.ends })
+        let runner = Runner::new(checkpoint.architecture.clone(), parameters, threads);
+        Ok(Self { runner, tokens, checkpoint })
+    }
+
+    /// Reads the weights of the file again, after training.
+    ///
+    /// # Errors
+    /// [`PretrainedError::File`] if it cannot be read; the weights are then a mixture.
+    pub fn reset(&mut self) -> Result<(), PretrainedError> {
+        let (_, parameters) = self.runner.model();
+        self.checkpoint.read_again(parameters)
     }
 
     /// The model without its weights.
     pub fn architecture(&self) -> &Architecture {
         &self.runner.architecture
+    }
+
+    /// The number of its weights.
+    pub fn weights(&self) -> usize {
+        self.runner.parameters.count()
     }
 
     /// The number of tokens of an answer after a prompt.

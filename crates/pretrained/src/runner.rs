@@ -1,5 +1,7 @@
 //! Batches of contexts of differing lengths through a program.
 
+use std::time::Duration;
+
 use retrodict_engine::{Graph, Indices, Mode, Noise, Parameters, ProductPrecision, Program, Team};
 
 use crate::architecture::Architecture;
@@ -12,10 +14,21 @@ const LENGTH_UNIT: usize = 4;
 /// Positions that are read in a context at once: all logits of a batch are in memory together.
 const READ: usize = 8;
 
+/// How long workers wait for one that has lost its core: a batch takes seconds, which one worker alone
+/// would double.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// A team for batches that take seconds.
+pub(crate) fn team(threads: usize) -> Team {
+    let mut team = Team::new(threads);
+    team.set_patience(PATIENCE);
+    team
+}
+
 /// A model with its weights, ready to run.
 pub(crate) struct Runner {
     pub(crate) architecture: Architecture,
-    parameters: Parameters<f32>,
+    pub(crate) parameters: Parameters<f32>,
     team: Team,
     program: Option<Kept>,
 }
@@ -69,7 +82,23 @@ impl Runner {
         parameters: Parameters<f32>,
         threads: usize,
     ) -> Self {
-        Self { architecture, parameters, team: Team::new(threads), program: None }
+        Self { architecture, parameters, team: team(threads), program: None }
+    }
+
+    /// The threads that it runs on.
+    pub(crate) fn threads(&self) -> usize {
+        self.team.workers()
+    }
+
+    /// Frees the memory of batches. Returns the threads that it runs on.
+    pub(crate) fn release(&mut self) -> usize {
+        self.program = None;
+        self.threads()
+    }
+
+    /// The model and its weights.
+    pub(crate) fn model(&mut self) -> (&Architecture, &mut Parameters<f32>) {
+        (&self.architecture, &mut self.parameters)
     }
 
     /// Calls `take` with the number of each context, each of its positions, and the logits there;

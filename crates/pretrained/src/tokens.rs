@@ -9,8 +9,6 @@ use crate::PretrainedError;
 /// A model's tokenizer.
 pub(crate) struct Tokens {
     tokenizer: Tokenizer,
-    /// A token before each text that the tokenizer itself does not add.
-    first: Option<u32>,
 }
 
 impl Tokens {
@@ -25,16 +23,11 @@ impl Tokens {
             return Err(PretrainedError::file(path, problem));
         }
         let text = std::fs::read(path).map_err(|error| PretrainedError::unreadable(path, error))?;
-        Self::new(path, &text, None, vocab)
+        Self::new(path, &text, vocab)
     }
 
     /// Of the text of a `tokenizer.json`.
-    pub(crate) fn new(
-        path: &Path,
-        text: &[u8],
-        first: Option<u32>,
-        vocab: usize,
-    ) -> Result<Self, PretrainedError> {
+    pub(crate) fn new(path: &Path, text: &[u8], vocab: usize) -> Result<Self, PretrainedError> {
         let refuse = |problem: String| PretrainedError::file(path, problem);
         let mut tokenizer = Tokenizer::from_bytes(text)
             .map_err(|error| refuse(format!("it is no tokenizer: {error}")))?;
@@ -48,7 +41,18 @@ impl Tokens {
                  is of another model"
             )));
         }
-        Ok(Self { tokenizer, first })
+        Ok(Self { tokenizer })
+    }
+
+    /// The text of a `tokenizer.json`.
+    pub(crate) fn json(&self) -> Result<String, PretrainedError> {
+        let failed = |error| PretrainedError::Text(format!("the tokenizer has no text: {error}"));
+        self.tokenizer.to_string(false).map_err(failed)
+    }
+
+    /// The name of a token.
+    pub(crate) fn name(&self, token: u32) -> Option<String> {
+        self.tokenizer.id_to_token(token)
     }
 
     /// The tokens of a prompt.
@@ -80,14 +84,13 @@ impl Tokens {
     }
 
     /// The tokens of a text, and where each ends in it, without special ones at the end.
-    fn encoded(&self, text: &str) -> Result<(Vec<u32>, Vec<usize>), PretrainedError> {
+    pub(crate) fn encoded(&self, text: &str) -> Result<(Vec<u32>, Vec<usize>), PretrainedError> {
         let encoding: Encoding = self.tokenizer.encode(text, true).map_err(|error| {
             PretrainedError::Text(format!("“{text}” cannot be divided into tokens: {error}"))
         })?;
         let special = encoding.get_special_tokens_mask();
         let count = special.iter().rposition(|special| *special == 0).map_or(0, |last| last + 1);
-        let ids = self.first.iter().chain(&encoding.get_ids()[..count]).copied().collect();
         let ends = encoding.get_offsets()[..count].iter().map(|(_, end)| *end);
-        Ok((ids, self.first.iter().map(|_| 0).chain(ends).collect()))
+        Ok((encoding.get_ids()[..count].to_vec(), ends.collect()))
     }
 }

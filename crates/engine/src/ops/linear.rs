@@ -24,7 +24,7 @@ pub enum Orientation {
 }
 
 /// Rows per unit of work: whole bands of the kernel.
-const ROW_UNIT: usize = 12;
+pub(super) const ROW_UNIT: usize = 12;
 
 struct Linear {
     orientation: Orientation,
@@ -32,7 +32,8 @@ struct Linear {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// `y = W x + b` at every position: `[outputs, positions]` from `[inputs, positions]`.
+    /// `y = W x + b` at every position: `[outputs, positions]` from `[inputs, positions]`; with an
+    /// adapter, where the graph [gives](Graph::adapt) it one.
     ///
     /// # Panics
     /// If the weight or the bias does not have that shape.
@@ -56,7 +57,8 @@ impl<T: Scalar> Graph<T> {
         }
         let views = [weight].into_iter().chain(bias).collect();
         let shape = Shape { features: outputs, positions: from.positions };
-        self.push(Linear { orientation, bias: bias.is_some() }, vec![x], views, shape)
+        let y = self.push(Linear { orientation, bias: bias.is_some() }, vec![x], views, shape);
+        self.adapted(x, y, weight, orientation)
     }
 
     /// `y = W x + b` with whole parameters.
@@ -127,7 +129,7 @@ impl Linear {
         if rows.is_empty() || columns.is_empty() {
             return;
         }
-        let width = transposed_row(columns.len());
+        let width = odd_lanes(columns.len());
         let (transposed, scratch) = scratch.split_at_mut(width * right.columns);
         let from = &right.all()[columns.start * right.stride..];
         transpose(at.isa, from, right.stride, columns.len(), right.columns, transposed, width);
@@ -171,7 +173,7 @@ impl<T: Scalar> Operation<T> for Linear {
 
     fn scratch(&self, extents: &Extents<'_>) -> usize {
         let (inputs, outputs) = (extents.inputs[0].features, extents.output.features);
-        let transposed = transposed_row(match self.orientation {
+        let transposed = odd_lanes(match self.orientation {
             Orientation::InputsFirst => outputs,
             Orientation::OutputsFirst => inputs,
         });
@@ -307,9 +309,9 @@ fn product(a: Area, steps: [usize; 2], b: Area, c: Put, bias: Option<Area>) -> k
     }
 }
 
-/// The stride between rows of a transposed side: an odd number of whole lanes. An even one would
-/// map many rows to the same cache sets.
-fn transposed_row(features: usize) -> usize {
+/// The stride between rows of so many numbers: an odd number of whole lanes. An even one would map
+/// many rows to the same cache sets.
+pub(super) fn odd_lanes(features: usize) -> usize {
     (features.div_ceil(LANE_UNIT) | 1) * LANE_UNIT
 }
 

@@ -15,6 +15,7 @@ mod join;
 mod layer_norm;
 mod linear;
 mod linear_attention;
+mod linear_cross_entropy;
 mod linear_loss;
 mod loss;
 mod multiply;

@@ -136,13 +136,17 @@ impl Decoder {
 
     /// The logits `[vocab, positions]`.
     pub fn head<T: Scalar>(&self, graph: &mut Graph<T>, hidden: Value) -> Value {
-        let head = if self.tie_head {
-            self.token_table(graph)
-        } else {
-            let normal = Initial::Normal { std: self.init_std };
-            graph.parameter(Parameter::matrix(HEAD, [self.vocab, self.dim], normal))
-        };
+        let head = self.head_table(graph);
         graph.linear_whole(hidden, head, Orientation::OutputsFirst, None)
+    }
+
+    /// The weight of the head, `[vocab, dim]`.
+    pub fn head_table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {
+        if self.tie_head {
+            return self.token_table(graph);
+        }
+        let normal = Initial::Normal { std: self.init_std };
+        graph.parameter(Parameter::matrix(HEAD, [self.vocab, self.dim], normal))
     }
 
     fn token_table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {

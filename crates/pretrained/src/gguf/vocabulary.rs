@@ -68,18 +68,34 @@ pub(super) fn tokens(
         json!({"id": number, "content": name, "special": *kind == CONTROL, "normalized": false,
             "single_word": false, "lstrip": false, "rstrip": false})
     });
+    let begins = word("pre") == "llama-bpe";
+    let before = match fields.flag("add_bos_token", begins)? {
+        true => {
+            let id = fields.number("bos_token_id", None, 0..=vocab as u64 - 1)?;
+            let name = names.get(id).ok_or_else(|| fields.refuse("bos_token_id", "has no name"))?;
+            begun_by(name, id)
+        }
+        false => Value::Null,
+    };
     let text = json!({
         "version": "1.0",
         "added_tokens": added.collect::<Vec<_>>(),
         "pre_tokenizer": words,
         "decoder": byte_level(true),
-        "post_processor": Value::Null,
+        "post_processor": before,
         "model": {"type": "BPE", "vocab": numbers, "merges": merges},
     });
-    let begins = word("pre") == "llama-bpe";
-    let first = match fields.flag("add_bos_token", begins)? {
-        true => Some(fields.number("bos_token_id", None, 0..=vocab as u64 - 1)? as u32),
-        false => None,
-    };
-    Tokens::new(fields.path, text.to_string().as_bytes(), first, vocab)
+    Tokens::new(fields.path, text.to_string().as_bytes(), vocab)
+}
+
+/// The rule that puts a token before each text.
+fn begun_by(name: &str, id: usize) -> Value {
+    let first = json!({"SpecialToken": {"id": name, "type_id": 0}});
+    let text = |of| json!({"Sequence": {"id": of, "type_id": 0}});
+    json!({
+        "type": "TemplateProcessing",
+        "single": [first, text("A")],
+        "pair": [first, text("A"), text("B")],
+        "special_tokens": {name: {"id": name, "ids": [id], "tokens": [name]}},
+    })
 }
