@@ -47,6 +47,7 @@ pub(crate) fn filled(template: &str, view: impl Serialize) -> Result<String, Rep
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
     environment.set_syntax(syntax);
     environment.add_filter("marked", marked);
+    environment.add_filter("indexed", indexed);
     // The extension turns escaping on.
     environment.add_template("page.html", template)?;
     let page = environment.get_template("page.html")?;
@@ -73,6 +74,13 @@ fn marked(text: &str) -> Value {
         html.push_str("</code>");
     }
     Value::from_safe_string(html)
+}
+
+/// A text of the notation with its indices as subscripts: `A_i` is Aᵢ.
+fn indexed(text: &str) -> String {
+    ["A", "B", "C"].iter().fold(text.to_owned(), |text, entity| {
+        text.replace(&format!("{entity}_i"), &format!("{entity}ᵢ"))
+    })
 }
 
 /// What all pages share: the head of the document without its title, and the script at its end.
