@@ -211,7 +211,7 @@ def test_other_architectures_are_refused(spec):
 
 def test_sentences_in_a_data_loader():
     torch = pytest.importorskip("torch")
-    data = retrodict.data("icl", vocab_size=40)
+    data = retrodict.data("icl", seed=0)
     loader = torch.utils.data.DataLoader(
         bridges.Sentences(data), batch_size=16, collate_fn=bridges.Sentences.collate
     )
