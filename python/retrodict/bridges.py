@@ -104,7 +104,7 @@ def to_transformers(trainer: Trainer) -> Any:
     The way back is `load_state_dict(trainer, model.state_dict())`.
     """
     _gpt2_config(trainer)
-    from transformers import GPT2LMHeadModel  # type: ignore[import-not-found, unused-ignore]
+    from transformers import GPT2LMHeadModel
 
     with tempfile.TemporaryDirectory() as folder:
         save_pretrained(trainer, folder)
@@ -135,11 +135,8 @@ def to_transformer_lens(trainer: Trainer) -> Any:
     """A `HookedTransformer` with these parameters, in evaluation mode. Needs PyTorch and
     TransformerLens. Raises `ValueError` if GPT-2 cannot express the model."""
     config, state = _gpt2_config(trainer), transformer_lens_state(trainer)
-    import torch  # type: ignore[import-not-found, unused-ignore]
-    from transformer_lens import (  # type: ignore[import-not-found, unused-ignore]
-        HookedTransformer,
-        HookedTransformerConfig,
-    )
+    import torch
+    from transformer_lens import HookedTransformer, HookedTransformerConfig
 
     model = HookedTransformer(
         HookedTransformerConfig(
@@ -236,7 +233,7 @@ class Sentences:
 def to_datasets(dataset: _native.Dataset) -> Any:
     """The sentences as a `DatasetDict` of `datasets` with the splits `train` and `held_out`;
     the columns are those of `Sentences`. Needs `datasets`."""
-    from datasets import Dataset, DatasetDict  # type: ignore[import-not-found, unused-ignore]
+    from datasets import Dataset, DatasetDict
 
     splits = {"train": Sentences(dataset), "held_out": Sentences(dataset, held_out=True)}
     return DatasetDict(
@@ -252,11 +249,9 @@ def tokenizer(vocab: int) -> Any:
     """A tokenizer whose words are the numbers of the tokens: "0 17" is `[0, 17]`. Needs
     `transformers`. It gives a model of ours to tools that take text, such as
     `lm-evaluation-harness`."""
-    from tokenizers import Tokenizer  # type: ignore[import-not-found, unused-ignore]
-    from tokenizers.models import WordLevel  # type: ignore[import-not-found, unused-ignore]
-    from tokenizers.pre_tokenizers import (  # type: ignore[import-not-found, unused-ignore]
-        WhitespaceSplit,
-    )
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
     from transformers import PreTrainedTokenizerFast
 
     words = Tokenizer(WordLevel({str(token): token for token in range(vocab)}, unk_token="0"))

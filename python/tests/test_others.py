@@ -8,7 +8,7 @@ import pytest
 from conftest import call
 
 import retrodict
-from retrodict import SpecError, theory
+from retrodict import SpecError, bridges, theory
 
 
 @pytest.mark.parametrize("kind", ["reversal", "chain", "icl", "related", "biographies", "one-to-many"])
@@ -66,3 +66,19 @@ def test_the_defaults_are_those_of_the_crates():
         for name, parameter in inspect.signature(function).parameters.items():
             if name not in small:
                 assert config[name] == parameter.default, name
+
+
+def test_help_of_everything():
+    import inspect
+    import pydoc
+
+    for name in retrodict.__all__:
+        thing = getattr(retrodict, name)
+        assert inspect.getdoc(thing), name
+        pydoc.render_doc(f"retrodict.{name}")
+        for part in vars(thing) if inspect.isclass(thing) else ():
+            documented = part.startswith("_") or inspect.getdoc(getattr(thing, part))
+            assert documented, f"{name}.{part}"
+    for module in (bridges, theory):
+        for name in module.__all__:
+            assert inspect.getdoc(getattr(module, name)), name
