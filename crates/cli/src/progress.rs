@@ -1,6 +1,7 @@
 //! Progress on standard error: on a terminal a bar for each running seed and one for all, otherwise
 //! a plain line every ten seconds.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -55,7 +56,7 @@ pub(crate) fn show_progress<R: Send>(
 pub(crate) struct Counter(ProgressBar);
 
 impl Counter {
-    pub(crate) fn new(prefix: &'static str) -> Counter {
+    pub(crate) fn new(prefix: impl Into<Cow<'static, str>>) -> Counter {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{prefix} {bar:16} {pos} of {len}  {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -1,4 +1,4 @@
-//! An audit of a pretrained model on this machine.
+//! Pretrained models on this machine: an audit, and fine-tuning on facts.
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
@@ -25,9 +25,11 @@ fn folder() -> Folder {
 #[cfg(not(feature = "models"))]
 #[test]
 fn a_build_without_models_says_so() {
-    let output = folder().run("audit . facts.csv --templates t.toml");
-    assert_eq!(output.status, 2);
-    assert!(output.message().contains("--features models"), "{output:?}");
+    for command in ["audit", "finetune"] {
+        let output = folder().run(&format!("{command} . facts.csv --templates t.toml"));
+        assert_eq!(output.status, 2);
+        assert!(output.message().contains("--features models"), "{output:?}");
+    }
 }
 
 #[cfg(feature = "models")]
@@ -62,4 +64,76 @@ fn a_model_is_audited() {
     let output = folder.run("audit . facts.csv --templates t.toml");
     assert_eq!(output.status, 2);
     assert!(output.message().contains("config.json: it cannot be read"), "{output:?}");
+}
+
+#[cfg(feature = "models")]
+#[test]
+fn a_model_is_fine_tuned_and_the_same_command_resumes() {
+    use std::fs;
+
+    let folder = folder();
+    folder.run("invent --count 4 --out facts").done();
+    let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/../pretrained/tests/reference");
+    let command = |model: &str, more: &str| {
+        format!(
+            "finetune {reference}/{model} facts/facts.csv --templates facts/templates.toml \
+             --recipe reverse-entities --epochs 30 --batch 4 --lr 1e-2 --candidates 3 --json {more}"
+        )
+    };
+    for model in ["gpt2", "llama"] {
+        let plain = command(model, &format!("--seeds 2 --out {model}"));
+        let first = folder.run(&plain);
+        let json = first.json();
+        assert!(first.stderr.contains("before training: "), "{}", first.stderr);
+        assert!(first.stderr.contains("reverse-entities seed 1: "), "{}", first.stderr);
+        let rows = json["rows"].as_array().unwrap();
+        let names: Vec<&str> = rows.iter().map(|row| row["condition"].as_str().unwrap()).collect();
+        assert_eq!(names, ["before", "none", "reverse-entities"]);
+        assert!(rows[2]["tokens_ratio"].as_f64() > Some(1.5), "{json}");
+        assert_eq!(rows[2]["steps"], 60.0, "eight sentences in batches of four");
+        let level = |row: usize| rows[row]["forward_level"]["mean"].as_f64().unwrap();
+        assert!(level(1) > level(0), "training shows in the direction that is stated: {json}");
+        let page = fs::read_to_string(folder.path().join(model).join("index.html")).unwrap();
+        assert!(page.contains("before training") && !page.contains("{%"));
+        let rows = fs::read_to_string(folder.path().join(model).join("results.csv")).unwrap();
+        let mut columns = rows.lines().map(|row| row.split(',').count());
+        let header = columns.next();
+        assert!(columns.clone().count() == 3 && columns.all(|count| Some(count) == header));
+
+        // Nothing is trained again, and the numbers stay.
+        let again = folder.run(&plain);
+        assert!(!again.stderr.contains("seed"), "{}", again.stderr);
+        assert_eq!(again.json(), json);
+        // One run that is gone is made again, with the same outcome.
+        fs::remove_file(folder.path().join(model).join("runs/none-1.json")).unwrap();
+        let third = folder.run(&plain);
+        assert!(third.stderr.contains("4 of 5 runs are kept"), "{}", third.stderr);
+        assert_eq!(third.json()["rows"][1]["reverse_level"], json["rows"][1]["reverse_level"]);
+    }
+    let saved = folder.run(&command("llama", "--seeds 1 --save --out saved"));
+    assert_eq!(saved.status, 0, "{}", saved.stderr);
+    let audit = "audit saved/models/none-0 facts/facts.csv --templates facts/templates.toml --json";
+    let json = folder.run(audit).json();
+    assert_eq!(json["facts"].as_array().unwrap().len(), 4);
+    let small = "data.recipes,rank_held_out,held_out_nll\n\
+        [],0.5,7\n\"[\"\"reverse-entities\"\"]\",0.1,1\n";
+    folder.write("small.csv", small);
+    let compared = folder.run(&command("llama", "--seeds 1 --out saved --small small.csv")).json();
+    assert_eq!(compared["predictions"][0]["conditions"].as_array().unwrap().len(), 2);
+
+    // Wrong input: one message each, and nothing is trained.
+    let refused = |more: &str, message: &str| {
+        let output = folder.run(&command("llama", more));
+        assert_eq!(output.status, 2, "{output:?}");
+        assert!(output.message().contains(message), "{output:?}");
+    };
+    refused("--seeds 1 --out gpt2", "before-0.json is of another study (model ");
+    refused("--recipe third-relation", "--recipe third-relation: it needs chains");
+    refused("--recipe reverse-entities", "it stands twice");
+    refused("--recipe magic", "--recipe magic: ");
+    refused("--held-text nowhere.txt", "nowhere.txt: it cannot be read");
+    refused("--lr 2", "--lr is 2, but must be between 0 and 1");
+    let both = "subject,relation,object,split\nA B,author,C D,both\nE F,author,G H,both\n";
+    folder.write("facts/facts.csv", both);
+    refused("--out both", "stated in both directions");
 }

@@ -78,6 +78,14 @@ impl Model {
         Ok(tokens.len() - first)
     }
 
+    /// The number of tokens of a text.
+    ///
+    /// # Errors
+    /// If it cannot be divided into tokens.
+    pub fn token_count(&self, text: &str) -> Result<usize, PretrainedError> {
+        Ok(self.tokens.of(text)?.len())
+    }
+
     pub(crate) fn check_length(&self, prompt: &str, length: usize) -> Result<(), PretrainedError> {
         let context = self.runner.architecture.context();
         if length <= context {

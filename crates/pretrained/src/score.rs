@@ -10,6 +10,9 @@ pub struct LogProbability {
     pub sum: f64,
     /// The number of its tokens.
     pub tokens: usize,
+    /// The number of its tokens that are the most likely ones after those before them: if all are,
+    /// greedy decoding writes this answer.
+    pub likeliest: usize,
 }
 
 impl Model {
@@ -43,11 +46,13 @@ impl Model {
         let all = self.runner.run(
             &read,
             |number, position, logits| {
-                let whole = log_sum(logits.iter());
+                let (highest, whole) = log_sum(logits.iter());
                 for target in &contexts[number].1[&position] {
                     let score = &mut scores[target.text];
-                    score.sum += f64::from(logits.of(target.token)) - whole;
+                    let logit = logits.of(target.token);
+                    score.sum += f64::from(logit) - whole;
                     score.tokens += 1;
+                    score.likeliest += usize::from(logit >= highest);
                 }
             },
             go,
@@ -58,9 +63,9 @@ impl Model {
     }
 }
 
-/// The logarithm of the sum of exponentials.
-fn log_sum(logits: impl Iterator<Item = f32> + Clone) -> f64 {
+/// The highest logit, and the logarithm of the sum of exponentials.
+fn log_sum(logits: impl Iterator<Item = f32> + Clone) -> (f32, f64) {
     let highest = logits.clone().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.map(|logit| f64::from((logit - highest).exp())).sum();
-    f64::from(highest) + sum.ln()
+    (highest, f64::from(highest) + sum.ln())
 }

@@ -31,6 +31,7 @@ pub mod compare;
 mod error;
 pub mod figure;
 mod finding;
+mod finetune;
 mod locate;
 mod map;
 mod missing;
@@ -58,6 +59,7 @@ pub use figure::{
     loss_curves,
 };
 pub use finding::{HeadResult, reversal_finding};
+pub use finetune::write_finetune;
 pub use locate::write_locate;
 pub use map::write_map;
 pub use paper::{PaperError, PaperFigure, SEEDS, Scale, Variant, Wanted, experiments, figures};

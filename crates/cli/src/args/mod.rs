@@ -1,5 +1,6 @@
 //! The command line's commands, arguments and options.
 
+mod finetune;
 mod shared;
 mod store;
 mod text;
@@ -16,6 +17,7 @@ use retrodict_lab::Isa;
 
 use crate::commands::{DataArgs, StoreArgs, SweepCommand, TheoryArgs};
 
+pub(crate) use finetune::{FinetuneArgs, InventArgs, LossOn};
 pub(crate) use shared::{ResourceArgs, threads};
 pub(crate) use store::{ExportArgs, ExportFormat, ReportArgs, RunsArgs, ServeArgs, TableArgs};
 pub(crate) use text::{AuditArgs, AugmentArgs, TextFormat};
@@ -180,6 +182,22 @@ and tokens. The word `requests` prints the prompts and answers that such a progr
 for the server is read from the environment variable RETRODICT_API_KEY, and written nowhere. Scores
 of a server are kept in DIR/scores-MODEL.jsonl: the same command resumes.")]
     Audit(AuditArgs),
+    /// Write a file of invented facts, which no model can have read of, with phrasings for them.
+    #[command(after_help = "Example:\n  retrodict invent --count 30 --out invented")]
+    Invent(InventArgs),
+    /// Fine-tune a language model on facts, and measure what each recipe does to the reverse.
+    #[command(after_help = "Example:
+  retrodict invent --out invented
+  retrodict finetune SmolLM2-135M invented/facts.csv --templates invented/templates.toml \\
+      --recipe reverse-entities --recipe identities-typed --out finetuned
+
+MODEL is a Hugging Face folder or a GGUF file, as for `audit` (in builds with the feature `models`).
+Every --recipe is a condition of its own, beside `none`, which trains the plain sentences; a
+condition of several recipes has them separated by commas. All conditions train for the same
+epochs, so one with more sentences takes more steps. Every condition and seed starts from the
+model's file. What is finished is kept in DIR/runs: the same command resumes, and one with more
+recipes or seeds trains only those. docs/your-own-facts.md says how to read the result.")]
+    Finetune(FinetuneArgs),
     /// Print a ready spec, every key with a comment.
     #[command(after_help = "Example:\n  retrodict spec chain-quick > chain.toml")]
     Spec(SpecArgs),

@@ -10,6 +10,7 @@ mod lines;
 mod loss_curves;
 mod map;
 mod matrix;
+mod recipes;
 
 pub use accuracies::{Accuracies, Way, accuracies};
 pub use asymmetry::{FactDot, asymmetry};
@@ -22,6 +23,7 @@ pub use loss_curves::{LossCurves, Nll, loss_curves};
 pub use map::{Map, map};
 pub(crate) use matrix::short;
 pub use matrix::{MatrixPanel, matrices};
+pub use recipes::{RecipeRow, recipes};
 
 use std::fmt;
 use std::sync::Arc;
