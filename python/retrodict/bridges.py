@@ -3,7 +3,7 @@
 Parameters have the names and shapes of GPT-2 in `transformers`, so that a state dict is a copy.
 
 - PyTorch and `transformers`: `state_dict`, `load_state_dict`, `to_transformers`, `save_pretrained`
-- TransformerLens: `transformer_lens_state`, `load_transformer_lens`, `to_transformer_lens`
+- TransformerLens: `to_transformer_lens`, `transformer_lens_state`, `load_transformer_lens`
 - safetensors: `save_tensors`, `load_tensors`
 - sentences: `Sentences` for `torch.utils.data`, `to_datasets` for `datasets`
 - `lm-evaluation-harness`: `tokenizer`, `harness_task`
@@ -132,32 +132,21 @@ def load_transformer_lens(trainer: Trainer, state: "Mapping[str, Any]") -> None:
 
 
 def to_transformer_lens(trainer: Trainer) -> Any:
-    """A `HookedTransformer` with these parameters, in evaluation mode. Needs PyTorch and
-    TransformerLens. Raises `ValueError` if GPT-2 cannot express the model."""
-    config, state = _gpt2_config(trainer), transformer_lens_state(trainer)
-    import torch
-    from transformer_lens import HookedTransformer, HookedTransformerConfig
+    """A `TransformerBridge` of TransformerLens 4 with these parameters, unprocessed: its hooks and
+    caches, on the `GPT2LMHeadModel` of `to_transformers`. Needs PyTorch, `transformers` and
+    TransformerLens. Raises `ValueError` if GPT-2 cannot express the model.
 
-    model = HookedTransformer(
-        HookedTransformerConfig(
-            n_layers=config["n_layer"],
-            d_model=config["n_embd"],
-            n_ctx=config["n_positions"],
-            d_head=config["n_embd"] // config["n_head"],
-            n_heads=config["n_head"],
-            d_vocab=config["vocab_size"],
-            act_fn=config["activation_function"],
-            normalization_type="LN",
-            eps=config["layer_norm_epsilon"],
-            dtype=getattr(torch, config["torch_dtype"]),
-            device="cpu",
-            init_weights=False,
+    Earlier versions load `transformer_lens_state(trainer)` into a `HookedTransformer`.
+    """
+    model = to_transformers(trainer)
+    from transformer_lens import TransformerBridge
+
+    words = tokenizer(model.config.vocab_size)
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(trainer, folder)
+        return TransformerBridge.boot_transformers(
+            folder, hf_model=model, tokenizer=words, device="cpu", dtype=model.dtype
         )
-    )
-    tensors = {name: torch.from_numpy(values) for name, values in state.items()}
-    # It lacks the masks alone, which the model has made itself.
-    model.load_state_dict(tensors, strict=False)
-    return model.eval()
 
 
 def _gpt2_config(trainer: Trainer) -> "dict[str, Any]":

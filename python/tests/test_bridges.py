@@ -193,13 +193,14 @@ def lens_logits(p, tokens):
 
 def test_to_transformer_lens(trained):
     torch = pytest.importorskip("torch")
-    pytest.importorskip("transformer_lens")
+    lens = pytest.importorskip("transformer_lens")
+    if not hasattr(lens, "TransformerBridge"):
+        pytest.skip("needs TransformerLens 4")
     contexts = trained.sentences[:, :2]
     model = bridges.to_transformer_lens(trained)
     np.testing.assert_allclose(trained.logits(contexts), of_torch(torch, model, contexts), atol=ATOL)
-    back = Trainer(trained.spec, seed=1)
-    bridges.load_transformer_lens(back, model.state_dict())
-    np.testing.assert_array_equal(back.logits(contexts), trained.logits(contexts))
+    _, cache = model.run_with_cache(torch.tensor(contexts))
+    assert cache["blocks.1.hook_resid_post"].shape == (*contexts.shape, trained.spec["model"]["dim"])
 
 
 def test_other_architectures_are_refused(spec):
