@@ -1,9 +1,9 @@
 """Times one training step of a plain GPT-2 decoder in JAX, many seeds at once.
 
 Two input positions, logits of the last one only, one jitted program with donated buffers.
-Several steps to a call by `lax.scan`; several seeds at once by `vmap`.
+Several steps to a call by `lax.scan`, or one with `--loop`; several seeds at once by `vmap`.
 Prints one JSON object.
-The decoder is the one that `check_jax.py` holds against the reference record.
+`check_jax.py` compares the decoder with the reference record.
 """
 
 import argparse
@@ -133,6 +133,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add_shape_arguments(parser)
     parser.add_argument("--seeds", type=int, default=10, help="trained at once, by vmap")
+    parser.add_argument("--loop", action="store_true", help="call each step from Python")
     args = parser.parse_args()
 
     def start(key):
@@ -141,7 +142,7 @@ def main():
     def batch(key):
         return jax.random.randint(key, (BATCH, SENTENCE), 0, VOCAB)
 
-    scan = max(1, args.steps // CHUNKS)
+    scan = 1 if args.loop else max(1, args.steps // CHUNKS)
     run = partial(train, heads=args.heads, steps=scan)
     if args.seeds == 1:
         keys = jax.random.key(0)
@@ -153,7 +154,7 @@ def main():
     state, tokens = jax.jit(start)(keys), batch(keys)
     state, losses = jax.block_until_ready(run(state, tokens))  # compiles, and warms up
     times = []
-    for _ in range(CHUNKS):
+    for _ in range(args.steps if args.loop else CHUNKS):
         begin = time.perf_counter()
         state, losses = jax.block_until_ready(run(state, tokens))
         times.append(1000 * (time.perf_counter() - begin) / scan)

@@ -22,13 +22,14 @@ from shapes import SHAPES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-CONTESTANTS = ["retrodict", "retrodict-python", "pytorch", "jax", "jax-vmap"]
+CONTESTANTS = ["retrodict", "retrodict-python", "pytorch", "jax", "jax-vmap", "jax-loop"]
 PACKAGES = {
     "retrodict": [],
     "retrodict-python": [],  # takes part where this Python has the package
     "pytorch": ["torch", "transformers"],
     "jax": ["jax"],
     "jax-vmap": ["jax"],
+    "jax-loop": ["jax"],
 }
 
 
@@ -97,10 +98,11 @@ def command(contestant: str, shape, args, python: str) -> list[str]:
     if contestant == "retrodict-python":
         words = [sys.executable, str(HERE / "python_step.py"), *sizes, f"--seeds={shape.seeds}"]
         return [*words, f"--threads={args.threads}", *(["--tied"] if args.tied else [])]
-    program, vmap = contestant.removesuffix("-vmap"), contestant.endswith("-vmap")
-    seeds = [f"--seeds={shape.seeds if vmap else 1}"] if program == "jax" else []
-    tied = ["--tied"] if args.tied else []
-    return [python, str(HERE / f"{program}_step.py"), *sizes, *seeds, f"--threads={args.threads}", *tied]
+    program, _, way = contestant.partition("-")
+    options = [f"--seeds={shape.seeds if way else 1}"] if program == "jax" else []
+    options += ["--loop"] if way == "loop" else []
+    options += ["--tied"] if args.tied else []
+    return [python, str(HERE / f"{program}_step.py"), *sizes, *options, f"--threads={args.threads}"]
 
 
 def measure(contestant: str, shape, args, python: str) -> dict:

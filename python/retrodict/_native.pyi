@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 VERSION: str
 
@@ -121,7 +122,7 @@ class Runs:
 class Store:
     """A folder of runs, for reading."""
 
-    def __new__(cls, path: str | os.PathLike[str] = "retrodict-out") -> Store: ...
+    def __new__(cls, path: str | os.PathLike[str] = "retrodict-out") -> Self: ...
     def runs(self, where: str | None = None) -> Runs: ...
     def table(self, *, epochs: bool = False) -> Table: ...
     @property
@@ -157,7 +158,7 @@ class Trainer:
         threads: int = 1,
         sentences: npt.ArrayLike | None = None,
         weights: npt.ArrayLike | None = None,
-    ) -> Trainer: ...
+    ) -> Self: ...
     def step(
         self,
         batch: npt.ArrayLike | None = None,

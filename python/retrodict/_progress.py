@@ -90,7 +90,7 @@ class Shown:
             print(text, file=sys.stderr, flush=True)
 
     def _notebook(self, text: str, fraction: float) -> None:
-        from IPython.display import HTML, display  # type: ignore[import-not-found, unused-ignore]
+        from IPython.display import HTML, display
 
         bar = HTML(f'<progress value="{fraction:.3f}"></progress> {html.escape(text)}')
         if self.handle is None:

@@ -1,14 +1,13 @@
 """`Trainer`: a training loop that one can stand inside."""
 
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _native
-
-Array = npt.NDArray[np.floating[Any]]
+from ._arrays import Array
 
 
 class Scores(NamedTuple):

@@ -1,12 +1,12 @@
 //! NumPy arrays: tokens and numbers in, numbers out.
 
 use numpy::{
-    Element, IntoPyArray as _, PyArray2, PyArrayDyn, PyArrayMethods as _, PyReadonlyArrayDyn,
-    PyUntypedArrayMethods as _,
+    Element, IntoPyArray as _, PyArray2, PyArrayDescrMethods as _, PyArrayDyn, PyArrayMethods as _,
+    PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods as _,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyList, PyString, PyTuple};
 
 /// Rows of tokens, one after the other.
 #[derive(Debug, Default)]
@@ -27,35 +27,25 @@ impl Tokens {
         self.rows().map(<[u32]>::to_vec).collect()
     }
 
-    /// Reads an integer array `[rows, tokens]`, or a sequence of rows that may differ in length;
-    /// every token is below `vocab`.
+    /// Reads an integer array `[rows, tokens]` in any memory order, or a sequence of rows that may
+    /// differ in length; every token is below `vocab`.
     pub(crate) fn of(what: &str, given: &Bound<'_, PyAny>, vocab: usize) -> PyResult<Tokens> {
         let mut tokens = Tokens::default();
-        let read = [
-            tokens.fast::<i64>(what, given, vocab),
-            tokens.fast::<i32>(what, given, vocab),
-            tokens.fast::<u32>(what, given, vocab),
-        ];
-        if let Some(read) = read.into_iter().flatten().next() {
-            read?;
-        } else if given.hasattr("dtype")? {
-            let as_integers = integers(what, given)?;
-            match tokens.fast::<i64>(what, &as_integers, vocab) {
-                Some(read) => read?,
-                None => return Err(shape(what)),
-            }
+        if let Ok(array) = given.cast::<PyArray2<i64>>() {
+            tokens.read(what, array, vocab)?;
         } else if given.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err(format!("{what} is a text; it must hold tokens")));
+        } else if is_array(given)? {
+            let array = integers(what, given)?;
+            let array = array.cast::<PyArray2<i64>>().map_err(|_| shape(what))?;
+            tokens.read(what, array, vocab)?;
         } else {
             for row in given.try_iter()? {
                 let row = row?;
-                let row = if row.hasattr("dtype")? { integers(what, &row)? } else { row };
+                let row = if is_array(&row)? { integers(what, &row)? } else { row };
                 for token in row.try_iter().map_err(|_| shape(what))? {
-                    tokens.push(
-                        what,
-                        token?.extract::<i64>().map_err(|_| range(what, vocab))?,
-                        vocab,
-                    )?;
+                    let token = token?.extract::<i64>().map_err(|_| range(what, vocab))?;
+                    tokens.push(what, token, vocab)?;
                 }
                 tokens.ends.push(tokens.flat.len());
             }
@@ -66,26 +56,18 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// Reads a two-dimensional array of this type, in any memory order; `None` for any other object.
-    fn fast<N: Element + Copy + Into<i64>>(
-        &mut self,
-        what: &str,
-        given: &Bound<'_, PyAny>,
-        vocab: usize,
-    ) -> Option<PyResult<()>> {
-        let array = given.cast::<PyArray2<N>>().ok()?;
-        let mut read = || {
-            let array =
-                array.try_readonly().map_err(|error| PyValueError::new_err(error.to_string()))?;
-            for row in array.as_array().rows() {
-                for token in row {
-                    self.push(what, (*token).into(), vocab)?;
-                }
-                self.ends.push(self.flat.len());
+    fn read(&mut self, what: &str, array: &Bound<'_, PyArray2<i64>>, vocab: usize) -> PyResult<()> {
+        fits(what, array.as_untyped())?;
+        let array = array.try_readonly().map_err(|e| PyValueError::new_err(e.to_string()))?;
+        self.flat.reserve(array.len());
+        self.ends.reserve(array.shape()[0]);
+        for row in array.as_array().rows() {
+            for token in row {
+                self.push(what, *token, vocab)?;
             }
-            Ok(())
-        };
-        Some(read())
+            self.ends.push(self.flat.len());
+        }
+        Ok(())
     }
 
     fn push(&mut self, what: &str, token: i64, vocab: usize) -> PyResult<()> {
@@ -99,16 +81,37 @@ impl Tokens {
     }
 }
 
-/// The integers of an array of any integer type.
-fn integers<'py>(what: &str, array: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
-    if !matches!(kind.as_str(), "i" | "u") {
-        let dtype = array.getattr("dtype")?.str()?;
+/// Whether NumPy takes an object for an array, as those of PyTorch and JAX.
+fn is_array(given: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let is_sequence = given.is_instance_of::<PyList>() || given.is_instance_of::<PyTuple>();
+    Ok(!is_sequence && given.hasattr("__array__")?)
+}
+
+/// The numbers of an array of any integer type as int64.
+fn integers<'py>(what: &str, given: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let array = given.py().import("numpy")?.call_method1("asarray", (given,))?;
+    let array = array.cast_into::<PyUntypedArray>()?;
+    let dtype = array.dtype();
+    if !matches!(dtype.kind(), b'i' | b'u') {
         return Err(PyTypeError::new_err(format!(
-            "{what} has the type {dtype}; tokens are whole numbers"
+            "{what} has the type {}; tokens are whole numbers",
+            dtype.str()?
         )));
     }
+    fits(what, &array)?;
     array.call_method1("astype", ("int64",))
+}
+
+/// Refuses an array before it is read to its end: one of stride 0 may be longer than the memory.
+fn fits(what: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
+    /// Far more than a batch.
+    const MOST: usize = 1 << 28;
+    match array.len() {
+        0..=MOST => Ok(()),
+        tokens => Err(PyValueError::new_err(format!(
+            "{what} has {tokens} tokens; at most {MOST} are read at once"
+        ))),
+    }
 }
 
 fn shape(what: &str) -> PyErr {

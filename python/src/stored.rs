@@ -13,7 +13,7 @@ use retrodict_lab::probe::EFFECTIVE_WEIGHTS;
 use retrodict_lab::runs::{self, Column, Query};
 use retrodict_lab::spec::{Spec as LabSpec, SpecHash};
 use retrodict_lab::store::{
-    MetricsRow, RunDir, Status, Store as LabStore, StoreError as LabStoreError, Tensors, Values,
+    MetricsRow, RunDir, Status, Store as LabStore, StoreError as LabStoreError,
 };
 use retrodict_lab::{
     Cell, EMBEDDING_COSINES, Experiment, MEASURES, Measure, Outcome, RunResult, stats,
@@ -24,6 +24,7 @@ use crate::errors;
 use crate::figure::{Figure, loss_figure, weights_figure};
 use crate::spec::{Reduced, Spec};
 use crate::table::Table;
+use crate::tensors::arrays;
 use crate::values::escaped;
 
 /// The probes that runs may have.
@@ -289,19 +290,6 @@ impl Run {
         let RunDir { experiment, hash, seed, .. } = &run.folder;
         Ok((rebuild, (run.out.clone(), experiment.clone(), hash.to_string(), *seed)))
     }
-}
-
-/// Tensors as arrays by name, which take over their numbers.
-pub(crate) fn arrays<'py>(py: Python<'py>, tensors: Tensors) -> PyResult<Bound<'py, PyDict>> {
-    let by_name = PyDict::new(py);
-    for tensor in tensors {
-        let numbers = match tensor.values {
-            Values::F32(values) => array(py, values.into_owned(), &tensor.shape)?,
-            Values::F64(values) => array(py, values.into_owned(), &tensor.shape)?,
-        };
-        by_name.set_item(&*tensor.name, numbers)?;
-    }
-    Ok(by_name)
 }
 
 /// Runs, in order. `runs[0]` is a run, `runs["held_out_nll"]` an array of one number a run.

@@ -1,4 +1,4 @@
-//! Files of tensors.
+//! Tensors as arrays, and files of them.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -9,8 +9,24 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use retrodict_lab::store::{Tensor, Values, read_tensors, write_tensors};
 
+use crate::arrays::array;
 use crate::errors;
-use crate::stored::arrays;
+
+/// Tensors as arrays by name, which take over their numbers.
+pub(crate) fn arrays(
+    py: Python<'_>,
+    tensors: impl IntoIterator<Item = Tensor<'static>>,
+) -> PyResult<Bound<'_, PyDict>> {
+    let by_name = PyDict::new(py);
+    for tensor in tensors {
+        let numbers = match tensor.values {
+            Values::F32(values) => array(py, values.into_owned(), &tensor.shape)?,
+            Values::F64(values) => array(py, values.into_owned(), &tensor.shape)?,
+        };
+        by_name.set_item(&*tensor.name, numbers)?;
+    }
+    Ok(by_name)
+}
 
 /// Writes arrays to a `.safetensors` file.
 #[pyfunction]

@@ -1,8 +1,9 @@
-"""What the tests share: a small spec that trains in a fraction of a second, and its runs."""
+"""Fixtures: a small spec that trains in a fraction of a second, its runs, the command."""
 
 import shutil
 import subprocess
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def command() -> str:
     found = shutil.which("retrodict", path=sysconfig.get_path("scripts"))
     assert found, "the wheel installs the command `retrodict`"
     return found
+
+
+@pytest.fixture
+def resident() -> "Callable[[], int]":
+    """The memory of this process in pages."""
+    file = Path("/proc/self/statm")
+    if not file.exists():
+        pytest.skip("needs /proc")
+    return lambda: int(file.read_text().split()[1])
 
 
 def options(spec: retrodict.Spec) -> "list[str]":

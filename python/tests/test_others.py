@@ -1,4 +1,4 @@
-"""Data sets, the theory, bridges and the notebooks."""
+"""Data sets and the theory."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import pytest
 from conftest import call
 
 import retrodict
-from retrodict import SpecError, Trainer, bridges, theory
+from retrodict import SpecError, bridges, theory
 
 
 @pytest.mark.parametrize("kind", ["reversal", "chain", "icl", "related", "biographies", "one-to-many"])
@@ -68,68 +68,17 @@ def test_the_defaults_are_those_of_the_crates():
                 assert config[name] == parameter.default, name
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_state_dicts_and_files(spec, tmp_path, tied):
-    spec = spec.set(model__tie_head=tied)
-    one, two = Trainer(spec, seed=0), Trainer(spec, seed=1)
-    one.train(20)
-    state = bridges.state_dict(one)
-    assert state["lm_head.weight"].shape == (spec.vocab, 16)
-    bridges.load_state_dict(two, state)
-    contexts = one.sentences[:, :2]
-    np.testing.assert_array_equal(one.logits(contexts), two.logits(contexts))
-    bridges.save_pretrained(one, tmp_path / "model")
-    config = json.loads((tmp_path / "model/config.json").read_text())
-    assert config["architectures"] == ["GPT2LMHeadModel"] and config["tie_word_embeddings"] is tied
-    loaded = bridges.load_tensors(tmp_path / "model/model.safetensors")
-    three = Trainer(spec, seed=2)
-    bridges.load_state_dict(three, {key.removeprefix("transformer."): value for key, value in loaded.items()})
-    np.testing.assert_array_equal(one.logits(contexts), three.logits(contexts))
-    safetensors = pytest.importorskip("safetensors.numpy")
-    theirs = safetensors.load_file(tmp_path / "model/model.safetensors")
-    assert set(theirs) == set(loaded)
-    for name, values in theirs.items():
-        np.testing.assert_array_equal(values, loaded[name])
-    wrong = {
-        "has no": {},
-        "unknown": state | {"nothing": np.zeros(3)},
-        "shape": state | {"transformer.ln_f.bias": np.zeros(3)},
-    }
-    if tied:
-        wrong["ties them"] = state | {"lm_head.weight": np.zeros((spec.vocab, 16))}
-    for message, wrong_state in wrong.items():
-        with pytest.raises(ValueError, match=message):
-            bridges.load_state_dict(two, wrong_state)
-    np.testing.assert_array_equal(one.logits(contexts), two.logits(contexts))
-    for wrong_array in (np.zeros(3, int), np.zeros(3, complex)):
-        with pytest.raises(TypeError):
-            bridges.save_tensors(tmp_path / "x.safetensors", {"a": wrong_array})
-    with pytest.raises(retrodict.StoreError):
-        bridges.load_tensors(tmp_path / "missing.safetensors")
+def test_help_of_everything():
+    import inspect
+    import pydoc
 
-
-def test_a_run_has_a_state_dict(runs, spec):
-    trainer = Trainer(spec)
-    bridges.load_state_dict(trainer, bridges.state_dict(runs[0]))
-    assert trainer.evaluate().nll.mean() == pytest.approx(runs[0].measures["held_out_nll"], rel=1e-14)
-
-
-def test_sentences_of_the_map_style():
-    data = retrodict.data("chain", vocab_size=30)
-    sentences = bridges.Sentences(data, held_out=True)
-    assert len(sentences) == len(data.held_out)
-    item = sentences[0]
-    assert item["input_ids"].tolist() == data.held_out[0].tolist()
-    assert item["labels"].tolist() == [-100, -100, data.held_out[0][2]]
-
-
-@pytest.mark.parametrize("tied", [False, True])
-def test_logits_are_those_of_transformers(spec, tied):
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("transformers")
-    trainer = Trainer(spec.set(model__tie_head=tied))
-    trainer.train(20)
-    contexts = trainer.sentences[:, :2]
-    with torch.no_grad():
-        theirs = bridges.to_transformers(trainer)(torch.tensor(contexts)).logits[:, -1]
-    np.testing.assert_allclose(trainer.logits(contexts), theirs.numpy(), atol=1e-5)
+    for name in retrodict.__all__:
+        thing = getattr(retrodict, name)
+        assert inspect.getdoc(thing), name
+        pydoc.render_doc(f"retrodict.{name}")
+        for part in vars(thing) if inspect.isclass(thing) else ():
+            documented = part.startswith("_") or inspect.getdoc(getattr(thing, part))
+            assert documented, f"{name}.{part}"
+    for module in (bridges, theory):
+        for name in module.__all__:
+            assert inspect.getdoc(getattr(module, name)), name

@@ -84,6 +84,11 @@ def test_own_sentences(spec):
     weighted.parameters["transformer.wte.weight"]
     gradient = weighted.gradients()
     assert all(not values.any() for values in gradient.values())
+    # A recipe copies the weight of a sentence that it rewrites.
+    reversed_too = Trainer(spec.set(data__recipes=["reverse-tokens"]), sentences=both, weights=np.zeros(len(both)))
+    assert all(not values.any() for values in reversed_too.gradients().values())
+    with pytest.raises(ValueError, match="finite"):
+        Trainer(spec, sentences=both, weights=np.full(len(both), np.nan))
     with pytest.raises(ValueError, match="those of `sentences`"):
         Trainer(spec, weights=[1.0])
     with pytest.raises(ValueError, match="shape"):
@@ -208,12 +213,11 @@ HUGE = 2**62
         np.full((2, 3), -1),
         np.full((2, 3), 2**64 - 1, np.uint64),
         np.lib.stride_tricks.as_strided(np.zeros(1, np.int64), (1 << 40, 3), (0, 0)),
+        np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (3, 1 << 40), (0, 0)),
     ],
     ids=lambda batch: f"{type(batch).__name__}-{getattr(batch, 'dtype', str(batch)[:20])}-{getattr(batch, 'shape', '')}",
 )  # fmt: skip
 def test_hostile_batches_are_exceptions(trainer, batch):
-    if getattr(batch, "shape", (0,))[0] == 1 << 40:
-        pytest.skip("it would be read to its end")
     for use in (trainer.step, trainer.gradients, trainer.evaluate):
         with pytest.raises((ValueError, TypeError)):
             use(batch)
@@ -298,6 +302,34 @@ def test_threads_share_a_trainer_and_do_not_change_the_bits(spec):
         assert one.parameters[name].tobytes() == two.parameters[name].tobytes()
 
 
+class Slow:
+    """An array that runs Python for a while when it is read."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        time.sleep(0.05)
+        return self.values
+
+
+def test_arrays_that_run_python_do_not_lock_threads_out(spec):
+    trainer = Trainer(spec)
+    name = "transformer.wte.weight"
+    values = trainer.parameters[name]
+
+    def set_and_update():
+        trainer.parameters[name] = Slow(values)
+        trainer.update({name: Slow(values)})
+        trainer.backward(trainer.sentences[:1, :2], Slow(np.zeros((1, spec.vocab))))
+
+    threads = [threading.Thread(target=set_and_update, daemon=True) for _ in range(2)]
+    [thread.start() for thread in threads]
+    while any(thread.is_alive() for thread in threads):
+        trainer.step()
+    assert trainer.step_count > 2
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 def test_after_a_fork(spec):
     single, several = Trainer(spec), Trainer(spec, threads=2)
@@ -315,8 +347,7 @@ def test_after_a_fork(spec):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_nothing_leaks(spec):
-    resident = lambda: int(open("/proc/self/statm").read().split()[1])
+def test_nothing_leaks(spec, resident):
     trainer = Trainer(spec)
     batch = trainer.sentences[:16]
     for round in range(1500):
@@ -329,16 +360,23 @@ def test_nothing_leaks(spec):
 
 
 def test_a_step_from_python_costs_little():
-    """At most 3 µs above the step in Rust; the bound here is loose, since machines are shared."""
-    spec = Spec.ready("reversal-quick").set(model__layers=1, model__dim=20, model__heads=1)
-    trainer = Trainer(spec)
+    """At most 3 µs above the step in Rust. Of a tiny model, whose steps vary less than that."""
+    tiny = {"data__vocab_size": 8, "train__batch_size": "full", "model__layers": 1, "model__dim": 4, "model__heads": 1}
+    trainer = Trainer(Spec.ready("reversal-quick").set(**tiny))
+    batch = trainer.sentences
     trainer.train(500)
-    costs = []
-    for _ in range(7):
-        begun = time.perf_counter()
-        trainer.steps(2000)
-        middle = time.perf_counter()
-        for _ in range(2000):
+    many, single, given = [], [], []
+    for _ in range(40):
+        times = [time.perf_counter()]
+        trainer.steps(500)
+        times.append(time.perf_counter())
+        for _ in range(500):
             trainer.step()
-        costs.append((time.perf_counter() - middle - (middle - begun)) / 2000)
-    assert min(costs) < 10e-6, f"{1e6 * min(costs):.1f} µs"
+        times.append(time.perf_counter())
+        for _ in range(500):
+            trainer.step(batch)
+        times.append(time.perf_counter())
+        for kept, begun, ended in zip((many, single, given), times, times[1:]):
+            kept.append(1e6 * (ended - begun) / 500)
+    # The least of each: machines are shared.
+    assert min(single) - min(many) < 3 and min(given) - min(many) < 3, (min(many), min(single), min(given))

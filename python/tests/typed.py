@@ -1,4 +1,4 @@
-"""What mypy and pyright check: a user's program. It is not run."""
+"""A user's program, which mypy and pyright check. It is not run."""
 
 from typing import Any
 
@@ -26,6 +26,7 @@ def watch(trainer: retrodict.Trainer) -> bool:
 
 
 trainer = retrodict.Trainer(spec, seed=1, sentences=[[1, 2, 3]])
+assert_type(trainer, retrodict.Trainer)
 assert_type(trainer.step(), float)
 assert_type(trainer.train(10, every=2, callback=watch), npt.NDArray[np.float64])
 assert_type(trainer.gradients(), dict[str, npt.NDArray[np.floating[Any]]])

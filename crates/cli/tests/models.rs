@@ -92,7 +92,7 @@ fn a_model_is_fine_tuned_and_the_same_command_resumes() {
         let rows = json["rows"].as_array().unwrap();
         let names: Vec<&str> = rows.iter().map(|row| row["condition"].as_str().unwrap()).collect();
         assert_eq!(names, ["before", "none", "reverse-entities"]);
-        assert_eq!(rows[2]["tokens_ratio"].as_f64() > Some(1.5), true, "{json}");
+        assert!(rows[2]["tokens_ratio"].as_f64() > Some(1.5), "{json}");
         assert_eq!(rows[2]["steps"], 60.0, "eight sentences in batches of four");
         let level = |row: usize| rows[row]["forward_level"]["mean"].as_f64().unwrap();
         assert!(level(1) > level(0), "training shows in the direction that is stated: {json}");

@@ -161,6 +161,17 @@ fn only_known_crates_have_two_versions() {
     assert!(skipped.is_empty(), "deny.toml skips what is no longer there: {skipped:?}");
 }
 
+/// cargo-deny takes a path without a version for a wildcard, and crates.io takes none.
+#[test]
+fn every_requirement_names_a_version() {
+    for package in built().iter().filter(|package| package["source"].is_null()) {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let (of, name) = (text(package, "name"), text(dependency, "name"));
+            assert_ne!(text(dependency, "req"), "*", "{of} takes {name} in any version");
+        }
+    }
+}
+
 #[test]
 fn every_dependency_that_is_not_everywhere_has_its_reason_beside_it() {
     /// Crates of the whole workspace, and those whose use every reader knows.

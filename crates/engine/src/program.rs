@@ -20,6 +20,7 @@ use crate::profile::{Clock, Direction, Profile};
 use crate::random::Noise;
 use crate::scalar::Scalar;
 use crate::team::{Team, Worker};
+use crate::workspace::Workspace;
 
 /// The purpose of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,38 +47,6 @@ pub struct Program<T> {
     indices: Vec<Vec<u32>>,
     weights: Vec<Vec<T>>,
     clock: Option<Clock>,
-}
-
-/// Memory for the values of programs that run one after another.
-pub struct Workspace<T> {
-    arena: Buffer<T>,
-    scratch: Buffer<T>,
-}
-
-impl<T: Scalar> Default for Workspace<T> {
-    fn default() -> Self {
-        Workspace { arena: Buffer::zeros(0), scratch: Buffer::zeros(0) }
-    }
-}
-
-impl<T: Scalar> Workspace<T> {
-    /// The memory of a plan for `workers`.
-    fn of(plan: &Plan, workers: usize) -> Self {
-        let mut memory = Workspace::default();
-        memory.grow(plan.arena, numbers(&[plan.scratch, workers]));
-        memory
-    }
-
-    /// Makes room for so many numbers.
-    fn grow(&mut self, arena: usize, scratch: usize) {
-        for (buffer, length) in [(&mut self.arena, arena), (&mut self.scratch, scratch)] {
-            if buffer.as_slice().len() < length {
-                // The old memory is free before the new one is taken.
-                *buffer = Buffer::zeros(0);
-                *buffer = Buffer::zeros(length);
-            }
-        }
-    }
 }
 
 /// An output, read after a run: `[features, positions, lanes]`.
@@ -133,12 +102,12 @@ impl<T: Scalar> Program<T> {
         workers: usize,
         isa: Isa,
     ) -> Program<T> {
-        assert!(batch > 0, "a batch has at least one sentence");
         assert!(workers > 0, "a team has at least one worker");
-        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
-        let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
-        let memory = Workspace::of(&plan, workers);
-        Program::new(graph, layout, plan, memory, workers, (batch, mode, precision, isa))
+        let mut program = Program::planned(graph, workers, (batch, mode, precision, isa));
+        let mut memory = Workspace::default();
+        memory.grow(&program.plan, workers);
+        program.exchange(&mut memory);
+        program
     }
 
     /// Plans as [`compile`](Program::compile) does, for runs elsewhere: it holds the inputs and the
@@ -153,14 +122,11 @@ impl<T: Scalar> Program<T> {
         mode: Mode,
         precision: ProductPrecision,
     ) -> Program<T> {
-        assert!(batch > 0, "a batch has at least one sentence");
-        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
-        let mut plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
-        let (outputs, length) = output_record(&plan.outputs);
-        plan.outputs = outputs;
-        let isa = Isa::detect();
-        let memory = Workspace { arena: Buffer::zeros(length), scratch: Buffer::zeros(0) };
-        Program::new(graph, layout, plan, memory, 0, (batch, mode, precision, isa))
+        let mut program = Program::planned(graph, 0, (batch, mode, precision, Isa::detect()));
+        let (outputs, length) = output_record(&program.plan.outputs);
+        program.plan.outputs = outputs;
+        program.arena = Buffer::zeros(length);
+        program
     }
 
     /// Compiles without memory, for runs [in a workspace](Program::within).
@@ -174,12 +140,8 @@ impl<T: Scalar> Program<T> {
         precision: ProductPrecision,
         workers: usize,
     ) -> Program<T> {
-        assert!(batch > 0, "a batch has at least one sentence");
         assert!(workers > 0, "a team has at least one worker");
-        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
-        let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
-        let settings = (batch, mode, precision, Isa::detect());
-        Program::new(graph, layout, plan, Workspace::default(), workers, settings)
+        Program::planned(graph, workers, (batch, mode, precision, Isa::detect()))
     }
 
     /// Runs in the memory of a workspace, which grows where it must. Outputs are lost at the end of
@@ -192,24 +154,27 @@ impl<T: Scalar> Program<T> {
         workspace: &mut Workspace<T>,
         work: impl FnOnce(&mut Program<T>) -> R,
     ) -> R {
-        workspace.grow(self.plan.arena, self.plan.scratch * self.workers);
-        std::mem::swap(&mut self.arena, &mut workspace.arena);
-        std::mem::swap(&mut self.scratch, &mut workspace.scratch);
+        workspace.grow(&self.plan, self.workers);
+        self.exchange(workspace);
         let result = work(self);
-        std::mem::swap(&mut self.arena, &mut workspace.arena);
-        std::mem::swap(&mut self.scratch, &mut workspace.scratch);
+        self.exchange(workspace);
         result
     }
 
-    /// Of a plan and its memory, for a team of `workers`.
-    fn new(
+    fn exchange(&mut self, memory: &mut Workspace<T>) {
+        std::mem::swap(&mut self.arena, &mut memory.arena);
+        std::mem::swap(&mut self.scratch, &mut memory.scratch);
+    }
+
+    /// Without memory, for a team of `workers`.
+    fn planned(
         graph: &Graph<T>,
-        layout: Arc<ParameterLayout>,
-        plan: Plan,
-        memory: Workspace<T>,
         workers: usize,
         (batch, mode, precision, isa): (usize, Mode, ProductPrecision, Isa),
     ) -> Program<T> {
+        assert!(batch > 0, "a batch has at least one sentence");
+        let layout = Arc::new(ParameterLayout::new(&graph.parameters));
+        let plan = plan(graph, &layout, batch, mode == Mode::Training, precision);
         let lanes = plan.lanes;
         Program {
             graph: graph.id,
@@ -219,8 +184,8 @@ impl<T: Scalar> Program<T> {
             isa,
             precision,
             batch,
-            arena: memory.arena,
-            scratch: memory.scratch,
+            arena: Buffer::zeros(0),
+            scratch: Buffer::zeros(0),
             workers,
             indices: graph.indices.iter().map(|p| filled(numbers(&[*p, lanes]), 0)).collect(),
             weights: graph.weights.iter().map(|p| filled(numbers(&[*p, lanes]), T::ZERO)).collect(),

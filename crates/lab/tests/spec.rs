@@ -252,7 +252,7 @@ fn the_quick_spec_is_the_contracts_and_the_papers_is_the_papers() {
 
 #[test]
 fn a_commented_spec_reads_back_and_explains_every_key() {
-    for (name, text) in READY {
+    for (name, text) in READY.iter() {
         let spec = Spec::parse(text, name).unwrap();
         assert_eq!(spec.name, *name);
         let whole = commented(&spec);

@@ -1,5 +1,6 @@
 //! Every wrong spec is refused with one message: the place, the value, and what would be right.
 
+use retrodict_facts::DataConfig;
 use retrodict_lab::spec::{Location, Problem, Spec};
 
 /// The error message for `text`.
@@ -403,17 +404,15 @@ fn what_is_no_toml_is_refused_at_its_line_and_column() {
 
 #[test]
 fn a_missing_kind_is_named_and_other_problems_go_first() {
-    assert_eq!(
-        refusal("", &[]),
-        "SPEC.toml: `data.kind` is missing; it must be reversal, chain, icl, related, relations, family, hops, biographies, one-to-many or file"
-    );
+    let kinds = retrodict_settings::join(DataConfig::WORDS.iter().copied(), "or");
+    assert_eq!(refusal("", &[]), format!("SPEC.toml: `data.kind` is missing; it must be {kinds}"));
     assert_eq!(
         refusal("[data]\ntokens = 3\n[model]\nlayers = 0", &[]),
         "SPEC.toml:4: `model.layers` is 0; it must be a whole number from 1 to 1000"
     );
     assert_eq!(
         refusal("[data]\nentities = 3\nkind = \"icll\"", &[]),
-        "SPEC.toml:3: `data.kind` is \"icll\"; it must be reversal, chain, icl, related, relations, family, hops, biographies, one-to-many or file; did you mean \"icl\"?"
+        format!("SPEC.toml:3: `data.kind` is \"icll\"; it must be {kinds}; did you mean \"icl\"?")
     );
 }
 

@@ -64,6 +64,11 @@ impl Model {
         &self.runner.architecture
     }
 
+    /// The number of its weights.
+    pub fn weights(&self) -> usize {
+        self.runner.parameters.count()
+    }
+
     /// The number of tokens of an answer after a prompt.
     ///
     /// # Errors

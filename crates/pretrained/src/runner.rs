@@ -16,7 +16,14 @@ const READ: usize = 8;
 
 /// How long workers wait for one that has lost its core: a batch takes seconds, which one worker alone
 /// would double.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// A team for batches that take seconds.
+pub(crate) fn team(threads: usize) -> Team {
+    let mut team = Team::new(threads);
+    team.set_patience(PATIENCE);
+    team
+}
 
 /// A model with its weights, ready to run.
 pub(crate) struct Runner {
@@ -75,9 +82,7 @@ impl Runner {
         parameters: Parameters<f32>,
         threads: usize,
     ) -> Self {
-        let mut team = Team::new(threads);
-        team.set_patience(PATIENCE);
-        Self { architecture, parameters, team, program: None }
+        Self { architecture, parameters, team: team(threads), program: None }
     }
 
     /// The threads that it runs on.

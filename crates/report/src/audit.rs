@@ -7,7 +7,7 @@ use retrodict_audit::{AuditResult, FactResult, Known, RelationResult, Verdict};
 use serde::Serialize;
 
 use crate::figure::{FactDot, Figure, asymmetry};
-use crate::page::{Hashes, SCRIPT, filled, style};
+use crate::page::{Frame, filled};
 use crate::summary::FigureFiles;
 use crate::tables::{Table, cell};
 use crate::write::Files;
@@ -83,9 +83,7 @@ fn table(result: &AuditResult) -> Table {
 
 #[derive(Serialize)]
 struct Page {
-    hashes: Hashes,
-    style: Value,
-    script: Value,
+    frame: Frame,
     program: String,
     model: String,
     file: String,
@@ -151,7 +149,6 @@ fn p_value(p: f64) -> String {
 }
 
 fn html(result: &AuditResult, figure: &Figure) -> Result<String, ReportError> {
-    let style = format!("{}{STYLE}", style());
     let calibration = match result.false_curses {
         Some(share) => format!(
             "Calibration: of 200 permutations of the facts, which no model can know, {} have an \
@@ -170,9 +167,7 @@ fn html(result: &AuditResult, figure: &Figure) -> Result<String, ReportError> {
     filled(
         TEMPLATE,
         Page {
-            hashes: Hashes::of(&style, SCRIPT),
-            style: Value::from_safe_string(style),
-            script: Value::from_safe_string(SCRIPT.into()),
+            frame: Frame::of(STYLE),
             program: format!("retrodict {}{commit}", result.version),
             model: result.model.clone(),
             file: result.facts_file.clone(),

@@ -7,7 +7,7 @@ use retrodict_finetune::{Compare, Difference, Estimate, Prediction, Row, Summary
 use serde::Serialize;
 
 use crate::figure::{Answered, Axes, Figure, Panel, RecipeRow, Series, SeriesKind, lines, recipes};
-use crate::page::{Hashes, SCRIPT, filled, style};
+use crate::page::{Frame, filled};
 use crate::summary::FigureFiles;
 use crate::tables::{Table, cell};
 use crate::write::Files;
@@ -140,9 +140,7 @@ fn table(summary: &Summary) -> Table {
 
 #[derive(Serialize)]
 struct Page {
-    hashes: Hashes,
-    style: Value,
-    script: Value,
+    frame: Frame,
     program: String,
     model: String,
     file: String,
@@ -200,7 +198,6 @@ impl PageRow {
 }
 
 fn html(summary: &Summary, figures: &[Figure]) -> Result<String, ReportError> {
-    let style = format!("{}{STYLE}", style());
     let commit = retrodict_lab::COMMIT.map_or_else(String::new, |commit| format!(" ({commit})"));
     let key = &summary.key;
     let adapters =
@@ -215,9 +212,7 @@ fn html(summary: &Summary, figures: &[Figure]) -> Result<String, ReportError> {
     filled(
         TEMPLATE,
         Page {
-            hashes: Hashes::of(&style, SCRIPT),
-            style: Value::from_safe_string(style),
-            script: Value::from_safe_string(SCRIPT.into()),
+            frame: Frame::of(STYLE),
             program: format!("retrodict {}{commit}", summary.version),
             model: summary.model.clone(),
             file: summary.facts_file.clone(),

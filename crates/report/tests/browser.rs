@@ -144,6 +144,36 @@ fn the_page_is_whole_and_silent() {
     assert_eq!(requests_and_complaints(&browser, &url), [""; 0]);
 }
 
+/// Keeps what moves while the page loads, and when it first shows something.
+const WATCH: &str = "window.moved = []; \
+     new PerformanceObserver(list => { for (const shift of list.getEntries()) \
+       window.moved.push([shift.value, shift.sources.map(s => s.node && (s.node.id || s.node.nodeName))]); \
+     }).observe({ type: 'layout-shift', buffered: true });";
+
+#[test]
+fn the_page_shows_at_once_and_nothing_moves() {
+    let Some((mut browser, url, _dir)) = opened() else { return };
+    browser.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": WATCH }));
+    for (width, height, mobile) in [(1400, 900, false), (390, 844, true)] {
+        browser.resize(width, height, mobile);
+        let mut earliest = f64::INFINITY;
+        for _ in 0..5 {
+            browser.open("about:blank?");
+            browser.open(&url);
+            let seen = browser.eval(
+                "(async () => { await document.fonts.ready; \
+                 await new Promise(done => setTimeout(done, 200)); \
+                 return [moved, performance.getEntriesByName('first-contentful-paint') \
+                   .map(paint => paint.startTime)]; })()",
+            );
+            assert_eq!(seen[0], json!([]), "at {width} pixels");
+            earliest = earliest.min(seen[1][0].as_f64().unwrap());
+        }
+        // Milliseconds; the best of five, since other tests run at the same time.
+        assert!(earliest < 500.0, "first paint after {earliest} ms at {width} pixels");
+    }
+}
+
 #[test]
 fn training_is_scrubbed_by_key_touch_and_button() {
     let Some((mut browser, url, _dir)) = opened() else { return };

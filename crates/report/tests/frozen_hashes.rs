@@ -11,7 +11,7 @@ use retrodict_report::{Scale, compare, paper};
 /// `kind name hash`, a line each: ready specs, the paper's figures at both scales, comparisons.
 fn hashes() -> String {
     let mut text = String::new();
-    for (name, _) in READY {
+    for (name, _) in READY.iter() {
         let spec = Spec::parse(ready(name).unwrap(), name).unwrap();
         writeln!(text, "ready {name} {}", spec.hash()).unwrap();
     }

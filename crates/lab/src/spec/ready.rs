@@ -1,19 +1,19 @@
 //! Specs that come with the program.
 
+use std::sync::LazyLock;
+
+use retrodict_facts::DataConfig;
+use retrodict_settings::nearest;
 use thiserror::Error;
 
-use retrodict_settings::nearest;
-
-/// Writes the list of ready specs, each with its text.
-macro_rules! ready {
+/// Specs that come with the program: name, and the keys that differ from the defaults.
+macro_rules! files {
     ($($name:literal)+) => {
-        /// Every ready spec: its name and its text, with the keys that differ from the defaults.
-        pub const READY: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../specs/", $name, ".toml")))),+];
+        &[$(($name, include_str!(concat!("../../specs/", $name, ".toml")))),+]
     };
 }
 
-ready! {
+const FILES: &[(&str, &str)] = files! {
     "reversal-quick"
     "reversal-paper"
     "chain-quick"
@@ -22,12 +22,27 @@ ready! {
     "icl-paper"
     "related-quick"
     "related-paper"
-    "relations-quick"
-    "family-quick"
-    "hops-quick"
-    "biographies-quick"
-    "one-to-many-quick"
-}
+};
+
+/// Every ready spec: its name and its text, with the keys that differ from the defaults. A kind of
+/// data without a file of its own has one too, `KIND-quick`, with the probes of the others.
+pub static READY: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    let mut all = FILES.to_vec();
+    // Facts of one's own come with a file of one's own.
+    for kind in DataConfig::WORDS.iter().filter(|kind| **kind != "file") {
+        let name = format!("{kind}-quick");
+        if !FILES.iter().any(|(known, _)| *known == name) {
+            let about = DataConfig::about(kind);
+            let text = format!(
+                "# {about}\nname = \"{name}\"\n\n[data]\nkind = \"{kind}\"\n\n\
+                 [probe]\nevery = 20\n\n[checkpoint]\nevery = 50\n"
+            );
+            // Once a process, and as long as it lives.
+            all.push((name.leak(), text.leak()));
+        }
+    }
+    all
+});
 
 /// No ready spec has this name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

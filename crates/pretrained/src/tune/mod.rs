@@ -7,11 +7,12 @@ mod tuner;
 
 use std::time::Instant;
 
-use retrodict_engine::{Mode, Parameters, Program, Purpose, Scalar, Stream, Team};
+use retrodict_engine::{Mode, Parameters, Program, Purpose, Scalar, Stream};
 use retrodict_models::{LrDecay, LrSchedule};
 
 use self::losses::{LANES, Losses, describe, groups};
 use self::low_rank::{adapted, merge};
+use crate::runner::team;
 use crate::{Architecture, Model, PretrainedError};
 
 pub use self::low_rank::Lora;
@@ -136,7 +137,7 @@ impl Model {
         let sequences = self.sequences(&texts)?;
         let all: Vec<&Sequence> = sequences.iter().collect();
         let tokens: usize = all.iter().map(|sequence| sequence.trained()).sum();
-        let mut team = Team::new(self.runner.release());
+        let mut team = team(self.runner.release());
         let (architecture, parameters) = self.runner.model();
         let mut losses = Losses::new(architecture.clone(), None, Mode::Inference);
         let sum: f64 = groups(&all)

@@ -5,7 +5,7 @@ use retrodict_engine::{AdamW, Gradients, Mode, Optimizer, Parameters, Rule, Scal
 use super::losses::{Losses, groups};
 use super::{Sequence, TuneOptions};
 use crate::Architecture;
-use crate::runner::PATIENCE;
+use crate::runner::team;
 
 /// `torch.optim.AdamW`'s.
 const ADAMW: AdamW = AdamW { betas: [0.9, 0.999], epsilon: 1e-8 };
@@ -30,13 +30,11 @@ impl<T: Scalar> Tuner<T> {
         let optimizer = Optimizer::new(rule, options.lr, options.weight_decay, parameters)
             .decaying_vectors(false)
             .clipped(options.clip);
-        let mut team = Team::new(threads);
-        team.set_patience(PATIENCE);
         Self {
             losses: Losses::new(architecture, options.lora, Mode::Training),
             gradients: Gradients::zeros(parameters),
             optimizer,
-            team,
+            team: team(threads),
         }
     }
 

@@ -11,7 +11,7 @@ use super::row::{Measured, Row};
 use super::verdict::Verdict;
 use super::{file, side_effects, verdict};
 use crate::figure::Figure;
-use crate::page::{Hashes, SCRIPT, filled, style};
+use crate::page::{Frame, filled};
 use crate::{ReportError, text};
 
 const TEMPLATE: &str = include_str!("../page/compare.html");
@@ -24,7 +24,6 @@ pub(super) fn html(
     figures: &[Figure],
     report: bool,
 ) -> Result<String, ReportError> {
-    let style = format!("{}{STYLE}", style());
     let mut figures = figures.iter();
     let tasks = results.iter().flat_map(|result| result.tasks.iter().map(move |t| (result, t)));
     let tasks = tasks.zip(figures.by_ref()).map(|((r, t), f)| TaskView::of(r, t, f)).collect();
@@ -39,9 +38,7 @@ pub(super) fn html(
     filled(
         TEMPLATE,
         Page {
-            hashes: Hashes::of(&style, SCRIPT),
-            style: Value::from_safe_string(style),
-            script: Value::from_safe_string(SCRIPT.into()),
+            frame: Frame::of(STYLE),
             program: format!("retrodict {}{commit}", retrodict_lab::VERSION),
             files: results.iter().map(|r| FileView { name: &r.name, title: &r.title }).collect(),
             report,
@@ -60,9 +57,7 @@ pub(super) fn html(
 
 #[derive(Serialize)]
 struct Page<'a> {
-    hashes: Hashes,
-    style: Value,
-    script: Value,
+    frame: Frame,
     program: String,
     files: Vec<FileView<'a>>,
     /// Whether the page of the store is above this one.

@@ -19,8 +19,10 @@ use crate::{ReportError, raster};
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-/// The page's script: films, and copying.
-pub(crate) const SCRIPT: &str = include_str!("page.js");
+/// Runs before the page is laid out.
+const HEAD_SCRIPT: &str = include_str!("head.js");
+/// Films, copying and downloads.
+const SCRIPT: &str = include_str!("page.js");
 
 /// The page, complete in one file.
 ///
@@ -45,6 +47,7 @@ pub(crate) fn filled(template: &str, view: impl Serialize) -> Result<String, Rep
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
     environment.set_syntax(syntax);
     environment.add_filter("marked", marked);
+    environment.add_filter("indexed", indexed);
     // The extension turns escaping on.
     environment.add_template("page.html", template)?;
     let page = environment.get_template("page.html")?;
@@ -73,21 +76,41 @@ fn marked(text: &str) -> Value {
     Value::from_safe_string(html)
 }
 
-/// The hashes of a page's only style sheet and only script, which its content security policy
-/// names: whatever else came to stand in the page would be neither applied nor run.
+/// A text of the notation with its indices as subscripts: `A_i` is Aᵢ.
+fn indexed(text: &str) -> String {
+    ["A", "B", "C"].iter().fold(text.to_owned(), |text, entity| {
+        text.replace(&format!("{entity}_i"), &format!("{entity}ᵢ"))
+    })
+}
+
+/// What all pages share: the head of the document without its title, and the script at its end.
 #[derive(Serialize)]
-pub(crate) struct Hashes {
-    style: Value,
+pub(crate) struct Frame {
+    head: Value,
     script: Value,
 }
 
-impl Hashes {
-    pub(crate) fn of(style: &str, script: &str) -> Hashes {
-        let source = |text: &str| {
-            let hash = STANDARD.encode(Sha256::digest(text));
-            Value::from_safe_string(format!("'sha256-{hash}'"))
-        };
-        Hashes { style: source(style), script: source(script) }
+impl Frame {
+    /// The frame of a page whose style sheet also has `rules`.
+    ///
+    /// The content security policy names the hashes of the style sheet and of the scripts: the
+    /// browser neither applies nor runs anything else.
+    pub(crate) fn of(rules: &str) -> Frame {
+        let style = format!("{}{rules}", style());
+        let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+        let (styles, first, last) = (hash(&style), hash(HEAD_SCRIPT), hash(SCRIPT));
+        let head = format!(
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+             img-src data:; font-src data:; style-src {styles}; script-src {first} {last}; \
+             base-uri 'none'; form-action 'none'\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <link rel=\"icon\" href=\"data:,\">\n\
+             <style>{style}</style>\n\
+             <script>{HEAD_SCRIPT}</script>"
+        );
+        let safe = Value::from_safe_string;
+        Frame { head: safe(head), script: safe(SCRIPT.to_owned()) }
     }
 }
 
@@ -102,7 +125,7 @@ pub(crate) fn table_path(name: &str) -> String {
 }
 
 /// The style sheet with its fonts, and with the figures' colours on a dark page.
-pub(crate) fn style() -> String {
+fn style() -> String {
     let face = |weight: u32, font: &[u8]| {
         format!(
             "@font-face{{font-family:Inter;font-weight:{weight};\

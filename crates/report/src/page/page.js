@@ -1,6 +1,5 @@
 "use strict";
 // Without this script the page is complete: films show their last frame, specs can be selected.
-document.documentElement.classList.add("js");
 
 // Films: a window on a strip of frames is moved down by whole frames.
 for (const scrub of document.querySelectorAll(".scrub")) {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use minijinja::Value;
 use serde::Serialize;
 
-use super::{Hashes, SCRIPT, seed_table_path, style, table_path};
+use super::{Frame, seed_table_path, table_path};
 use crate::figure::Figure;
 use crate::paper::Scale;
 use crate::plot::film;
@@ -17,9 +17,7 @@ use crate::write::files_of;
 #[derive(Serialize)]
 pub(super) struct Page<'a> {
     title: &'a str,
-    hashes: Hashes,
-    style: Value,
-    script: Value,
+    frame: Frame,
     source: String,
     scale: &'a str,
     seeds: usize,
@@ -208,7 +206,6 @@ impl<'a> Page<'a> {
             "" => String::new(),
             commit => format!(" ({commit})"),
         };
-        let style = style();
         let mut thumbnails = thumbnails.iter();
         let mut parts: Vec<PartView<'a>> = Vec::new();
         for section in &report.sections {
@@ -222,9 +219,7 @@ impl<'a> Page<'a> {
         let refuted = |row: &ClaimRow<'_>| row.of == Of::Paper && !row.claim.holds;
         Self {
             title: &report.title,
-            hashes: Hashes::of(&style, SCRIPT),
-            style: Value::from_safe_string(style),
-            script: Value::from_safe_string(SCRIPT.into()),
+            frame: Frame::of(""),
             source: format!("retrodict {}{commit}", report.version),
             scale: &report.scale,
             seeds: report.seeds,
