@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 use retrodict_dynamics::{Ranking, measure};
 use retrodict_engine::{Parameter, Scalar};
 use retrodict_lab::{Experiment, Indexes, nearest, probe};
-use retrodict_models::{SentenceScore, Trainer as Training};
+use retrodict_models::SentenceScore;
 
 use crate::arrays::{array, numbers};
 use crate::data::{Dataset, padded};
