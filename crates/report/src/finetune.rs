@@ -147,8 +147,15 @@ struct Page {
     facts: usize,
     settings: String,
     chance: String,
-    rows: Vec<PageRow>,
+    tables: Vec<PageTable>,
     figures: Vec<PageFigure>,
+}
+
+#[derive(Serialize)]
+struct PageTable {
+    id: &'static str,
+    title: &'static str,
+    rows: Vec<PageRow>,
 }
 
 #[derive(Serialize)]
@@ -167,34 +174,39 @@ struct PageFigure {
     narrow: Vec<Value>,
 }
 
-impl PageRow {
-    fn of(row: &Row) -> Self {
-        let shown = |of: &Estimate| {
-            text::share_and_interval(of.mean, of.interval.map(|[low, high]| (low, high)))
-        };
-        let difference = row.reverse_difference.map_or(text::NONE.into(), |of| {
-            let [low, high] = of.interval;
-            text::share_and_interval(Some(of.mean), Some((low, high)))
-        });
-        let trained = |text: String| if row.steps > 0.0 { text } else { text::NONE.to_owned() };
-        let ratio = row.tokens_ratio.map_or(text::NONE.into(), |ratio| format!("{ratio:.2} ×"));
-        let cells = vec![
-            ("Seeds", row.seeds.len().to_string()),
-            ("Forward", shown(&row.forward)),
-            ("Reverse", shown(&row.reverse)),
-            ("Difference from none", difference),
-            ("Forward, held phrasings", shown(&row.forward_held)),
-            ("Reverse, held phrasings", shown(&row.reverse_held)),
-            ("Forward level", shown(&row.forward_level)),
-            ("Reverse level", shown(&row.reverse_level)),
-            ("Perplexity", row.perplexity.mean.map_or(text::NONE.into(), |of| format!("{of:.1}"))),
-            ("Tokens of an epoch", trained(format!("{:.0}", row.tokens))),
-            ("Over none", trained(ratio)),
-            ("Steps", trained(format!("{:.0}", row.steps))),
-            ("Seconds a seed", format!("{:.0}", row.seconds)),
-        ];
-        Self { name: named(&row.condition), cells }
-    }
+fn shown(of: &Estimate) -> String {
+    text::share_and_interval(of.mean, of.interval.map(|[low, high]| (low, high)))
+}
+
+/// What a model of this condition answers.
+fn answers(row: &Row) -> Vec<(&'static str, String)> {
+    let difference = row.reverse_difference.map_or(text::NONE.into(), |of| {
+        let [low, high] = of.interval;
+        text::share_and_interval(Some(of.mean), Some((low, high)))
+    });
+    vec![
+        ("Seeds", row.seeds.len().to_string()),
+        ("Forward", shown(&row.forward)),
+        ("Reverse", shown(&row.reverse)),
+        ("Difference from none", difference),
+        ("Forward, held phrasings", shown(&row.forward_held)),
+        ("Reverse, held phrasings", shown(&row.reverse_held)),
+    ]
+}
+
+/// What it ranks first, what it has kept, and what its training took.
+fn levels(row: &Row) -> Vec<(&'static str, String)> {
+    let trained = |text: String| if row.steps > 0.0 { text } else { text::NONE.to_owned() };
+    let ratio = row.tokens_ratio.map_or(text::NONE.into(), |ratio| format!("{ratio:.2} ×"));
+    vec![
+        ("Forward level", shown(&row.forward_level)),
+        ("Reverse level", shown(&row.reverse_level)),
+        ("Perplexity", row.perplexity.mean.map_or(text::NONE.into(), |of| format!("{of:.1}"))),
+        ("Tokens of an epoch", trained(format!("{:.0}", row.tokens))),
+        ("Over none", trained(ratio)),
+        ("Steps", trained(format!("{:.0}", row.steps))),
+        ("Seconds a seed", format!("{:.0}", row.seconds)),
+    ]
 }
 
 fn html(summary: &Summary, figures: &[Figure]) -> Result<String, ReportError> {
@@ -209,12 +221,23 @@ fn html(summary: &Summary, figures: &[Figure]) -> Result<String, ReportError> {
         blocks: figure.inline_blocks().map(Value::from_safe_string).collect(),
         narrow: figure.inline_narrow().map(Value::from_safe_string).collect(),
     };
+    let rows = |cells: fn(&Row) -> Vec<(&'static str, String)>| -> Vec<PageRow> {
+        let row = |row: &Row| PageRow { name: named(&row.condition), cells: cells(row) };
+        summary.rows.iter().map(row).collect()
+    };
+    let tables = vec![
+        PageTable { id: "answers", title: "What the model answers", rows: rows(answers) },
+        PageTable { id: "levels", title: "What it ranks, and what it takes", rows: rows(levels) },
+    ];
+    // The page is sent round: the name of the file, not its place on this machine.
+    let model = Path::new(&summary.model).file_name();
+    let model = model.map_or(summary.model.clone(), |name| name.to_string_lossy().into_owned());
     filled(
         TEMPLATE,
         Page {
             frame: Frame::of(STYLE),
             program: format!("retrodict {}{commit}", summary.version),
-            model: summary.model.clone(),
+            model,
             file: summary.facts_file.clone(),
             facts: summary.fact_count,
             settings: format!(
@@ -222,7 +245,7 @@ fn html(summary: &Summary, figures: &[Figure]) -> Result<String, ReportError> {
                 key.epochs, key.batch, key.lr
             ),
             chance: text::number(summary.chance),
-            rows: summary.rows.iter().map(PageRow::of).collect(),
+            tables,
             figures: figures.iter().map(figure).collect(),
         },
     )
