@@ -71,20 +71,34 @@ fn a_model_is_audited() {
 fn a_model_is_fine_tuned_and_the_same_command_resumes() {
     use std::fs;
 
+    use serde_json::Value;
+
     let folder = folder();
-    folder.run("invent --count 4 --out facts").done();
-    // The tiny models read 48 tokens.
+    folder.run("invent --count 4").done();
+    let invented = fs::read_to_string(folder.path().join("invented/facts.csv")).unwrap();
+    assert_eq!(invented.lines().count(), 5);
+    // The tiny models read 48 tokens, most of which are single letters.
+    folder.write(
+        "short.csv",
+        "subject,relation,object,split\nAda,author,Oak,forward\nBen,author,Elm,reverse\n\
+         Cid,author,Fir,forward\nDot,author,Ash,reverse\n",
+    );
+    folder.write(
+        "short.toml",
+        "[author]\nforward = [\"{subject} wrote {object}.\", \"{subject} did {object}.\"]\n\
+         reverse = [\"{object} is by {subject}.\", \"{object} is of {subject}.\"]\n",
+    );
     folder.write("held.txt", "The sky is blue.\n\nIt rains.\n");
     let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/../pretrained/tests/reference");
     let command = |model: &str, more: &str| {
         format!(
-            "finetune {reference}/{model} facts/facts.csv --templates facts/templates.toml \
-             --recipe reverse-entities --epochs 30 --batch 4 --lr 1e-2 --candidates 3 --json \
+            "finetune {reference}/{model} short.csv --templates short.toml \
+             --recipe reverse-entities --epochs 30 --batch 4 --candidates 3 --json \
              --held-text held.txt {more}"
         )
     };
     for model in ["gpt2", "llama"] {
-        let plain = command(model, &format!("--seeds 2 --out {model}"));
+        let plain = command(model, &format!("--lr 1e-2 --seeds 2 --out {model}"));
         let first = folder.run(&plain);
         let json = first.json();
         assert!(first.stderr.contains("before training: "), "{}", first.stderr);
@@ -94,8 +108,11 @@ fn a_model_is_fine_tuned_and_the_same_command_resumes() {
         assert_eq!(names, ["before", "none", "reverse-entities"]);
         assert!(rows[2]["tokens_ratio"].as_f64() > Some(1.5), "{json}");
         assert_eq!(rows[2]["steps"], 60.0, "eight sentences in batches of four");
-        let level = |row: usize| rows[row]["forward_level"]["mean"].as_f64().unwrap();
-        assert!(level(1) > level(0), "training shows in the direction that is stated: {json}");
+        let run = folder.path().join(model).join("runs/none-0.json");
+        let run: Value = serde_json::from_str(&fs::read_to_string(run).unwrap()).unwrap();
+        let losses = run["losses"].as_array().unwrap();
+        assert!(losses[29].as_f64() < losses[0].as_f64(), "{losses:?}");
+        assert_ne!(rows[1]["perplexity"]["values"], rows[0]["perplexity"]["values"]);
         let page = fs::read_to_string(folder.path().join(model).join("index.html")).unwrap();
         assert!(page.contains("before training") && !page.contains("{%"));
         let rows = fs::read_to_string(folder.path().join(model).join("results.csv")).unwrap();
@@ -113,15 +130,16 @@ fn a_model_is_fine_tuned_and_the_same_command_resumes() {
         assert!(third.stderr.contains("4 of 5 runs are kept"), "{}", third.stderr);
         assert_eq!(third.json()["rows"][1]["reverse_level"], json["rows"][1]["reverse_level"]);
     }
-    let saved = folder.run(&command("llama", "--seeds 1 --save --out saved"));
+    let saved = folder.run(&command("llama", "--lr 1e-2 --seeds 1 --save --out saved"));
     assert_eq!(saved.status, 0, "{}", saved.stderr);
-    let audit = "audit saved/models/none-0 facts/facts.csv --templates facts/templates.toml --json";
+    let audit = "audit saved/models/none-0 short.csv --templates short.toml --json";
     let json = folder.run(audit).json();
     assert_eq!(json["facts"].as_array().unwrap().len(), 4);
     let small = "data.recipes,rank_held_out,held_out_nll\n\
         [],0.5,7\n\"[\"\"reverse-entities\"\"]\",0.1,1\n";
     folder.write("small.csv", small);
-    let compared = folder.run(&command("llama", "--seeds 1 --out saved --small small.csv")).json();
+    let compared =
+        folder.run(&command("llama", "--lr 1e-2 --seeds 1 --out saved --small small.csv")).json();
     assert_eq!(compared["predictions"][0]["conditions"].as_array().unwrap().len(), 2);
 
     // Wrong input: one message each, and nothing is trained.
@@ -130,12 +148,12 @@ fn a_model_is_fine_tuned_and_the_same_command_resumes() {
         assert_eq!(output.status, 2, "{output:?}");
         assert!(output.message().contains(message), "{output:?}");
     };
-    refused("--seeds 1 --out gpt2", "before-0.json is of another study (model ");
+    refused("--lr 1e-2 --seeds 1 --out gpt2", "before-0.json is of another study (model ");
     refused("--recipe third-relation", "--recipe third-relation: it needs chains");
     refused("--recipe reverse-entities", "it stands twice");
     refused("--recipe magic", "--recipe magic: ");
     refused("--lr 2", "--lr is 2, but must be between 0 and 1");
     let both = "subject,relation,object,split\nA B,author,C D,both\nE F,author,G H,both\n";
-    folder.write("facts/facts.csv", both);
+    folder.write("short.csv", both);
     refused("--out both", "stated in both directions");
 }
