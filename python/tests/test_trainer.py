@@ -360,7 +360,8 @@ def test_nothing_leaks(spec, resident):
 
 
 def test_a_step_from_python_costs_little():
-    """At most 3 µs above the step in Rust. Of a tiny model, whose steps vary less than that."""
+    """`bench/peers/python_step.py --calls` measures the cost; this finds one that is several times 3 µs.
+    Of a tiny model, whose steps vary little."""
     tiny = {"data__vocab_size": 8, "train__batch_size": "full", "model__layers": 1, "model__dim": 4, "model__heads": 1}
     trainer = Trainer(Spec.ready("reversal-quick").set(**tiny))
     batch = trainer.sentences
@@ -379,4 +380,4 @@ def test_a_step_from_python_costs_little():
         for kept, begun, ended in zip((many, single, given), times, times[1:]):
             kept.append(1e6 * (ended - begun) / 500)
     # The least of each: machines are shared.
-    assert min(single) - min(many) < 3 and min(given) - min(many) < 3, (min(many), min(single), min(given))
+    assert min(single) - min(many) < 10 and min(given) - min(many) < 10, (min(many), min(single), min(given))

@@ -333,11 +333,7 @@ impl<T: Scalar> Program<T> {
         noise: Noise,
         team: &mut Team,
     ) {
-        let values = parameters.values.as_slice().as_ptr().cast_mut();
-        // SAFETY: as in the forward pass.
-        unsafe {
-            self.execute(&parameters.layout, values, Some((gradients, false)), None, noise, team)
-        };
+        self.differentiate(parameters, (gradients, false), noise, team);
     }
 
     /// As [`gradients`](Program::gradients), but adds to the gradients that are there: those of the
@@ -352,11 +348,20 @@ impl<T: Scalar> Program<T> {
         noise: Noise,
         team: &mut Team,
     ) {
+        self.differentiate(parameters, (gradients, true), noise, team);
+    }
+
+    /// Computes the gradients, or with true adds them to those that are there.
+    fn differentiate(
+        &mut self,
+        parameters: &Parameters<T>,
+        gradients: (&mut Gradients<T>, bool),
+        noise: Noise,
+        team: &mut Team,
+    ) {
         let values = parameters.values.as_slice().as_ptr().cast_mut();
         // SAFETY: as in the forward pass.
-        unsafe {
-            self.execute(&parameters.layout, values, Some((gradients, true)), None, noise, team)
-        };
+        unsafe { self.execute(&parameters.layout, values, Some(gradients), None, noise, team) };
     }
 
     /// One training step: outputs, gradients, and the update of the parameters. Returns whether

@@ -126,7 +126,8 @@ pub struct Prediction {
     /// Spearman's rank correlation; `None` of fewer than three conditions, or where all are alike.
     pub correlation: Option<f64>,
     /// Its 95 % interval, by a bootstrap over the seeds of both: it says how sure the order of
-    /// these conditions is, not how other conditions would be ordered.
+    /// these conditions is, not how other conditions would be ordered. `None` where a condition has
+    /// a single seed.
     pub interval: Option<[f64; 2]>,
     /// The share of all orders of the conditions whose correlation would be at least as high.
     pub p: Option<f64>,
@@ -179,7 +180,8 @@ impl Prediction {
             }
             spearman(&a, &b)
         };
-        let interval = correlation.and_then(|_| {
+        let seeds = both.iter().flat_map(|(_, small, large)| [small.len(), large.len()]).min();
+        let interval = correlation.filter(|_| seeds > Some(1)).and_then(|_| {
             interval_of_resamples((0..RESAMPLES as u32).filter_map(resample).collect())
         });
         Self {
@@ -202,9 +204,9 @@ impl Prediction {
         };
         let interval = match self.interval {
             Some([low, high]) => format!(", 95 % interval {low:.2} to {high:.2} over seeds"),
-            None => String::new(),
+            None => " (from a single seed)".to_owned(),
         };
-        let said = match p < 0.05 {
+        let said = match p < LEVEL {
             true => "the small models predict it better than a random order would",
             false => "so few conditions cannot tell this from a random order",
         };
@@ -239,6 +241,9 @@ fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     let spread = (product(&a, &a) * product(&b, &b)).sqrt();
     (spread > 0.0).then(|| product(&a, &b) / spread)
 }
+
+/// The level of the test, corrected for the two measures that are compared.
+const LEVEL: f64 = 0.05 / Compare::ALL.len() as f64;
 
 /// Up to so many values all orders are counted.
 const ALL_COUNTED: usize = 8;
@@ -314,15 +319,20 @@ mod tests {
 
     #[test]
     fn conditions_of_both_are_compared() {
-        let levels = [("none", 0.5), ("a", 0.6), ("b", 0.9), ("c", 1.0), ("only here", 0.1)];
+        let levels =
+            [("none", 0.5), ("a", 0.6), ("b", 0.9), ("c", 0.95), ("d", 1.0), ("only here", 0.1)];
         let large = [("before", [0.5; 2]), ("none", [0.4, 0.5]), ("a", [0.7, 0.7])];
-        let large = [&large[..], &[("b", [0.8, 0.9]), ("c", [0.99, 1.0])]].concat();
-        let found = Prediction::new(Compare::Level, &small(&levels), &rows(&large));
-        assert_eq!(found.conditions.len(), 4);
+        let large =
+            [&large[..], &[("b", [0.8, 0.9]), ("c", [0.95, 0.96]), ("d", [0.99, 1.0])]].concat();
+        let runs = [small(&levels), small(&levels)].concat();
+        let found = Prediction::new(Compare::Level, &runs, &rows(&large));
+        assert_eq!(found.conditions.len(), 5);
         assert_eq!(found.correlation, Some(1.0));
         assert_eq!(found.interval, Some([1.0, 1.0]), "no seed changes the order");
-        assert_eq!(found.p, Some(1.0 / 24.0));
+        assert_eq!(found.p, Some(1.0 / 120.0));
         assert!(found.sentence().contains("better than a random order"), "{}", found.sentence());
+        let single = Prediction::new(Compare::Level, &small(&levels), &rows(&large));
+        assert_eq!((single.correlation, single.interval), (Some(1.0), None));
         let few = Prediction::new(Compare::Level, &small(&levels[..2]), &rows(&large));
         assert_eq!(few.correlation, None);
         assert!(few.sentence().contains("2 conditions"));

@@ -3,7 +3,7 @@
 use retrodict_corpus::Direction;
 use serde::{Deserialize, Serialize};
 
-/// What decides the numbers of a study, apart from condition and seed.
+/// The files and settings that decide the numbers of a study, apart from condition and seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Key {
     /// The SHA-256 of the model's files.

@@ -78,9 +78,14 @@ impl Runs {
         result: &RunResult,
         condition: Option<&Condition>,
     ) -> Result<(), FinetuneError> {
-        let mut text = serde_json::to_string(result).unwrap_or_default();
-        text.push('\n');
-        Ok(atomic::write(&self.path(condition, result.seed), text.as_bytes())?)
+        let file = self.path(condition, result.seed);
+        let mut text = serde_json::to_vec(result).map_err(|error| StoreError::Io {
+            doing: "write",
+            path: file.clone(),
+            source: error.into(),
+        })?;
+        text.push(b'\n');
+        Ok(atomic::write(&file, &text)?)
     }
 }
 

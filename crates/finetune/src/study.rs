@@ -77,7 +77,7 @@ impl<'a> Study<'a> {
         self.facts.facts.len()
     }
 
-    /// What decides the numbers.
+    /// The files and settings that decide the numbers.
     pub fn key(&self) -> &Key {
         &self.key
     }
@@ -172,6 +172,11 @@ impl<'a> Study<'a> {
     ) -> Result<RunResult, FinetuneError> {
         let begun = Instant::now();
         let held_nll = learner.nll(&self.held_text)?;
+        // A file cannot hold what is not finite.
+        if !held_nll.is_finite() {
+            let problem = format!("the loss of the held text is {held_nll}: training has diverged");
+            return Err(LearnerError::Failed(problem).into());
+        }
         let of = self.requests.iter();
         let texts: Vec<(&str, &str)> = of.map(|of| (&*of.prompt, &*of.answer)).collect();
         let found = learner.scores(&texts, &mut |done, all| go(Phase::Measuring, done, all))?;

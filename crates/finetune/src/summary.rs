@@ -51,25 +51,30 @@ impl Estimate {
 pub struct Difference {
     /// The mean.
     pub mean: f64,
-    /// Its 95 % interval, by the bootstrap over seeds and questions.
+    /// Its 95 % interval, by the bootstrap over seeds and questions; of shares that are all right, or
+    /// none, on both sides, from their exact binomial intervals.
     pub interval: [f64; 2],
     /// The two-sided p-value of no difference.
     pub p: f64,
 }
 
 impl Difference {
-    fn of(new: &[Vec<f64>], old: &[Vec<f64>]) -> Option<Self> {
+    /// `share` says that a value is 1 or 0.
+    fn of(new: &[Vec<f64>], old: &[Vec<f64>], share: bool) -> Option<Self> {
         if [new, old].iter().any(|v| v.is_empty() || v.iter().any(Vec::is_empty)) {
             return None;
         }
-        let mean = |values| Estimate::nested(values, false).mean;
+        let [of_new, of_old] = [new, old].map(|values| Estimate::nested(values, share));
         let [means, baseline] = [new, old].map(nested_means);
         let differences: Vec<f64> = means.iter().zip(&baseline).map(|(a, b)| a - b).collect();
-        Some(Self {
-            mean: mean(new)? - mean(old)?,
-            p: p_of_no_difference(differences.iter().copied()),
-            interval: ends(interval_of_resamples(differences)?),
-        })
+        let p = p_of_no_difference(differences.iter().copied());
+        // Resamples of constants are constant, as if nothing were uncertain.
+        let constant = differences.iter().all(|difference| *difference == differences[0]);
+        let interval = match of_new.interval.zip(of_old.interval).filter(|_| share && constant) {
+            Some(([low, high], [old_low, old_high])) => [low - old_high, high - old_low],
+            None => ends(interval_of_resamples(differences)?),
+        };
+        Some(Self { mean: of_new.mean? - of_old.mean?, interval, p })
     }
 }
 
@@ -174,11 +179,11 @@ impl Row {
             runs.iter().map(value).sum::<f64>() / runs.len() as f64
         };
         let tokens = mean(&|run| run.tokens as f64);
-        let of_baseline = |value: &dyn Fn(&RunResult) -> Vec<f64>| {
+        let of_baseline = |value: &dyn Fn(&RunResult) -> Vec<f64>, share| {
             let old: Vec<Vec<f64>> = baseline?.iter().map(value).collect();
             // Seed by seed, as far as both have them.
             let count = old.len().min(runs.len());
-            Difference::of(&each(value)[..count], &old[..count])
+            Difference::of(&each(value)[..count], &old[..count], share)
         };
         let baseline_tokens = baseline.and_then(|of| of.first()).map(|run| run.tokens as f64);
         Self {
@@ -200,12 +205,30 @@ impl Row {
                 false,
             ),
             perplexity: Estimate::over_seeds(runs.iter().map(|r| r.held_nll.exp()).collect()),
-            reverse_difference: of_baseline(&|run| run.right(false, false)),
-            level_difference: of_baseline(&|run| level(run, false)),
+            reverse_difference: of_baseline(&|run| run.right(false, false), true),
+            level_difference: of_baseline(&|run| level(run, false), false),
             tokens,
             tokens_ratio: baseline_tokens.filter(|_| tokens > 0.0).map(|old| tokens / old),
             steps: mean(&|run| run.losses.len() as f64),
             seconds: mean(&|run| run.train_seconds + run.measure_seconds),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_of_constants_is_not_certain() {
+        let none = vec![vec![0.0; 30]];
+        let found = Difference::of(&none, &none, true).unwrap();
+        // 1 − 0.025^(1/30): the exact interval of 0 of 30.
+        let end = 1.0 - 0.025_f64.powf(1.0 / 30.0);
+        assert_eq!(found.mean, 0.0);
+        assert!((found.interval[0] + end).abs() < 1e-9 && (found.interval[1] - end).abs() < 1e-9);
+        let some = vec![[vec![1.0; 4], vec![0.0; 26]].concat()];
+        let found = Difference::of(&some, &none, true).unwrap();
+        assert!(found.interval[0] > 0.0 && found.interval[1] < 0.4, "{found:?}");
     }
 }

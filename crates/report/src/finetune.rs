@@ -65,7 +65,7 @@ fn prediction(prediction: &Prediction) -> Figure {
     });
     let axes = Axes {
         x: format!("{} in small models", prediction.measure.words()),
-        y: "in this model".into(),
+        y: format!("{} in this model", prediction.measure.words()),
         x_log: false,
         y_log: false,
     };
@@ -178,7 +178,7 @@ fn shown(of: &Estimate) -> String {
     text::share_and_interval(of.mean, of.interval.map(|[low, high]| (low, high)))
 }
 
-/// What a model of this condition answers.
+/// The cells of the first table: exact answers.
 fn answers(row: &Row) -> Vec<(&'static str, String)> {
     let difference = row.reverse_difference.map_or(text::NONE.into(), |of| {
         let [low, high] = of.interval;
@@ -194,7 +194,7 @@ fn answers(row: &Row) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What it ranks first, what it has kept, and what its training took.
+/// The cells of the second table: ranks, perplexity, and the cost of training.
 fn levels(row: &Row) -> Vec<(&'static str, String)> {
     let trained = |text: String| if row.steps > 0.0 { text } else { text::NONE.to_owned() };
     let ratio = row.tokens_ratio.map_or(text::NONE.into(), |ratio| format!("{ratio:.2} ×"));
@@ -226,8 +226,8 @@ fn html(summary: &Summary, figures: &[Figure]) -> Result<String, ReportError> {
         summary.rows.iter().map(row).collect()
     };
     let tables = vec![
-        PageTable { id: "answers", title: "What the model answers", rows: rows(answers) },
-        PageTable { id: "levels", title: "What it ranks, and what it takes", rows: rows(levels) },
+        PageTable { id: "answers", title: "Exact answers", rows: rows(answers) },
+        PageTable { id: "levels", title: "Ranks and cost", rows: rows(levels) },
     ];
     // The page is sent round: the name of the file, not its place on this machine.
     let model = Path::new(&summary.model).file_name();

@@ -1,4 +1,4 @@
-//! What a step changes: the model, in either precision, and its place in the run.
+//! The state that a step changes: the model, in either precision, and its place in the run.
 
 use std::ops::Range;
 
@@ -60,7 +60,7 @@ impl Course {
     }
 }
 
-/// What changes with a step.
+/// The state that changes with a step.
 pub(super) struct State {
     pub(super) net: Net,
     /// Whole epochs done.

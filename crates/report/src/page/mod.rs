@@ -83,7 +83,7 @@ fn indexed(text: &str) -> String {
     })
 }
 
-/// What all pages share: the head of the document without its title, and the script at its end.
+/// The parts that all pages share: the head of the document without its title, and the script at its end.
 #[derive(Serialize)]
 pub(crate) struct Frame {
     head: Value,

@@ -57,11 +57,15 @@ pub(super) fn trained(
     let mut learner = None;
     let stop = stop_on_interrupt();
     for (condition, seed, kept) in work.iter_mut().filter(|(.., kept)| kept.is_none()) {
-        if learner.is_none() {
-            let threads = available_parallelism().map_or(1, std::num::NonZero::get);
-            learner = Some(Local(Model::open(&args.model, threads).map_err(Failure::usage)?));
-        }
-        let Some(learner) = learner.as_mut() else { continue };
+        // Opened once, and only where something is left to train.
+        let opened = match learner.take() {
+            Some(opened) => opened,
+            None => {
+                let threads = available_parallelism().map_or(1, std::num::NonZero::get);
+                Local(Model::open(&args.model, threads).map_err(Failure::usage)?)
+            }
+        };
+        let learner = learner.insert(opened);
         let name = match condition {
             Some(condition) => format!("{} seed {seed}", condition.name()),
             None => "before training".to_owned(),
