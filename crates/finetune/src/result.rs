@@ -129,6 +129,18 @@ impl RunResult {
         of.map(|answer| f64::from(u8::from(answer.right))).collect()
     }
 
+    /// Whether the other run has the same questions, in the same order.
+    pub(crate) fn asks_as(&self, other: &RunResult) -> bool {
+        let answers = |run: &RunResult| -> Vec<(String, String, bool, bool)> {
+            let of = run.answers.iter();
+            of.map(|a| (a.prompt.clone(), a.direction.clone(), a.stated, a.held_phrasing)).collect()
+        };
+        let known = |run: &RunResult| -> Vec<(usize, String, bool)> {
+            run.known.iter().map(|k| (k.line, k.direction.clone(), k.stated)).collect()
+        };
+        answers(self) == answers(other) && known(self) == known(other)
+    }
+
     /// The level in the stated direction minus that in the other, of each fact that has both.
     pub(crate) fn asymmetries(&self) -> Vec<f64> {
         let pairs = self.known.chunk_by(|a, b| a.line == b.line);

@@ -2,7 +2,8 @@
 
 use retrodict_lab::binomial::interval_of_fraction;
 use retrodict_lab::bootstrap::{
-    Interval, interval_of_mean, interval_of_resamples, nested_means, p_of_no_difference,
+    Interval, crossed_means, interval_of_mean, interval_of_resamples, nested_means,
+    p_of_no_difference,
 };
 use retrodict_lab::stats;
 use serde::Serialize;
@@ -15,25 +16,27 @@ pub struct Estimate {
     /// `None` where there is nothing to measure.
     pub mean: Option<f64>,
     /// The interval, by a bootstrap over seeds and questions; where all answers are right, or none
-    /// is, the exact binomial one. `None` of single values.
+    /// is, the exact binomial one of the questions. `None` of single values.
     pub interval: Option<[f64; 2]>,
     /// One a seed.
     pub values: Vec<f64>,
 }
 
 impl Estimate {
-    /// Of the values of each seed's questions. `share` says that a value is 1 or 0.
-    fn nested(values: &[Vec<f64>], share: bool) -> Self {
+    /// Of the values of each seed's questions.
+    fn of(values: &[Vec<f64>], kind: Kind) -> Self {
         if values.is_empty() || values.iter().any(Vec::is_empty) {
             return Self::default();
         }
         let all: Vec<f64> = values.iter().flatten().copied().collect();
-        let count = all.len();
+        let count = if kind.crossed { values[0].len() } else { all.len() };
         let interval = match all.iter().sum::<f64>() {
             _ if count < 2 => None,
-            sum if share && sum == 0.0 => Some(interval_of_fraction(0, count)),
-            sum if share && sum == count as f64 => Some(interval_of_fraction(count, count)),
-            _ => interval_of_resamples(nested_means(values)),
+            sum if kind.share && sum == 0.0 => Some(interval_of_fraction(0, count)),
+            sum if kind.share && sum == all.len() as f64 => {
+                Some(interval_of_fraction(count, count))
+            }
+            _ => interval_of_resamples(kind.means(values)),
         };
         let means: Vec<f64> = values.iter().filter_map(|of| stats::mean(of)).collect();
         Self { mean: stats::mean(&means), interval: interval.map(ends), values: means }
@@ -43,6 +46,24 @@ impl Estimate {
     fn over_seeds(values: Vec<f64>) -> Self {
         let interval = interval_of_mean(&values).map(ends);
         Self { mean: stats::mean(&values), interval, values }
+    }
+}
+
+/// The kind of the values of questions.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    /// Whether a value is 1 or 0.
+    share: bool,
+    /// Whether all seeds have the same questions.
+    crossed: bool,
+}
+
+impl Kind {
+    /// The means of resamples.
+    fn means(self, values: &[Vec<f64>]) -> Vec<f64> {
+        // A fact without a level has no value.
+        let whole = values.iter().all(|of_seed| of_seed.len() == values[0].len());
+        if self.crossed && whole { crossed_means(values) } else { nested_means(values) }
     }
 }
 
@@ -59,18 +80,18 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// `share` says that a value is 1 or 0.
-    fn of(new: &[Vec<f64>], old: &[Vec<f64>], share: bool) -> Option<Self> {
+    fn of(new: &[Vec<f64>], old: &[Vec<f64>], kind: Kind) -> Option<Self> {
         if [new, old].iter().any(|v| v.is_empty() || v.iter().any(Vec::is_empty)) {
             return None;
         }
-        let [of_new, of_old] = [new, old].map(|values| Estimate::nested(values, share));
-        let [means, baseline] = [new, old].map(nested_means);
+        let [of_new, of_old] = [new, old].map(|values| Estimate::of(values, kind));
+        let [means, baseline] = [new, old].map(|values| kind.means(values));
         let differences: Vec<f64> = means.iter().zip(&baseline).map(|(a, b)| a - b).collect();
         let p = p_of_no_difference(differences.iter().copied());
         // Resamples of constants are constant, as if nothing were uncertain.
         let constant = differences.iter().all(|difference| *difference == differences[0]);
-        let interval = match of_new.interval.zip(of_old.interval).filter(|_| share && constant) {
+        let interval = match of_new.interval.zip(of_old.interval).filter(|_| kind.share && constant)
+        {
             Some(([low, high], [old_low, old_high])) => [low - old_high, high - old_low],
             None => ends(interval_of_resamples(differences)?),
         };
@@ -173,17 +194,21 @@ impl Row {
         let each = |value: &dyn Fn(&RunResult) -> Vec<f64>| -> Vec<Vec<f64>> {
             runs.iter().map(value).collect()
         };
-        let right = |stated, held| Estimate::nested(&each(&|run| run.right(stated, held)), true);
+        // A split that is drawn differs between seeds, and so do their questions.
+        let alike = |run: &RunResult| run.asks_as(&runs[0]);
+        let crossed = runs.iter().chain(baseline.into_iter().flatten()).all(alike);
+        let [share, plain] = [true, false].map(|share| Kind { share, crossed });
+        let right = |stated, held| Estimate::of(&each(&|run| run.right(stated, held)), share);
         let level = |run: &RunResult, stated| run.of_facts(stated, |known| known.level);
         let mean = |value: &dyn Fn(&RunResult) -> f64| {
             runs.iter().map(value).sum::<f64>() / runs.len() as f64
         };
         let tokens = mean(&|run| run.tokens as f64);
-        let of_baseline = |value: &dyn Fn(&RunResult) -> Vec<f64>, share| {
+        let of_baseline = |value: &dyn Fn(&RunResult) -> Vec<f64>, kind| {
             let old: Vec<Vec<f64>> = baseline?.iter().map(value).collect();
             // Seed by seed, as far as both have them.
             let count = old.len().min(runs.len());
-            Difference::of(&each(value)[..count], &old[..count], share)
+            Difference::of(&each(value)[..count], &old[..count], kind)
         };
         let baseline_tokens = baseline.and_then(|of| of.first()).map(|run| run.tokens as f64);
         Self {
@@ -193,20 +218,20 @@ impl Row {
             forward_held: right(true, true),
             reverse: right(false, false),
             reverse_held: right(false, true),
-            forward_level: Estimate::nested(&each(&|run| level(run, true)), false),
-            reverse_level: Estimate::nested(&each(&|run| level(run, false)), false),
-            asymmetry: Estimate::nested(&each(&RunResult::asymmetries), false),
-            reverse_first: Estimate::nested(
+            forward_level: Estimate::of(&each(&|run| level(run, true)), plain),
+            reverse_level: Estimate::of(&each(&|run| level(run, false)), plain),
+            asymmetry: Estimate::of(&each(&RunResult::asymmetries), plain),
+            reverse_first: Estimate::of(
                 &each(&|run| run.of_facts(false, |k| Some(f64::from(u8::from(k.first))))),
-                true,
+                share,
             ),
-            reverse_log_probability: Estimate::nested(
+            reverse_log_probability: Estimate::of(
                 &each(&|run| run.of_facts(false, |known| Some(known.log_probability))),
-                false,
+                plain,
             ),
             perplexity: Estimate::over_seeds(runs.iter().map(|r| r.held_nll.exp()).collect()),
-            reverse_difference: of_baseline(&|run| run.right(false, false), true),
-            level_difference: of_baseline(&|run| level(run, false), false),
+            reverse_difference: of_baseline(&|run| run.right(false, false), share),
+            level_difference: of_baseline(&|run| level(run, false), plain),
             tokens,
             tokens_ratio: baseline_tokens.filter(|_| tokens > 0.0).map(|old| tokens / old),
             steps: mean(&|run| run.losses.len() as f64),
@@ -221,14 +246,16 @@ mod tests {
 
     #[test]
     fn a_difference_of_constants_is_not_certain() {
-        let none = vec![vec![0.0; 30]];
-        let found = Difference::of(&none, &none, true).unwrap();
-        // 1 − 0.025^(1/30): the exact interval of 0 of 30.
+        let kind = Kind { share: true, crossed: true };
+        let none = vec![vec![0.0; 30]; 3];
+        let found = Difference::of(&none, &none, kind).unwrap();
+        // 1 − 0.025^(1/30): the exact interval of 0 of 30, whatever the number of seeds.
         let end = 1.0 - 0.025_f64.powf(1.0 / 30.0);
         assert_eq!(found.mean, 0.0);
         assert!((found.interval[0] + end).abs() < 1e-9 && (found.interval[1] - end).abs() < 1e-9);
-        let some = vec![[vec![1.0; 4], vec![0.0; 26]].concat()];
-        let found = Difference::of(&some, &none, true).unwrap();
-        assert!(found.interval[0] > 0.0 && found.interval[1] < 0.4, "{found:?}");
+        assert_eq!(Estimate::of(&none, kind).interval, Some([0.0, found.interval[1]]));
+        let some = vec![[vec![1.0; 4], vec![0.0; 26]].concat(); 3];
+        let found = Difference::of(&some, &none, kind).unwrap();
+        assert!(found.interval[0] <= 1.0 / 30.0 && found.interval[1] >= 0.2, "{found:?}");
     }
 }

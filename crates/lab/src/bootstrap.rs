@@ -85,6 +85,30 @@ pub fn nested_means(values: &[Vec<f64>]) -> Vec<f64> {
     (0..RESAMPLES as u32).map(resample).collect()
 }
 
+/// The means of [`RESAMPLES`] resamples of `values[seed][question]` where all seeds have the same
+/// questions: a resample takes seeds, and questions for all of them alike, both with replacement. A
+/// question that is hard for one seed is hard for all: seeds that agree are no further questions.
+/// Differences are paired as those of [`nested_means`].
+///
+/// # Panics
+/// Without seeds or questions, or with different numbers of questions.
+pub fn crossed_means(values: &[Vec<f64>]) -> Vec<f64> {
+    let (seeds, questions) = (values.len(), values.first().map_or(0, Vec::len));
+    let whole = questions > 0 && values.iter().all(|of_seed| of_seed.len() == questions);
+    assert!(whole, "every seed has the same questions, one at least");
+    let resample = |number: u32| {
+        let stream = Stream::new(SEED, Purpose::Resample, number);
+        let taken: Vec<&Vec<f64>> =
+            (0..seeds as u64).map(|slot| &values[stream.below(seeds, slot)]).collect();
+        let of_question = |slot: usize| -> f64 {
+            let question = stream.below(questions, (seeds + slot) as u64);
+            taken.iter().map(|of_seed| of_seed[question]).sum()
+        };
+        (0..questions).map(of_question).sum::<f64>() / (seeds * questions) as f64
+    };
+    (0..RESAMPLES as u32).map(resample).collect()
+}
+
 /// The means of [`POOL`] resamples of the questions of one seed.
 fn pool(values: &[f64], seed: u32) -> Vec<f64> {
     let count = values.len();
@@ -168,6 +192,27 @@ mod tests {
         assert_eq!(interval(&[2.0, 6.0]), (2.0, 6.0));
         // 27 resamples, 0.675 of them cut at either end: none.
         assert_eq!(interval(&[1.0, 4.0, 1.0]), (1.0, 4.0));
+    }
+
+    /// Three seeds that agree tell no more than one: of 40 questions, half of them right, the ends
+    /// are those of the binomial law. The hierarchical resamples take them for 120 questions.
+    #[test]
+    fn seeds_that_agree_are_no_further_questions() {
+        let one: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
+        let three = vec![one.clone(), one.clone(), one.clone()];
+        let ends = |means| {
+            let Interval { low, high } = interval_of_resamples(means).unwrap();
+            [40.0 * low, 40.0 * high]
+        };
+        let [low, high] = ends(crossed_means(&three));
+        assert!((low - 14.0).abs() < 1.01 && (high - 26.0).abs() < 1.01, "{low} {high}");
+        let [nested_low, nested_high] = ends(nested_means(&three));
+        assert!(nested_low > low + 1.0 && nested_high < high - 1.0, "{nested_low} {nested_high}");
+        // Differences are paired.
+        let more: Vec<Vec<f64>> =
+            three.iter().map(|of| of.iter().map(|v| v + 1.0).collect()).collect();
+        let pairs = crossed_means(&more).into_iter().zip(crossed_means(&three));
+        assert!(pairs.into_iter().all(|(a, b)| (a - b - 1.0).abs() < 1e-12));
     }
 
     /// Of 0/1 values with one 1 among five, a resample's mean is k/5 with k ~ Binomial(5, 1/5):
