@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn seeds_that_agree_are_no_further_questions() {
         let one: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
-        let three = vec![one.clone(), one.clone(), one.clone()];
+        let three = vec![one; 3];
         let ends = |means| {
             let Interval { low, high } = interval_of_resamples(means).unwrap();
             [40.0 * low, 40.0 * high]
