@@ -18,3 +18,4 @@ pub use plan::{Asked, Plan, Request};
 pub use result::{AuditResult, FactResult, Known, RelationResult, Verdict, audit};
 pub use scores::{Score, Scores};
 pub use server::{Limits, Server};
+pub use statistics::p_of_sign_flips;

@@ -9,7 +9,7 @@ const ALL_COUNTED: usize = 13;
 /// the two-sided p-value of a mean of 0, if either sign is equally likely for each value. Up to 13
 /// values all flips are counted, beyond that `draws` are drawn, and the values themselves count as
 /// one more. `None` without values.
-pub(crate) fn p_of_sign_flips(values: &[f64], draws: u32, random: &mut RandomState) -> Option<f64> {
+pub fn p_of_sign_flips(values: &[f64], draws: u32, random: &mut RandomState) -> Option<f64> {
     if values.is_empty() {
         return None;
     }

@@ -29,6 +29,12 @@ pub enum FinetuneError {
          facts the split `forward` or `reverse`, or a lower --train-fraction"
     )]
     NothingHeldOut(String),
+    /// Nothing to compare a fact with.
+    #[error(
+        "line {0}: no other fact of the relation `{1}` has another answer in both directions; the \
+         effect on a fact is compared with that on others, so give more facts of it"
+    )]
+    NoOthers(usize, String),
     /// The model cannot be used, or its training diverged.
     #[error(transparent)]
     Learner(#[from] LearnerError),

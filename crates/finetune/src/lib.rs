@@ -3,7 +3,8 @@
 //!
 //! A [`Study`] trains a [`Learner`] by a [`Condition`] and measures it; [`Runs`] keeps the
 //! [`RunResult`]s; [`Summary`] has means and intervals over seeds and questions, and a
-//! [`Prediction`] compares the order of recipes with that in small models.
+//! [`Prediction`] compares the order of recipes with that in small models. [`transfer`] trains nothing:
+//! it measures how one step on a fact changes its reverse.
 
 mod condition;
 mod digest;
@@ -14,6 +15,7 @@ mod result;
 mod runs;
 mod study;
 mod summary;
+mod transfer;
 
 pub use condition::Condition;
 pub use digest::{digest, digest_of_model};
@@ -24,3 +26,6 @@ pub use result::{AnswerResult, Key, KnownResult, Part, RunResult};
 pub use runs::Runs;
 pub use study::{HELD_TEXT, Phase, Study};
 pub use summary::{Difference, Estimate, Row, Summary};
+pub use transfer::{
+    Excess, FactGains, Gains, Kind, KindGains, Mean, Tangent, TransferSummary, transfer,
+};

@@ -1,9 +1,13 @@
 //! The models that are run, as graphs.
 
 use retrodict_engine::{Graph, Indices, ParameterId, Scalar, Value};
-use retrodict_models::{Decoder, Inputs};
+use retrodict_models::{Decoder, Inputs, Site};
 
 use crate::llama::Llama;
+
+/// Receives the residual stream `[features, positions]` at each place, before the first block (0) and
+/// after each (from 1), and returns the value that replaces it: the same one if it only reads.
+pub(crate) type PlaceHook<'h, T> = dyn FnMut(&mut Graph<T>, usize, Value) -> Value + 'h;
 
 /// A model without its weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,12 +43,48 @@ impl Architecture {
         }
     }
 
+    /// Blocks.
+    pub fn layers(&self) -> usize {
+        match self {
+            Self::Gpt2(decoder) => decoder.layers,
+            Self::Llama(llama) => llama.layers,
+        }
+    }
+
     /// The input of the head, `[features, positions]`, without dropout. Parameters have the names of
     /// the checkpoint.
     pub fn stream<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
+        self.stream_with_hook(graph, tokens, &mut |_, _, value| value)
+    }
+
+    /// The same, the residual stream at every place shown to `hook`.
+    pub(crate) fn stream_with_hook<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        tokens: Indices,
+        hook: &mut PlaceHook<'_, T>,
+    ) -> Value {
         match self {
-            Self::Gpt2(decoder) => decoder.hidden(graph, Inputs { tokens, padding_mask: None }),
-            Self::Llama(llama) => llama.stream(graph, tokens),
+            Self::Gpt2(decoder) => {
+                let inputs = Inputs { tokens, padding_mask: None };
+                decoder.hidden_with_hook(graph, inputs, &mut |graph, site, value| match site {
+                    Site::Embeddings => hook(graph, 0, value),
+                    Site::Block(block) => hook(graph, block + 1, value),
+                    Site::Mixed(_) | Site::Mlp(_) => value,
+                })
+            }
+            Self::Llama(llama) => {
+                let stream = llama.stream_with_hook(graph, tokens, hook);
+                llama.read(graph, stream)
+            }
+        }
+    }
+
+    /// The input of the head, of a residual stream at any place.
+    pub(crate) fn read<T: Scalar>(&self, graph: &mut Graph<T>, stream: Value) -> Value {
+        match self {
+            Self::Gpt2(decoder) => decoder.read(graph, stream),
+            Self::Llama(llama) => llama.read(graph, stream),
         }
     }
 

@@ -4,6 +4,7 @@
 //! [`Checkpoint`] reads a file's description and finds its tensors, [`Architecture`] is the graph,
 //! and [`Model`] has the tokenizer and answers: log probabilities of continuations, and greedy text. It
 //! is [trained](Model::tune) on texts, and [saved](Model::save) as a Hugging Face folder.
+//! [`Model::transfer`], [`Model::lens`] and [`Model::patched`] look into it.
 
 mod architecture;
 mod checkpoint;
@@ -13,6 +14,7 @@ mod error;
 mod fields;
 mod generate;
 mod gguf;
+mod inside;
 mod llama;
 mod model;
 mod numbers;
@@ -27,8 +29,11 @@ mod tune;
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
 pub use error::PretrainedError;
+pub use inside::{PatchPosition, TokenQuestion};
 pub use llama::{Biases, Llama};
 pub use model::Model;
 pub use retrodict_models::LrDecay;
 pub use score::LogProbability;
-pub use tune::{Lora, Sequence, TrainingText, TuneOptions, TuneStep, Tuner};
+pub use tune::{
+    Lora, ModelPart, PartTransfer, Sequence, TrainingText, Transfer, TuneOptions, TuneStep, Tuner,
+};

@@ -6,6 +6,7 @@ use retrodict_engine::{
 };
 
 use crate::PretrainedError;
+use crate::architecture::PlaceHook;
 use crate::fields::Fields;
 
 /// The linear maps of attention that have a bias.
@@ -67,10 +68,17 @@ impl Llama {
         Ok(())
     }
 
-    /// The input of the head, `[dim, positions]`. Parameters have the names of `LlamaForCausalLM`.
-    pub(crate) fn stream<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
+    /// The residual stream after the last block, `[dim, positions]`; `hook` sees it before the first
+    /// block and after each. Parameters have the names of `LlamaForCausalLM`.
+    pub(crate) fn stream_with_hook<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        tokens: Indices,
+        hook: &mut PlaceHook<'_, T>,
+    ) -> Value {
         let table = self.table(graph);
-        let mut x = graph.embedding(tokens, table, None);
+        let x = graph.embedding(tokens, table, None);
+        let mut x = hook(graph, 0, x);
         for layer in 0..self.layers {
             let name = format!("model.layers.{layer}");
             let h = self.norm(graph, x, &format!("{name}.input_layernorm"));
@@ -79,8 +87,14 @@ impl Llama {
             let h = self.norm(graph, x, &format!("{name}.post_attention_layernorm"));
             let h = self.mlp(graph, h, &format!("{name}.mlp"));
             x = graph.residual(x, h, 0.0);
+            x = hook(graph, layer + 1, x);
         }
-        self.norm(graph, x, "model.norm")
+        x
+    }
+
+    /// The input of the head, of a residual stream.
+    pub(crate) fn read<T: Scalar>(&self, graph: &mut Graph<T>, stream: Value) -> Value {
+        self.norm(graph, stream, "model.norm")
     }
 
     /// The logits `[vocab, positions]`.

@@ -8,7 +8,7 @@ use crate::architecture::Architecture;
 use crate::context::Context;
 
 /// Contexts of a batch: one register of every kind is full.
-const BATCH: usize = 16;
+pub(crate) const BATCH: usize = 16;
 /// Lengths are rounded up to a multiple of this, so that few programs are compiled.
 const LENGTH_UNIT: usize = 4;
 /// Positions that are read in a context at once: all logits of a batch are in memory together.

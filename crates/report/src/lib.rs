@@ -48,6 +48,7 @@ mod summary;
 mod tables;
 mod text;
 mod theory;
+mod transfer;
 mod write;
 
 pub use audit::write_audit;
@@ -75,4 +76,5 @@ pub use summary::{Claim, Comparator, Of};
 pub use tables::Table;
 pub use text::whole_seconds;
 pub use theory::TheoryFigure;
+pub use transfer::write_transfer;
 pub use write::write;

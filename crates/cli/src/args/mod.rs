@@ -18,7 +18,7 @@ use retrodict_lab::Isa;
 use crate::commands::{DataArgs, StoreArgs, SweepCommand, TheoryArgs};
 
 pub(crate) use finetune::{FinetuneArgs, InventArgs, LossOn};
-pub(crate) use shared::{ResourceArgs, threads};
+pub(crate) use shared::{FactsArgs, ResourceArgs, threads};
 pub(crate) use store::{ExportArgs, ExportFormat, ReportArgs, RunsArgs, ServeArgs, TableArgs};
 pub(crate) use text::{AuditArgs, AugmentArgs, TextFormat};
 pub(crate) use train::{

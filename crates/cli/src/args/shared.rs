@@ -33,6 +33,19 @@ impl StyleArgs {
     }
 }
 
+/// Facts that a language model is measured on, in place of a spec's data.
+#[derive(Debug, Args)]
+#[cfg_attr(not(feature = "models"), allow(dead_code))] // without the feature the command only says so
+pub(crate) struct FactsArgs {
+    /// With a language model, a Hugging Face folder or a GGUF file, in place of a spec: its file of
+    /// facts
+    #[arg(long, value_name = "FACTS")]
+    pub(crate) facts: Option<PathBuf>,
+    /// The phrasings of each relation [default: made of the names of relations and their inverses]
+    #[arg(long, value_name = "FILE.toml", requires = "facts")]
+    pub(crate) templates: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ResourceArgs {
     /// Runs at a time [default: chosen by the size of a step]

@@ -61,11 +61,7 @@ fn trained(
     _: &Study<'_>,
     _: &[Condition],
 ) -> Result<Vec<Vec<retrodict_finetune::RunResult>>, Failure> {
-    Err(Failure::Usage(
-        "this program was built without models; build it with `cargo install --path crates/cli \
-         --features models`"
-            .to_owned(),
-    ))
+    Err(super::language_model::without_models())
 }
 
 fn unreadable(file: &std::path::Path, error: &std::io::Error) -> Failure {

@@ -3,6 +3,7 @@
 mod losses;
 mod low_rank;
 mod sequence;
+mod transfer;
 mod tuner;
 
 use std::time::Instant;
@@ -17,6 +18,7 @@ use crate::{Architecture, Model, PretrainedError};
 
 pub use self::low_rank::Lora;
 pub use self::sequence::{Sequence, TrainingText};
+pub use self::transfer::{ModelPart, PartTransfer, Transfer};
 pub use self::tuner::Tuner;
 
 /// How to train.
@@ -94,14 +96,8 @@ impl Model {
         mut step: impl FnMut(TuneStep) -> bool,
     ) -> Result<(), PretrainedError> {
         let sequences = self.checked(texts, options)?;
-        let need = self.bytes(&sequences, options);
-        if let Some(most) = options.memory.filter(|most| need > *most) {
-            let [need, most] = [need, most].map(|bytes| bytes as f64 / f64::from(1 << 30));
-            return Err(PretrainedError::Training(format!(
-                "training needs {need:.1} GiB of memory besides the model's weights, and {most:.1} \
-                 GiB are free; shorter texts or adapters (LoRA) need less"
-            )));
-        }
+        let hint = "shorter texts or adapters (LoRA) need less";
+        refuse_memory("training", self.bytes(&sequences, options), options.memory, hint)?;
         let threads = self.runner.release();
         let (architecture, parameters) = self.runner.model();
         let Some(lora) = options.lora else {
@@ -207,6 +203,21 @@ impl TuneOptions {
         }
         Ok(())
     }
+}
+
+/// Refuses what takes more than `most` bytes.
+fn refuse_memory(
+    what: &str,
+    need: u64,
+    most: Option<u64>,
+    hint: &str,
+) -> Result<(), PretrainedError> {
+    let Some(most) = most.filter(|most| need > *most) else { return Ok(()) };
+    let [need, most] = [need, most].map(|bytes| bytes as f64 / f64::from(1 << 30));
+    Err(PretrainedError::Training(format!(
+        "{what} needs {need:.1} GiB of memory besides the model's weights, and {most:.1} GiB are \
+         free; {hint}"
+    )))
 }
 
 /// Trains all trainable parameters.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::thread::available_parallelism;
 
 use retrodict_audit::Score;
 use retrodict_finetune::{
@@ -14,7 +13,7 @@ use retrodict_pretrained::{
 
 use super::refused;
 use crate::args::FinetuneArgs;
-use crate::commands::{Failure, stop_on_interrupt};
+use crate::commands::{Failure, language_model, stop_on_interrupt};
 use crate::progress::Counter;
 
 /// The weight decay of AdamW.
@@ -60,10 +59,7 @@ pub(super) fn trained(
         // Opened once, and only where something is left to train.
         let opened = match learner.take() {
             Some(opened) => opened,
-            None => {
-                let threads = available_parallelism().map_or(1, std::num::NonZero::get);
-                Local(Model::open(&args.model, threads).map_err(Failure::usage)?)
-            }
+            None => Local(language_model::open(&args.model)?),
         };
         let learner = learner.insert(opened);
         let name = match condition {

@@ -1,6 +1,9 @@
 //! `retrodict theory transfer`.
 
+mod facts;
+
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,29 +12,49 @@ use retrodict_lab::Experiment;
 use retrodict_theory::transfer::{self as theory, Point, TransferConfig, TransferResult, Window};
 
 use super::table::{failure, sample, show};
-use crate::commands::{Failure, load_spec};
+use crate::args::FactsArgs;
+use crate::commands::{Failure, load_spec, refuse_model};
 
 pub(super) const EXAMPLES: &str = "Examples:
   retrodict theory transfer --set model.tie_head=true
   retrodict theory transfer --window 64 --set data.vocab_size=24 --set model.dim=32 \\
-      --set model.dropout=0 --set train.batch_size=full";
+      --set model.dropout=0 --set train.batch_size=full
+  retrodict theory transfer SmolLM2-135M --facts facts.csv --templates templates.toml";
 
 #[derive(Debug, Args)]
 pub(crate) struct TransferArgs {
-    /// A ready spec or a file
-    #[arg(value_name = "NAME|SPEC.toml", default_value = "reversal-quick")]
+    /// A ready spec or a file; with --facts a language model
+    #[arg(value_name = "NAME|SPEC.toml|MODEL", default_value = "reversal-quick")]
     spec: PathBuf,
     /// Override a key, such as model.layers=1
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
     config: TransferConfig,
+    #[command(flatten)]
+    facts: FactsArgs,
+    /// Other facts that each fact is compared with, at most
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "5",
+        requires = "facts",
+        conflicts_with_all = ["set", "seed", "at", "sentences", "preconditioned", "window"]
+    )]
+    others: NonZeroUsize,
+    /// The folder to write a picture and all numbers to
+    #[arg(long, value_name = "DIR", default_value = "retrodict-transfer", requires = "facts")]
+    out: PathBuf,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn transfer(args: &TransferArgs) -> Result<(), Failure> {
+    if let Some(file) = &args.facts.facts {
+        return facts::transfer(args, file);
+    }
+    refuse_model(&args.spec, "theory transfer")?;
     let spec = load_spec(&args.spec, &args.set)?;
     let origin = args.spec.display().to_string();
     let experiment = Experiment::new(spec, &origin).map_err(Failure::usage)?;
