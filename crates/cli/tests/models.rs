@@ -25,8 +25,13 @@ fn folder() -> Folder {
 #[cfg(not(feature = "models"))]
 #[test]
 fn a_build_without_models_says_so() {
-    for command in ["audit", "finetune"] {
-        let output = folder().run(&format!("{command} . facts.csv --templates t.toml"));
+    for command in [
+        "audit . facts.csv",
+        "finetune . facts.csv",
+        "locate . --facts facts.csv",
+        "theory transfer . --facts facts.csv",
+    ] {
+        let output = folder().run(&format!("{command} --templates t.toml"));
         assert_eq!(output.status, 2);
         assert!(output.message().contains("--features models"), "{output:?}");
     }
@@ -156,4 +161,50 @@ fn a_model_is_fine_tuned_and_the_same_command_resumes() {
     let both = "subject,relation,object,split\nA B,author,C D,both\nE F,author,G H,both\n";
     folder.write("short.csv", both);
     refused("--out both", "stated in both directions");
+}
+
+#[cfg(feature = "models")]
+#[test]
+fn a_model_is_looked_into() {
+    let folder = folder();
+    let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/../pretrained/tests/reference");
+    for model in ["gpt2", "llama", "gguf/tiny.gguf"] {
+        let rest = format!("{reference}/{model} --facts facts.csv --templates t.toml");
+        let text = folder.run(&format!("theory transfer {rest} --out transfer")).done();
+        assert!(text.contains("A step on a fact moves the reverse"), "{text}");
+        let json = folder.run(&format!("theory transfer {rest} --out transfer --json")).json();
+        assert_eq!(json["facts"].as_array().unwrap().len(), 3);
+        assert!(json["kinds"][0]["gain"]["mean"].is_number(), "{json}");
+        let parts = json["parts"].as_array().unwrap().len();
+        assert_eq!(json["kinds"][0]["by_part"].as_array().unwrap().len(), parts);
+        let rows = std::fs::read_to_string(folder.path().join("transfer/transfer.csv")).unwrap();
+        // Without a second phrasing there are three kinds of questions.
+        assert_eq!(rows.lines().count(), 1 + 3 * (1 + parts), "{rows}");
+
+        let text = folder.run(&format!("locate {rest} --out out")).done();
+        assert!(text.contains("end of the entity") && text.contains("block 1"), "{text}");
+        let json = folder.run(&format!("locate {rest} --out out --json")).json();
+        assert_eq!(json["lens"][0]["questions"], 3);
+        assert_eq!(json["patching"].as_array().unwrap().len(), 2);
+    }
+    assert!(folder.path().join("out/locate/tiny/patching.png").is_file());
+}
+
+/// A model and a spec are not taken for each other, and no option is ignored.
+#[test]
+fn a_model_needs_facts_and_a_spec_takes_none() {
+    let folder = folder();
+    for (command, says) in [
+        ("locate .", "`retrodict locate . --facts facts.csv --templates templates.toml`"),
+        ("theory transfer .", "give its facts too"),
+        ("locate . --facts facts.csv --threads 1", "--threads has no effect on a language model"),
+        ("locate . --facts facts.csv --set model.layers=1", "cannot be used with"),
+        ("theory transfer . --facts facts.csv --window 3", "cannot be used with"),
+        ("theory transfer --templates t.toml", "--facts"),
+        ("theory transfer --others 3", "--facts"),
+    ] {
+        let output = folder.run(command);
+        assert_eq!(output.status, 2, "{command}: {output:?}");
+        assert!(output.message().contains(says), "{command}: {output:?}");
+    }
 }

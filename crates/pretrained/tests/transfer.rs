@@ -39,8 +39,7 @@ fn gradient(name: &str, (prompt, answer): (&str, &str)) -> Vec<(String, Vec<f64>
     let loss = graph.cross_entropy(logits, targets, weights, 0..length);
     graph.output(loss, 0..length);
     let parameters = checkpoint.parameters(&graph).unwrap();
-    let mut program =
-        Program::compile(&graph, 1, Mode::Training, ProductPrecision::Full, 1);
+    let mut program = Program::compile(&graph, 1, Mode::Training, ProductPrecision::Full, 1);
     let lanes = program.lanes();
     for (at, lane) in (0..length).flat_map(|at| (0..lanes).map(move |lane| (at, lane))) {
         let place = at * lanes + lane;
@@ -76,7 +75,8 @@ fn gains_are_inner_products_of_gradients() {
         let own = gradient(name, TEXT);
         let whole = inner(&own, &own, &|_| true);
         for of in &found.parts {
-            let table = |name: &str| ["embed_tokens", "wte", "wpe"].iter().any(|w| name.contains(w));
+            let table =
+                |name: &str| ["embed_tokens", "wte", "wpe"].iter().any(|w| name.contains(w));
             let chosen = |name: &str| match of.part {
                 ModelPart::Embeddings => table(name),
                 ModelPart::Head => name.contains("lm_head"),

@@ -61,7 +61,7 @@ pub use figure::{
 };
 pub use finding::{HeadResult, reversal_finding};
 pub use finetune::write_finetune;
-pub use locate::write_locate;
+pub use locate::{write_locate, write_model_locate};
 pub use map::write_map;
 pub use paper::{PaperError, PaperFigure, SEEDS, Scale, Variant, Wanted, experiments, figures};
 pub use pdf::pdf;

@@ -1,11 +1,14 @@
-//! The figures of `locate` for one run, in `locate/<experiment>/<spec hash>/`:
-//! `seed-<n>-….{svg,png,pdf,csv}`, and all numbers in `seed-<n>.json`.
+//! The figures of `locate`: for one run in `locate/<experiment>/<spec hash>/` as
+//! `seed-<n>-….{svg,png,pdf,csv}`, with all numbers in `seed-<n>.json`; for a language model in a
+//! folder of its own.
 
 use std::path::{Path, PathBuf};
 
-use retrodict_lab::locate::{LensPoint, LocateResult};
+use retrodict_lab::locate::{LensPoint, LocateResult, Located};
 use retrodict_lab::name::check_name;
 use retrodict_lab::store::StoreError;
+
+use serde::Serialize;
 
 use crate::figure::{BarPanel, Figure, MatrixPanel, bars, matrices, short};
 use crate::summary::FigureFiles;
@@ -26,24 +29,61 @@ const ATTRIBUTION: &str = "What each part adds to the right answer's logit over 
 pub fn write_locate(out: &Path, result: &LocateResult) -> Result<PathBuf, ReportError> {
     check_name(&result.experiment).map_err(StoreError::from)?;
     let folder = out.join("locate").join(&result.experiment).join(&result.hash);
-    let files = Files { dir: &folder, style: &Style::default() };
-    for figure in figures(result) {
-        let names = FigureFiles::in_folder("", &figure.name, &figure.title);
-        files.figure(&figure, &names)?;
-    }
-    let mut text = serde_json::to_vec_pretty(result)?;
-    text.push(b'\n');
-    files.put(&format!("seed-{}.json", result.seed), &text)?;
+    let seed = result.seed;
+    let title = format!("{}, seed {seed}", result.experiment);
+    write_figures(&folder, &format!("seed-{seed}-"), &title, &result.located)?;
+    write_json(&folder, &format!("seed-{seed}.json"), result)?;
     Ok(folder)
 }
 
-fn figures(result: &LocateResult) -> Vec<Figure> {
-    let name = |what: &str| format!("seed-{}-{what}", result.seed);
+/// Draws measurements in a language model into `folder`: `….{svg,png,pdf,csv}`, and all numbers in
+/// `locate.json`.
+///
+/// # Errors
+/// As [`write_locate`].
+pub fn write_model_locate(
+    folder: &Path,
+    model: &str,
+    located: &Located,
+) -> Result<(), ReportError> {
+    write_figures(folder, "", model, located)?;
+    write_json(folder, "locate.json", located)
+}
+
+fn write_figures(
+    folder: &Path,
+    before: &str,
+    title: &str,
+    located: &Located,
+) -> Result<(), ReportError> {
+    let files = Files { dir: folder, style: &Style::default() };
+    for figure in figures(located, before, title) {
+        let names = FigureFiles::in_folder("", &figure.name, &figure.title);
+        files.figure(&figure, &names)?;
+    }
+    Ok(())
+}
+
+fn write_json(folder: &Path, name: &str, result: &impl Serialize) -> Result<(), ReportError> {
+    let mut text = serde_json::to_vec_pretty(result)?;
+    text.push(b'\n');
+    Files { dir: folder, style: &Style::default() }.put(name, &text)?;
+    Ok(())
+}
+
+fn figures(result: &Located, before: &str, title: &str) -> Vec<Figure> {
+    let name = |what: &str| format!("{before}{what}");
     let mut all = vec![
-        lens(result, &name("lens-nll"), "NLL of the right answer, nats", |point| Some(point.nll)),
-        lens(result, &name("lens-rank"), "rank among candidates, 0 first, 1 last", |point| {
-            point.relative_rank
+        lens(result, &name("lens-nll"), title, "NLL of the right answer, nats", |point| {
+            Some(point.nll)
         }),
+        lens(
+            result,
+            &name("lens-rank"),
+            title,
+            "rank among candidates, 0 first, 1 last",
+            |point| point.relative_rank,
+        ),
     ];
     if !result.patching.is_empty() {
         let panels: Vec<MatrixPanel> = result
@@ -81,8 +121,9 @@ fn figures(result: &LocateResult) -> Vec<Figure> {
 }
 
 fn lens(
-    result: &LocateResult,
+    result: &Located,
     name: &str,
+    title: &str,
     quantity: &str,
     of: fn(&LensPoint) -> Option<f64>,
 ) -> Figure {
@@ -98,7 +139,6 @@ fn lens(
         bands: Vec::new(),
         kind: if group.id.starts_with("held_out") { SeriesKind::Dashed } else { SeriesKind::Line },
     });
-    let title = format!("{}, seed {}", result.experiment, result.seed);
-    let panel = Panel { title, series: series.collect() };
+    let panel = Panel { title: title.to_owned(), series: series.collect() };
     lines(name, "Logit lens: what the head would read behind each block", &axes, &[panel])
 }

@@ -39,7 +39,7 @@ impl StyleArgs {
 pub(crate) struct FactsArgs {
     /// With a language model, a Hugging Face folder or a GGUF file, in place of a spec: its file of
     /// facts
-    #[arg(long, value_name = "FACTS")]
+    #[arg(long, value_name = "FACTS", conflicts_with_all = ["set", "seed"])]
     pub(crate) facts: Option<PathBuf>,
     /// The phrasings of each relation [default: made of the names of relations and their inverses]
     #[arg(long, value_name = "FILE.toml", requires = "facts")]
@@ -94,6 +94,18 @@ fn memory(text: &str) -> Result<u64, String> {
 }
 
 impl ResourceArgs {
+    /// The first of the options that was given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--jobs", self.jobs.is_some()),
+            ("--threads", self.threads.is_some()),
+            ("--memory", self.memory.is_some()),
+            ("--device", self.device.is_some()),
+            ("--allow-mixed", self.allow_mixed),
+        ];
+        given.into_iter().find_map(|(option, given)| given.then_some(option))
+    }
+
     /// The resources, a GPU among them if one is asked for.
     pub(crate) fn resources(&self) -> Result<Resources, Failure> {
         Ok(Resources {

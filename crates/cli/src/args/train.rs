@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::shared::{ResourceArgs, StyleArgs};
+use super::shared::{FactsArgs, ResourceArgs, StyleArgs};
 use crate::commands::LaunchArgs;
 
 /// The files to keep of each run.
@@ -150,8 +150,8 @@ pub(crate) struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LocateArgs {
-    /// A ready spec or a file
-    #[arg(value_name = "NAME|SPEC.toml", default_value = "reversal-quick")]
+    /// A ready spec or a file; with --facts a language model
+    #[arg(value_name = "NAME|SPEC.toml|MODEL", default_value = "reversal-quick")]
     pub(crate) spec: PathBuf,
     /// Override a key, such as model.layers=2
     #[arg(long, value_name = "KEY=VALUE")]
@@ -159,6 +159,8 @@ pub(crate) struct LocateArgs {
     /// Seed of the run; it is trained if the store does not have it
     #[arg(long, default_value = "0")]
     pub(crate) seed: u32,
+    #[command(flatten)]
+    pub(crate) facts: FactsArgs,
     /// The folder to write to
     #[arg(long, value_name = "DIR", default_value = "retrodict-out")]
     pub(crate) out: PathBuf,

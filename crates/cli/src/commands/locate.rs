@@ -1,17 +1,23 @@
 //! `retrodict locate`.
 
-use retrodict_lab::locate::{self as lab, LocateError, LocateResult};
+mod facts;
+
+use retrodict_lab::locate::{self as lab, LocateError, LocateResult, Located};
 use retrodict_lab::spec::Spec;
 use retrodict_lab::store::{Status, Store};
 use retrodict_lab::{Experiment, Job, run_all};
 use retrodict_report::write_locate;
 
-use super::{Failure, fitted, load_spec, print, stop_on_interrupt};
+use super::{Failure, fitted, load_spec, print, refuse_model, stop_on_interrupt};
 use crate::args::LocateArgs;
 use crate::progress::show_progress;
 use crate::table::{table, wrap};
 
 pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
+    if let Some(file) = &args.facts.facts {
+        return facts::locate(args, file);
+    }
+    refuse_model(&args.spec, "locate")?;
     let spec = load_spec(&args.spec, &args.set)?;
     let origin = args.spec.display().to_string();
     let seed = u64::from(args.seed);
@@ -44,7 +50,7 @@ pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
     let (_, threads) = resources.divide(experiment.step_flops(), 1);
     let result = lab::locate(&experiment, &store, seed, threads).map_err(refused)?;
     let folder = write_locate(&args.out, &result).map_err(Failure::failed)?;
-    for warning in &result.warnings {
+    for warning in &result.located.warnings {
         eprintln!("retrodict: {warning}");
     }
     if args.json {
@@ -55,10 +61,15 @@ pub(crate) fn locate(args: &LocateArgs) -> Result<(), Failure> {
 }
 
 fn text(result: &LocateResult) -> String {
-    let mut text = wrap(&format!(
-        "{} ({}), seed {}, after {} steps\n\nlogit lens: NLL / rank among candidates\n",
+    let head = wrap(&format!(
+        "{} ({}), seed {}, after {} steps",
         result.experiment, result.hash, result.seed, result.step
     ));
+    format!("{head}\n{}", tables(&result.located))
+}
+
+fn tables(result: &Located) -> String {
+    let mut text = "logit lens: NLL / rank among candidates\n".to_owned();
     let head = [String::new(), "candidates".to_owned()];
     let mut rows = vec![head.into_iter().chain(result.places.iter().cloned()).collect()];
     rows.extend(result.lens.iter().map(|group| {
@@ -67,6 +78,25 @@ fn text(result: &LocateResult) -> String {
         head.into_iter().chain(places).collect::<Vec<String>>()
     }));
     text += &table(&rows, 1, &[]);
+    text += &patches(result);
+    if !result.attribution.is_empty() {
+        let heads = result.attribution.iter().map(|group| group.name.clone());
+        let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<String>>()];
+        let mut row = |name: &str, values: Vec<f64>| {
+            let values = values.into_iter().map(|value| format!("{:.3}", value + 0.0));
+            rows.push([name.to_owned()].into_iter().chain(values).collect());
+        };
+        row("margin", result.attribution.iter().map(|group| group.margin).collect());
+        for (at, part) in result.parts.iter().enumerate() {
+            row(part, result.attribution.iter().map(|group| group.parts[at]).collect());
+        }
+        text += &format!("\nwhat each part adds to the margin\n{}", table(&rows, 1, &[]));
+    }
+    text
+}
+
+fn patches(result: &Located) -> String {
+    let mut text = String::new();
     for patching in &result.patching {
         text += &wrap(&format!(
             "\npatching, {} ({} pairs): margin {:.2} clean, {:.2} corrupted; recovered\n",
@@ -82,19 +112,6 @@ fn text(result: &LocateResult) -> String {
             [place.clone()].into_iter().chain(shares.iter().map(share)).collect::<Vec<String>>()
         }));
         text += &table(&rows, 1, &[]);
-    }
-    if !result.attribution.is_empty() {
-        let heads = result.attribution.iter().map(|group| group.name.clone());
-        let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<String>>()];
-        let mut row = |name: &str, values: Vec<f64>| {
-            let values = values.into_iter().map(|value| format!("{:.3}", value + 0.0));
-            rows.push([name.to_owned()].into_iter().chain(values).collect());
-        };
-        row("margin", result.attribution.iter().map(|group| group.margin).collect());
-        for (at, part) in result.parts.iter().enumerate() {
-            row(part, result.attribution.iter().map(|group| group.parts[at]).collect());
-        }
-        text += &format!("\nwhat each part adds to the margin\n{}", table(&rows, 1, &[]));
     }
     text
 }

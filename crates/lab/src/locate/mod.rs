@@ -28,6 +28,14 @@ pub struct LocateResult {
     pub seed: u64,
     /// Steps that the model was trained.
     pub step: u64,
+    /// The measurements.
+    #[serde(flatten)]
+    pub located: Located,
+}
+
+/// Measurements in one trained model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Located {
     /// The places of the residual stream: the embeddings, then behind each block.
     pub places: Vec<String>,
     /// The logit lens, by group of questions.
@@ -196,19 +204,7 @@ fn look<T: Stored>(
 ) -> Result<LocateResult, LocateError> {
     restore(trainer, checkpoint)?;
     let blocks = trainer.decoder()?.layers;
-    let places = (1..=blocks).map(|block| format!("block {block}"));
-    let mut result = LocateResult {
-        experiment: experiment.spec.name.clone(),
-        hash: experiment.hash.to_string(),
-        seed,
-        step: checkpoint.state.step,
-        places: ["embeddings".to_owned()].into_iter().chain(places).collect(),
-        lens: Vec::new(),
-        patching: Vec::new(),
-        parts: Vec::new(),
-        attribution: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut result = Located { places: places(blocks), ..Located::default() };
     for group in dataset.groups.iter().filter(|group| !group.queries.is_empty()) {
         let questions = asked(group);
         let (id, name) = (group.id().to_owned(), group.name().to_owned());
@@ -232,7 +228,19 @@ fn look<T: Stored>(
     for pairs in pairs(dataset) {
         result.patching.push(patching(trainer, &pairs)?);
     }
-    Ok(result)
+    Ok(LocateResult {
+        experiment: experiment.spec.name.clone(),
+        hash: experiment.hash.to_string(),
+        seed,
+        step: checkpoint.state.step,
+        located: result,
+    })
+}
+
+/// The names of the places of the residual stream of a model of so many blocks.
+pub fn places(blocks: usize) -> Vec<String> {
+    let after = (1..=blocks).map(|block| format!("block {block}"));
+    ["embeddings".to_owned()].into_iter().chain(after).collect()
 }
 
 /// The model's numbers, as a checkpoint has them.

@@ -89,7 +89,12 @@ impl Model {
         let (tokens, first) = self.tokens.of_both(prompt, answer)?;
         self.check_length(prompt, tokens.len() - 1)?;
         let sequence = Sequence { tokens, first, weight: 1.0 };
-        refuse_memory("a step", self.transfer_bytes(&sequence), memory, "a smaller model needs less")?;
+        refuse_memory(
+            "a step",
+            self.transfer_bytes(&sequence),
+            memory,
+            "a smaller model needs less",
+        )?;
         let mut team = team(self.runner.release());
         let (architecture, parameters) = self.runner.model();
         let mut losses = Losses::new(architecture.clone(), None, Mode::Training);

@@ -62,7 +62,9 @@ fn draw(names: &[String], rows: &[GainRow], width: f64) -> Drawing {
         x += 15.0 + text_width(name, LABEL_SIZE) + 18.0;
     }
     let area = Rect { x: left, y: LEGEND, width: width - left, height };
-    let ends = |(mean, interval): &Gain| [*mean].into_iter().chain(interval.iter().flatten().copied()).collect::<Vec<f64>>();
+    let ends = |(mean, interval): &Gain| {
+        [*mean].into_iter().chain(interval.iter().flatten().copied()).collect::<Vec<f64>>()
+    };
     let all = rows.iter().flat_map(|row| row.gains.iter().flat_map(ends));
     let domain = extent(all.chain([0.0])).filter(|(low, high)| low < high).unwrap_or((0.0, 1.0));
     let x = Linear::new(domain, (area.x + 10.0, area.right() - 14.0));

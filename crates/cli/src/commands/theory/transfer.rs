@@ -39,7 +39,7 @@ pub(crate) struct TransferArgs {
         value_name = "N",
         default_value = "5",
         requires = "facts",
-        conflicts_with_all = ["set", "seed", "at", "sentences", "preconditioned", "window"]
+        conflicts_with_all = ["at", "sentences", "preconditioned", "window"]
     )]
     others: NonZeroUsize,
     /// The folder to write a picture and all numbers to
