@@ -34,13 +34,7 @@ pub(crate) struct TransferArgs {
     #[command(flatten)]
     facts: FactsArgs,
     /// Other facts that each fact is compared with, at most
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "5",
-        requires = "facts",
-        conflicts_with_all = ["at", "sentences", "preconditioned", "window"]
-    )]
+    #[arg(long, value_name = "N", default_value = "5", requires = "facts")]
     others: NonZeroUsize,
     /// The folder to write a picture and all numbers to
     #[arg(long, value_name = "DIR", default_value = "retrodict-transfer", requires = "facts")]

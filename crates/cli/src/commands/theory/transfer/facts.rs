@@ -5,6 +5,7 @@ use std::path::Path;
 
 use retrodict_finetune::{Excess, FinetuneError, Kind, LearnerError, Mean, TransferSummary};
 use retrodict_report::write_transfer;
+use retrodict_theory::transfer::TransferConfig;
 
 use super::TransferArgs;
 use crate::commands::augment::read;
@@ -12,6 +13,19 @@ use crate::commands::{Failure, print};
 use crate::table::{table, wrap};
 
 pub(super) fn transfer(args: &TransferArgs, file: &Path) -> Result<(), Failure> {
+    let (plain, given) = (TransferConfig::default(), &args.config);
+    for (option, is_given) in [
+        ("--at", given.at != plain.at),
+        ("--sentences", given.sentences != plain.sentences),
+        ("--preconditioned", given.preconditioned != plain.preconditioned),
+        ("--window", given.window != plain.window),
+    ] {
+        if is_given {
+            return Err(Failure::Usage(format!(
+                "{option} cannot be used with --facts: a language model is measured as it is"
+            )));
+        }
+    }
     let (facts, templates) = read(file, args.facts.templates.as_deref())?;
     let summary = measured(args, &facts, &templates)?;
     let picture = write_transfer(&args.out, &summary).map_err(Failure::failed)?;
