@@ -217,23 +217,24 @@ const LEAST_SIDE: usize = 560;
 /// The largest number of cells per side; a larger heatmap would be unreadable.
 const MOST_CELLS: usize = 4096;
 
-/// The cells as a PNG with a palette, every cell a square of equal pixels; none without cells.
+/// The cells as a PNG with a palette, every cell a rectangle of equal pixels; none without cells.
 fn cells_png(panel: &HeatmapPanel<'_>, colors: ColorMap) -> Option<Vec<u8>> {
     let (rows, columns) = (panel.rows.min(MOST_CELLS), panel.columns.min(MOST_CELLS));
     if rows == 0 || columns == 0 {
         return None;
     }
-    let magnify = LEAST_SIDE.div_ceil(rows.max(columns));
-    let (width, height) = (columns * magnify, rows * magnify);
+    // Each side by itself: a picture of 31 rows and 2 columns would be smoothed along its rows.
+    let [wide, high] = [columns, rows].map(|cells| LEAST_SIDE.div_ceil(cells));
+    let (width, height) = (columns * wide, rows * high);
     let mut pixels = Vec::with_capacity(width * height);
     for row in 0..rows {
         let start = pixels.len();
         for column in 0..columns {
             let value = panel.values.get(row * panel.columns + column);
             let index = colors.index(value.map_or(f64::NAN, |v| f64::from(*v)));
-            pixels.resize(pixels.len() + magnify, index);
+            pixels.resize(pixels.len() + wide, index);
         }
-        for _ in 1..magnify {
+        for _ in 1..high {
             pixels.extend_from_within(start..start + width);
         }
     }
@@ -264,4 +265,29 @@ pub(super) fn strip_url(colors: Colors) -> Option<String> {
 /// A PNG as a `data:` URL.
 pub(super) fn png_url(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(png))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_matrix_is_as_sharp_as_a_square_one() {
+        let values = [0.5; 62];
+        let (rows, columns) = (31, 2);
+        let panel = HeatmapPanel {
+            title: &[],
+            note: "",
+            row_label: "",
+            column_label: "",
+            rows,
+            columns,
+            values: &values,
+        };
+        let png = cells_png(&panel, ColorMap::new((0.0, 1.0), Colors::SEQUENTIAL)).unwrap();
+        // Width and height stand behind the signature and the head of the first chunk.
+        let side = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap()) as usize;
+        assert!(side(16) >= LEAST_SIDE && side(20) >= LEAST_SIDE, "{} × {}", side(16), side(20));
+        assert_eq!((side(16) % columns, side(20) % rows), (0, 0));
+    }
 }
