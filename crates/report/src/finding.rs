@@ -37,6 +37,7 @@ pub fn reversal_finding(
     else {
         return "No run of this experiment has finished yet.".into();
     };
+    let uniform_label = uniform_label.replace(' ', "\u{a0}");
     let guess = format!("{uniform_label}\u{a0}=\u{a0}{}", text::number(uniform));
     let train_text = text::mean_and_spread(&free.train_nll);
     let held_out_text = text::mean_and_spread(&free.held_out_nll);
@@ -51,7 +52,7 @@ pub fn reversal_finding(
     let measured = format!(
         "held-out NLL {held_out_text} against {guess} for uniform guessing{}{}{}",
         part(
-            "; its mean rank among the held-out answers (0 is first, 0.5 chance) is",
+            "; the mean rank of the right answer among the held-out ones (0 is first, 0.5 chance) is",
             &text::mean_and_spread(&free.rank_held_out),
         ),
         part("; the right answer comes first in", &top1(free)),
@@ -61,6 +62,7 @@ pub fn reversal_finding(
     let seen = if cursed == seeds {
         let over = match seeds {
             1 => "on the one seed run".to_owned(),
+            2 => "on both seeds".to_owned(),
             n => format!("on all {n} seeds"),
         };
         format!(
@@ -88,24 +90,58 @@ pub fn reversal_finding(
     }
 }
 
+/// The results of one setting, one number per seed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SettingResult {
+    /// Training NLL in nats.
+    pub(crate) train_nll: Vec<f64>,
+    /// Held-out NLL over that of uniform guessing.
+    pub(crate) held_out: Vec<f64>,
+    /// Share of held-out sentences with the right answer first, from 0 to 1.
+    pub(crate) top1: Vec<f64>,
+}
+
 /// The finding over several settings of one experiment: the spans of NLL of training sentences, of
-/// held-out NLL over that of guessing, and of held-out top-1, over all settings and seeds.
-pub(crate) fn over_settings(
-    settings: usize,
-    train: &[f64],
-    held_out: &[f64],
-    top1: &[f64],
-) -> String {
-    let over = match settings {
+/// held-out NLL over that of guessing, and of held-out top-1, over all settings and seeds. Settings
+/// on either side of guessing are told apart: one span over both would say nothing.
+pub(crate) fn over_settings(settings: &[SettingResult]) -> String {
+    let over = match settings.len() {
         1 => "Over all seeds".to_owned(),
         n => format!("Over {n} settings and all seeds"),
     };
+    let every = |of: &[&SettingResult], values: fn(&SettingResult) -> &Vec<f64>, show| {
+        let all: Vec<f64> = of.iter().flat_map(|setting| values(setting)).copied().collect();
+        span(&all, show)
+    };
+    let all: Vec<&SettingResult> = settings.iter().collect();
+    let train = every(&all, |setting| &setting.train_nll, text::number);
+    let learned = format!("{over}, the training sentences end with an NLL of {train}");
+    let side = |above: bool| -> Vec<&SettingResult> {
+        let on_side = |setting: &&SettingResult| {
+            stats::mean(&setting.held_out).is_some_and(|mean| (mean >= 1.0) == above)
+        };
+        settings.iter().filter(on_side).collect()
+    };
+    let times = |of: &[&SettingResult]| every(of, |setting| &setting.held_out, text::number);
+    let first = |of: &[&SettingResult]| every(of, |setting| &setting.top1, text::percent);
+    let (above, below) = (side(true), side(false));
+    if above.is_empty() || below.is_empty() {
+        return format!(
+            "{learned}, the held-out ones with {} times that of uniform guessing; the right answer \
+             comes first in {}.",
+            times(&all),
+            first(&all),
+        );
+    }
     format!(
-        "{over}, the training sentences end with an NLL of {}, the held-out ones with {} times that \
-         of uniform guessing; the right answer comes first in {}.",
-        span(train, text::number),
-        span(held_out, text::number),
-        span(top1, text::percent),
+        "{learned}. In {} of them the held-out ones end at or above uniform guessing ({} times its \
+         NLL; the right answer comes first in {}), in {} below it ({} times; first in {}).",
+        above.len(),
+        times(&above),
+        first(&above),
+        below.len(),
+        times(&below),
+        first(&below),
     )
 }
 
@@ -167,7 +203,7 @@ mod tests {
     #[test]
     fn each_outcome_has_its_sentence() {
         let cursed = sentence(&result(0.014, [10.0, 10.4], 1.0));
-        assert!(cursed.starts_with("The reversal curse holds on all 2 seeds"), "{cursed}");
+        assert!(cursed.starts_with("The reversal curse holds on both seeds"), "{cursed}");
         assert!(plain(&cursed).contains("held-out NLL 10.2 ± 0.3 against ln 802 = 6.69"));
         let numbers = "comes first in 0 %; asymmetry (1 is the curse, 0 none) 1.00 ± 0.00)";
         assert!(plain(&cursed).contains(numbers), "{cursed}");
@@ -189,6 +225,27 @@ mod tests {
         let numbers = "the asymmetry is 0.400 ± 0.000 (free head: 1.00 ± 0.00)";
         assert!(plain(&say(0.4)).contains(numbers), "{}", say(0.4));
         assert!(!say(f64::NAN).contains("tied"));
+    }
+
+    #[test]
+    fn settings_on_either_side_of_guessing_are_told_apart() {
+        let setting = |held_out: f64, top1: f64| SettingResult {
+            train_nll: vec![0.02, 0.03],
+            held_out: vec![held_out; 2],
+            top1: vec![top1; 2],
+        };
+        let one_side = over_settings(&[setting(1.5, 0.0), setting(2.0, 0.0)]);
+        assert!(one_side.contains("with 1.50 to 2.00 times that"), "{one_side}");
+        let both = plain(&over_settings(&[setting(0.004, 1.0), setting(1.4, 0.0)]));
+        assert!(both.contains("In 1 of them"), "{both}");
+        assert!(
+            both.contains("(1.40 times its NLL; the right answer comes first in 0 %)"),
+            "{both}"
+        );
+        assert!(both.contains("in 1 below it (0.00400 times; first in 100 %)"), "{both}");
+        // A diverged setting is on neither side.
+        let diverged = over_settings(&[setting(1.5, 0.0), setting(f64::NAN, f64::NAN)]);
+        assert!(diverged.contains("with 1.50 times"), "{diverged}");
     }
 
     #[test]

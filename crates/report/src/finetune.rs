@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use minijinja::Value;
-use retrodict_finetune::{Compare, Difference, Estimate, Prediction, Row, Summary};
+use retrodict_finetune::{Compare, Compared, Difference, Estimate, Prediction, Row, Summary};
 use serde::Serialize;
 
-use crate::figure::{Answered, Axes, Figure, Panel, RecipeRow, Series, SeriesKind, lines, recipes};
+use crate::figure::{Answered, Figure, Named, RecipeRow, recipes, scatter};
 use crate::page::{Frame, filled};
 use crate::summary::FigureFiles;
 use crate::tables::{Table, cell};
@@ -57,19 +57,10 @@ fn named(condition: &str) -> String {
 
 /// The conditions in small models and in the large one.
 fn prediction(prediction: &Prediction) -> Figure {
-    let series = prediction.conditions.iter().map(|of| Series {
-        label: named(&of.condition),
-        points: vec![(of.small, of.large)],
-        bands: Vec::new(),
-        kind: SeriesKind::Dots,
-    });
-    let axes = Axes {
-        x: format!("{} in small models", prediction.measure.words()),
-        y: format!("{} in this model", prediction.measure.words()),
-        x_log: false,
-        y_log: false,
-    };
-    let panel = Panel { title: "mean over seeds".into(), series: series.collect() };
+    let point = |of: &Compared| Named { label: named(&of.condition), at: (of.small, of.large) };
+    let points: Vec<Named> = prediction.conditions.iter().map(point).collect();
+    let words = prediction.measure.words();
+    let axes = (format!("{words} in small models"), format!("{words} in this model"));
     let (name, title) = match prediction.measure {
         Compare::Level => ("small-by-level", "Recipes in small models and in this one, by level"),
         Compare::LogProbability => (
@@ -77,8 +68,8 @@ fn prediction(prediction: &Prediction) -> Figure {
             "Recipes in small models and in this one, by log probability",
         ),
     };
-    let mut figure = lines(name, title, &axes, &[panel]);
-    figure.caption = prediction.sentence();
+    let mut figure = scatter(name, title, (&axes.0, &axes.1), &points);
+    figure.caption = format!("{} Each point is the mean over seeds.", prediction.sentence());
     figure
 }
 

@@ -86,6 +86,18 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{}\u{a0}%", number(share * 100.0))
 }
 
+/// A text with its first letter large, as a sentence begins.
+pub(crate) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    // A quantity's sign, such as `p(C | A)`, keeps its case.
+    match chars.next() {
+        Some(first) if chars.clone().next().is_some_and(|c| c.is_lowercase()) => {
+            first.to_uppercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// A duration on the page: tenths of a second below ten seconds, and spaces that do not break.
 pub(crate) fn duration(seconds: f64) -> String {
     let text = match seconds {

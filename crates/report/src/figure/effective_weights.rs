@@ -78,6 +78,14 @@ pub fn effective_weights(
     // The page has the film; the file has all entities after the last epoch.
     let blocks =
         variants.iter().map(|v| block(v, columns, SIDE.natural, colors, &frames)).collect();
+    // Three panels side by side have no legible labels on a phone.
+    let narrow = match columns > NARROW_COLUMNS {
+        true => variants
+            .iter()
+            .map(|v| block(v, NARROW_COLUMNS, SIDE.natural, colors, &frames))
+            .collect(),
+        false => Vec::new(),
+    };
     let text = Text {
         name: name.into(),
         title: title.into(),
@@ -91,10 +99,12 @@ pub fn effective_weights(
         let colors = ColorMap::new(domain, canvas.sequential);
         side_by_side(&still, columns, canvas, colors)
     };
-    Figure { frames, ..Figure::of_blocks(text, blocks, whole) }
+    Figure { frames, narrow, ..Figure::of_blocks(text, blocks, whole) }
 }
 
 const MOST_SIDE_BY_SIDE: usize = 3;
+/// Panels to a row on a narrow page, at most.
+const NARROW_COLUMNS: usize = 2;
 
 fn side_by_side(
     variants: &[EffectiveWeights],

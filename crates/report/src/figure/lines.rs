@@ -116,7 +116,7 @@ pub fn lines_with_ticks(
     let text = Text {
         name: name.into(),
         title: title.into(),
-        caption: format!("{} over {}.", capital(&axes.y), axes.x),
+        caption: format!("{} over {}.", crate::text::capital(&axes.y), axes.x),
         alt: alt(axes, panels),
         table: table(panels),
     };
@@ -145,17 +145,6 @@ fn padded(extent: Option<(f64, f64)>, log: bool) -> (f64, f64) {
         None => (if log { 0.1 } else { 0.0 }, 1.0),
         Some((low, high)) if log => (low / 1.15, high * 1.15),
         Some((low, high)) => (low.min(0.0), high + 0.04 * (high - low.min(0.0))),
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    // A quantity's sign, such as `p(C | A)`, keeps its case.
-    match chars.next() {
-        Some(first) if chars.clone().next().is_some_and(|c| c.is_lowercase()) => {
-            first.to_uppercase().chain(chars).collect()
-        }
-        _ => text.to_owned(),
     }
 }
 

@@ -12,6 +12,7 @@ mod loss_curves;
 mod map;
 mod matrix;
 mod recipes;
+mod scatter;
 
 pub use accuracies::{Accuracies, Way, accuracies};
 pub use asymmetry::{FactDot, asymmetry};
@@ -26,6 +27,7 @@ pub use map::{Map, map};
 pub(crate) use matrix::short;
 pub use matrix::{MatrixPanel, matrices};
 pub use recipes::{RecipeRow, recipes};
+pub use scatter::{Named, scatter};
 
 use std::fmt;
 use std::sync::Arc;

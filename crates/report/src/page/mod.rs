@@ -54,11 +54,23 @@ pub(crate) fn filled(template: &str, view: impl Serialize) -> Result<String, Rep
     Ok(page.render(Serde(view))?)
 }
 
-/// A text in HTML, what stands between backticks as code.
+/// A text in HTML, what stands between backticks as code. A line does not break at
+/// an arrow, a ± or before a %; `η_Y` has an index, `L^rev` a raised word.
 fn marked(text: &str) -> Value {
+    let text = ["→", "←", "⇝", "↔", "±"].iter().fold(text.to_owned(), |text, sign| {
+        text.replace(&format!(" {sign} "), &format!("\u{a0}{sign}\u{a0}"))
+    });
+    let text = text.replace(" %", "\u{a0}%");
     let mut html = String::with_capacity(text.len());
     let mut in_code = false;
-    for c in text.chars() {
+    let mut rest = text.as_str();
+    while let Some(c) = rest.chars().next() {
+        if let Some((tag, length)) = raised_or_lowered(rest, &html).filter(|_| !in_code) {
+            let word = &rest[1..=length];
+            html.push_str(&format!("<{tag}>{word}</{tag}>"));
+            rest = &rest[1 + length..];
+            continue;
+        }
         match c {
             '&' => html.push_str("&amp;"),
             '<' => html.push_str("&lt;"),
@@ -69,11 +81,28 @@ fn marked(text: &str) -> Value {
             }
             c => html.push(c),
         }
+        rest = &rest[c.len_utf8()..];
     }
     if in_code {
         html.push_str("</code>");
     }
     Value::from_safe_string(html)
+}
+
+/// Whether `rest` begins with an exponent, or with an index of the single letter that ends `before`:
+/// its element of HTML, and the length of its word.
+fn raised_or_lowered(rest: &str, before: &str) -> Option<(&'static str, usize)> {
+    let word = rest.get(1..)?.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').next()?;
+    let word = word.trim_end_matches('.');
+    let mut last = before.chars().rev();
+    let lone = last.next().is_some_and(char::is_alphabetic)
+        && !last.next().is_some_and(|c| c.is_alphanumeric() || c == '_');
+    match rest.chars().next()? {
+        _ if word.is_empty() => None,
+        '^' => Some(("sup", word.len())),
+        '_' if lone => Some(("sub", word.len())),
+        _ => None,
+    }
 }
 
 /// A text of the notation with its indices as subscripts: `A_i` is Aᵢ.
@@ -139,4 +168,24 @@ fn style() -> String {
         face(600, raster::INTER_SEMIBOLD),
         theme::dark_css()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::marked;
+
+    #[test]
+    fn indices_exponents_and_code_are_elements_and_signs_do_not_break_lines() {
+        let html = |text: &str| marked(text).to_string();
+        assert_eq!(
+            html("√η_Y/4 of L^rev < (L/L₀)^0.1."),
+            "√η<sub>Y</sub>/4 of L<sup>rev</sup> &lt; (L/L₀)<sup>0.1</sup>."
+        );
+        assert_eq!(html("`held_out^x` and held_out"), "<code>held_out^x</code> and held_out");
+        assert_eq!(
+            html("A → B is 1 ± 2 at 95 %"),
+            "A\u{a0}→\u{a0}B is 1\u{a0}±\u{a0}2 at 95\u{a0}%"
+        );
+        assert_eq!(html("a_ and ^"), "a_ and ^");
+    }
 }

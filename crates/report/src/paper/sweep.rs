@@ -34,7 +34,7 @@ pub struct SweptKey {
     pub key: String,
     /// Its values.
     pub values: Vec<Value>,
-    /// Their labels; the values themselves if not given.
+    /// Their labels; the key's last part and the value if not given, such as `layers 2`.
     #[serde(default)]
     pub labels: Vec<String>,
     /// The largest number of seeds of each value at quick scale.
@@ -77,7 +77,7 @@ impl Sweep {
                 let mut seeds = swept.quick_seeds.iter();
                 let with = |value: &Value| {
                     let text = literal(value);
-                    let label = labels.next().map_or(text.clone(), String::clone);
+                    let label = labels.next().cloned().unwrap_or_else(|| swept.named(&text));
                     let mut variant = variant.clone();
                     // Ids are in names of files.
                     variant.id = format!("{}-{}", variant.id, text.replace(['.', '-'], "_"));
@@ -101,6 +101,14 @@ impl Sweep {
     }
 }
 
+impl SweptKey {
+    /// A value in words: alone it would not say of which key it is.
+    fn named(&self, value: &str) -> String {
+        let key = self.key.rsplit('.').next().unwrap_or(&self.key).replace('_', " ");
+        format!("{key}\u{a0}{value}")
+    }
+}
+
 fn number(value: &Value) -> f64 {
     value.as_float().or(value.as_integer().map(|n| n as f64)).unwrap_or(f64::NAN)
 }
@@ -120,7 +128,7 @@ mod tests {
         let variants = sweep.variants();
         let ids: Vec<&str> = variants.iter().map(|variant| variant.id.as_str()).collect();
         assert_eq!(ids, ["s-1-false", "s-1-true", "s-2-false", "s-2-true"]);
-        assert_eq!(variants[2].label, "two, false");
+        assert_eq!(variants[2].label, "two, tie head\u{a0}false");
         assert_eq!(variants[2].set["model.layers"], Value::Integer(2));
         assert_eq!(variants[2].set["model.dim"], Value::Integer(64));
         assert_eq!(variants[2].places[0].value, 2.0);

@@ -65,17 +65,28 @@ pub fn text_width(text: &str, size: f64) -> f64 {
 }
 
 /// A text broken at spaces into lines no wider than `width`, as near as [`text_width`] knows; one
-/// word is never broken.
+/// word is never broken. Lines end after commas where that takes no more of them.
 pub fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
     // A no-break space is no place to break.
-    for word in text.split([' ', '\n', '\t']).filter(|word| !word.is_empty()) {
+    let words: Vec<&str> = text.split([' ', '\n', '\t']).filter(|word| !word.is_empty()).collect();
+    let clauses = words.split_inclusive(|word| word.ends_with(','));
+    let clauses: Vec<String> = clauses.map(|clause| clause.join(" ")).collect();
+    let by_word = filled(words.into_iter(), size, width);
+    let by_clause = filled(clauses.iter().map(String::as_str), size, width);
+    let fits = |line: &String| text_width(line, size) <= width;
+    if by_clause.len() <= by_word.len() && by_clause.iter().all(fits) { by_clause } else { by_word }
+}
+
+/// Lines of parts that stay whole, as many to a line as fit.
+fn filled<'a>(parts: impl Iterator<Item = &'a str>, size: f64, width: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
         match lines.last_mut() {
-            Some(line) if text_width(line, size) + text_width(word, size) + 3.0 <= width => {
+            Some(line) if text_width(line, size) + text_width(part, size) + 3.0 <= width => {
                 line.push(' ');
-                line.push_str(word);
+                line.push_str(part);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(part.to_owned()),
         }
     }
     lines
@@ -88,4 +99,23 @@ pub fn dark_css() -> String {
         .chain(&SERIES)
         .map(|c| format!(".fill-{0}{{fill:{1}}}.stroke-{0}{{stroke:{1}}}", c.name, c.dark))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_after_commas_where_they_can() {
+        let width = text_width("rank in its type, rate", 12.0) + 4.0;
+        let wrap = |text| wrap(text, 12.0, width);
+        assert_eq!(wrap("rank in its type, rate 0.001"), ["rank in its type,", "rate 0.001"]);
+        assert_eq!(wrap("held-out NLL, 2 seeds"), ["held-out NLL, 2 seeds"]);
+        // A clause that is wider than a line, and one that would need a line more.
+        let long = "rank among held-out answers, rate 0.001";
+        assert_eq!(wrap(long), ["rank among held-out", "answers, rate 0.001"]);
+        let many = "a long clause, another one, and one";
+        assert_eq!(wrap(many).len(), 2);
+        assert!(wrap("").is_empty());
+    }
 }

@@ -12,7 +12,7 @@ use crate::figure::{
     Accuracies, Cosines, EffectiveWeights, Figure, LossCurves, Nll, Way, WeightFrame, WeightPanel,
     accuracies, cosines, effective_weights, loss_curves,
 };
-use crate::finding::{self, HeadResult, reversal_finding};
+use crate::finding::{self, HeadResult, SettingResult, reversal_finding};
 use crate::paper::{Drawing, DrawingKind, PaperFigure, Variant};
 use crate::{ReportError, Section, SeedRow, report};
 
@@ -227,13 +227,12 @@ pub(super) fn finding(all: &[&Stored]) -> String {
         let (level, label) = (first.experiment.guessing_nll(), first.experiment.guessing_label());
         return reversal_finding(&of_head(first), tied.as_ref(), level, &label);
     }
-    let every = |measure| all.iter().flat_map(|stored| stored.values(measure)).collect::<Vec<_>>();
-    finding::over_settings(
-        all.len(),
-        &every(Measure::named("train_nll")),
-        &every(Measure::named("held_out_nll_over_uniform")),
-        &every(Measure::named("held_out_top1")),
-    )
+    let setting = |stored: &&Stored| SettingResult {
+        train_nll: stored.values(Measure::named("train_nll")),
+        held_out: stored.values(Measure::named("held_out_nll_over_uniform")),
+        top1: stored.values(Measure::named("held_out_top1")),
+    };
+    finding::over_settings(&all.iter().map(setting).collect::<Vec<_>>())
 }
 
 /// The numbers over seeds.

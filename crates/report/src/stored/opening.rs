@@ -143,9 +143,18 @@ pub(super) fn failures(figure: &PaperFigure, found: &[(&Variant, &Stored)]) -> O
         swept.map(|(_, stored)| *stored).collect()
     };
     let (free, tied) = (Head::of(&of(false))?, Head::of(&of(true))?);
+    // Settings that are drawn and not counted are said to be so.
+    let (learned, all) = (free.settings + tied.settings, of(false).len() + of(true).len());
+    let counted = match learned == all {
+        true => String::new(),
+        false => format!(
+            " Counted are the {learned} of {all} settings that learned their training sentences \
+             (mean NLL below {LEARNED})."
+        ),
+    };
     Some(format!(
         "NLL and top-1 accuracy do not tell whether a model knows anything of the reverse; the rank \
-         of the right answer among the held-out ones does (0 is first, 0.5 chance). {} {}",
+         of the right answer among the held-out ones does (0 is first, 0.5 chance). {} {}{counted}",
         free.sentence("free head"),
         tied.sentence("tied head")
     ))

@@ -124,7 +124,11 @@ fn hyper_parameters(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
     let mut seen = BTreeSet::new();
     let keys: Vec<&String> =
         columns.iter().flatten().map(|(key, _)| key).filter(|key| seen.insert(*key)).collect();
-    let rows = keys.into_iter().map(|key| {
+    // A key whose values are all empty, such as a list, says nothing.
+    let says = |key: &&String| {
+        columns.iter().any(|column| !matches!(value(column, key), "" | "[]" | "{}"))
+    };
+    let rows = keys.into_iter().filter(says).map(|key| {
         let mut row = vec![key.clone()];
         row.extend(columns.iter().map(|column| value(column, key).to_owned()));
         row
@@ -133,7 +137,7 @@ fn hyper_parameters(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
         name: "table2".into(),
         title: "Table 2: hyper-parameters".into(),
         table: Table { header, rows: rows.collect() },
-        note: "Every key of the first spec of each kind of data, as it ran, and beside it as the \
+        note: "Every key that is set in the first spec of each kind of data, as it ran, and beside it as the \
                paper's code ran; a sweep changes what its figure says. The paper's own table gives \
                a weight decay of 0.9, which its code never passed on."
             .into(),

@@ -69,12 +69,18 @@ fn flow_dims(sweep: &Sweep) -> impl Iterator<Item = usize> {
     flows.filter(|flow| flow.0 == Geometry::OnePair).map(|flow| flow.1)
 }
 
+/// To two significant digits.
+fn rounded(value: f64) -> f64 {
+    let unit = 10f64.powi(value.log10().floor() as i32 - 1);
+    (value / unit).round() * unit
+}
+
 fn finding(sweep: &Sweep) -> String {
     let base = sweep.config.base;
     let m = base.entities;
     let mut text = format!(
         "Theorem 1 is about probability: m = {m}, one pair one way, ε = {}, gradient flow to \
-         t = {:.0e}.",
+         t = {}.",
         base.epsilon, base.t_max
     );
     for dim in flow_dims(sweep) {
@@ -97,11 +103,11 @@ fn finding(sweep: &Sweep) -> String {
         let Law { fitted: [a, b], errors: [a_error, b_error], derived, .. } = law;
         text += &format!(
             " Our law, {}: ε ~ max(a/d, b/(m √d)), fitted a = {a:.2} ± {a_error:.2} and b = {b:.3} ± \
-             {b_error:.3}, derived {:.2} and {:.3}; both terms are equal at d = {:.1e}.",
+             {b_error:.3}, derived {:.2} and {:.3}; both terms are equal at d = {:.0}.",
             law.geometry.title(),
             derived[0],
             derived[1],
-            law.crossover()
+            rounded(law.crossover())
         );
     }
     text

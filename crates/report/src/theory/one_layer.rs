@@ -9,7 +9,7 @@ use retrodict_theory::one_layer::{self as theory, Case, Data, HalfTime, OneLayer
 use super::{TheoryFigure, claims};
 use crate::figure::Figure;
 use crate::paper::Scale;
-use crate::{Axes, Panel, Part, ReportError, Section, Series, SeriesKind, lines};
+use crate::{Axes, Panel, Part, ReportError, Section, Series, SeriesKind, lines, text};
 
 pub(super) fn make(
     out: &Path,
@@ -48,15 +48,12 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
     }))
 }
 
-/// The effects of broken assumptions, in the words of the simulations.
+/// The effects of broken assumptions, in the words of the simulations, a line each.
 fn finding(all: &[(Case, OneLayerResult)]) -> String {
-    let mut text = String::new();
-    for (case, result) in all {
-        for change in &result.changes {
-            text += &format!("{}: {change}. ", case.title);
-        }
-    }
-    text.trim_end().to_owned()
+    let changes = all.iter().flat_map(|(case, result)| {
+        result.changes.iter().map(|change| format!("{}: {change}.", text::capital(&case.title)))
+    });
+    changes.collect::<Vec<_>>().join("\n")
 }
 
 fn series(

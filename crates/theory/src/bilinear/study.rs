@@ -31,7 +31,7 @@ pub fn examples() -> [Example; 3] {
     let example = |name, title, config| Example { name, title, config };
     [
         example("gaussian-100", "d = 100", few),
-        example("gaussian-10000", "d = 10,000", many),
+        example("gaussian-10000", "d = 10000", many),
         example("orthonormal", "orthonormal embeddings", limit),
     ]
 }

@@ -182,6 +182,17 @@ fn assumptions(config: &OneLayerConfig, observed: &Observed) -> Vec<Assumption> 
     ]
 }
 
+/// Three significant digits, without an exponent where a reader needs none.
+fn plain(value: f64) -> String {
+    match value.abs() {
+        1e-4..1e4 => {
+            let decimals = (2 - value.abs().log10().floor() as i32).max(0) as usize;
+            format!("{value:.decimals$}")
+        }
+        _ => format!("{value:.2e}"),
+    }
+}
+
 /// The effects of a violated assumption, or of the shape of the data.
 fn changes(
     config: &OneLayerConfig,
@@ -191,31 +202,31 @@ fn changes(
 ) -> Vec<String> {
     let (Some(first), Some(last)) = (series.first(), series.last()) else { return Vec::new() };
     let broken = |id: &str| assumptions.iter().any(|a| a.id == id && !a.kept);
-    let number =
-        |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.3e}"));
+    let number = |value: Option<f64>| value.map_or("none".to_owned(), plain);
     let over_flow =
         series.iter().filter_map(|point| point.complement_over_flow_max).reduce(f64::max);
     let mut changes = Vec::new();
     if broken("zero-init") {
         changes.push(format!(
             "random initial weights: a held-out p is already up to {} at step 0 and {} at the end, \
-             against 1/M = {:.3e}; 1 − p of a trained sentence is up to {} times that of the flow \
+             against 1/M = {}; 1 − p of a trained sentence is up to {} times that of the flow \
              from zero",
             number(first.held_out_probability_max),
             number(last.held_out_probability_max),
-            1.0 / vocab as f64,
+            plain(1.0 / vocab as f64),
             number(over_flow),
         ));
     }
     if config.context == Context::All {
+        let [from, to] = [first, last].map(|point| format!("{:.3}", point.attention_on_source));
+        let attention =
+            if from == to { format!("stays at {to}") } else { format!("goes from {from} to {to}") };
         changes.push(format!(
             "the relation token is attended to as well, and its row of Y is shared by all sentences \
-             of one relation: attention on the source goes from {:.3} to {:.3} on average, the \
-             smallest p of a training sentence ends at {:.3e}, the largest of a held-out one at {}; \
+             of one relation: attention on the source {attention} on average, the smallest p of a \
+             training sentence ends at {}, the largest of a held-out one at {}; \
              1 − p is up to {} times that of the flow of a row of its own",
-            first.attention_on_source,
-            last.attention_on_source,
-            last.train_probability_min,
+            plain(last.train_probability_min),
             number(last.held_out_probability_max),
             number(over_flow),
         ));
@@ -230,17 +241,17 @@ fn changes(
     }
     if broken("large-vocabulary") {
         changes.push(format!(
-            "M is small for this learning rate: 1/M = {:.3e} is no longer negligible, and 1 − p \
-             falls from {:.3} to {:.3e} on average",
-            1.0 / vocab as f64,
-            first.judged_complement_mean.unwrap_or(f64::NAN),
-            last.judged_complement_mean.unwrap_or(f64::NAN),
+            "M is small for this learning rate: 1/M = {} is no longer negligible, and 1 − p falls \
+             from {} to {} on average",
+            plain(1.0 / vocab as f64),
+            number(first.judged_complement_mean),
+            number(last.judged_complement_mean),
         ));
     }
     if broken("long-enough") {
         changes.push(format!(
-            "too few steps: the smallest p of a training sentence is {:.3e} at the end",
-            last.train_probability_min,
+            "too few steps: the smallest p of a training sentence is {} at the end",
+            plain(last.train_probability_min),
         ));
     }
     changes
