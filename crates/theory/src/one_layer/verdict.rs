@@ -256,3 +256,14 @@ fn changes(
     }
     changes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn numbers_of_ordinary_size_have_no_exponent() {
+        let said = [0.9482, 3.121, 4.545e-2, 1.867e-4, 12345.0, 1e-7].map(plain);
+        assert_eq!(said, ["0.948", "3.12", "0.0454", "0.000187", "1.23e4", "1.00e-7"]);
+    }
+}
