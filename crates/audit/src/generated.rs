@@ -53,7 +53,7 @@ impl Asked {
         let right = &self.right[source];
         Question {
             prompt: self.request(phrasing, source, right[0]).prompt,
-            right: right.iter().map(|answer| self.candidates[*answer].clone()).collect(),
+            right: right.iter().map(|answer| self.answer(phrasing, *answer)).collect(),
         }
     }
 }

@@ -3,10 +3,12 @@
 //!
 //! [`Plan`] lists the questions with their candidate answers; a [`Server`], a file or a model on this
 //! machine fills [`Scores`], the last one also [`Generated`]; [`audit`] makes statistics of them.
+//! [`Published`] results of single facts are summed up beside.
 
 mod error;
 mod generated;
 mod plan;
+mod published;
 mod result;
 mod scores;
 mod server;
@@ -15,6 +17,7 @@ mod statistics;
 pub use error::AuditError;
 pub use generated::{Generated, Question};
 pub use plan::{Asked, Plan, Request};
+pub use published::{Measure, Published, PublishedResult};
 pub use result::{AuditResult, FactResult, Known, RelationResult, Verdict, audit};
 pub use scores::{Score, Scores};
 pub use server::{Limits, Server};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use retrodict_corpus::{Direction, FactFile, Template, Templates};
+use retrodict_corpus::{Direction, FactFile, Pair, QuestionFiles, Template, Templates};
 use retrodict_facts::RandomState;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,16 @@ pub struct Asked {
     /// For each source, the indexes of the candidates that are scored: the right ones and others.
     pub scored: Vec<Vec<usize>>,
     /// The phrasings.
-    phrasings: Vec<Template>,
+    phrasings: Phrasings,
+}
+
+/// The phrasings of the questions of one relation in one direction.
+#[derive(Debug, Clone, PartialEq)]
+enum Phrasings {
+    /// Sentences with two blanks.
+    Templates(Vec<Template>),
+    /// Texts of a file: by source and candidate, its question and its answer in each phrasing.
+    Texts(Vec<Vec<Pair>>),
 }
 
 /// All questions.
@@ -44,17 +53,35 @@ pub struct Plan {
 impl Asked {
     /// The number of phrasings.
     pub fn phrasings(&self) -> usize {
-        self.phrasings.len()
+        match &self.phrasings {
+            Phrasings::Templates(templates) => templates.len(),
+            Phrasings::Texts(texts) => texts.first().map_or(0, Vec::len),
+        }
     }
 
     /// The request for a candidate after the question about a source.
     pub fn request(&self, phrasing: usize, source: usize, candidate: usize) -> Request {
+        let templates = match &self.phrasings {
+            Phrasings::Templates(templates) => templates,
+            Phrasings::Texts(texts) => {
+                let prompt = texts[source][phrasing].prompt.clone();
+                return Request { prompt, answer: texts[candidate][phrasing].completion.clone() };
+            }
+        };
         let name = &self.candidates[candidate];
-        let sentence = self.phrasings[phrasing].sentence(&self.sources[source], name);
+        let sentence = templates[phrasing].sentence(&self.sources[source], name);
         let (prompt, rest) = sentence.cut();
         // Without what follows the name.
         let end = rest.find(name.as_str()).map_or(rest.len(), |at| at + name.len());
         Request { prompt, answer: rest[..end].to_owned() }
+    }
+
+    /// A candidate as it answers the questions of a phrasing, without the space before it.
+    pub(crate) fn answer(&self, phrasing: usize, candidate: usize) -> String {
+        match &self.phrasings {
+            Phrasings::Templates(_) => self.candidates[candidate].clone(),
+            Phrasings::Texts(texts) => texts[candidate][phrasing].completion.trim().to_owned(),
+        }
     }
 
     /// Whether every candidate is scored after every question.
@@ -82,19 +109,7 @@ impl Plan {
                         right[source].push(answer);
                     }
                 }
-                let count = candidates.names.len();
-                let scored = right.iter().map(|right| {
-                    let mut others: Vec<usize> =
-                        (0..count).filter(|at| !right.contains(at)).collect();
-                    if count > most {
-                        random.shuffle(&mut others);
-                        others.truncate(most.saturating_sub(right.len()));
-                    }
-                    let mut scored: Vec<usize> = right.iter().copied().chain(others).collect();
-                    scored.sort_unstable();
-                    scored
-                });
-                let scored = scored.collect();
+                let scored = scored(&right, candidates.names.len(), most, &mut random);
                 let phrasings = templates.get(relation).map(|of| of.of(direction).to_vec());
                 asked.push(Asked {
                     relation: relation.to_owned(),
@@ -103,11 +118,34 @@ impl Plan {
                     candidates: candidates.names,
                     right,
                     scored,
-                    phrasings: phrasings.unwrap_or_default(),
+                    phrasings: Phrasings::Templates(phrasings.unwrap_or_default()),
                 });
             }
         }
         Self { asked }
+    }
+
+    /// The questions of two files. Each has the answers to the same phrasing of the questions about
+    /// other facts as candidates, drawn as in [`new`](Self::new).
+    pub fn of_questions(files: &QuestionFiles, most: usize, seed: u32) -> Self {
+        let mut random = RandomState::new(seed);
+        let facts = &files.facts.facts;
+        let asked = Direction::ALL.map(|direction| {
+            let right: Vec<Vec<usize>> = (0..facts.len()).map(|fact| vec![fact]).collect();
+            let names = |direction| -> Vec<String> {
+                facts.iter().map(|fact| fact.source(direction).to_owned()).collect()
+            };
+            Asked {
+                relation: facts.first().map_or_else(String::new, |fact| fact.relation.clone()),
+                direction,
+                sources: names(direction),
+                candidates: names(direction.other()),
+                scored: scored(&right, facts.len(), most, &mut random),
+                right,
+                phrasings: Phrasings::Texts(files.of(direction).to_vec()),
+            }
+        });
+        Self { asked: asked.into() }
     }
 
     /// Every text whose log probability is wanted, each once; those of one prompt together, which
@@ -126,6 +164,27 @@ impl Plan {
         requests.retain(|request| known.insert(request.clone()));
         requests
     }
+}
+
+/// For each source, the candidates that are scored: the right ones, and others up to `most` in all,
+/// which are drawn where there are more.
+fn scored(
+    right: &[Vec<usize>],
+    count: usize,
+    most: usize,
+    random: &mut RandomState,
+) -> Vec<Vec<usize>> {
+    let of = right.iter().map(|right| {
+        let mut others: Vec<usize> = (0..count).filter(|at| !right.contains(at)).collect();
+        if count > most {
+            random.shuffle(&mut others);
+            others.truncate(most.saturating_sub(right.len()));
+        }
+        let mut scored: Vec<usize> = right.iter().copied().chain(others).collect();
+        scored.sort_unstable();
+        scored
+    });
+    of.collect()
 }
 
 /// Names in the order of their first occurrence.

@@ -11,13 +11,13 @@ use crate::{Asked, AuditError, Generated, Plan, Scores};
 /// p-values below this are significant.
 const SIGNIFICANT: f64 = 0.05;
 /// Sign flips of a p-value.
-const DRAWS: u32 = 10_000;
+pub(crate) const DRAWS: u32 = 10_000;
 /// Permutations of the facts that calibrate the verdict.
 const PERMUTATIONS: u32 = 200;
 /// Sign flips of a p-value of a permutation.
 const DRAWS_OF_PERMUTATION: u32 = 1000;
 /// The seed of all draws.
-const SEED: u32 = 2024;
+pub(crate) const SEED: u32 = 2024;
 
 /// How well a model knows a fact in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -47,7 +47,7 @@ impl FactFile {
         let (facts, inverses, mut findings) = check::resolved(name, stated)?;
         findings.extend(check::findings(&facts));
         findings.sort_by_key(|finding| finding.lines.first().copied());
-        let digest = hex(&Sha256::digest(bytes));
+        let digest = digest_of(&[bytes]);
         Ok(Self { name: name.to_owned(), digest, facts, inverses, findings })
     }
 
@@ -103,6 +103,9 @@ pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, CorpusError> {
     Ok(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The SHA-256 of files, one after the other, in hexadecimal digits.
+pub(crate) fn digest_of(files: &[&[u8]]) -> String {
+    let mut digest = Sha256::new();
+    files.iter().for_each(|bytes| digest.update(bytes));
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -139,11 +139,19 @@ impl<'a> Study<'a> {
         };
         learner.reset()?;
         let begun = Instant::now();
-        let mut losses = Vec::new();
-        learner.tune(&texts, &tuning, &mut |step: Step| {
+        let (mut losses, mut diverged) = (Vec::new(), None);
+        let tuned = learner.tune(&texts, &tuning, &mut |step: Step| {
             losses.push(step.loss);
-            go(Phase::Training, step.done as usize, step.all as usize)
-        })?;
+            // The file of the run cannot hold what is not finite.
+            diverged = Some(step).filter(|step| !step.loss.is_finite());
+            diverged.is_none() && go(Phase::Training, step.done as usize, step.all as usize)
+        });
+        if let Some(Step { done, all, loss }) = diverged {
+            let problem =
+                format!("the loss of step {done} of {all} is {loss}: training has diverged");
+            return Err(LearnerError::Failed(problem).into());
+        }
+        tuned?;
         let train_seconds = begun.elapsed().as_secs_f64();
         let measured = self.measured(learner, &text.split, go)?;
         let condition = condition.name();
@@ -172,7 +180,7 @@ impl<'a> Study<'a> {
     ) -> Result<RunResult, FinetuneError> {
         let begun = Instant::now();
         let held_nll = learner.nll(&self.held_text)?;
-        // A file cannot hold what is not finite.
+        // Nor can it hold this.
         if !held_nll.is_finite() {
             let problem = format!("the loss of the held text is {held_nll}: training has diverged");
             return Err(LearnerError::Failed(problem).into());

@@ -25,15 +25,18 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a Hugging Face folder: `config.json`, and `model.safetensors` or the files of its index.
-    /// Nothing larger than their headers is read yet.
+    /// Opens a Hugging Face folder (`config.json`, and `model.safetensors` or the files of its index)
+    /// or a GGUF file. Nothing larger than their headers is read yet.
     ///
     /// # Errors
     /// [`PretrainedError::File`] if a file is missing, damaged or of an unknown kind.
-    pub fn open(folder: &Path) -> Result<Self, PretrainedError> {
-        let Config { architecture, ends } = Config::read(&folder.join("config.json"))?;
-        let tensors = Tensors::in_folder(folder)?;
-        Ok(Self { architecture, ends, path: folder.to_owned(), tensors, name: str::to_owned })
+    pub fn open(path: &Path) -> Result<Self, PretrainedError> {
+        if !path.is_dir() {
+            return Ok(Self::of_gguf(path, gguf::open(path)?.0));
+        }
+        let Config { architecture, ends } = Config::read(&path.join("config.json"))?;
+        let tensors = Tensors::in_folder(path)?;
+        Ok(Self { architecture, ends, path: path.to_owned(), tensors, name: str::to_owned })
     }
 
     /// Of a GGUF file that has been opened.

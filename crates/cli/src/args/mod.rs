@@ -173,6 +173,8 @@ docs/your-own-facts.md leads from a file of facts to a training file.")]
   retrodict audit SmolLM2-135M facts.csv --templates templates.toml --out audit
   retrodict audit requests facts.csv --templates templates.toml > requests.jsonl
   retrodict audit scores.jsonl facts.csv --templates templates.toml
+  retrodict audit SmolLM2-135M forward.jsonl reverse.jsonl
+  retrodict audit published llama-7b_reversal_test_results.csv audit/audit.csv
 
 MODEL is a model on this machine (a Hugging Face folder of GPT-2, Llama, Mistral or Qwen2, or a GGUF
 file; in builds with the feature `models`), the address of a server with OpenAI's interface of
@@ -180,7 +182,11 @@ completions that returns log probabilities of a prompt (echo with logprobs, as v
 of scores that another program computed, one JSON object a line with prompt, answer, log_probability
 and tokens. The word `requests` prints the prompts and answers that such a program must score. A key
 for the server is read from the environment variable RETRODICT_API_KEY, and written nowhere. Scores
-of a server are kept in DIR/scores-MODEL.jsonl: the same command resumes.")]
+are kept in DIR/scores-MODEL.jsonl: the same command resumes.
+
+Two files of JSON lines with prompt and completion are questions as Berglund et al. have them: one file
+asks for names, and each prompt of the other has one of them. The word `published` sums up results of
+single facts, which they publish as CSV, and an audit.csv beside them.")]
     Audit(AuditArgs),
     /// Write a file of invented facts, which no model can have read of, with phrasings for them.
     #[command(after_help = "Example:\n  retrodict invent --count 30 --out invented")]

@@ -58,12 +58,13 @@ pub(crate) struct AugmentArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
     /// A model's folder or GGUF file, an address such as http://localhost:8000/v1, a file of scores,
-    /// or `requests`
+    /// `requests` or `published`
     #[arg(value_name = "MODEL")]
     pub(crate) model: String,
-    /// The file of facts: .csv, .tsv, .jsonl or .parquet
-    #[arg(value_name = "FACTS")]
-    pub(crate) facts: PathBuf,
+    /// The file of facts (.csv, .tsv, .jsonl or .parquet); or two files of prompts and completions,
+    /// forward and reverse; or files of published results
+    #[arg(value_name = "FACTS", required = true)]
+    pub(crate) facts: Vec<PathBuf>,
     /// The phrasings of each relation [default: made of the names of relations and their inverses]
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) templates: Option<PathBuf>,

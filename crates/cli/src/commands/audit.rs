@@ -1,7 +1,8 @@
-//! `retrodict audit MODEL FACTS`.
+//! `retrodict audit MODEL FACTS…`.
 
 #[cfg(feature = "models")]
 mod local;
+mod published;
 
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
@@ -11,6 +12,7 @@ use retrodict_audit::{
     AuditError, AuditResult, Generated, Limits, Plan, RelationResult, Scores, Server,
     audit as statistics,
 };
+use retrodict_corpus::{FactFile, QuestionFiles};
 use retrodict_report::write_audit;
 
 use super::augment::read;
@@ -25,14 +27,17 @@ const KEY: &str = "RETRODICT_API_KEY";
 const SCORES: &str = "scores";
 /// The word that asks for the requests alone.
 const REQUESTS: &str = "requests";
+/// The word that asks for a summary of results that were measured elsewhere.
+const PUBLISHED: &str = "published";
 
 pub(crate) fn audit(args: &AuditArgs) -> Result<(), Failure> {
     if args.rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
         return Err(Failure::Usage("--rate must be a number above 0".to_owned()));
     }
-    let (facts, templates) = read(&args.facts, args.templates.as_deref())?;
-    let most = args.candidates.map_or(usize::MAX, |most| most as usize);
-    let plan = Plan::new(&facts, &templates, most, args.seed);
+    if args.model == PUBLISHED {
+        return published::published(&args.facts, args.json);
+    }
+    let (facts, plan) = planned(args)?;
     let requests = plan.requests();
     if args.model == REQUESTS {
         let lines = requests.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
@@ -60,6 +65,33 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<(), Failure> {
         return print(&format!("{text}\n"));
     }
     print(&format!("{}\n{}\n", in_words(&result), page.display()))
+}
+
+/// The facts, and the questions about them.
+fn planned(args: &AuditArgs) -> Result<(FactFile, Plan), Failure> {
+    let most = args.candidates.map_or(usize::MAX, |most| most as usize);
+    match &args.facts[..] {
+        [file] => {
+            let (facts, templates) = read(file, args.templates.as_deref())?;
+            let plan = Plan::new(&facts, &templates, most, args.seed);
+            Ok((facts, plan))
+        }
+        [forward, reverse] if args.templates.is_none() => {
+            let files = QuestionFiles::read(forward, reverse).map_err(Failure::usage)?;
+            let plan = Plan::of_questions(&files, most, args.seed);
+            Ok((files.facts, plan))
+        }
+        [_, _] => Err(Failure::Usage(
+            "--templates goes with one file of facts; two files of prompts and completions have \
+             their own phrasings"
+                .to_owned(),
+        )),
+        files => Err(Failure::Usage(format!(
+            "{} files are given; give one file of facts, or two of prompts and completions: the \
+             forward one, and the reverse one",
+            files.len()
+        ))),
+    }
 }
 
 /// Whether a path is that of a model, not of a file of scores.
