@@ -19,6 +19,6 @@ pub use generated::{Generated, Question};
 pub use plan::{Asked, Plan, Request};
 pub use published::{Measure, Published, PublishedResult};
 pub use result::{AuditResult, FactResult, Known, RelationResult, Verdict, audit};
-pub use scores::{Score, Scores};
+pub use scores::{Record, Score, Scores};
 pub use server::{Limits, Server};
 pub use statistics::p_of_sign_flips;

@@ -98,15 +98,20 @@ impl Scores {
     }
 }
 
-/// A file of scores that is written while they come.
-pub(crate) struct Record {
+/// A file of scores that is written while they come: what a process knew when it was killed is kept.
+#[derive(Debug)]
+pub struct Record {
     path: PathBuf,
     file: File,
 }
 
 impl Record {
-    /// Opens the file to append to. A line that was cut off gets its end.
-    pub(crate) fn open(path: &Path) -> Result<Self, AuditError> {
+    /// Opens the file to append to, or makes it with its folder. A line that was cut off is taken
+    /// away.
+    ///
+    /// # Errors
+    /// [`AuditError::Scores`] if it cannot be written.
+    pub fn open(path: &Path) -> Result<Self, AuditError> {
         let refuse = |error: io::Error| unwritable(path, &error);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(refuse)?;
@@ -123,7 +128,22 @@ impl Record {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    pub(crate) fn add(&mut self, request: &Request, score: Score) -> Result<(), AuditError> {
+    /// Appends a score.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and for a score that is not finite, which could not be read again.
+    pub fn add(&mut self, request: &Request, score: Score) -> Result<(), AuditError> {
+        if !score.log_probability.is_finite() {
+            let problem = format!(
+                "the log probability of “{}” is {}, which no file can hold",
+                request.answer, score.log_probability
+            );
+            return Err(AuditError::Scores {
+                file: self.path.display().to_string(),
+                line: None,
+                problem,
+            });
+        }
         let line = Line { request: request.clone(), score };
         let mut text = serde_json::to_string(&line).unwrap_or_default();
         text.push('\n');

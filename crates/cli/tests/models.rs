@@ -73,6 +73,64 @@ fn a_model_is_audited() {
 
 #[cfg(feature = "models")]
 #[test]
+fn an_audit_that_was_killed_resumes() {
+    use std::path::PathBuf;
+    use std::process::Stdio;
+    use std::time::Duration;
+    use std::{fs, thread};
+
+    let folder = folder();
+    let rows: String = (0..30).map(|i| format!("L{i},capital,T{i}\n")).collect();
+    folder.write("many.csv", format!("subject,relation,object\n{rows}"));
+    let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/../pretrained/tests/reference");
+    let audit = |model: &str, out: &str| {
+        format!("audit {reference}/{model} many.csv --templates t.toml --json --out {out}")
+    };
+    let whole = folder.run(&audit("llama", "whole")).json();
+    let scores = |out: &str| -> Vec<PathBuf> {
+        let files = fs::read_dir(folder.path().join(out)).into_iter().flatten();
+        let files = files.map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect()
+    };
+    let kept =
+        |out: &str| scores(out).into_iter().find(|path| path.to_string_lossy().contains("scores-"));
+
+    let mut command = folder.command(&audit("llama", "killed"));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let file = loop {
+        let length = |path: &PathBuf| fs::metadata(path).map_or(0, |data| data.len());
+        if let Some(file) = kept("killed").filter(|file| length(file) > 0) {
+            break file;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended without scores");
+        thread::sleep(Duration::from_millis(1));
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Where it was killed is chance: a third, and a line that was cut off.
+    let mut text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let known = lines.len().div_ceil(3);
+    text.truncate((lines[known - 1] + 20).min(text.len()));
+    fs::write(&file, text).unwrap();
+
+    let resumed = folder.run(&audit("llama", "killed"));
+    let message = format!("{known} of 1800 log probabilities are kept in");
+    assert!(resumed.stderr.contains(&message), "{message}: {}", resumed.stderr);
+    assert_eq!(resumed.json(), whole);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1800);
+    // Nothing is scored again; another model has a file of its own.
+    let before = fs::metadata(&file).unwrap().modified().unwrap();
+    assert_eq!(folder.run(&audit("llama", "killed")).json(), whole);
+    assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
+    let other = folder.run(&audit("gpt2", "killed"));
+    assert!(!other.stderr.contains("are kept"), "{}", other.stderr);
+    assert_ne!(other.json()["all"], whole["all"]);
+    assert_eq!(scores("killed").len(), 3, "two models' scores and the last one's words");
+}
+
+#[cfg(feature = "models")]
+#[test]
 fn a_model_is_fine_tuned_and_the_same_command_resumes() {
     use std::fs;
 

@@ -27,6 +27,20 @@ impl Model {
         texts: &[(&str, &str)],
         go: impl FnMut(usize, usize) -> bool,
     ) -> Result<Vec<LogProbability>, PretrainedError> {
+        self.each_log_probability(texts, |_, _| {}, go)
+    }
+
+    /// The same; `found` is called with the number of each answer and its log probability as soon as
+    /// it is known, before the `go` of its batch.
+    ///
+    /// # Errors
+    /// As [`log_probabilities`](Self::log_probabilities).
+    pub fn each_log_probability(
+        &mut self,
+        texts: &[(&str, &str)],
+        mut found: impl FnMut(usize, LogProbability),
+        go: impl FnMut(usize, usize) -> bool,
+    ) -> Result<Vec<LogProbability>, PretrainedError> {
         let tokens = texts.iter().map(|(prompt, answer)| {
             let (tokens, first) = self.tokens.of_both(prompt, answer)?;
             // The last token is read from those before it.
@@ -53,12 +67,16 @@ impl Model {
                     score.sum += f64::from(logit) - whole;
                     score.tokens += 1;
                     score.likeliest += usize::from(logit >= highest);
+                    let (tokens, first) = &tokens[target.text];
+                    if score.tokens == tokens.len() - first {
+                        // Rounding must not make a certain answer more than certain.
+                        score.sum = score.sum.min(0.0);
+                        found(target.text, *score);
+                    }
                 }
             },
             go,
         );
-        // Rounding must not make a certain answer more than certain.
-        scores.iter_mut().for_each(|score| score.sum = score.sum.min(0.0));
         if all { Ok(scores) } else { Err(PretrainedError::Stopped) }
     }
 }

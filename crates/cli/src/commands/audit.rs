@@ -4,7 +4,7 @@
 mod local;
 mod published;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
@@ -136,17 +136,8 @@ fn ask(
     };
     let server = Server::new(&args.model, args.model_name.as_deref(), key, limits);
     let server = server.map_err(refused)?;
-    // One model's scores are not another's.
-    let name: String = server
-        .model()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' })
-        .collect();
-    let file = args.out.join(format!("{SCORES}-{name}.jsonl"));
-    let mut scores = match file.exists() {
-        true => Scores::read(&file).map_err(Failure::failed)?,
-        false => Scores::default(),
-    };
+    let file = scores_file(&args.out, server.model());
+    let mut scores = kept(&file)?;
     let stop = stop_on_interrupt();
     let counter = Counter::new("log probabilities");
     let last = AtomicUsize::new(0);
@@ -164,6 +155,21 @@ fn ask(
         refused(error)
     })?;
     Ok((scores, server.model().to_owned()))
+}
+
+/// The file of a model's scores in the folder of the audit: those of one model are not another's.
+fn scores_file(out: &Path, model: &str) -> PathBuf {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    let name: String = model.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    out.join(format!("{SCORES}-{name}.jsonl"))
+}
+
+/// The scores of a file that may be missing.
+fn kept(file: &Path) -> Result<Scores, Failure> {
+    match file.exists() {
+        true => Scores::read(file).map_err(Failure::failed),
+        false => Ok(Scores::default()),
+    }
 }
 
 fn in_words(result: &AuditResult) -> String {
