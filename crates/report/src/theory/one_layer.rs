@@ -51,7 +51,7 @@ pub(super) fn section(figure: &TheoryFigure, out: &Path) -> Result<Option<Sectio
 /// The effects of broken assumptions, in the words of the simulations, a line each.
 fn finding(all: &[(Case, OneLayerResult)]) -> String {
     let changes = all.iter().flat_map(|(case, result)| {
-        result.changes.iter().map(|change| format!("{}: {change}.", text::capital(&case.title)))
+        result.changes.iter().map(|change| format!("{}: {change}.", text::capital(case.title)))
     });
     changes.collect::<Vec<_>>().join("\n")
 }
