@@ -1,5 +1,7 @@
 //! Questions that files state as prompts and completions.
 
+#![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
+
 use retrodict_audit::{Generated, Plan, Score, Scores, Verdict, audit};
 use retrodict_corpus::{Direction, QuestionFiles};
 
