@@ -77,7 +77,7 @@ fn draw((x, y): &(String, String), points: &[Named], width: f64) -> Drawing {
     for (&(x, y), place) in dots.iter().zip(&places) {
         // From the point to the nearest place of its name, where that stands apart.
         let near = (x.clamp(place.x, place.right()), y.clamp(place.y, place.bottom()));
-        if (near.0 - x).hypot(near.1 - y) > POINT {
+        if (near.0 - x).hypot(near.1 - y) > 2.0 * POINT {
             drawing.line((x, y), near, Stroke::solid(SOFT, 0.7));
         }
     }
