@@ -227,6 +227,13 @@ inline void prepare(unsigned thread, char* top) {
 #else
 // Saves the stack pointer, and on the stack where to resume; the compiler saves the registers that
 // it needs. Inline, and with a jump: a return after a switch would be mispredicted.
+#ifdef __AVX512F__
+#define WIDE_REGISTERS                                                                                             \
+  , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27",    \
+      "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#else
+#define WIDE_REGISTERS
+#endif
 inline __attribute__((always_inline)) void switch_to(unsigned from, unsigned to) {
   void *save = &contexts[from], *load = contexts[to];
   asm volatile(
@@ -245,7 +252,7 @@ inline __attribute__((always_inline)) void switch_to(unsigned from, unsigned to)
       :
       : "rdx", "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3",
         "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc",
-        "memory");
+        "memory" WIDE_REGISTERS);
 }
 
 // Lays the stack out as if run_thread was about to be called.
