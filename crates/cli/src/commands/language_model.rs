@@ -34,3 +34,32 @@ pub(super) fn open(path: &Path) -> Result<retrodict_pretrained::Model, Failure> 
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     retrodict_pretrained::Model::open(path, threads).map_err(Failure::usage)
 }
+
+/// Measures a model, with the work done and all of it shown, until Ctrl-C.
+#[cfg(feature = "models")]
+pub(super) fn measured<R>(
+    path: &Path,
+    work: &'static str,
+    measure: impl FnOnce(
+        retrodict_pretrained::Model,
+        &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<R, retrodict_finetune::FinetuneError>,
+) -> Result<R, Failure> {
+    use std::sync::atomic::Ordering;
+
+    use retrodict_finetune::{FinetuneError, LearnerError};
+
+    let model = open(path)?;
+    let stop = super::stop_on_interrupt();
+    let counter = crate::progress::Counter::new(work);
+    let mut go = |done, all| {
+        counter.show(done, all);
+        !stop.load(Ordering::Relaxed)
+    };
+    measure(model, &mut go).map_err(|error| match error {
+        FinetuneError::Learner(LearnerError::Stopped) => {
+            Failure::Interrupted("stopped; the measurement begins anew".to_owned())
+        }
+        error => Failure::usage(error),
+    })
+}

@@ -52,22 +52,8 @@ fn measured(
     facts: &retrodict_corpus::FactFile,
     templates: &retrodict_corpus::Templates,
 ) -> Result<Located, Failure> {
-    use std::sync::atomic::Ordering;
-
-    use retrodict_finetune::{FinetuneError, LearnerError};
-
-    let mut model = local::Local(crate::commands::language_model::open(&args.spec)?);
-    let stop = crate::commands::stop_on_interrupt();
-    let counter = crate::progress::Counter::new("places");
-    let go = |done, all| {
-        counter.show(done, all);
-        !stop.load(Ordering::Relaxed)
-    };
-    retrodict_finetune::locate(facts, templates, &mut model, go).map_err(|error| match error {
-        FinetuneError::Learner(LearnerError::Stopped) => {
-            Failure::Interrupted("stopped; the measurement begins anew".to_owned())
-        }
-        error => Failure::usage(error),
+    crate::commands::language_model::measured(&args.spec, "places", |model, go| {
+        retrodict_finetune::locate(facts, templates, &mut local::Local(model), go)
     })
 }
 

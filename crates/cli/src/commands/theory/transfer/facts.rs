@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use retrodict_finetune::{Excess, FinetuneError, Kind, LearnerError, Mean, TransferSummary};
+use retrodict_finetune::{Excess, Kind, Mean, TransferSummary};
 use retrodict_report::write_transfer;
 use retrodict_theory::transfer::TransferConfig;
 
@@ -52,28 +52,12 @@ fn measured(
     facts: &retrodict_corpus::FactFile,
     templates: &retrodict_corpus::Templates,
 ) -> Result<TransferSummary, Failure> {
-    use std::sync::atomic::Ordering;
-
-    let mut model = local::Local(crate::commands::language_model::open(&args.spec)?);
-    let stop = crate::commands::stop_on_interrupt();
-    let counter = crate::progress::Counter::new("facts");
-    let go = |done, all| {
-        counter.show(done, all);
-        !stop.load(Ordering::Relaxed)
-    };
     let name = args.spec.display().to_string();
-    retrodict_finetune::transfer(&name, facts, templates, args.others.get(), &mut model, go)
-        .map_err(refused)
-}
-
-#[cfg_attr(not(feature = "models"), allow(dead_code))]
-fn refused(error: FinetuneError) -> Failure {
-    match error {
-        FinetuneError::Learner(LearnerError::Stopped) => {
-            Failure::Interrupted("stopped; the measurement begins anew".to_owned())
-        }
-        error => Failure::usage(error),
-    }
+    let others = args.others.get();
+    crate::commands::language_model::measured(&args.spec, "facts", |model, go| {
+        let mut model = local::Local(model);
+        retrodict_finetune::transfer(&name, facts, templates, others, &mut model, go)
+    })
 }
 
 #[cfg(feature = "models")]
