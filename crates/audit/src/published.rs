@@ -16,7 +16,7 @@ const PARENTS: [&str; 3] = ["child", "parent_type", "parent"];
 /// Those of `audit.csv`.
 const AUDIT: [&str; 3] = ["subject", "relation", "object"];
 
-/// What was measured.
+/// The measure of a file's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {

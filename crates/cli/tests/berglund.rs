@@ -103,6 +103,10 @@ fn published_results_stand_beside_ours() {
         ("audit published odd.csv", "odd.csv:1: there is no column `big_child_logprob`"),
         ("audit published none.csv", "none.csv: it cannot be read"),
         ("audit published p2d.jsonl", "p2d.jsonl:1: it is no file of results"),
+        (
+            "audit published big.csv --candidates 2",
+            "--candidates has no effect on published results",
+        ),
     ] {
         let refused = folder.run(arguments);
         assert_eq!(refused.status, 2, "{arguments}");

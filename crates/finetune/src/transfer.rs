@@ -74,7 +74,7 @@ impl Kind {
     }
 }
 
-/// What one step on one fact does.
+/// The effects of a step on one fact.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FactGains {
     /// The line of the fact.
@@ -106,7 +106,7 @@ pub struct KindGains {
     pub kind: Kind,
     /// Its name for people.
     pub name: &'static str,
-    /// What its answers gain for each nat of the trained text's answer.
+    /// The gain of its answers for each nat of the trained text's answer.
     pub gain: Mean,
     /// The same where one part of the model moves, by part.
     pub by_part: Vec<Mean>,

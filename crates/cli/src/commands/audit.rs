@@ -35,7 +35,7 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<(), Failure> {
         return Err(Failure::Usage("--rate must be a number above 0".to_owned()));
     }
     if args.model == PUBLISHED {
-        return published::published(&args.facts, args.json);
+        return published::published(args);
     }
     let (facts, plan) = planned(args)?;
     let requests = plan.requests();

@@ -65,8 +65,8 @@ pub struct Lens {
     pub places: Vec<LensPoint>,
 }
 
-/// What the head would read at a place, on average over questions. Of an answer of several tokens
-/// it is the first that tells it from others of its type.
+/// The head's reading of the stream at a place, a mean over questions. Of an answer of several
+/// tokens it is the first that tells it from others of its type.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct LensPoint {
     /// NLL of the right answer in the whole vocabulary.

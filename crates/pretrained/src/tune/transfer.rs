@@ -64,7 +64,7 @@ pub struct PartTransfer {
     pub part: ModelPart,
     /// Its share in what the text itself gains; 1 over all parts.
     pub own: f64,
-    /// What each answer gains.
+    /// The gain of each answer.
     pub gains: Vec<f64>,
 }
 

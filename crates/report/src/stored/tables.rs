@@ -137,8 +137,8 @@ fn hyper_parameters(kinds: &[&Stored]) -> Result<NamedTable, ReportError> {
         name: "table2".into(),
         title: "Table 2: hyper-parameters".into(),
         table: Table { header, rows: rows.collect() },
-        note: "Every key that is set in the first spec of each kind of data, as it ran, and beside it as the \
-               paper's code ran; a sweep changes what its figure says. The paper's own table gives \
+        note: "Every key that is set in the first spec of each kind of data, as it ran, and beside \
+               it as the paper's code ran; a sweep changes what its figure says. The paper's own table gives \
                a weight decay of 0.9, which its code never passed on."
             .into(),
     })

@@ -1,18 +1,32 @@
 //! `retrodict audit published FILE…`: results of single facts that were measured elsewhere.
 
-use std::path::PathBuf;
-
 use retrodict_audit::{Measure, Published, PublishedResult};
 
+use crate::args::AuditArgs;
 use crate::commands::{Failure, print};
 use crate::table::{table, wrap};
 
 /// Prints the means of each file over the facts that all have.
-pub(super) fn published(files: &[PathBuf], json: bool) -> Result<(), Failure> {
-    let read = files.iter().map(|file| Published::read(file));
+///
+/// # Errors
+/// [`Failure::Usage`] for an option that would do nothing, and for a file of another kind.
+pub(super) fn published(args: &AuditArgs) -> Result<(), Failure> {
+    for (option, is_given) in [
+        ("--templates", args.templates.is_some()),
+        ("--candidates", args.candidates.is_some()),
+        ("--model-name", args.model_name.is_some()),
+        ("--rate", args.rate.is_some()),
+    ] {
+        if is_given {
+            return Err(Failure::Usage(format!(
+                "{option} has no effect on published results, which are only summed up; leave it out"
+            )));
+        }
+    }
+    let read = args.facts.iter().map(|file| Published::read(file));
     let read = read.collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
     let results = Published::summed(&read).map_err(Failure::usage)?;
-    if json {
+    if args.json {
         let text = serde_json::to_string(&results).map_err(Failure::failed)?;
         return print(&format!("{text}\n"));
     }
@@ -48,7 +62,7 @@ fn in_words(results: &[PublishedResult]) -> String {
     text + &format!("\n{}\n", wrap(NOTE))
 }
 
-/// What the numbers are, and are not.
+/// How to read the numbers, and their limits.
 const NOTE: &str = "Asymmetry: forward minus reverse, the mean over subjects, with a bootstrap \
     interval and a p-value from sign flips; the facts of one subject are one observation. Without \
     the log probabilities of other answers there is no rank, no level and no verdict: a name that \
