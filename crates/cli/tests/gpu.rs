@@ -24,6 +24,7 @@ mod with_support {
     use std::fs;
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
+    use std::sync::OnceLock;
 
     use serde_json::Value;
 
@@ -32,21 +33,26 @@ mod with_support {
     /// The folder of the test double, which the loader searches first; `None`, with a message,
     /// where there is no C++ compiler.
     fn double() -> Option<PathBuf> {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("double");
-        fs::create_dir_all(&folder).unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cuda/emulator/driver.cpp");
-        let own = folder.join(format!("libcuda-{}.so", std::process::id()));
-        let options = "-O2 -march=native -std=c++17 -ffp-contract=off -fno-strict-aliasing -DRETRODICT_EMULATOR \
-                       -fvisibility=hidden -fPIC -shared";
-        let mut compiler = Command::new("g++");
-        compiler.args(options.split_whitespace()).arg("-o").arg(&own).arg(source);
-        let Ok(output) = compiler.output() else {
+        // The tests of this file are threads of one process: one of them compiles.
+        static DOUBLE: OnceLock<Option<PathBuf>> = OnceLock::new();
+        let folder = DOUBLE.get_or_init(|| {
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("double");
+            fs::create_dir_all(&folder).unwrap();
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cuda/emulator/driver.cpp");
+            let own = folder.join(format!("libcuda-{}.so", std::process::id()));
+            let options = "-O2 -march=native -std=c++17 -ffp-contract=off -fno-strict-aliasing \
+                           -DRETRODICT_EMULATOR -fvisibility=hidden -fPIC -shared";
+            let mut compiler = Command::new("g++");
+            compiler.args(options.split_whitespace()).arg("-o").arg(&own).arg(source);
+            let output = compiler.output().ok()?;
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            fs::rename(&own, folder.join("libcuda.so")).unwrap();
+            Some(folder)
+        });
+        if folder.is_none() {
             println!("skipped: no C++ compiler");
-            return None;
-        };
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        fs::rename(&own, folder.join("libcuda.so")).unwrap();
-        Some(folder)
+        }
+        folder.clone()
     }
 
     fn run(folder: &Folder, double: &Path, arguments: &str) -> Output {
