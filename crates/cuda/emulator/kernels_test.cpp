@@ -334,9 +334,14 @@ static void normalisation() {
 static void loss() {
   for (i64 vocabulary : {1, 3, 17, 100})
     for (i64 columns : COLUMNS)
-      for (bool with_gradient : {false, true}) {
-        Case c(named("cross_entropy", vocabulary, columns, with_gradient));
-        Matrix logits = c.matrix(vocabulary, columns, [](Random& random) { return 8 * random.number(); });
+      for (int which = 0; which < 4; which++) {
+        // Of whole numbers many are equal.
+        bool with_gradient = which & 1, ties = which & 2;
+        Case c(named("cross_entropy", vocabulary, columns, which));
+        Matrix logits = c.matrix(vocabulary, columns, [ties](Random& random) {
+          float number = 8 * random.number();
+          return ties ? rintf(number / 4) : number;
+        });
         Matrix targets = c.row(columns, RECORD, whole(unsigned(vocabulary))), weights = c.row(columns, RECORD);
         Put out = c.put_to(3, columns), gradient = with_gradient ? c.put_to(vocabulary, columns) : NO_PUT;
         cross_entropy_arguments a = {logits, targets, weights, out, gradient, vocabulary, columns};
@@ -347,8 +352,12 @@ static void loss() {
             for (i64 v = 0; v < vocabulary; v++) total += exp(r.read(logits, v, j) - highest);
             i64 target = r.bits(targets.at + u64(j));
             double gap = highest - r.read(logits, target, j);
+            bool tied = false;
+            for (i64 v = 0; v < vocabulary; v++) tied |= v != target && r.read(logits, v, j) == highest;
             r.write(out, 0, j, log(total) + gap, 1e-5);
-            r.write(out, 1, j, gap, 1e-6);
+            // Differences of whole numbers are exact, and a tie is the least positive number.
+            if (ties) r.write_exactly(out.at + u64(out.row + j), gap == 0 && tied ? 0x1p-126f : float(gap));
+            else r.write(out, 1, j, gap, 1e-6);
             r.write(out, 2, j, log(total) + gap, 1e-5);
             if (with_gradient)
               for (i64 v = 0; v < vocabulary; v++)

@@ -61,6 +61,8 @@ __device__ __forceinline__ u32 pack_bf16(float low, float high) {
 #define ALL_LANES 0xFFFFFFFFu
 // Less than every number.
 #define LOWEST __uint_as_float(0xFF800000u)
+// The least positive number, which is no subnormal.
+#define LEAST_GAP __uint_as_float(0x00800000u)
 
 __device__ __forceinline__ int seed_of(const Regions& regions) { return regions.slots[blockIdx.z]; }
 

@@ -30,6 +30,11 @@ KERNEL cross_entropy(Regions regions, cross_entropy_arguments a) {
   if (inside)
     for (i64 v = group; v < a.vocabulary; v += NORM_GROUPS) total += expf(logits[v * a.logits.row] - highest);
   total = column_sum(total, rows);
+  // A target that shares the highest logit with another does not rank first.
+  float ties = 0.f;
+  if (inside)
+    for (i64 v = group; v < a.vocabulary; v += NORM_GROUPS) ties += logits[v * a.logits.row] == highest ? 1.f : 0.f;
+  ties = column_sum(ties, rows);
   if (!inside) return;
   i64 target = ((const u32*)at(regions, a.targets))[column];
   float weight = at(regions, a.weights)[column];
@@ -37,7 +42,7 @@ KERNEL cross_entropy(Regions regions, cross_entropy_arguments a) {
     float gap = highest - logits[target * a.logits.row], nll = logf(total) + gap;
     float* out = at(regions, a.out) + column;
     out[0] = nll;
-    out[a.out.row] = gap;
+    out[a.out.row] = gap == 0.f && ties > 1.f ? LEAST_GAP : gap;
     out[2 * a.out.row] = nll;
   }
   if (a.gradient.at == NOWHERE) return;

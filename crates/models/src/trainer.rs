@@ -44,7 +44,7 @@ pub struct SentenceScore {
     pub nll: f64,
     /// −ln of the probability of its first token, in nats.
     pub first_token_nll: f64,
-    /// Whether every token of the entity ranks first in the whole vocabulary.
+    /// Whether every token of the entity ranks first in the whole vocabulary; a tie is no first rank.
     pub top1: bool,
 }
 

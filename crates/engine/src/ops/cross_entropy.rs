@@ -25,7 +25,8 @@ in_registers! {
             let target = targets[column] as usize;
             let one = column..column + 1;
             let [highest, total] = [0, 1].map(|row| out.part_mut(row, one.clone())[0]);
-            let gap = highest - logits.row(target)[column];
+            let tied = || (0..logits.rows).any(|f| f != target && logits.row(f)[column] == highest);
+            let gap = gap(highest, logits.row(target)[column], total, tied);
             let nll = total.ln() + gap;
             for (row, number) in [nll, gap, nll].into_iter().enumerate() {
                 out.part_mut(row, one.clone())[0] = number;
@@ -35,6 +36,19 @@ in_registers! {
             }
         }
     }
+}
+
+/// The gap between the highest logit and the target's: 0 where the target alone has the highest, the
+/// least positive number where another is as high. `total` is the sum of the exponentials of the
+/// logits less the highest, and `tied` tells whether another logit is the highest.
+#[inline(always)]
+pub(super) fn gap<T: Scalar>(highest: T, logit: T, total: T, tied: impl FnOnce() -> bool) -> T {
+    let gap = highest - logit;
+    // Two logits that are the highest make the sum at least 2: few columns are looked through.
+    if gap == T::ZERO && total >= T::from_f64(2.0) && tied() {
+        return T::from_f64(f64::from(f32::MIN_POSITIVE));
+    }
+    gap
 }
 
 /// For the columns from `first` on: the highest logit and the sum of the exponentials, in the first
@@ -157,6 +171,44 @@ mod tests {
         program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut team);
         let (nll, gap) = (program.output(0).lanes(0, 0), program.output(0).lanes(1, 0));
         assert_eq!((nll[0], gap[0]), (2000.0, 2000.0));
-        assert!((nll[1] - 3f32.ln()).abs() < 1e-6 && gap[1] == 0.0);
+        assert!((nll[1] - 3f32.ln()).abs() < 1e-6 && gap[1] > 0.0);
+    }
+
+    /// A target that shares the highest logit with another does not rank first, whichever loss
+    /// computes it, and whether or not its gradient overwrites the logits.
+    #[test]
+    fn a_tie_is_no_first_rank() {
+        let rows = [[0.0, 0.0, 0.0], [5.0, 5.0, 1.0], [5.0, 4.0, 5.0], [5.0, 4.0, 4.0]];
+        // Each row with the first token as the target.
+        let expected = [false, false, false, true];
+        for mode in [Mode::Inference, Mode::Training] {
+            let mut graph = Graph::<f32>::new();
+            let (tokens, targets) = (graph.indices(1), graph.indices(1));
+            let weights = graph.weights(1);
+            let zero = Initial::Constant(0.0);
+            let table = graph.parameter(Parameter::matrix("table", [4, 3], zero));
+            let unit = graph.parameter(Parameter::matrix("unit", [3, 3], zero));
+            let logits = graph.embedding(tokens, table, None);
+            let margin = LossFunction::Margin(Margin { loss_parameter: 1.0 });
+            let losses = [
+                graph.cross_entropy(logits, targets, weights, 0..1),
+                graph.loss(margin, logits, targets, weights, 0..1),
+                graph.linear_cross_entropy(logits, unit, targets, weights),
+            ];
+            losses.iter().for_each(|loss| graph.output(*loss, 0..1));
+            let mut parameters = Parameters::zeros(&graph);
+            parameters.values_mut(0).copy_from_slice(rows.as_flattened());
+            parameters
+                .values_mut(1)
+                .copy_from_slice(&[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+            let mut program = Program::compile(&graph, 4, mode, ProductPrecision::Full, 1);
+            program.indices_mut(tokens)[..4].copy_from_slice(&[0, 1, 2, 3]);
+            program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut Team::new(1));
+            for loss in 0..losses.len() {
+                let gaps = &program.output(loss).lanes(1, 0)[..4];
+                let first = gaps.iter().map(|gap| *gap == 0.0);
+                assert!(first.eq(expected), "{mode:?}, loss {loss}: {gaps:?}");
+            }
+        }
     }
 }

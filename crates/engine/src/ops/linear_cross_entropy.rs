@@ -16,6 +16,7 @@ use crate::lanes::LANE_UNIT;
 use crate::matrix::{GradientTarget, MatrixMut};
 use crate::operation::{Context, Operation, compiled};
 use crate::ops::SUM_LANES;
+use crate::ops::cross_entropy::gap;
 use crate::ops::linear::{ROW_UNIT, odd_lanes};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
@@ -250,13 +251,19 @@ in_registers! {
         for column in columns {
             let one = first + column..first + column + 1;
             let [highest, total, logit] = [0, 1, 2].map(|row| out.part_mut(row, one.clone())[0]);
-            let gap = highest - logit;
+            let target = targets[column] as usize;
+            // The powers of ties are equal, where they have overwritten the logits.
+            let tied = || {
+                let own = logits.part_mut(target, column..column + 1)[0];
+                (0..logits.rows)
+                    .any(|f| f != target && logits.part_mut(f, column..column + 1)[0] == own)
+            };
+            let gap = gap(highest, logit, total, tied);
             let nll = total.ln() + gap;
             for (row, number) in [nll, gap, nll].into_iter().enumerate() {
                 out.part_mut(row, one.clone())[0] = number;
             }
             if gradient {
-                let target = targets[column] as usize;
                 logits.part_mut(target, column..column + 1)[0] -= weights[column];
             }
         }

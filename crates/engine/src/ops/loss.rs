@@ -112,7 +112,8 @@ impl<T: Scalar> Graph<T> {
 
     /// A loss at each of the `scored` positions: `[3, scored positions]`. For every loss, feature 0
     /// is the negative log probability of the target, feature 1 the gap between the highest logit
-    /// and the target's (0: the target ranks first), feature 2 the loss itself.
+    /// and the target's (0: the target alone ranks first; the least positive number: another logit
+    /// is as high), feature 2 the loss itself.
     ///
     /// Gradients are those of the sum of `weights` times feature 2. `targets` and `weights` have
     /// all positions of the logits, or at least the scored ones.
@@ -264,7 +265,9 @@ for_every_isa! {
                 let (column, right) = (first + l, targets[first + l] as usize);
                 let logit = logits.row(right)[column];
                 let rival = rival(logits, right, column);
-                let (gap, rest) = (highest[l] - logit, total[l].ln());
+                let tied = || rival != right && logits.row(rival)[column] == highest[l];
+                let gap = cross_entropy::gap(highest[l], logit, total[l], tied);
+                let rest = total[l].ln();
                 let seen = Column {
                     nll: rest + gap,
                     mean_nll: rest + highest[l] - mean[l] / vocabulary,
