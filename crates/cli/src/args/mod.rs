@@ -156,7 +156,7 @@ measures (docs/store.md), experiment, hash, seed, status, dir, epoch and step.")
     /// Locate where in a trained decoder an answer is computed, and where it is lost.
     #[command(after_help = "Example:\n  retrodict locate my.toml --set model.layers=4 --seed 1")]
     Locate(LocateArgs),
-    /// Write training text from your own facts, by recipes, with questions about the held-out directions.
+    /// Write training text from your own facts, by recipes, with questions of held-out directions.
     #[command(after_help = "Examples:
   retrodict augment facts.csv --templates templates.toml --recipe reverse-entities --out text
   retrodict augment facts.csv --templates templates.toml --check train.jsonl
