@@ -1,5 +1,5 @@
-//! The readers of facts of one's own, as functions of bytes. They stand apart from the other readers
-//! because the tests of their crate run them.
+//! The readers of files of facts and phrasings, as functions of bytes. They stand apart from the
+//! other readers because the tests of their crate run them.
 
 use retrodict_corpus::{FactFile, Templates};
 

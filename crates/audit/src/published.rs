@@ -13,7 +13,7 @@ use crate::statistics::{mean, p_of_sign_flips};
 
 /// The columns of Berglund et al. that name a fact: a child, the kind of parent, and the parent.
 const PARENTS: [&str; 3] = ["child", "parent_type", "parent"];
-/// Those of `audit.csv`.
+/// The columns of `audit.csv` that name a fact.
 const AUDIT: [&str; 3] = ["subject", "relation", "object"];
 
 /// The measure of a file's values.
@@ -184,7 +184,7 @@ impl Published {
     }
 }
 
-/// Where a file has what.
+/// The columns of a file, by index.
 struct Columns {
     /// Subject, relation and object.
     fact: [usize; 3],

@@ -24,7 +24,7 @@ pub(crate) const SEED: u32 = 2024;
 pub struct Known {
     /// The log probability of the right answer in nats, the mean over phrasings.
     pub log_probability: f64,
-    /// That per token.
+    /// The log probability per token.
     pub per_token: f64,
     /// The log probability minus its mean after the questions about other entities, which removes
     /// how likely the answer is by itself: the log-odds against permuted pairs. `None` without other
@@ -70,16 +70,16 @@ pub struct FactResult {
 pub enum Verdict {
     /// The facts are known forward, and less in reverse.
     Curse,
-    /// They are known better in reverse.
+    /// The facts are known better in reverse.
     ReverseBetter,
-    /// They are known forward, and no difference to the reverse is shown.
+    /// The facts are known forward, and no difference to the reverse is shown.
     NoneShown,
-    /// They are not known forward, so that nothing can be said.
+    /// The facts are not known forward, so nothing follows about the reverse.
     NotKnown,
 }
 
 impl Verdict {
-    /// It in a sentence.
+    /// The verdict in a sentence.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Curse => {
@@ -382,8 +382,8 @@ fn verdict(
 /// The share of permutations with a verdict of a curse. A permutation gives every subject the object
 /// of another fact of the relation, in both directions alike; pairs that are facts are left out.
 ///
-/// That the forward direction is above chance is not asked for here, which no permutation would be:
-/// the share is of how often the difference alone would be taken for a curse.
+/// The share counts differences that alone would be judged a curse. It does not ask for a forward
+/// direction above chance, which no permutation has.
 fn false_curses(
     facts: &[FactResult],
     matrices: &[Matrix<'_>],

@@ -145,8 +145,8 @@ fn an_impossible_size_is_refused_by_its_option_with_what_would_fit() {
             let kept: Vec<&str> = given.split(' ').collect();
             let others = if kept[0] == option { String::new() } else { kept.join(" ") };
             let bound = bound.trim_end_matches(':');
-            let mended = folder.run(&format!("data {kind} {others} {option} {bound}"));
-            assert_eq!(mended.status, 0, "{option} {bound}: {}", mended.stderr);
+            let again = folder.run(&format!("data {kind} {others} {option} {bound}"));
+            assert_eq!(again.status, 0, "{option} {bound}: {}", again.stderr);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Facts of one's own, from the command line: training on them, text made of them, an audit.
+//! Your own facts, from the command line: training on them, text made of them, an audit.
 
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 

@@ -106,7 +106,7 @@ fn two_processes_on_one_store_are_right_with_and_without_locks() {
     }
 }
 
-/// A killed process leaves its claim; the same command goes on at once, with and without locks.
+/// A killed process leaves its claim; the same command resumes at once, with and without locks.
 #[test]
 fn a_killed_process_does_not_keep_others_out() {
     for faults in [&[][..], &[("FAULT_LOCKS", 1)]] {
@@ -274,7 +274,7 @@ fn another_number_of_seeds_keeps_the_list_of_figures() {
     assert!(record().contains("\"theory-one-layer\"") && record().contains("\"seeds\": 2"));
 }
 
-/// A full disk loses nothing that was there, and the same command goes on once there is room.
+/// A full disk loses nothing that was there, and the same command resumes once there is room.
 #[test]
 fn a_full_disk_loses_nothing() {
     let whole = Folder::new();

@@ -140,7 +140,7 @@ fn a_running_sweep_is_watched_in_a_browser() {
     let spec = "document.querySelector('[aria-label=spec]').innerText";
     until(&mut browser, &format!("{spec}.includes('[model]')"));
 
-    // Curves, filtered and drawn while training goes on.
+    // Curves, filtered and drawn while training continues.
     browser.eval("location.hash = '#curves?where=' + encodeURIComponent('model.layers == 1')");
     until(&mut browser, "document.querySelectorAll('.curves-view .curve').length >= 2");
     photograph(&mut browser, "curves-while-training");

@@ -12,7 +12,7 @@ use crate::check::{self, Finding};
 use crate::read::{self, LARGEST_FILE};
 use crate::{CorpusError, Fact, Trained};
 
-/// The facts of a file, with what was found odd in them. A fact that a line states in the direction
+/// The facts of a file, with warnings and notes about them. A fact that a line states in the direction
 /// of an inverse relation stands here in the other: every fact has one form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FactFile {

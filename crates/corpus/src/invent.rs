@@ -1,4 +1,4 @@
-//! Invented facts: authors and novels that do not exist, so that no model can have read of them.
+//! Invented facts: authors and novels that do not exist, so no model has read of them.
 
 use std::collections::HashSet;
 

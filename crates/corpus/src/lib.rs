@@ -1,4 +1,4 @@
-//! Facts of one's own: files of facts, phrasings for them, training text made of both, and a search
+//! Your own facts: files of facts, phrasings for them, training text made of both, and a search
 //! for sentences that state what is held out.
 //!
 //! ```

@@ -1,5 +1,5 @@
-//! What a remedy must not cost: the direction that was trained, relations that have no reverse, and
-//! an answer that is more than the question's own entity.
+//! Controls of a remedy: whether it keeps the trained direction, leaves relations without a reverse
+//! alone, and answers with more than the question's own entity.
 
 use retrodict_facts::{Dataset, Query, Question, Role, Token};
 

@@ -16,8 +16,8 @@ use crate::mean;
 /// after a change of the logits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outranked {
-    /// Of the tokens that rank before right answers, those that training gave as the answer to the
-    /// same relation.
+    /// The share of the tokens before right answers that training gave as an answer to the same
+    /// relation.
     pub outranked_by_trained_answers: Option<f64>,
     /// Each answer's logit less its mean over the trained questions.
     pub top1_less_answer_mean: Option<f64>,

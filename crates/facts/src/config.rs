@@ -29,7 +29,7 @@ choice! {
         Biographies(BiographiesConfig) = "biographies",
         /// Pairs of which each x has several y.
         OneToMany(OneToManyConfig) = "one-to-many",
-        /// Facts of one's own, from a file.
+        /// Your own facts, from a file.
         File(FileConfig) = "file",
     }
 }

@@ -192,7 +192,7 @@ impl Dataset {
     /// writer should be buffered: it gets many small pieces.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// The errors of `out`.
     pub fn write_jsonl(&self, out: &mut impl io::Write) -> io::Result<()> {
         for (split, tokens) in self.sentences() {
             write!(out, r#"{{"split":"{}","tokens":["#, split.label())?;

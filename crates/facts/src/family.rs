@@ -45,7 +45,7 @@ struct Line {
     child: Token,
     parent: Token,
     grandparent: Token,
-    /// Of the parent.
+    /// The parent's sibling.
     sibling: Token,
 }
 

@@ -1,4 +1,4 @@
-//! Facts of one's own: pairs of a file, forward `s r o` and in reverse `o r⁻¹ s`. The file says which
+//! Your own facts: pairs from a file, forward `s r o` and in reverse `o r⁻¹ s`. The file says which
 //! direction of a pair is held out, or a draw does.
 
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 //!
 //! The four data sets of *Towards a Theoretical Understanding of the 'Reversal Curse' via Training
 //! Dynamics* (Zhu et al., NeurIPS 2024), drawn with NumPy's legacy generator so that every token
-//! equals the authors'; five more, harder or nearer to language; facts of one's own; and
+//! equals the authors'; five more, harder or nearer to language; facts from a file; and
 //! [recipes](recipe) that change the training sentences.
 //!
 //! ```

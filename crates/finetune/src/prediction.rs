@@ -42,7 +42,7 @@ impl Compare {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Level, Self::LogProbability];
 
-    /// It in words.
+    /// The measure in words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Level => "reverse level",

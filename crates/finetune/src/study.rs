@@ -1,4 +1,4 @@
-//! A training by a condition, and what is measured after it.
+//! A training by a condition, and the measures after it.
 
 use std::collections::HashMap;
 use std::time::Instant;

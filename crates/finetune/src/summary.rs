@@ -23,7 +23,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Of the values of each seed's questions.
+    /// The estimate over seeds and questions; `values[seed][question]`.
     fn of(values: &[Vec<f64>], kind: Kind) -> Self {
         if values.is_empty() || values.iter().any(Vec::is_empty) {
             return Self::default();
@@ -42,7 +42,7 @@ impl Estimate {
         Self { mean: stats::mean(&means), interval: interval.map(ends), values: means }
     }
 
-    /// Of one value a seed.
+    /// The estimate from one value a seed.
     fn over_seeds(values: Vec<f64>) -> Self {
         let interval = interval_of_mean(&values).map(ends);
         Self { mean: stats::mean(&values), interval, values }

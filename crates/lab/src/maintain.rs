@@ -15,7 +15,7 @@ use crate::store::{Kept, RunDir, Status, Store, StoreError, atomic};
 pub struct Verified {
     /// Runs read.
     pub runs: usize,
-    /// Those of them that are packed.
+    /// Packed runs among them.
     pub packed: usize,
     /// Checkpoints read.
     pub checkpoints: usize,

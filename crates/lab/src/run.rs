@@ -67,7 +67,7 @@ pub struct RunOptions {
 /// damaged checkpoint is a warning of `progress`: the run resumes from the one before it.
 ///
 /// # Panics
-/// Where training panics; the manifest then says `failed`.
+/// If training panics; the manifest then says `failed`.
 pub fn run(
     experiment: &Experiment,
     store: &Store,

@@ -1,7 +1,7 @@
 //! Means over seeds, their spread, and a correction for many comparisons. What is not finite (a diverged run, a measure that does not
 //! apply) is left out.
 
-/// The arithmetic mean of what is finite; `None` of nothing.
+/// The arithmetic mean of the finite values; `None` if there are none.
 pub fn mean(values: &[f64]) -> Option<f64> {
     retrodict_dynamics::mean(finite(values))
 }

@@ -1,4 +1,4 @@
-//! Specs of facts of one's own: where the file is found, what the hash depends on, and what is left
+//! Specs of the user's own facts: where the file is found, what the hash depends on, and what is left
 //! when the file changes or is gone.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions, not in their helpers

@@ -277,7 +277,7 @@ fn a_commented_spec_reads_back_and_explains_every_key() {
 
 #[test]
 fn every_kind_of_data_has_a_ready_spec() {
-    // Facts of one's own come with a file of one's own.
+    // The kind `file` needs a file of the user's.
     for kind in DataConfig::WORDS.iter().filter(|kind| **kind != "file") {
         let spec = Spec::parse(ready(&format!("{kind}-quick")).unwrap(), kind).unwrap();
         assert_eq!(spec.data.kind.word(), *kind);

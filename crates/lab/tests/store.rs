@@ -136,7 +136,7 @@ fn names_that_differ_in_case_or_accents_only_have_folders_of_their_own_and_old_f
         assert!(found.contains(&(name.to_owned(), seed)), "{name}");
         assert_eq!(store.runs_with_seed(name, seed).unwrap().len(), 1, "{name}");
     }
-    // Early versions wrote every name as it is; such a run is found and goes on in its folder.
+    // Early versions wrote every name as it is; such a run is found and resumes in its folder.
     let run = store.run_dir("A", HASH, 0).unwrap();
     fs::create_dir(out.join("runs/A")).unwrap();
     fs::rename(run.path().parent().unwrap(), out.join(format!("runs/A/{HASH}"))).unwrap();

@@ -1,4 +1,4 @@
-//! The decoder held against what Hugging Face's `GPT2LMHeadModel` computes; `reference/README.md`
+//! The decoder beside Hugging Face's `GPT2LMHeadModel`; `reference/README.md`
 //! says what was recorded and how.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails

@@ -295,7 +295,7 @@ fn saves() {
     }
 }
 
-/// The time of a step of 32 texts of 20 tokens, of a model of one's own:
+/// The time of a step of 32 texts of 20 tokens, of one of the user's models:
 /// `RETRODICT_MODEL=FILE.gguf cargo test -p retrodict-pretrained --release --test tune -- --ignored
 /// --nocapture step_time`; `RETRODICT_LORA=8` for adapters of that rank.
 #[test]

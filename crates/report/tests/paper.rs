@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use retrodict_report::compare::{self, Comparison};
-use retrodict_report::paper::{self, DrawingKind, all};
+use retrodict_report::paper::{self, DrawingKind, Than, all};
 use retrodict_report::{Scale, experiments, figures};
 
 #[test]
@@ -108,6 +108,34 @@ fn no_run_backs_two_claims_of_one_measure() {
             }
         }
     }
+}
+
+/// The table of claims in `docs/claims-history.md`: id, measure and comparison.
+#[test]
+fn the_documentation_lists_every_claim_with_its_threshold() {
+    let page = include_str!("../../../docs/claims-history.md");
+    let (_, tables) = page.split_once("## The claims as they stand").unwrap();
+    let (tables, _) = tables.split_once("\n## ").unwrap();
+    let mut listed = HashMap::new();
+    for row in tables.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        for id in cells[1].split(", ") {
+            assert!(listed.insert(id.trim_matches('`'), cells[2]).is_none(), "{id} is listed twice");
+        }
+    }
+    for claim in all().iter().flat_map(|figure| &figure.claims) {
+        let than = match claim.than {
+            Than::Number(number) => number.to_string(),
+            Than::Word(_) => "uniform guessing".to_owned(),
+        };
+        let wanted = format!("`{}` {} {than}", claim.measure.id, claim.comparator.sign());
+        assert_eq!(listed.remove(claim.id.as_str()), Some(wanted.as_str()), "{}", claim.id);
+    }
+    // Those of the theory are compared where they are simulated, in `src/theory/mod.rs`.
+    listed.retain(|id, _| {
+        !["bilinear.", "one_layer.", "transfer."].iter().any(|model| id.starts_with(model))
+    });
+    assert!(listed.is_empty(), "no longer claimed: {listed:?}");
 }
 
 #[test]

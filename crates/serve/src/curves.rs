@@ -23,9 +23,9 @@ const KEPT: usize = 48 << 20;
 /// A request for curves.
 #[derive(Debug)]
 pub(crate) struct Wanted {
-    /// Of these runs.
+    /// The runs.
     pub(crate) runs: Vec<u32>,
-    /// These measures of epochs.
+    /// The measures, by epoch.
     pub(crate) measures: Vec<&'static Measure>,
     /// One curve a run.
     pub(crate) single: bool,

@@ -1,4 +1,4 @@
-//! Server-sent events: what has changed.
+//! Server-sent events about changes.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -50,7 +50,7 @@ fn whole_number(text: &str) -> Result<u64, String> {
 /// A theorem's bound and the measured value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Theorem {
-    /// Such as `theorem-1`.
+    /// The id, such as `theorem-1`.
     pub id: String,
     /// The bounded quantity, in words.
     pub claim: String,

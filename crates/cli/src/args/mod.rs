@@ -112,7 +112,7 @@ zipped axes, rows, conditions, samples (docs/sweeps.md).")]
     /// Compare interventions against the reversal curse: their effect and their cost.
     #[command(after_help = "Example:\n  retrodict compare reversal --seeds 3 --out try")]
     Compare(CompareArgs),
-    /// Follow, or end, sweeps that other processes make.
+    /// Follow or cancel sweeps that other processes train.
     #[command(after_help = "Examples:
   retrodict run my.toml --set model.layers=1,2,4 --launcher slurm --partition short
   retrodict sweep status retrodict-out
@@ -156,7 +156,7 @@ measures (docs/store.md), experiment, hash, seed, status, dir, epoch and step.")
     /// Locate where in a trained decoder an answer is computed, and where it is lost.
     #[command(after_help = "Example:\n  retrodict locate my.toml --set model.layers=4 --seed 1")]
     Locate(LocateArgs),
-    /// Write training text of your own facts, by recipes, with questions that it does not answer.
+    /// Write training text from your own facts, by recipes, with questions of held-out directions.
     #[command(after_help = "Examples:
   retrodict augment facts.csv --templates templates.toml --recipe reverse-entities --out text
   retrodict augment facts.csv --templates templates.toml --check train.jsonl
@@ -184,14 +184,14 @@ and tokens. The word `requests` prints the prompts and answers that such a progr
 for the server is read from the environment variable RETRODICT_API_KEY, and written nowhere. Scores
 are kept in DIR/scores-MODEL.jsonl: the same command resumes.
 
-Two files of JSON lines with prompt and completion are questions as Berglund et al. have them: one file
-asks for names, and each prompt of the other has one of them. The word `published` sums up results of
-single facts, which they publish as CSV, and an audit.csv beside them.")]
+Two files of JSON lines with prompt and completion are questions as Berglund et al. have them: one
+file asks for names, and each prompt of the other has one of them. The word `published` sums up
+results of single facts, which they publish as CSV, and an audit.csv beside them.")]
     Audit(AuditArgs),
-    /// Write a file of invented facts, which no model can have read of, with phrasings for them.
+    /// Write a file of invented facts, which no model has read, with phrasings for them.
     #[command(after_help = "Example:\n  retrodict invent --count 30 --out invented")]
     Invent(InventArgs),
-    /// Fine-tune a language model on facts, and measure what each recipe does to the reverse.
+    /// Fine-tune a language model on facts, and measure the effect of each recipe on the reverse.
     #[command(after_help = "Example:
   retrodict invent --out invented
   retrodict finetune SmolLM2-135M invented/facts.csv --templates invented/templates.toml \\
@@ -201,7 +201,7 @@ MODEL is a Hugging Face folder or a GGUF file, as for `audit` (in builds with th
 Every --recipe is a condition of its own, beside `none`, which trains the plain sentences; a
 condition of several recipes has them separated by commas. All conditions train for the same
 epochs, so one with more sentences takes more steps. Every condition and seed starts from the
-model's file. What is finished is kept in DIR/runs: the same command resumes, and one with more
+model's file. Finished runs are kept in DIR/runs: the same command resumes, and one with more
 recipes or seeds trains only those. docs/your-own-facts.md says how to read the result.")]
     Finetune(FinetuneArgs),
     /// Print a ready spec, every key with a comment.
@@ -222,7 +222,7 @@ recipes or seeds trains only those. docs/your-own-facts.md says how to read the 
   retrodict report retrodict-out
   retrodict spec style > column.toml && retrodict report retrodict-out --to draft --style column.toml")]
     Report(ReportArgs),
-    /// Write a lesson of three minutes: one page that trains a model in the browser, offline.
+    /// Write the three-minute lesson: one page that trains a model in the browser, offline.
     #[command(after_help = "Example:\n  retrodict lesson --out lesson.html")]
     Lesson(LessonArgs),
     /// Print the completions of a shell.

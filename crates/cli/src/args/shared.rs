@@ -127,7 +127,7 @@ impl ResourceArgs {
         ]
     }
 
-    /// Those of every process of the sweep, as they stand on a command line.
+    /// The options that every process of the sweep gets, as on a command line.
     pub(crate) fn passed_on(&self) -> String {
         let mixed = if self.allow_mixed { " --allow-mixed" } else { "" };
         let device = self.device.and_then(|device| device.to_possible_value());

@@ -1,4 +1,4 @@
-//! Arguments of the commands about facts of one's own.
+//! Arguments of the commands about the user's own facts.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

@@ -20,9 +20,9 @@ const MOST_TIMED: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Complete,
-    /// It diverged, and would do so again.
+    /// The run diverged, and would do so again.
     Diverged,
-    /// It would be resumed.
+    /// The run would be resumed.
     Unfinished,
     New,
 }

@@ -298,7 +298,7 @@ pub(super) fn launch(
     follow(&launched, store, &args.out, every).map(Some)
 }
 
-/// The same sweep where its jobs are still at work.
+/// The launched sweep equal to `record` whose jobs are still at work, if there is one.
 fn at_work(record: &SweepRecord, out: &Path) -> Result<Option<Launched>, Failure> {
     for id in SweepRecord::list(out).map_err(Failure::failed)? {
         // One that cannot be read is another's.

@@ -24,7 +24,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SweepCommand {
-    /// Print how far a sweep is.
+    /// Print the progress of a sweep.
     #[command(after_help = "Example:\n  retrodict sweep status retrodict-out")]
     Status {
         #[command(flatten)]
@@ -45,7 +45,7 @@ pub(crate) enum SweepCommand {
     /// End the jobs of a sweep. They write checkpoints; the `run` command resumes.
     #[command(after_help = "Example:\n  retrodict sweep cancel retrodict-out")]
     Cancel(SweepArgs),
-    /// Make one chunk of a sweep: the command that jobs run.
+    /// Train one chunk of a sweep: the command that jobs run.
     #[command(after_help = "Example:\n  retrodict sweep work out 20261127-161142-483-3f9a 1")]
     Work(WorkArgs),
 }

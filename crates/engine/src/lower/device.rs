@@ -45,8 +45,8 @@ pub trait Device: Sync {
     /// If the device is lost.
     fn free_bytes(&self) -> Result<u64, DeviceError>;
 
-    /// So many seeds that share the launches of equal programs. Each is used by a thread of its
-    /// own: a launch waits for all seeds that are there, and a seed leaves when it is dropped. The
+    /// Opens `count` seeds that share the launches of equal programs. Each is used by a thread of its
+    /// own: a launch waits for all seeds that are open, and a seed leaves when it is dropped. The
     /// results do not depend on how many seeds there are.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ use crate::scalar::Scalar;
 pub struct NotLowered(String);
 
 impl NotLowered {
-    /// Of this name.
+    /// The refusal of the operation `name`.
     pub fn new(name: impl Into<String>) -> NotLowered {
         NotLowered(name.into())
     }

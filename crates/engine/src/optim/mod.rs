@@ -251,7 +251,7 @@ pub struct Optimizer<T> {
     /// The largest norm of the whole gradient: a longer one is scaled down to it. 0 for no limit.
     pub clip: f64,
     steps: u64,
-    /// That of the moments, and of the ranges below.
+    /// The layout of the moments, and of the ranges below.
     layout: Arc<ParameterLayout>,
     moments: Vec<Gradients<T>>,
     /// The matrices that are updated as matrices, and all other trainable parameters.

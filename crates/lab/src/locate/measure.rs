@@ -93,8 +93,8 @@ pub(super) fn patching<T: Scalar>(
     })
 }
 
-/// What stands at each position: an entity and a relation, what is given of the answer, and a mask
-/// where one is asked behind it.
+/// The name of each position: entity and relation, the given tokens of the answer, and the mask if
+/// one follows.
 fn position_names(asked: &Asked, positions: usize) -> Vec<String> {
     let (entity, length) = (asked.source, asked.context.len());
     let numbered = |what: &str, count: usize, p: usize| {

@@ -51,7 +51,8 @@ pub(super) struct Pairs {
     pub(super) corrupted: Vec<Vec<Token>>,
 }
 
-/// What can be patched in a data set, the i-th context of each pair as long as its partner.
+/// The pairs of questions that can be patched in a data set; the i-th contexts of a pair have equal
+/// lengths.
 ///
 /// - `trained-into-trained`: a trained question into another one of the same relation;
 /// - `trained-into-unseen`: the same questions into held-out ones of their relation, which the

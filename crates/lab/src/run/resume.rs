@@ -1,4 +1,4 @@
-//! Checkpoints of a run: what is written, and how a run resumes from it.
+//! Checkpoints of a run, and how a run resumes from them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The file that a spec of facts of one's own names.
+//! The file of facts that a spec names.
 
 use std::path::{Path, absolute};
 use std::sync::Arc;

@@ -15,13 +15,13 @@ settings! {
         pub(super) name: Name = Name(None), ();
         /// The seeds: a count (seeds 0 to 9), a list ([1, 2, 7]) or a range ("5..8": 5, 6, 7).
         pub(super) seeds: Seeds = Seeds((0..10).collect()), ();
-        /// The numbers that train; bf16 rounds the operands of matrix products alone.
+        /// Number format of training; bf16 rounds only the operands of matrix products.
         pub(super) precision: Precision = Precision::F32, ();
     }
 }
 
 keywords! {
-    /// The numbers that train.
+    /// The number format of training.
     pub enum Precision {
         /// Single precision.
         F32 = "f32",

@@ -57,7 +57,7 @@ pub struct Spec {
     pub name: String,
     /// The seeds it is run with; none twice.
     pub seeds: Vec<u64>,
-    /// The numbers that train.
+    /// The number format of training.
     pub precision: Precision,
     /// The sentences.
     pub data: DataSettings,

@@ -28,7 +28,7 @@ const FILES: &[(&str, &str)] = files! {
 /// data without a file of its own has one too, `KIND-quick`, with the probes of the others.
 pub static READY: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
     let mut all = FILES.to_vec();
-    // Facts of one's own come with a file of one's own.
+    // The kind `file` needs a file of the user's.
     for kind in DataConfig::WORDS.iter().filter(|kind| **kind != "file") {
         let name = format!("{kind}-quick");
         if !FILES.iter().any(|(known, _)| *known == name) {

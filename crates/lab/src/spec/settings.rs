@@ -70,12 +70,12 @@ settings! {
         /// Whether effective weights are measured: the logits of every candidate after each single
         /// entity.
         pub effective_weights: bool = true, ();
-        /// Epochs between two measurements; 0 for one at the end alone.
+        /// Epochs between two measurements; 0 for a single one at the end.
         pub every: Option<u64> = None, EVERY;
-        /// Whether it is measured, after the last epoch, if the two directions of a fact share a
+        /// Whether to measure, after the last epoch, if the two directions of a fact share a
         /// representation.
         pub directions: bool = false, (), later;
-        /// Whether it is measured, after the last epoch, how far a model lies that also answers the
+        /// Whether to measure, after the last epoch, the distance to a model that also answers the
         /// held-out questions. It takes up to 900 epochs more.
         pub reach: bool = false, (), later;
     }
@@ -86,7 +86,7 @@ settings! {
     pub struct CheckpointSettings in "checkpoint" {
         /// Epochs between two checkpoints; 0 for none on the way.
         pub every: Option<u64> = None, EVERY;
-        /// Single steps that are kept too, such as [0, 100].
+        /// Further steps whose checkpoints are kept, such as [0, 100].
         pub at: StepList = StepList::default(), ();
         /// Whether the trained model is kept.
         pub last: bool = true, ();

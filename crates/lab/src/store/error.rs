@@ -70,7 +70,7 @@ pub enum StoreError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// Whose it is, and whose it should be.
+        /// The run that it belongs to, and the one that it should belong to.
         what: String,
     },
     /// A checkpoint that another program wrote, or another instruction set: a run that resumes from

@@ -102,13 +102,13 @@ impl Machine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSeeds {
-    /// The run's own.
+    /// The run's seed.
     pub run: u64,
-    /// Of the data set.
+    /// The seed of the data set.
     pub data: u64,
-    /// Of the initial weights.
+    /// The seed of the initial weights.
     pub init: u64,
-    /// Of the order of batches, and of dropout.
+    /// The seed of the order of batches, and of dropout.
     pub order: u64,
 }
 
@@ -187,7 +187,7 @@ impl Manifest {
         Manifest::of(path, &read(path)?)
     }
 
-    /// That in `bytes`, which were read from `path`.
+    /// Parses the manifest in `bytes`, which were read from `path`.
     pub(super) fn of(path: &Path, bytes: &[u8]) -> Result<Self, StoreError> {
         let (manifest, _) =
             sealed::unseal(bytes).map_err(|error| StoreError::damaged(path, error))?;

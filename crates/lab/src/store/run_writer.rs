@@ -26,7 +26,7 @@ use crate::spec::Precision;
 /// A run whose files are still in memory after this time gets a folder, so that its metrics can be
 /// watched, and little is lost with the process.
 const IN_MEMORY: Duration = Duration::from_secs(20);
-/// So does one whose files take more bytes than this.
+/// A run whose files take more bytes than this gets a folder too.
 const MOST_IN_MEMORY: usize = 64 << 20;
 
 impl RunDir {

@@ -16,7 +16,7 @@ pub(super) struct Axis {
 /// The values of an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Values {
-    /// These.
+    /// A list.
     List(Vec<Value>),
     /// All between two bounds, which only sampling can take.
     Between {

@@ -96,7 +96,7 @@ settings! {
     /// The exchangeable parts of a decoder; the defaults are GPT-2's.
     #[derive(Copy)]
     pub struct Design in "model" {
-        /// How the positions of a block learn from each other.
+        /// How information moves between the positions of a block.
         pub mixer: Mixer = Mixer::Attention, (), later;
         /// Initial bias of the LSTM's forget gates; 1 lets a state last from the start.
         pub forget_bias: f64 = 0.0, FINITE, later, when(Condition::is("model.mixer", &["lstm"]));

@@ -61,7 +61,7 @@ pub enum ModelError {
     NothingToRotate {
         /// Features of a head.
         width: usize,
-        /// What was asked for.
+        /// The fraction that was asked for.
         fraction: f64,
         /// The fewest features of which this fraction has a pair.
         needed: usize,
@@ -99,13 +99,13 @@ impl Decoder {
         (fraction * width as f64) as usize / 2 * 2
     }
 
-    /// What the output head reads, `[dim, positions]`. Parameters have the names and shapes of
+    /// The input of the output head, `[dim, positions]`. Parameters have the names and shapes of
     /// `GPT2LMHeadModel`, as far as GPT-2 has them.
     pub fn hidden<T: Scalar>(&self, graph: &mut Graph<T>, inputs: Inputs) -> Value {
         self.hidden_with_hook(graph, inputs, &mut hook::no_hook)
     }
 
-    /// The same, every [`Site`] on the way shown to `hook`, which may exchange what flows there.
+    /// The same, with every [`Site`] on the way shown to `hook`, which may replace its value.
     pub fn hidden_with_hook<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
@@ -125,8 +125,8 @@ impl Decoder {
         self.read(graph, x)
     }
 
-    /// What the output head would read of a residual stream: the stream with the last norm, where
-    /// the design has one there.
+    /// The input that the output head would get from a residual stream: the stream after the last
+    /// norm, if the design has one there.
     pub fn read<T: Scalar>(&self, graph: &mut Graph<T>, stream: Value) -> Value {
         match self.design.norm_place {
             NormPlace::Pre => self.norm(graph, stream, LAST_NORM),

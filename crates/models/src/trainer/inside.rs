@@ -15,7 +15,7 @@ use crate::network::{Inputs, Network};
 #[error("only a decoder can be looked into: model.kind = \"decoder\"")]
 pub struct NotADecoder;
 
-/// What of one run is put into another: the residual stream at a place, at some positions.
+/// A patch: activations of one run, such as the residual stream at some positions, put into another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
     /// Where; [`Site::Embeddings`] or [`Site::Block`] for the stream.
@@ -117,7 +117,7 @@ impl<T: Scalar> Trainer<T> {
         Ok(logits.pop().unwrap_or_default())
     }
 
-    /// Runs a graph of one's own on sets of contexts of one length each, those of one number side
+    /// Runs the caller's graph on sets of contexts of one length each, those of one number side
     /// by side, and reads the last position of its values: `[value][context][feature]`. `build` gets
     /// the model's own logits on the first set, which cost nothing unless it returns them.
     pub(super) fn look<const N: usize>(

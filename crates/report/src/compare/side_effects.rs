@@ -1,4 +1,4 @@
-//! The side effects of an intervention: what it spoils beside the reverse.
+//! The side effects of an intervention: trained abilities that it loses, and blind swaps.
 
 use serde::Serialize;
 

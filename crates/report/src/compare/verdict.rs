@@ -1,4 +1,4 @@
-//! The effect of an intervention on the reverse: on what is answered, and on what is known.
+//! The effect of an intervention on the reverse: on answers, and on ranks.
 //!
 //! *Answered* is reverse top-1 in the whole vocabulary. *Known* is the mean normalised rank of the
 //! right answer among the held-out answers: 0 is first, 0.5 is chance whatever the model prefers,

@@ -118,6 +118,7 @@ mod tests {
             figure.make(out, Scale::Quick, 2, &|| ()).unwrap();
         }
         let report = from_store(out).unwrap();
+        let documented = include_str!("../../../../docs/claims-history.md");
         let names: Vec<&str> = report.sections.iter().map(|s| s.name.as_str()).collect();
         assert_eq!(names, ["theory-bilinear", "theory-one-layer", "theory-transfer"]);
         for section in &report.sections {
@@ -125,6 +126,13 @@ mod tests {
             for claim in &section.claims {
                 assert!(claim.id.starts_with("theory.") && claim.holds, "{claim:?}");
                 assert!(!claim.refuted_by.is_empty(), "{claim:?}");
+                let (id, sign) = (&claim.id["theory.".len()..], claim.comparator.sign());
+                let row = if claim.threshold < 1e-4 && claim.threshold > 0.0 {
+                    format!("| `{id}` | {sign} {:e} |", claim.threshold)
+                } else {
+                    format!("| `{id}` | {sign} {} |", claim.threshold)
+                };
+                assert!(documented.contains(&row), "docs/claims-history.md lacks {row}");
             }
         }
         let made = retrodict_theory::transfer::stored(out).unwrap();

@@ -34,7 +34,7 @@ pub struct Rate {
 /// An assumption of the theorems.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assumption {
-    /// Such as `zero-init`.
+    /// The id, such as `zero-init`.
     pub id: String,
     /// The assumption.
     pub assumed: String,

@@ -101,7 +101,7 @@ impl FromStr for Partition {
 pub struct Mem(String);
 
 impl Mem {
-    /// So many MiB.
+    /// A number of MiB.
     pub fn mib(mib: u64) -> Mem {
         Mem(format!("{mib}M"))
     }
@@ -124,7 +124,7 @@ impl FromStr for Mem {
 pub struct TimeLimit(u64);
 
 impl TimeLimit {
-    /// So many seconds, at least a minute.
+    /// A number of seconds, at least a minute.
     pub fn seconds(seconds: u64) -> TimeLimit {
         TimeLimit(seconds.max(60))
     }

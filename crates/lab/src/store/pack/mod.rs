@@ -39,7 +39,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Packs {
-    /// Those below `out`; reads nothing yet.
+    /// The packs below `out`; reads nothing yet.
     pub(crate) fn of(out: &Path) -> Packs {
         let folder = out.join("segments");
         Packs { folder, known: Mutex::default(), writer: Mutex::default() }
