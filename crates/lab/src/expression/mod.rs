@@ -275,5 +275,7 @@ mod tests {
         }
         let error = check("data.kind == chain").unwrap_err();
         assert_eq!(error, "`data.kind == chain`: there is no `chain`; a text is quoted: 'chain'");
+        let error = check("data.kind == one-to-many").unwrap_err();
+        assert!(error.ends_with("there is no `one-to-many`; a text is quoted: 'one-to-many'"));
     }
 }

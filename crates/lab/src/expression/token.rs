@@ -95,7 +95,8 @@ fn number(rest: &[char]) -> Result<(Token, usize), String> {
 }
 
 fn word(rest: &[char]) -> (Token, usize) {
-    let part = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    // With a hyphen no name is known, and the message then says how a text is written.
+    let part = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
     let length = rest.iter().position(|c| !part(c)).unwrap_or(rest.len());
     let word: String = rest[..length].iter().collect();
     let token = match word.as_str() {
