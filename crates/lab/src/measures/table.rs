@@ -310,8 +310,8 @@ pub const MEASURES: &[Measure] = &[
         unit: Unit::Fraction,
         better: Better::Higher,
         shown: Shown::Json,
-        doc: "Fraction of the trained questions about held-out facts that is answered right: their forward \
-              direction, or their links.",
+        doc: "Fraction of the trained questions about held-out facts that is answered right: their \
+              forward direction, or their links.",
         value: Value::Run(|_, run| run.answers?.forward_top1),
     },
     Measure {
