@@ -120,7 +120,10 @@ fn the_documentation_lists_every_claim_with_its_threshold() {
     for row in tables.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         for id in cells[1].split(", ") {
-            assert!(listed.insert(id.trim_matches('`'), cells[2]).is_none(), "{id} is listed twice");
+            assert!(
+                listed.insert(id.trim_matches('`'), cells[2]).is_none(),
+                "{id} is listed twice"
+            );
         }
     }
     for claim in all().iter().flat_map(|figure| &figure.claims) {
