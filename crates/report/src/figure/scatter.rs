@@ -3,7 +3,7 @@
 use super::{Figure, Text};
 use crate::plot::Drawing;
 use crate::plot::axes::{self, Axis, ROOM_ABOVE, ROOM_BELOW, Written};
-use crate::plot::drawing::{Rect, Stroke, Style};
+use crate::plot::drawing::{Anchor, Rect, Stroke, Style};
 use crate::plot::scale::{Linear, Scale, extent};
 use crate::plot::theme::{INK, LABEL_SIZE, SERIES, SOFT, text_width, wrap};
 use crate::tables::{Table, cell};
@@ -84,10 +84,15 @@ fn draw((x, y): &(String, String), points: &[Named], width: f64) -> Drawing {
     for &at in &dots {
         drawing.dot(at, POINT, SERIES[0], 1.0);
     }
-    for (lines, place) in lines.iter().zip(&places) {
+    for ((lines, place), &(x, _)) in lines.iter().zip(&places).zip(&dots) {
+        // A width is an estimate: a name ends, or begins, beside its point.
+        let (at, anchor) = match place.right() <= x {
+            true => (place.right(), Anchor::End),
+            false => (place.x, Anchor::Start),
+        };
         for (i, line) in lines.iter().enumerate() {
             let base = place.y + LINE * i as f64 + 11.0;
-            drawing.text(place.x, base, line, Style::new(LABEL_SIZE, INK));
+            drawing.text(at, base, line, Style::new(LABEL_SIZE, INK).anchor(anchor));
         }
     }
     drawing
