@@ -13,7 +13,7 @@ pub use decoder::{
 pub use lr_schedule::{LrDecay, LrSchedule};
 pub use network::{
     Attended, BilinearNetwork, BilinearSettings, Inputs, ModelSettings, Network, OneLayerNetwork,
-    OneLayerSettings,
+    OneLayerSettings, Places,
 };
 pub use objective::{
     Example, LossOn, Masking, Objective, ObjectiveSettings, Pairs, Penalties, PenaltyOn, Reading,

@@ -1,13 +1,19 @@
 //! The models that are run, as graphs.
 
 use retrodict_engine::{Graph, Indices, ParameterId, Scalar, Value};
-use retrodict_models::{Decoder, Inputs, Site};
+use retrodict_models::{Decoder, Hook, Inputs, Site};
 
 use crate::llama::Llama;
 
-/// Receives the residual stream `[features, positions]` at each place, before the first block (0) and
-/// after each (from 1), and returns the value that replaces it: the same one if it only reads.
-pub(crate) type PlaceHook<'h, T> = dyn FnMut(&mut Graph<T>, usize, Value) -> Value + 'h;
+/// The number of a place of the residual stream: 0 before the first block, then after each block.
+/// `None` of other sites.
+pub(crate) fn place(site: Site) -> Option<usize> {
+    match site {
+        Site::Embeddings => Some(0),
+        Site::Block(block) => Some(block + 1),
+        Site::Keys(_) | Site::Values(_) | Site::Mixed(_) | Site::Mlp(_) => None,
+    }
+}
 
 /// A model without its weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,27 +60,20 @@ impl Architecture {
     /// The input of the head, `[features, positions]`, without dropout. Parameters have the names of
     /// the checkpoint.
     pub fn stream<T: Scalar>(&self, graph: &mut Graph<T>, tokens: Indices) -> Value {
-        self.stream_with_hook(graph, tokens, &mut |_, _, value| value)
+        self.stream_with_hook(graph, tokens.into(), &mut |_, _, value| value)
     }
 
-    /// The same, the residual stream at every place shown to `hook`.
+    /// The same, every [`Site`] on the way shown to `hook`, which may exchange what flows there.
     pub(crate) fn stream_with_hook<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
-        tokens: Indices,
-        hook: &mut PlaceHook<'_, T>,
+        inputs: Inputs,
+        hook: &mut Hook<'_, T>,
     ) -> Value {
         match self {
-            Self::Gpt2(decoder) => {
-                let inputs = Inputs { tokens, padding_mask: None };
-                decoder.hidden_with_hook(graph, inputs, &mut |graph, site, value| match site {
-                    Site::Embeddings => hook(graph, 0, value),
-                    Site::Block(block) => hook(graph, block + 1, value),
-                    Site::Mixed(_) | Site::Mlp(_) => value,
-                })
-            }
+            Self::Gpt2(decoder) => decoder.hidden_with_hook(graph, inputs, hook),
             Self::Llama(llama) => {
-                let stream = llama.stream_with_hook(graph, tokens, hook);
+                let stream = llama.stream_with_hook(graph, inputs, hook);
                 llama.read(graph, stream)
             }
         }

@@ -5,6 +5,7 @@
 
 use retrodict_engine::{Graph, Indices, Mode, Noise, ProductPrecision, Program};
 
+use crate::architecture::place;
 use crate::runner::{BATCH, team};
 use crate::{Model, PretrainedError};
 
@@ -91,8 +92,10 @@ impl Model {
             let mut graph = Graph::new();
             let (tokens, last) = (graph.indices(shape), graph.indices(1));
             let mut streams = Vec::new();
-            architecture.stream_with_hook(&mut graph, tokens, &mut |_, _, value| {
-                streams.push(value);
+            architecture.stream_with_hook(&mut graph, tokens.into(), &mut |_, site, value| {
+                if place(site).is_some() {
+                    streams.push(value);
+                }
                 value
             });
             for stream in streams {
@@ -120,15 +123,15 @@ impl Model {
 
     /// Activation patching (Vig et al., 2020; Meng et al., 2022): calls `take` with the number of
     /// each pair and the logits after its second question, run with what the first one has in the
-    /// residual stream at a place and position. `go` is called after every batch, until it returns
-    /// false.
+    /// residual stream at the place `at` and a position. `go` is called after every batch, until it
+    /// returns false.
     ///
     /// # Errors
     /// [`PretrainedError::Stopped`].
     pub fn patched(
         &mut self,
         pairs: &[(&TokenQuestion, &TokenQuestion)],
-        place: usize,
+        at: usize,
         position: PatchPosition,
         mut take: impl FnMut(usize, &[f64]),
         mut go: impl FnMut() -> bool,
@@ -144,22 +147,28 @@ impl Model {
             // clean one behind it.
             let chosen = graph.indices(lengths[1]);
             let mut taken = None;
-            architecture.stream_with_hook(&mut graph, clean_tokens, &mut |graph, at, value| {
-                if at == place {
-                    taken = Some(graph.pick(value, from));
-                }
-                value
-            });
-            let hidden =
-                architecture.stream_with_hook(&mut graph, own_tokens, &mut |graph, at, own| {
-                    match taken {
-                        Some(taken) if at == place => {
-                            let both = graph.join(&[own, taken]);
-                            graph.pick(both, chosen)
-                        }
-                        _ => own,
+            let patched = |site| place(site) == Some(at);
+            architecture.stream_with_hook(
+                &mut graph,
+                clean_tokens.into(),
+                &mut |graph, site, value| {
+                    if patched(site) {
+                        taken = Some(graph.pick(value, from));
                     }
-                });
+                    value
+                },
+            );
+            let hidden = architecture.stream_with_hook(
+                &mut graph,
+                own_tokens.into(),
+                &mut |graph, site, own| match taken {
+                    Some(taken) if patched(site) => {
+                        let both = graph.join(&[own, taken]);
+                        graph.pick(both, chosen)
+                    }
+                    _ => own,
+                },
+            );
             let hidden = graph.pick(hidden, last);
             let out = architecture.head(&mut graph, hidden);
             graph.output(out, 0..1);

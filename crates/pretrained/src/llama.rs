@@ -2,11 +2,11 @@
 //! MLP.
 
 use retrodict_engine::{
-    Activation, Graph, Indices, Initial, Orientation, Parameter, ParameterId, Scalar, Value,
+    Activation, Graph, Initial, Orientation, Parameter, ParameterId, Scalar, Sees, Value,
 };
+use retrodict_models::{Hook, Inputs, Site};
 
 use crate::PretrainedError;
-use crate::architecture::PlaceHook;
 use crate::fields::Fields;
 
 /// The linear maps of attention that have a bias.
@@ -68,26 +68,27 @@ impl Llama {
         Ok(())
     }
 
-    /// The residual stream after the last block, `[dim, positions]`; `hook` sees it before the first
-    /// block and after each. Parameters have the names of `LlamaForCausalLM`.
+    /// The residual stream after the last block, `[dim, positions]`; every [`Site`] on the way is
+    /// shown to `hook`. Parameters have the names of `LlamaForCausalLM`.
     pub(crate) fn stream_with_hook<T: Scalar>(
         &self,
         graph: &mut Graph<T>,
-        tokens: Indices,
-        hook: &mut PlaceHook<'_, T>,
+        inputs: Inputs,
+        hook: &mut Hook<'_, T>,
     ) -> Value {
         let table = self.table(graph);
-        let x = graph.embedding(tokens, table, None);
-        let mut x = hook(graph, 0, x);
+        let x = graph.embedding(inputs.tokens, table, None);
+        let mut x = hook(graph, Site::Embeddings, x);
         for layer in 0..self.layers {
             let name = format!("model.layers.{layer}");
             let h = self.norm(graph, x, &format!("{name}.input_layernorm"));
-            let h = self.attention(graph, h, &format!("{name}.self_attn"));
+            let h = self.attention(graph, h, inputs, layer, hook);
             x = graph.residual(x, h, 0.0);
             let h = self.norm(graph, x, &format!("{name}.post_attention_layernorm"));
             let h = self.mlp(graph, h, &format!("{name}.mlp"));
+            let h = hook(graph, Site::Mlp(layer), h);
             x = graph.residual(x, h, 0.0);
-            x = hook(graph, layer + 1, x);
+            x = hook(graph, Site::Block(layer), x);
         }
         x
     }
@@ -131,20 +132,31 @@ impl Llama {
         graph.rms_norm(x, gain, self.epsilon)
     }
 
-    fn attention<T: Scalar>(&self, graph: &mut Graph<T>, h: Value, name: &str) -> Value {
+    fn attention<T: Scalar>(
+        &self,
+        graph: &mut Graph<T>,
+        h: Value,
+        inputs: Inputs,
+        layer: usize,
+        hook: &mut Hook<'_, T>,
+    ) -> Value {
         let Self { heads, kv_heads, head_width: width, .. } = *self;
+        let name = format!("model.layers.{layer}.self_attn");
         let bias = self.biases != Biases::None;
         let [q, k, v] =
             [("q_proj", heads), ("k_proj", kv_heads), ("v_proj", kv_heads)].map(|(map, heads)| {
                 dense(graph, h, &format!("{name}.{map}"), [heads * width, self.dim], bias)
             });
-        let q = graph.rotary(q, heads, width, self.rope_base);
-        let k = graph.rotary(k, kv_heads, width, self.rope_base);
+        let q = inputs.rotary(graph, q, heads, width, self.rope_base);
+        let k = inputs.rotary(graph, k, kv_heads, width, self.rope_base);
+        let k = hook(graph, Site::Keys(layer), k);
+        let v = hook(graph, Site::Values(layer), v);
         let [k, v] = match heads / kv_heads {
             1 => [k, v],
             times => [k, v].map(|x| graph.repeat_heads(x, kv_heads, times)),
         };
-        let mixed = graph.attention([q, k, v], heads, 0.0);
+        let mixed = graph.attention_over([q, k, v], heads, Sees::Past, inputs.padding_mask, 0.0);
+        let mixed = hook(graph, Site::Mixed(layer), mixed);
         let bias = self.biases == Biases::All;
         dense(graph, mixed, &format!("{name}.o_proj"), [self.dim, heads * width], bias)
     }

@@ -1,5 +1,7 @@
 //! Batches of contexts of differing lengths through a program.
 
+mod continued;
+
 use std::time::Duration;
 
 use retrodict_engine::{Graph, Indices, Mode, Noise, Parameters, ProductPrecision, Program, Team};

@@ -30,8 +30,8 @@ struct Attention {
     sees: Sees,
     /// The weight input that masks keys (the padding mask).
     mask: Option<usize>,
-    /// Positions of the keys.
-    positions: usize,
+    /// Positions of the queries, and of the keys.
+    positions: [usize; 2],
     threshold: u32,
     stream: u32,
 }
@@ -47,11 +47,12 @@ impl<T: Scalar> Graph<T> {
 
     /// `softmax(qᵀk / √d) v` in each of `heads` heads of d features; dropout acts on the
     /// probabilities. With a `padding_mask`, only positions where it is above zero count (1 for
-    /// tokens, 0 for padding); a query that sees none gets zeros.
+    /// tokens, 0 for padding); a query that sees none gets zeros. There may be more keys and values
+    /// than queries: the queries are then those of the last positions.
     ///
     /// # Panics
-    /// If the shapes differ, the heads do not divide the features, or `padding_mask` has fewer
-    /// positions.
+    /// If the shapes do not fit, the heads do not divide the features, or `padding_mask` has fewer
+    /// positions than the keys.
     pub fn attention_over(
         &mut self,
         [q, k, v]: [Value; 3],
@@ -60,39 +61,43 @@ impl<T: Scalar> Graph<T> {
         padding_mask: Option<Weights>,
         dropout: f64,
     ) -> Value {
-        let shape = self.attention_shape([q, k, v], heads, padding_mask);
+        let [shape, keys] = self.attention_shapes([q, k, v], heads, padding_mask);
         let (threshold, stream) = (dropout_threshold(dropout), self.next_stream());
         let mask = padding_mask.map(|mask| self.weight_input(mask).0);
-        let positions = shape.positions;
+        let positions = [shape.positions, keys.positions];
         let operation = Attention { heads, sees, mask, positions, threshold, stream };
         self.push(operation, vec![q, k, v], vec![], shape)
     }
 
-    /// The shape of queries, keys and values, which is also that of the output.
+    /// The shape of the queries, which is also that of the output, and that of keys and values.
     ///
     /// # Panics
     /// As [`Graph::attention_over`].
-    pub(super) fn attention_shape(
+    pub(super) fn attention_shapes(
         &self,
         [q, k, v]: [Value; 3],
         heads: usize,
         padding_mask: Option<Weights>,
-    ) -> Shape {
-        let shape = self.shape(q);
-        assert!(shape == self.shape(k) && shape == self.shape(v), "q, k and v have one shape");
-        assert!(shape.features.is_multiple_of(heads), "{heads} heads, {} features", shape.features);
-        let masked = padding_mask.map_or(shape.positions, |mask| self.weight_input(mask).1);
-        assert!(masked >= shape.positions, "{masked} positions of a mask for {}", shape.positions);
-        shape
+    ) -> [Shape; 2] {
+        let [queries, keys] = [q, k].map(|value| self.shape(value));
+        assert!(keys == self.shape(v), "keys and values have one shape");
+        let fit = queries.features == keys.features && queries.positions <= keys.positions;
+        assert!(fit, "q has the shape {queries:?}, and k {keys:?}");
+        let features = keys.features;
+        assert!(features.is_multiple_of(heads), "{heads} heads, {features} features");
+        let masked = padding_mask.map_or(keys.positions, |mask| self.weight_input(mask).1);
+        assert!(masked >= keys.positions, "{masked} positions of a mask for {}", keys.positions);
+        [queries, keys]
     }
 }
 
 impl Sees {
-    /// The keys that queries at these positions see, of `positions`.
-    pub(super) fn keys(self, queries: Range<usize>, positions: usize) -> Range<usize> {
+    /// The keys that queries at these positions see. `of` are the positions of all queries, and of
+    /// all keys.
+    pub(super) fn keys(self, queries: Range<usize>, of: [usize; 2]) -> Range<usize> {
         match self {
-            Sees::Past => 0..queries.end,
-            Sees::All => 0..positions,
+            Sees::Past => 0..queries.end + of[1] - of[0],
+            Sees::All => 0..of[1],
         }
     }
 }
@@ -298,6 +303,43 @@ mod tests {
                     assert_gradients(&graph, batch);
                 }
             }
+        }
+    }
+
+    /// Keys and values may be those of earlier positions too.
+    #[test]
+    fn gradient_of_late_queries() {
+        for (late, scored) in [(&[3][..], 0..1), (&[2, 3], 0..2), (&[1, 2, 3], 1..3)] {
+            for (sees, masked) in [(Sees::Past, false), (Sees::Past, true), (Sees::All, true)] {
+                let mut graph = Graph::<f64>::new();
+                let padding_mask = masked.then(|| graph.weights(4));
+                let x = with_stem(&mut graph, 6, 4);
+                let [q, k, v] = heads_of(&mut graph, x, 6);
+                let q = graph.select(q, late);
+                let y = graph.attention_over([q, k, v], 2, sees, padding_mask, 0.0);
+                with_head(&mut graph, y, 4, scored.clone());
+                assert_gradients(&graph, 3);
+            }
+        }
+    }
+
+    /// The last queries alone find what they find among all.
+    #[test]
+    fn late_queries_see_the_same_keys() {
+        let mut graph = Graph::<f64>::new();
+        let x = with_stem(&mut graph, 4, 5);
+        let [q, k, v] = heads_of(&mut graph, x, 4);
+        let late = graph.select(q, &[3, 4]);
+        for (queries, positions) in [(q, 3..5), (late, 0..2)] {
+            let y = graph.attention([queries, k, v], 2, 0.0);
+            graph.output(y, positions);
+        }
+        let mut program = Program::compile(&graph, 3, Mode::Inference, ProductPrecision::Full, 1);
+        let parameters = Parameters::initial(&graph, 7);
+        program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut Team::new(1));
+        let [all, late] = [0, 1].map(|i| program.output(i));
+        for (f, p) in (0..4).flat_map(|f| [0, 1].map(|p| (f, p))) {
+            assert_eq!(all.lanes(f, p), late.lanes(f, p));
         }
     }
 

@@ -28,7 +28,7 @@ impl<T: Scalar> Graph<T> {
     /// [`attention_over`](Graph::attention_over).
     ///
     /// # Panics
-    /// As that.
+    /// As that, or if there are more keys than queries.
     pub fn linear_attention(
         &mut self,
         qkv: [Value; 3],
@@ -36,7 +36,8 @@ impl<T: Scalar> Graph<T> {
         sees: Sees,
         padding_mask: Option<Weights>,
     ) -> Value {
-        let shape = self.attention_shape(qkv, heads, padding_mask);
+        let [shape, keys] = self.attention_shapes(qkv, heads, padding_mask);
+        assert!(shape == keys, "q, k and v have one shape");
         let mask = padding_mask.map(|mask| self.weight_input(mask).0);
         let positions = shape.positions;
         self.push(LinearAttention { heads, sees, mask, positions }, qkv.to_vec(), vec![], shape)
@@ -110,7 +111,7 @@ compiled!(LinearAttention);
 
 impl<T: Scalar> Operation<T> for LinearAttention {
     fn positions_needed(&self, input: usize, output: Range<usize>) -> Range<usize> {
-        if input == 0 { output } else { self.sees.keys(output, self.positions) }
+        if input == 0 { output } else { self.sees.keys(output, [self.positions; 2]) }
     }
 
     /// The features of queries and keys are kept.

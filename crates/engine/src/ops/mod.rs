@@ -10,6 +10,7 @@ mod dropout;
 mod embedding;
 mod even_attention;
 mod gelu;
+mod given;
 mod in_batch;
 mod join;
 mod layer_norm;

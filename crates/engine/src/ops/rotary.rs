@@ -3,7 +3,7 @@
 
 use crate::extent::Extents;
 use crate::graph::Graph;
-use crate::handle::Value;
+use crate::handle::{Indices, Value};
 use crate::isa::for_every_isa;
 use crate::lower::{Area, Lowering, NotLowered, Put, kernel};
 use crate::matrix::{Matrix, MatrixMut};
@@ -15,6 +15,8 @@ struct Rotary {
     width: usize,
     /// The first of them, which are rotated.
     rotated: usize,
+    /// The index input with the position of each column; `None` where the columns are the positions.
+    at: Option<usize>,
     positions: usize,
     /// Cosine and sine of each angle, `[pair, position]`.
     turns: Vec<[f64; 2]>,
@@ -31,6 +33,37 @@ impl<T: Scalar> Graph<T> {
     /// # Panics
     /// If the heads do not divide the features, or `rotated` is odd or more than a head has.
     pub fn rotary(&mut self, x: Value, heads: usize, rotated: usize, base: f64) -> Value {
+        let positions = self.shape(x).positions;
+        self.rotate(x, heads, rotated, base, None, positions)
+    }
+
+    /// As [`rotary`](Graph::rotary), each column at a position of its own, which `at` holds when the
+    /// program runs; all are below `positions`.
+    ///
+    /// # Panics
+    /// As that, or if there are not as many columns of positions as of `x`.
+    pub fn rotary_at(
+        &mut self,
+        x: Value,
+        heads: usize,
+        rotated: usize,
+        base: f64,
+        (at, positions): (Indices, usize),
+    ) -> Value {
+        let (at, given) = self.index_input(at);
+        assert_eq!(given, self.shape(x).positions, "a position for each column");
+        self.rotate(x, heads, rotated, base, Some(at), positions)
+    }
+
+    fn rotate(
+        &mut self,
+        x: Value,
+        heads: usize,
+        rotated: usize,
+        base: f64,
+        at: Option<usize>,
+        positions: usize,
+    ) -> Value {
         let shape = self.shape(x);
         assert!(shape.features.is_multiple_of(heads), "{heads} heads, {} features", shape.features);
         let width = shape.features / heads;
@@ -41,11 +74,10 @@ impl<T: Scalar> Graph<T> {
             let angle = position as f64 / slowdown;
             [libm::cos(angle), libm::sin(angle)]
         };
-        let positions = shape.positions;
         let turns = (0..rotated / 2)
             .flat_map(|pair| (0..positions).map(move |position| turn(pair, position)))
             .collect();
-        self.push(Rotary { width, rotated, positions, turns }, vec![x], vec![], shape)
+        self.push(Rotary { width, rotated, at, positions, turns }, vec![x], vec![], shape)
     }
 }
 
@@ -77,16 +109,33 @@ impl Rotary {
             let first = feature.is_multiple_of(2);
             let partner = x.row(if first { f + 1 } else { f - 1 });
             let start = feature / 2 * self.positions;
-            let turns = &self.turns[start + live.start..start + live.end];
+            let turns = &self.turns[start..start + self.positions];
             let sign = match (direction, first) {
                 (Direction::Forward, true) | (Direction::Back, false) => -T::ONE,
                 (Direction::Forward, false) | (Direction::Back, true) => T::ONE,
             };
-            rotate(at.isa, at.lanes, x.row(f), partner, turns, sign, out, accumulate);
+            match self.at.map(|input| at.indices(input, live.clone())) {
+                None => {
+                    let turns = &turns[live.clone()];
+                    rotate(at.isa, at.lanes, x.row(f), partner, turns, sign, out, accumulate);
+                }
+                Some(places) => {
+                    rotate_at(at.isa, places, x.row(f), partner, turns, sign, out, accumulate);
+                }
+            }
         }
     }
 
-    fn lower(&self, at: &mut Lowering<'_>, direction: Direction, x: Area, y: Put) {
+    fn lower(
+        &self,
+        at: &mut Lowering<'_>,
+        direction: Direction,
+        x: Area,
+        y: Put,
+    ) -> Result<(), NotLowered> {
+        if self.at.is_some() {
+            return Err(NotLowered::new("Rotary at given positions"));
+        }
         let bits = |number: &f64| (*number as f32).to_bits();
         let turns: Vec<u32> = self.turns.iter().flatten().map(bits).collect();
         let (turns, live) = (at.constant(&turns), at.output_positions());
@@ -103,6 +152,7 @@ impl Rotary {
             live: live.len().into(),
             back: usize::from(matches!(direction, Direction::Back)).into(),
         });
+        Ok(())
     }
 }
 
@@ -129,15 +179,14 @@ impl<T: Scalar> Operation<T> for Rotary {
     }
 
     fn lower_forward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
-        self.lower(at, Direction::Forward, at.input(0), at.output());
-        Ok(())
+        self.lower(at, Direction::Forward, at.input(0), at.output())
     }
 
     fn lower_backward(&self, at: &mut Lowering<'_>) -> Result<(), NotLowered> {
-        if let Some(dx) = at.d_input(0) {
-            self.lower(at, Direction::Back, at.d_output(), dx);
+        match at.d_input(0) {
+            Some(dx) => self.lower(at, Direction::Back, at.d_output(), dx),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -154,6 +203,18 @@ for_every_isa! {
                 let term = cos * *x + sin * *partner;
                 *out = if accumulate { *out + term } else { term };
             }
+        }
+    }
+
+    /// The same with a position for each number.
+    fn rotate_at<T>(
+        places: &[u32], x: &[T], partner: &[T], turns: &[[f64; 2]], sign: T, out: &mut [T],
+        accumulate: bool,
+    ) {
+        for (((place, x), partner), out) in places.iter().zip(x).zip(partner).zip(out) {
+            let [cos, sin] = turns[*place as usize];
+            let term = T::from_f64(cos) * *x + sign * T::from_f64(sin) * *partner;
+            *out = if accumulate { *out + term } else { term };
         }
     }
 
@@ -194,6 +255,42 @@ mod tests {
             let y = graph.attention([y, x, x], heads, 0.0);
             with_head(&mut graph, y, 4, first..positions);
             assert_gradients(&graph, batch);
+        }
+    }
+
+    #[test]
+    fn gradient_at_given_positions() {
+        let mut graph = Graph::<f64>::new();
+        let at = graph.indices(2);
+        let x = with_stem(&mut graph, 10, 2);
+        let y = graph.rotary_at(x, 2, 4, 50.0, (at, 3));
+        let y = graph.attention([y, x, x], 2, 0.0);
+        with_head(&mut graph, y, 4, 1..2);
+        assert_gradients(&graph, 3);
+    }
+
+    /// Positions that are given turn as those of the columns do.
+    #[test]
+    fn given_positions_are_those_of_the_columns() {
+        let mut graph = Graph::<f64>::new();
+        let at = graph.indices(2);
+        let x = with_stem(&mut graph, 6, 4);
+        let some = graph.select(x, &[3, 1]);
+        let y = graph.rotary_at(some, 1, 4, 50.0, (at, 4));
+        graph.output(y, 0..2);
+        let y = graph.rotary(x, 1, 4, 50.0);
+        graph.output(y, 0..4);
+        let mut program = Program::compile(&graph, 2, Mode::Inference, ProductPrecision::Full, 1);
+        let lanes = program.lanes();
+        let places = program.indices_mut(at);
+        places[..lanes].fill(3);
+        places[lanes..].fill(1);
+        let parameters = Parameters::initial(&graph, 7);
+        program.forward(&parameters, Noise { seed: 0, step: 0 }, &mut Team::new(1));
+        let [given, all] = [0, 1].map(|i| program.output(i));
+        for f in 0..6 {
+            assert_eq!(given.lanes(f, 0), all.lanes(f, 3));
+            assert_eq!(given.lanes(f, 1), all.lanes(f, 1));
         }
     }
 

@@ -17,6 +17,11 @@ pub(crate) const MIXER_OUTPUT: &str = "attn.c_proj";
 /// The base of the rotary angles, as in the authors' library.
 const ROTARY_BASE: f64 = 10_000.0;
 
+/// The beginning of the names of a block's parameters.
+fn block_name(layer: usize) -> String {
+    format!("transformer.h.{layer}")
+}
+
 impl Decoder {
     /// In GPT-2: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
     pub(super) fn block<T: Scalar>(
@@ -27,9 +32,9 @@ impl Decoder {
         layer: usize,
         hook: &mut Hook<'_, T>,
     ) -> Value {
-        let name = &format!("transformer.h.{layer}");
+        let name = &block_name(layer);
         let x = self.branch(graph, x, &format!("{name}.ln_1"), |graph, h| {
-            let mixed = self.mixed(graph, h, inputs, name)?;
+            let mixed = self.mixed(graph, h, inputs, layer, hook)?;
             let mixed = hook(graph, Site::Mixed(layer), mixed);
             Some(self.mixer_output(graph, mixed, name))
         });
@@ -68,12 +73,14 @@ impl Decoder {
         graph: &mut Graph<T>,
         h: Value,
         inputs: Inputs,
-        name: &str,
+        layer: usize,
+        hook: &mut Hook<'_, T>,
     ) -> Option<Value> {
+        let name = block_name(layer);
         let mixed = match self.design.mixer {
             Mixer::None => return None,
             Mixer::Attention | Mixer::Bidirectional | Mixer::Linear => {
-                self.attention(graph, h, inputs, &format!("{name}.attn"))
+                self.attention(graph, h, inputs, layer, hook)
             }
             Mixer::Lstm => self.lstm(graph, h, &format!("{name}.lstm")),
             Mixer::Gru => self.gru(graph, h, &format!("{name}.gru")),
@@ -97,10 +104,11 @@ impl Decoder {
         graph: &mut Graph<T>,
         h: Value,
         inputs: Inputs,
-        name: &str,
+        layer: usize,
+        hook: &mut Hook<'_, T>,
     ) -> Value {
-        let d = self.dim;
-        let (w, b) = self.joined(graph, &format!("{name}.c_attn"), 3, Initial::Constant(0.0));
+        let (d, name) = (self.dim, format!("{}.attn.c_attn", block_name(layer)));
+        let (w, b) = self.joined(graph, &name, 3, Initial::Constant(0.0));
         let [q, k, v] = [0, 1, 2].map(|i| {
             let part = i * d..(i + 1) * d;
             let (w, b) = (graph.columns(w, part.clone()), graph.columns(b, part));
@@ -109,10 +117,12 @@ impl Decoder {
         let [q, k] = match &self.position {
             PositionEncoding::None | PositionEncoding::Absolute => [q, k],
             PositionEncoding::Rotary(rotary) => {
-                let fraction = rotary.rotary_fraction;
-                [q, k].map(|x| graph.rotary(x, self.heads, self.rotated(fraction), ROTARY_BASE))
+                let rotated = self.rotated(rotary.rotary_fraction);
+                [q, k].map(|x| inputs.rotary(graph, x, self.heads, rotated, ROTARY_BASE))
             }
         };
+        let k = hook(graph, Site::Keys(layer), k);
+        let v = hook(graph, Site::Values(layer), v);
         let (heads, padding_mask) = (self.heads, inputs.padding_mask);
         let sees = if self.design.mixer.sees_all() { Sees::All } else { Sees::Past };
         match self.design.mixer {

@@ -7,6 +7,11 @@ use retrodict_engine::{Graph, Value};
 pub enum Site {
     /// The residual stream before the first block.
     Embeddings,
+    /// The keys of a block's attention, behind their rotation. They may be replaced by more: those
+    /// of earlier positions, before these.
+    Keys(usize),
+    /// The values of a block's attention, as many as its keys.
+    Values(usize),
     /// The result of a block's mixer, each head in its own features, before the output matrix if
     /// there is one.
     Mixed(usize),

@@ -115,7 +115,14 @@ impl Decoder {
         let wte = self.token_table(graph);
         let wpe = (self.position == PositionEncoding::Absolute)
             .then(|| self.table(graph, "transformer.wpe.weight", self.positions));
-        let x = graph.embedding(inputs.tokens, wte, wpe);
+        let x = match (wpe, inputs.places) {
+            (Some(wpe), Some(places)) => {
+                let x = graph.embedding(inputs.tokens, wte, None);
+                let places = graph.embedding(places.of, wpe, None);
+                graph.residual(x, places, 0.0)
+            }
+            _ => graph.embedding(inputs.tokens, wte, wpe),
+        };
         let x = graph.dropout(x, self.dropout);
         let mut x = hook(graph, Site::Embeddings, x);
         for layer in 0..self.layers {

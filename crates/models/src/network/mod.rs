@@ -21,8 +21,44 @@ pub struct Inputs {
     /// The tokens, `[positions, batch]`.
     pub tokens: Indices,
     /// The padding mask `[positions, batch]`: 1 for a token, 0 after a sentence's end. Only
-    /// networks whose positions [see all others](Network::sees_all) read it.
+    /// attention reads it: that of networks whose positions [see all others](Network::sees_all)
+    /// needs it.
     pub padding_mask: Option<Weights>,
+    /// The positions of the tokens, where they are not 0, 1, 2, …
+    pub places: Option<Places>,
+}
+
+/// Positions of tokens that continue texts of differing lengths.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// The position of each token, `[positions, batch]`.
+    pub of: Indices,
+    /// A number above all of them.
+    pub below: usize,
+}
+
+impl Inputs {
+    /// Queries or keys, turned by the positions of their tokens: [`Graph::rotary`].
+    pub fn rotary<T: Scalar>(
+        self,
+        graph: &mut Graph<T>,
+        x: Value,
+        heads: usize,
+        rotated: usize,
+        base: f64,
+    ) -> Value {
+        match self.places {
+            None => graph.rotary(x, heads, rotated, base),
+            Some(Places { of, below }) => graph.rotary_at(x, heads, rotated, base, (of, below)),
+        }
+    }
+}
+
+impl From<Indices> for Inputs {
+    /// Tokens from the first position on, without padding that could be seen.
+    fn from(tokens: Indices) -> Inputs {
+        Inputs { tokens, padding_mask: None, places: None }
+    }
 }
 
 choice! {
@@ -132,7 +168,7 @@ impl Network {
     pub(crate) fn inputs<T: Scalar>(&self, graph: &mut Graph<T>, positions: usize) -> Inputs {
         let tokens = graph.indices(positions);
         let padding_mask = self.sees_all().then(|| graph.weights(positions));
-        Inputs { tokens, padding_mask }
+        Inputs { padding_mask, ..tokens.into() }
     }
 
     /// The input of the output head, `[features, positions]`. A network applied twice in one graph
