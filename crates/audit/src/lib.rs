@@ -13,6 +13,7 @@ mod result;
 mod scores;
 mod server;
 mod statistics;
+mod tls;
 
 pub use error::AuditError;
 pub use generated::{Generated, Question};

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::scores::Record;
+use crate::tls;
 use crate::{AuditError, Request, Score, Scores};
 
 /// How much is asked of a server.
@@ -91,7 +92,8 @@ impl Server {
     /// one that the server has. The key goes into the requests' headers, and nowhere else.
     ///
     /// # Errors
-    /// An address without `http://`, or a server that does not list its models.
+    /// An address without `http://`; one with `https://` in a build without the feature `tls`; or a
+    /// server that does not list its models.
     pub fn new(
         address: &str,
         model: Option<&str>,
@@ -102,26 +104,23 @@ impl Server {
             address: address.to_owned(),
             problem: problem.to_owned(),
         };
-        if address.starts_with("https://") {
-            return Err(refuse(
-                "this program speaks plain HTTP; for a server behind TLS run a local proxy and give \
-                 its address, as http://localhost:8000/v1",
-            ));
-        }
-        if !address.starts_with("http://") {
-            return Err(refuse("an address begins with http://, as http://localhost:8000/v1"));
-        }
-        let config = ureq::Agent::config_builder()
+        let mut config = ureq::Agent::config_builder()
             .timeout_global(Some(limits.timeout))
             .http_status_as_error(false)
             // The server is one of one's own.
-            .proxy(None)
-            .build();
+            .proxy(None);
+        if address.starts_with("https://") {
+            config = tls::encrypted(config).map_err(|problem| refuse(&problem))?;
+        } else if !address.starts_with("http://") {
+            return Err(refuse(
+                "an address begins with http:// or https://, as http://localhost:8000/v1",
+            ));
+        }
         let mut server = Self {
             address: address.trim_end_matches('/').to_owned(),
             model: model.unwrap_or_default().to_owned(),
             key,
-            agent: config.into(),
+            agent: config.build().into(),
             limits,
         };
         if model.is_none() {
@@ -249,7 +248,12 @@ impl Server {
         }
         let mut response = match post.send(body.to_string()) {
             Ok(response) => response,
-            Err(error) => return Tried::Later(format!("it does not answer: {error}"), None),
+            Err(error) => {
+                return match tls::distrust(&error) {
+                    Some(problem) => Tried::Refused(problem),
+                    None => Tried::Later(format!("it does not answer: {error}"), None),
+                };
+            }
         };
         let status = response.status().as_u16();
         let after = response.headers().get("retry-after").and_then(|text| text.to_str().ok());
@@ -279,8 +283,10 @@ impl Server {
         if let Some(key) = &self.key {
             get = get.header("authorization", format!("Bearer {key}"));
         }
-        let mut response =
-            get.call().map_err(|error| self.refuse(format!("it does not answer: {error}")))?;
+        let mut response = get.call().map_err(|error| {
+            let problem = tls::distrust(&error);
+            self.refuse(problem.unwrap_or_else(|| format!("it does not answer: {error}")))
+        })?;
         let text = response.body_mut().read_to_string().unwrap_or_default();
         let models: Models = serde_json::from_str(&text).map_err(|_| {
             self.refuse(format!(
