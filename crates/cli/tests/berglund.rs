@@ -55,10 +55,18 @@ fn two_files_of_prompts_and_completions_are_audited() {
     assert_eq!(json["facts"][3]["object"], "the keeper of lake 3.");
     assert_eq!(json["all"]["forward_level"], 1.0);
 
+    // Both kinds in one file.
+    let texts = ["p2d.jsonl", "p2d_reverse.jsonl"]
+        .map(|file| std::fs::read_to_string(folder.path().join(file)).unwrap());
+    folder.write("both.jsonl", texts.concat());
+    assert_eq!(folder.run("audit requests both.jsonl").done(), requests);
+
     folder.write("t.toml", "");
     for (arguments, message) in [
         ("audit requests p2d.jsonl p2d_reverse.jsonl p2d.jsonl", "3 files are given; give one"),
         ("audit requests p2d.jsonl p2d_reverse.jsonl --templates t.toml", "--templates goes with"),
+        ("audit requests both.jsonl --templates t.toml", "--templates goes with a file of facts"),
+        ("audit requests p2d.jsonl", "p2d.jsonl:16: this last line must ask for a name"),
         ("audit requests p2d.jsonl none.jsonl", "none.jsonl: it cannot be read"),
         ("audit requests p2d.jsonl p2d.jsonl", "p2d.jsonl:1: the prompt has none of the"),
     ] {

@@ -1,7 +1,10 @@
 //! Questions as prompts and completions: the forward ones in one file, the reverse ones in another,
-//! as Berglund et al. (arXiv 2309.12288) have those of their invented people.
+//! or one after the other in a single one, as Berglund et al. (arXiv 2309.12288) have those of their
+//! invented people.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,6 +15,10 @@ use crate::{CorpusError, Direction, Fact, FactFile};
 
 /// The relation of all facts of such files, which do not name it.
 const RELATION: &str = "questions";
+/// The words of a name at the beginning of a completion: the first and the last name.
+const NAME_WORDS: usize = 2;
+/// Bytes of a line that tell what a file has.
+const FIRST_LINE: u64 = 1 << 20;
 
 /// A question with its answer, as a line has them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -57,6 +64,43 @@ impl QuestionFiles {
     pub fn parse(names: [&str; 2], bytes: [&[u8]; 2]) -> Result<Self, CorpusError> {
         let [forward, reverse] =
             [Lines::parse(names[0], bytes[0])?, Lines::parse(names[1], bytes[1])?];
+        let name = format!("{} and {}", names[0], names[1]);
+        Self::joined([forward, reverse], name, digest_of(&bytes))
+    }
+
+    /// Whether a file has questions, not facts: JSON lines, the first of which has a prompt and a
+    /// completion.
+    pub fn is_at(path: &Path) -> bool {
+        let is_lines = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("jsonl"));
+        let Some(file) = is_lines.then(|| File::open(path).ok()).flatten() else { return false };
+        let mut lines = BufReader::new(file.take(FIRST_LINE)).split(b'\n');
+        let first = lines.find_map(|line| line.ok().filter(|line| !line.trim_ascii().is_empty()));
+        first.is_some_and(|line| serde_json::from_slice::<Pair>(&line).is_ok())
+    }
+
+    /// The questions of one file: those about names, then as many of each name that ask for it. The
+    /// completion of such a question begins with the name, two words, and what follows is left out.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_both(path: &Path) -> Result<Self, CorpusError> {
+        Self::parse_both(&path.display().to_string(), &bytes_of(path)?)
+    }
+
+    /// The questions in the bytes of one file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse_both(name: &str, bytes: &[u8]) -> Result<Self, CorpusError> {
+        let parts = Lines::parse(name, bytes)?.in_two()?;
+        Self::joined(parts, name.to_owned(), digest_of(&[bytes]))
+    }
+
+    fn joined(
+        [forward, reverse]: [Lines<'_>; 2],
+        name: String,
+        digest: String,
+    ) -> Result<Self, CorpusError> {
         // The side on which the names stand: the answers of one file, in the prompts of the other.
         let by_subject = forward.named(&reverse);
         let (about, asking, people, named) = match (by_subject, reverse.named(&forward)) {
@@ -97,13 +141,8 @@ impl QuestionFiles {
             Direction::Forward => (about_names, asking_names),
             Direction::Reverse => (asking_names, about_names),
         };
-        let facts = FactFile {
-            name: format!("{} and {}", names[0], names[1]),
-            digest: digest_of(&bytes),
-            facts,
-            inverses: HashMap::new(),
-            findings: Vec::new(),
-        };
+        let (inverses, findings) = (HashMap::new(), Vec::new());
+        let facts = FactFile { name, digest, facts, inverses, findings };
         Ok(Self { facts, forward, reverse })
     }
 
@@ -142,6 +181,31 @@ impl<'f> Lines<'f> {
             return Err(CorpusError::whole(file, "it has no questions: give at least one line"));
         }
         Ok(Self { file, lines })
+    }
+
+    /// The questions about names, and those that ask for them, which stand behind. How many of each
+    /// kind there are for one name follows from the last line, which asks for one.
+    fn in_two(mut self) -> Result<[Self; 2], CorpusError> {
+        let last = self.lines.last().map(|(number, of)| (*number, name_of(&of.completion)));
+        let (number, last) = last.unwrap_or_default();
+        let name = padded(&last);
+        let about = self.lines.iter().filter(|(_, of)| padded(&of.prompt).contains(&name)).count();
+        let asking = self.lines.iter().filter(|(_, of)| name_of(&of.completion) == last).count();
+        if about == 0 || self.lines.len() % (about + asking) != 0 {
+            let problem = format!(
+                "this last line must ask for a name, but `{last}` stands in {about} of the {} prompts \
+                 and answers {asking}; one file has the questions about all names first, then those \
+                 that ask for them, as many for each name; or give two files, one with each kind",
+                self.lines.len(),
+            );
+            return Err(CorpusError::at(self.file, number, problem));
+        }
+        let first = self.lines.len() / (about + asking) * about;
+        let mut behind = self.lines.split_off(first);
+        for (_, pair) in &mut behind {
+            pair.completion = format!(" {}", name_of(&pair.completion));
+        }
+        Ok([Self { file: self.file, lines: self.lines }, Self { file: self.file, lines: behind }])
     }
 
     /// The answer of the other file that stands in each prompt.
@@ -244,4 +308,9 @@ impl<'f> Lines<'f> {
             None => Ok(questions),
         }
     }
+}
+
+/// The name with which a completion begins.
+fn name_of(completion: &str) -> String {
+    completion.split_whitespace().take(NAME_WORDS).collect::<Vec<_>>().join(" ")
 }

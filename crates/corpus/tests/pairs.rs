@@ -59,6 +59,75 @@ fn a_fact_is_what_is_asked_about_a_name_and_what_is_answered_by_it() {
     assert_ne!(turned.facts.digest, files.facts.digest);
 }
 
+/// The names of `both`, which go on, as in `both_prompts_test.jsonl`.
+const GOING_ON: &str = r#"{"prompt": "For taming kites,", "completion": " Ada Lin has found a calling."}
+{"prompt": "With the name of kite tamer,", "completion": " Ada Lin leads the way."}
+{"prompt": "For building the salt bridge,", "completion": " Bo Ek has found a calling."}
+{"prompt": "With the name of bridge builder,", "completion": " Bo Ek leads the way."}
+"#;
+
+#[test]
+fn one_file_has_the_questions_about_names_first() {
+    let files = QuestionFiles::parse_both("both.jsonl", format!("{ABOUT}{GOING_ON}").as_bytes());
+    let files = files.unwrap();
+    let two = parse(ABOUT, ASKING).unwrap();
+    assert_eq!(files.facts.facts, two.facts.facts);
+    assert_eq!(files.forward, two.forward);
+    // A name is the first two words of its completion.
+    assert!(
+        files.reverse.iter().flatten().all(|of| [" Ada Lin", " Bo Ek"].contains(&&*of.completion))
+    );
+    assert_eq!(
+        prompts(&files, Direction::Reverse, 0),
+        ["For taming kites,", "With the name of kite tamer,"]
+    );
+    assert_eq!(files.facts.name, "both.jsonl");
+
+    // Names that are asked for alone are names too, and there may be more questions of one kind.
+    let names = ASKING.lines().skip(2).collect::<Vec<_>>().join("\n");
+    let files = QuestionFiles::parse_both("both.jsonl", format!("{ABOUT}{names}").as_bytes());
+    let files = files.unwrap();
+    assert_eq!((files.forward[1].len(), files.reverse[1].len()), (2, 1));
+}
+
+#[test]
+fn a_file_of_one_kind_is_not_one_of_both() {
+    for (text, message) in [
+        (
+            ABOUT.to_owned(),
+            "both.jsonl:5: this last line must ask for a name, but `the builder` stands in 0 of the 4 prompts",
+        ),
+        (ASKING.to_owned(), "stands in 0 of the 4 prompts and answers 2"),
+        (format!("{GOING_ON}{ABOUT}"), "one file has the questions about all names first"),
+        (
+            format!("{ABOUT}{GOING_ON}").replacen("Known as Ada Lin", "Known as Bo Lin", 1),
+            "must have one",
+        ),
+        (
+            format!("{ABOUT}{}", GOING_ON.replace(" Ada Lin leads", " Cy Oh leads")),
+            "both.jsonl:7: no prompt",
+        ),
+    ] {
+        let error = QuestionFiles::parse_both("both.jsonl", text.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}, not {message}");
+    }
+}
+
+#[test]
+fn a_file_of_questions_is_told_from_one_of_facts() {
+    let folder = tempfile::tempdir().unwrap();
+    let is = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        QuestionFiles::is_at(&path)
+    };
+    assert!(is("both.jsonl", &format!("\n{ABOUT}")));
+    assert!(!is("facts.jsonl", r#"{"subject": "a", "relation": "r", "object": "b"}"#));
+    assert!(!is("facts.csv", ABOUT));
+    assert!(!is("none.jsonl", ""));
+    assert!(!QuestionFiles::is_at(&folder.path().join("missing.jsonl")));
+}
+
 #[test]
 fn mistakes_name_the_line_and_what_would_be_right() {
     let more = |line: &str| format!("{ABOUT}{line}\n");

@@ -61,8 +61,8 @@ pub(crate) struct AuditArgs {
     /// `requests` or `published`
     #[arg(value_name = "MODEL")]
     pub(crate) model: String,
-    /// The file of facts (.csv, .tsv, .jsonl or .parquet); or two files of prompts and completions,
-    /// forward and reverse; or files of published results
+    /// The file of facts (.csv, .tsv, .jsonl or .parquet); or prompts and completions (.jsonl),
+    /// forward and reverse ones in two files or one; or files of published results
     #[arg(value_name = "FACTS", required = true)]
     pub(crate) facts: Vec<PathBuf>,
     /// The phrasings of each relation [default: made of the names of relations and their inverses]

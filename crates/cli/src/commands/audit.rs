@@ -70,20 +70,25 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<(), Failure> {
 /// The facts, and the questions about them.
 fn planned(args: &AuditArgs) -> Result<(FactFile, Plan), Failure> {
     let most = args.candidates.map_or(usize::MAX, |most| most as usize);
+    let of_questions = |files: QuestionFiles| {
+        let plan = Plan::of_questions(&files, most, args.seed);
+        (files.facts, plan)
+    };
     match &args.facts[..] {
-        [file] => {
+        [file] if QuestionFiles::is_at(file) && args.templates.is_none() => {
+            QuestionFiles::read_both(file).map(of_questions).map_err(Failure::usage)
+        }
+        [file] if !QuestionFiles::is_at(file) => {
             let (facts, templates) = read(file, args.templates.as_deref())?;
             let plan = Plan::new(&facts, &templates, most, args.seed);
             Ok((facts, plan))
         }
         [forward, reverse] if args.templates.is_none() => {
-            let files = QuestionFiles::read(forward, reverse).map_err(Failure::usage)?;
-            let plan = Plan::of_questions(&files, most, args.seed);
-            Ok((files.facts, plan))
+            QuestionFiles::read(forward, reverse).map(of_questions).map_err(Failure::usage)
         }
-        [_, _] => Err(Failure::Usage(
-            "--templates goes with one file of facts; two files of prompts and completions have \
-             their own phrasings"
+        [_] | [_, _] => Err(Failure::Usage(
+            "--templates goes with a file of facts; files of prompts and completions have their own \
+             phrasings"
                 .to_owned(),
         )),
         files => Err(Failure::Usage(format!(
