@@ -244,8 +244,26 @@ fn a_model_is_looked_into() {
         let json = folder.run(&format!("locate {rest} --out out --json")).json();
         assert_eq!(json["lens"][0]["questions"], 3);
         assert_eq!(json["patching"].as_array().unwrap().len(), 2);
+        // The parts sum to what the lens reads behind the last block.
+        for (lens, group) in (0..2).map(|at| (&json["lens"][at], &json["attribution"][at])) {
+            let numbers = |of: &serde_json::Value| -> Vec<f64> {
+                of.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+            };
+            let sum: f64 = numbers(&group["parts"]).iter().sum();
+            let margin = lens["places"].as_array().unwrap().last().unwrap()["margin"].as_f64();
+            assert!((sum - margin.unwrap()).abs() < 1e-4, "{model}: {sum}, not {margin:?}");
+            let parts = json["parts"].as_array().unwrap();
+            let attention = parts.iter().position(|part| part == "block 1 attention").unwrap();
+            let heads: f64 = numbers(&group["heads"][0]).iter().sum();
+            let apart = heads - numbers(&group["parts"])[attention];
+            // GPT-2's output map has a bias, which is no head's.
+            assert!(apart.abs() < 1e-9 || model == "gpt2", "{model}: {apart}");
+        }
+        assert!(text.contains("block 1 attention"), "{text}");
     }
-    assert!(folder.path().join("out/locate/tiny/patching.png").is_file());
+    for name in ["patching.png", "attribution.csv", "attribution-heads.png"] {
+        assert!(folder.path().join("out/locate/tiny").join(name).is_file(), "{name}");
+    }
 }
 
 /// A model and a spec are not taken for each other, and no option is ignored.

@@ -1,12 +1,14 @@
 //! Where a language model computes the answers to questions about facts: a logit lens after each
-//! block, and activation patches between questions.
+//! block, activation patches between questions, and what each part adds to an answer.
 
 use std::collections::HashMap;
 
 use retrodict_corpus::{Direction, Fact, FactFile, Question, Templates, Trained, questions};
 use retrodict_dynamics::locate as numbers;
-use retrodict_lab::locate::{Lens, LensPoint, Located, Patching, places};
+use retrodict_lab::locate::{GroupAttribution, Lens, LensPoint, Located, Patching, places};
+use retrodict_models::{LastNorm, Part};
 
+use crate::attributed::{Attributed, attributed};
 use crate::{FinetuneError, LearnerError};
 
 /// Pairs of questions that a patch is tried on, at most.
@@ -88,6 +90,24 @@ pub trait Inside {
         take: &mut dyn FnMut(usize, &[f64]),
         go: &mut dyn FnMut() -> bool,
     ) -> Result<(), LearnerError>;
+
+    /// The parts with what each adds to the stream at the last token of each question, `[feature]`;
+    /// they sum to the stream that the last norm reads.
+    ///
+    /// # Errors
+    /// [`LearnerError::Stopped`].
+    fn written(
+        &mut self,
+        questions: &[TokenQuestion],
+        take: &mut dyn FnMut(usize, &[(Part, Vec<f64>)]),
+        go: &mut dyn FnMut() -> bool,
+    ) -> Result<(), LearnerError>;
+
+    /// The norm before the head.
+    fn last_norm(&self) -> LastNorm;
+
+    /// The row of the head that gives a token's logit, `[feature]`.
+    fn head_row(&self, token: u32) -> Vec<f64>;
 }
 
 /// Questions of one direction.
@@ -125,13 +145,27 @@ pub fn locate(
         group("held_out_reverse", "in reverse", "a reverse question into another", false)?,
     ];
     let place_names = places(model.blocks());
-    let work = groups.len() * (1 + PatchPosition::ALL.len() * place_names.len());
+    let work = groups.len() * (2 + PatchPosition::ALL.len() * place_names.len());
     let mut done = 0;
     let mut located = Located { places: place_names, ..Located::default() };
     for group in &groups {
         let lens = lens(model, group, located.places.len(), &mut || progress(done, work))?;
         located.lens.push(lens);
         done += 1;
+        let asked: Vec<TokenQuestion> = group.asked.iter().map(|(_, of)| of.clone()).collect();
+        let parts = attributed(model, &asked, &mut || progress(done, work))?;
+        done += 1;
+        if let Some(Attributed { names, sums, heads }) = parts {
+            located.parts = names;
+            located.attribution.push(GroupAttribution {
+                id: group.id.to_owned(),
+                name: group.name.to_owned(),
+                questions: asked.iter().filter(|of| !of.others.is_empty()).count(),
+                margin: sums.iter().sum(),
+                parts: sums,
+                heads,
+            });
+        }
     }
     for group in &groups {
         let pairs = pairs(&group.asked);

@@ -6,6 +6,7 @@ use retrodict_corpus::{FactFile, Templates};
 use retrodict_finetune::{
     Gains, Inside, Kind, LearnerError, PatchPosition, Tangent, TokenQuestion, locate, transfer,
 };
+use retrodict_models::{LastNorm, Part};
 
 const FACTS: &str = "subject,relation,object,split,group\n\
     Veltria,capital,Ansolo,,\nMorund,capital,Brask,reverse,\nSestany,capital,Corin,,g\n\
@@ -154,6 +155,42 @@ impl Inside for Moving {
         }
         if go() { Ok(()) } else { Err(LearnerError::Stopped) }
     }
+
+    fn written(
+        &mut self,
+        questions: &[TokenQuestion],
+        take: &mut dyn FnMut(usize, &[(Part, Vec<f64>)]),
+        _: &mut dyn FnMut() -> bool,
+    ) -> Result<(), LearnerError> {
+        let head = |block, head| Part::Head { block, head };
+        for (number, of) in questions.iter().enumerate() {
+            let right = |x: f64| -> Vec<f64> {
+                (0..100).map(|token| if token == of.right { x } else { 0.0 }).collect()
+            };
+            let written = [
+                (Part::Embeddings, right(0.5)),
+                (head(0, 0), right(2.0)),
+                (head(0, 1), right(-1.5)),
+                (Part::MixerBias(0), right(0.5)),
+                // The same for all answers adds nothing.
+                (Part::Mlp(0), vec![7.0; 100]),
+                (head(1, 0), right(0.0)),
+                (head(1, 1), right(0.25)),
+                (Part::Mlp(1), right(4.0)),
+            ];
+            take(number, &written);
+        }
+        Ok(())
+    }
+
+    fn last_norm(&self) -> LastNorm {
+        let (gain, bias) = (vec![1.0; 100], vec![0.0; 100]);
+        LastNorm { gain, bias, epsilon: None, centred: false }
+    }
+
+    fn head_row(&self, token: u32) -> Vec<f64> {
+        (0..100).map(|other| f64::from(other == token)).collect()
+    }
 }
 
 #[test]
@@ -165,13 +202,27 @@ fn an_answer_is_found_where_it_arises() {
         true
     })
     .unwrap();
-    assert_eq!(last, (14, 14));
+    assert_eq!(last, (16, 16));
     assert_eq!(found.places, ["embeddings", "block 1", "block 2"]);
     for lens in &found.lens {
         assert_eq!((lens.questions, lens.candidates), (4, 4.0), "{}", lens.name);
         // Ties share their mean rank.
         assert_eq!(lens.places[0].rank, 2.5);
         assert_eq!((lens.places[2].rank, lens.places[2].margin), (1.0, Some(5.0)));
+    }
+    let parts = [
+        "embeddings",
+        "block 1 attention",
+        "block 1 MLP",
+        "block 2 attention",
+        "block 2 MLP",
+        "norm bias",
+    ];
+    assert_eq!(found.parts, parts);
+    for group in &found.attribution {
+        assert_eq!((group.questions, group.margin), (4, 5.75), "{}", group.name);
+        assert_eq!(group.parts, [0.5, 1.0, 0.0, 0.25, 4.0, 0.0]);
+        assert_eq!(group.heads, [[2.0, -1.5], [0.0, 0.25]]);
     }
     for patching in &found.patching {
         // One of the four is alone in its direction.

@@ -1,9 +1,9 @@
 //! The models that are run, as graphs.
 
-use retrodict_engine::{Graph, Indices, ParameterId, Scalar, Value};
-use retrodict_models::{Decoder, Hook, Inputs, Site};
+use retrodict_engine::{Graph, Indices, Orientation, ParameterId, Scalar, Value};
+use retrodict_models::{Decoder, Hook, Inputs, Site, TOKEN_EMBEDDINGS};
 
-use crate::llama::Llama;
+use crate::llama::{self, Biases, Llama};
 
 /// The number of a place of the residual stream: 0 before the first block, then after each block.
 /// `None` of other sites.
@@ -13,6 +13,17 @@ pub(crate) fn place(site: Site) -> Option<usize> {
         Site::Block(block) => Some(block + 1),
         Site::Keys(_) | Site::Values(_) | Site::Mixed(_) | Site::Mlp(_) => None,
     }
+}
+
+/// The linear map from the heads of a block's attention to the residual stream.
+pub(crate) struct OutputMap {
+    /// Query heads, side by side in the map's inputs.
+    pub(crate) heads: usize,
+    /// The name of the weight.
+    pub(crate) weight: String,
+    pub(crate) orientation: Orientation,
+    /// The name of the bias, where there is one.
+    pub(crate) bias: Option<String>,
 }
 
 /// A model without its weights.
@@ -101,6 +112,40 @@ impl Architecture {
             Self::Gpt2(decoder) => decoder.head_table(graph),
             Self::Llama(llama) => llama.head_table(graph),
         }
+    }
+
+    /// The name of the head's weight.
+    pub(crate) fn head_name(&self) -> &'static str {
+        match self {
+            Self::Gpt2(decoder) if decoder.tie_head => TOKEN_EMBEDDINGS,
+            Self::Llama(llama) if llama.tied => llama::TOKENS,
+            Self::Gpt2(_) | Self::Llama(_) => "lm_head.weight",
+        }
+    }
+
+    /// The name of the norm before the head, its ε, and whether it subtracts the mean and has a bias.
+    pub(crate) fn last_norm(&self) -> (&'static str, f64, bool) {
+        match self {
+            Self::Gpt2(_) => ("transformer.ln_f", 1e-5, true),
+            Self::Llama(llama) => (llama::LAST_NORM, llama.epsilon, false),
+        }
+    }
+
+    /// The output map of a block's attention.
+    pub(crate) fn output_map(&self, block: usize) -> OutputMap {
+        let (heads, name, orientation, biased) = match self {
+            Self::Gpt2(decoder) => {
+                let name = format!("transformer.h.{block}.attn.c_proj");
+                (decoder.heads, name, Orientation::InputsFirst, true)
+            }
+            Self::Llama(llama) => {
+                let name = format!("model.layers.{block}.self_attn.o_proj");
+                let biased = llama.biases == Biases::All;
+                (llama.heads, name, Orientation::OutputsFirst, biased)
+            }
+        };
+        let bias = biased.then(|| format!("{name}.bias"));
+        OutputMap { heads, weight: format!("{name}.weight"), orientation, bias }
     }
 
     /// The same with the rows of `transformers`: the halves of a head are its rotary pairs.

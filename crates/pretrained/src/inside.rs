@@ -106,12 +106,12 @@ impl Model {
             }
             let program = self.answered(&graph, |program| {
                 write(program, tokens, &of, |of, at| of.tokens.get(at).copied().unwrap_or(0));
-                write(program, last, &of, |of, _| of.tokens.len() as u32 - 1);
+                write(program, last, &of, |of, _| last_of(of));
             });
             for place in 0..places {
                 let out = program.output(place);
                 for (lane, number) in batch.iter().enumerate() {
-                    take(*number, place, &logits(&out, lane));
+                    take(*number, place, &features(&out, lane));
                 }
             }
             if !go() {
@@ -177,7 +177,7 @@ impl Model {
                 write(program, clean_tokens, &clean, token);
                 write(program, own_tokens, &corrupted, token);
                 write(program, from, &clean, |of, _| position.of(of) as u32);
-                write(program, last, &corrupted, |of, _| of.tokens.len() as u32 - 1);
+                write(program, last, &corrupted, |of, _| last_of(of));
                 let behind = lengths[1];
                 write(program, chosen, &corrupted, |of, at| {
                     (if at == position.of(of) { behind } else { at }) as u32
@@ -185,7 +185,7 @@ impl Model {
             });
             let out = program.output(0);
             for lane in 0..batch.len() {
-                take(number * BATCH + lane, &logits(&out, lane));
+                take(number * BATCH + lane, &features(&out, lane));
             }
             if !go() {
                 return Err(PretrainedError::Stopped);
@@ -195,7 +195,7 @@ impl Model {
     }
 
     /// Compiles a graph for a batch, and runs it on the inputs that `fill` writes.
-    fn answered(
+    pub(crate) fn answered(
         &mut self,
         graph: &Graph<f32>,
         fill: impl FnOnce(&mut Program<f32>),
@@ -210,12 +210,18 @@ impl Model {
     }
 }
 
-fn longest(questions: &[&TokenQuestion]) -> usize {
+/// Tokens of the longest question.
+pub(crate) fn longest(questions: &[&TokenQuestion]) -> usize {
     questions.iter().map(|of| of.tokens.len()).max().unwrap_or(1)
 }
 
+/// The position of a question's last token.
+pub(crate) fn last_of(question: &TokenQuestion) -> u32 {
+    question.tokens.len() as u32 - 1
+}
+
 /// Writes an input, `of` a question at a position; lanes without a question have the first one's.
-fn write(
+pub(crate) fn write(
     program: &mut Program<f32>,
     input: Indices,
     questions: &[&TokenQuestion],
@@ -228,6 +234,7 @@ fn write(
     }
 }
 
-fn logits(out: &retrodict_engine::Output<'_, f32>, lane: usize) -> Vec<f64> {
+/// The features of an output of one position, for a question.
+pub(crate) fn features(out: &retrodict_engine::Output<'_, f32>, lane: usize) -> Vec<f64> {
     (0..out.features()).map(|feature| f64::from(out.lanes(feature, 0)[lane])).collect()
 }

@@ -4,7 +4,7 @@
 //! [`Checkpoint`] reads a file's description and finds its tensors, [`Architecture`] is the graph,
 //! and [`Model`] has the tokenizer and answers: log probabilities of continuations, and greedy text. It
 //! is [trained](Model::tune) on texts, and [saved](Model::save) as a Hugging Face folder.
-//! [`Model::transfer`], [`Model::lens`] and [`Model::patched`] look into it.
+//! [`Model::transfer`], [`Model::lens`], [`Model::patched`] and [`Model::written`] look into it.
 
 mod architecture;
 mod checkpoint;
@@ -25,6 +25,7 @@ mod score;
 mod tensors;
 mod tokens;
 mod tune;
+mod written;
 
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
@@ -32,7 +33,7 @@ pub use error::PretrainedError;
 pub use inside::{PatchPosition, TokenQuestion};
 pub use llama::{Biases, Llama};
 pub use model::Model;
-pub use retrodict_models::LrDecay;
+pub use retrodict_models::{LastNorm, LrDecay, Part};
 pub use score::LogProbability;
 pub use tune::{
     Lora, ModelPart, PartTransfer, Sequence, TrainingText, Transfer, TuneOptions, TuneStep, Tuner,

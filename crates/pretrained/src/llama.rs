@@ -9,6 +9,11 @@ use retrodict_models::{Hook, Inputs, Site};
 use crate::PretrainedError;
 use crate::fields::Fields;
 
+/// The name of the token table, `[vocab, dim]`.
+pub(crate) const TOKENS: &str = "model.embed_tokens.weight";
+/// The name of the norm before the head.
+pub(crate) const LAST_NORM: &str = "model.norm";
+
 /// The linear maps of attention that have a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Biases {
@@ -95,7 +100,7 @@ impl Llama {
 
     /// The input of the head, of a residual stream.
     pub(crate) fn read<T: Scalar>(&self, graph: &mut Graph<T>, stream: Value) -> Value {
-        self.norm(graph, stream, "model.norm")
+        self.norm(graph, stream, LAST_NORM)
     }
 
     /// The logits `[vocab, positions]`.
@@ -123,7 +128,7 @@ impl Llama {
     }
 
     fn table<T: Scalar>(&self, graph: &mut Graph<T>) -> ParameterId {
-        graph.parameter(matrix("model.embed_tokens.weight", [self.vocab, self.dim]))
+        graph.parameter(matrix(TOKENS, [self.vocab, self.dim]))
     }
 
     fn norm<T: Scalar>(&self, graph: &mut Graph<T>, x: Value, name: &str) -> Value {

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use retrodict_pretrained::{Model, PatchPosition, PretrainedError, TokenQuestion};
+use retrodict_pretrained::{Model, Part, PatchPosition, PretrainedError, TokenQuestion};
 
 const MODELS: [&str; 4] = ["gpt2", "llama", "qwen2", "gguf/tiny.gguf"];
 
@@ -95,6 +95,48 @@ fn a_patch_brings_what_was_put_in() {
             assert!(middle.iter().zip(&none).any(|(a, b)| (a - b).abs() > 1e-5), "{name}");
         }
     }
+}
+
+/// The parts sum to the stream, which the norm and the head read as the model's own logits.
+#[test]
+fn what_is_written_is_what_is_read() {
+    for name in MODELS {
+        let mut model = open(name);
+        let questions = questions(&model);
+        let own = lens(&mut model, &questions);
+        let (layers, norm) = (model.architecture().layers(), model.last_norm());
+        let mut found = Vec::new();
+        let take = |number: usize, parts: &[(Part, Vec<f64>)]| {
+            assert_eq!(number, found.len());
+            found.push(parts.to_vec());
+        };
+        model.written(&questions, take, || true).unwrap();
+        for ((question, parts), places) in questions.iter().zip(&found).zip(&own) {
+            assert_eq!(parts[0].0, Part::Embeddings);
+            assert_eq!(parts.last().unwrap().0, Part::Mlp(layers - 1));
+            let heads = parts.iter().filter(|(part, _)| matches!(part, Part::Head { .. })).count();
+            assert!(heads > layers && heads.is_multiple_of(layers), "{name}: {heads}");
+            let width = norm.gain.len();
+            let stream: Vec<f64> =
+                (0..width).map(|f| parts.iter().map(|(_, of)| of[f]).sum()).collect();
+            let over = 1.0 / width as f64;
+            let mean = if norm.centred { stream.iter().sum::<f64>() * over } else { 0.0 };
+            let square = stream.iter().map(|x| (x - mean).powi(2)).sum::<f64>() * over;
+            let scale = 1.0 / (square + norm.epsilon.unwrap()).sqrt();
+            let of = |f: usize| (stream[f] - mean) * scale * norm.gain[f] + norm.bias[f];
+            let read: Vec<f64> = (0..width).map(of).collect();
+            for token in [question.right].iter().chain(&question.others) {
+                let row = model.head_row(*token);
+                let logit: f64 = row.iter().zip(&read).map(|(w, x)| w * x).sum();
+                let theirs = places.last().unwrap()[*token as usize];
+                assert!((logit - theirs).abs() < 1e-4, "{name}: {logit}, not {theirs}");
+            }
+        }
+    }
+    let mut model = open("llama");
+    let questions = questions(&model);
+    let stopped = model.written(&questions, |_, _| {}, || false);
+    assert!(matches!(stopped, Err(PretrainedError::Stopped)));
 }
 
 #[test]

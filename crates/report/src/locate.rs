@@ -21,6 +21,9 @@ const PATCHING: &str = "The share of the clean answer's margin that comes back w
 const ATTRIBUTION: &str = "What each part adds to the right answer's logit over the mean of the \
     other candidates', the scale of the last norm taken as it is; the bars of a panel sum to its \
     margin.";
+const HEADS: &str = "What each head of each block adds to the right answer's logit over the mean of \
+    the other candidates', the scale of the last norm taken as it is. Biases of output maps belong \
+    to no head.";
 
 /// Draws the results into `out`. Returns the folder.
 ///
@@ -116,6 +119,27 @@ fn figures(result: &Located, before: &str, title: &str) -> Vec<Figure> {
             .collect();
         let title = "What each part adds to the margin";
         all.push(bars(&name("attribution"), title, ATTRIBUTION, &result.parts, &panels));
+    }
+    let by_head = result.attribution.iter().filter(|group| !group.heads.is_empty());
+    let panels: Vec<MatrixPanel> = by_head
+        .map(|group| {
+            let count = group.heads.iter().map(Vec::len).max().unwrap_or(0);
+            MatrixPanel {
+                title: group.name.clone(),
+                note: format!("margin {}", short(group.margin)),
+                rows: (1..=group.heads.len()).map(|block| format!("block {block}")).collect(),
+                columns: (1..=count).map(|head| head.to_string()).collect(),
+                values: group
+                    .heads
+                    .iter()
+                    .map(|of| of.iter().copied().map(Some).collect())
+                    .collect(),
+            }
+        })
+        .collect();
+    if !panels.is_empty() {
+        let title = "What each head adds to the margin";
+        all.push(matrices(&name("attribution-heads"), title, HEADS, "logit", &panels));
     }
     all
 }

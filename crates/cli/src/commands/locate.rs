@@ -78,21 +78,25 @@ fn tables(result: &Located) -> String {
         head.into_iter().chain(places).collect::<Vec<String>>()
     }));
     text += &table(&rows, 1, &[]);
-    text += &patches(result);
-    if !result.attribution.is_empty() {
-        let heads = result.attribution.iter().map(|group| group.name.clone());
-        let mut rows = vec![[String::new()].into_iter().chain(heads).collect::<Vec<String>>()];
-        let mut row = |name: &str, values: Vec<f64>| {
-            let values = values.into_iter().map(|value| format!("{:.3}", value + 0.0));
-            rows.push([name.to_owned()].into_iter().chain(values).collect());
-        };
-        row("margin", result.attribution.iter().map(|group| group.margin).collect());
-        for (at, part) in result.parts.iter().enumerate() {
-            row(part, result.attribution.iter().map(|group| group.parts[at]).collect());
-        }
-        text += &format!("\nwhat each part adds to the margin\n{}", table(&rows, 1, &[]));
+    text + &patches(result) + &attribution(result)
+}
+
+/// What each part adds; nothing where it is not known.
+fn attribution(result: &Located) -> String {
+    if result.attribution.is_empty() {
+        return String::new();
     }
-    text
+    let groups = result.attribution.iter().map(|group| group.name.clone());
+    let mut rows = vec![[String::new()].into_iter().chain(groups).collect::<Vec<String>>()];
+    let mut row = |name: &str, values: Vec<f64>| {
+        let values = values.into_iter().map(|value| format!("{:.3}", value + 0.0));
+        rows.push([name.to_owned()].into_iter().chain(values).collect());
+    };
+    row("margin", result.attribution.iter().map(|group| group.margin).collect());
+    for (at, part) in result.parts.iter().enumerate() {
+        row(part, result.attribution.iter().map(|group| group.parts[at]).collect());
+    }
+    format!("\nwhat each part adds to the margin\n{}", table(&rows, 1, &[]))
 }
 
 fn patches(result: &Located) -> String {

@@ -111,6 +111,10 @@ pub struct GroupAttribution {
     pub margin: f64,
     /// Part by part, on average.
     pub parts: Vec<f64>,
+    /// The heads' shares of the parts that are a block's attention, `[block][head]`; empty where
+    /// heads are parts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<Vec<f64>>,
 }
 
 /// Why there is no result.
@@ -219,6 +223,7 @@ fn look<T: Stored>(
                     questions,
                     margin,
                     parts: sums,
+                    heads: Vec::new(),
                 });
             }
             Ok(None) => {}

@@ -1,4 +1,4 @@
-//! Small matrices whose rows and columns have names, a number in every cell.
+//! Small matrices whose rows and columns have names, a number in every cell that has room for it.
 
 use super::{Figure, Text};
 use crate::plot::colorbar;
@@ -90,7 +90,10 @@ fn draw(panel: &MatrixPanel, colors: ColorMap) -> Drawing {
             let Some(value) = value else { continue };
             let color = if value.abs() > DARK { PAPER } else { INK };
             let style = Style::new(TICK_SIZE, color).anchor(Anchor::Middle);
-            whole.text(x + (column as f64 + 0.5) * width, middle, &short(*value), style);
+            let number = short(*value);
+            if text_width(&number, TICK_SIZE) < width {
+                whole.text(x + (column as f64 + 0.5) * width, middle, &number, style);
+            }
         }
     }
     for (at, column) in panel.columns.iter().enumerate() {

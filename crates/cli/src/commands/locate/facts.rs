@@ -31,7 +31,7 @@ pub(super) fn locate(args: &LocateArgs, file: &Path) -> Result<(), Failure> {
     }
     print(&format!(
         "{}\nfigures in {}\n",
-        lens(&located) + &super::patches(&located),
+        lens(&located) + &super::patches(&located) + &super::attribution(&located),
         folder.display()
     ))
 }
@@ -60,7 +60,7 @@ fn measured(
 #[cfg(feature = "models")]
 mod local {
     use retrodict_finetune::{Inside, LearnerError, PatchPosition, TokenQuestion};
-    use retrodict_pretrained::{self as pretrained, Model, PretrainedError};
+    use retrodict_pretrained::{self as pretrained, LastNorm, Model, Part, PretrainedError};
 
     pub(super) struct Local(pub(super) Model);
 
@@ -118,6 +118,24 @@ mod local {
                 PatchPosition::Last => pretrained::PatchPosition::Last,
             };
             self.0.patched(&pairs, place, position, take, go).map_err(failed)
+        }
+
+        fn written(
+            &mut self,
+            questions: &[TokenQuestion],
+            take: &mut dyn FnMut(usize, &[(Part, Vec<f64>)]),
+            go: &mut dyn FnMut() -> bool,
+        ) -> Result<(), LearnerError> {
+            let questions: Vec<_> = questions.iter().map(theirs).collect();
+            self.0.written(&questions, take, go).map_err(failed)
+        }
+
+        fn last_norm(&self) -> LastNorm {
+            self.0.last_norm()
+        }
+
+        fn head_row(&self, token: u32) -> Vec<f64> {
+            self.0.head_row(token)
         }
     }
 }
