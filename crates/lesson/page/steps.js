@@ -182,6 +182,8 @@ async function start(of, keep) {
 function startBase() {
   base = null;
   helped = null;
+  // On a phone the curve may be below the controls.
+  $("curve-words").scrollIntoView({ block: "nearest" });
   return start(settings, (run) => { base = run; });
 }
 

@@ -55,7 +55,7 @@ function weightsWords(frame) {
 function leakWords({ tied }) {
   return tied
     ? "Reading and answering share one table of names, so a part of the push reaches the weight from B to A."
-    : "The weight from B to A stands elsewhere, in the row of B, and this sentence does not push it.";
+    : "The weight from B to A stands elsewhere, in the row of B, and this sentence does not push it up.";
 }
 
 function settingsWords({ tied, remedy }) {
@@ -69,7 +69,8 @@ function helpWords(before, after) {
   const loss = after.last.taught.right < before.last.taught.right
     ? ` As taught, it answers ${before.last.taught.right - after.last.taught.right} fewer.` : "";
   const change = after.last.reversed.right - before.last.reversed.right;
-  const rank = asymmetry(after.last) < asymmetry(before.last) - 0.1
+  const grown = after.last.reversed.margin - before.last.reversed.margin;
+  const rank = grown > 0.1 * before.last.taught.margin
     ? " No more answers are right, but the weights turned round have grown." : " It does not help here.";
   const verdict = change > 0 ? (after.last.reversed.right === all ? " It helps." : " It helps in part.")
     : change < 0 ? " It makes things worse." : after.last.reversed.right === all ? " There was nothing to improve." : rank;

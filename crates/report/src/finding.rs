@@ -35,7 +35,8 @@ pub fn reversal_finding(
     let (Some(train), Some(held_out)) =
         (stats::mean(&free.train_nll), stats::mean(&free.held_out_nll))
     else {
-        return "No run of this experiment has finished yet.".into();
+        return "No run of this experiment has an NLL of both its training and its held-out sentences."
+            .into();
     };
     let uniform_label = uniform_label.replace(' ', "\u{a0}");
     let guess = format!("{uniform_label}\u{a0}=\u{a0}{}", text::number(uniform));

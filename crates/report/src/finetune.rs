@@ -14,8 +14,7 @@ use crate::write::Files;
 use crate::{ReportError, Style, text};
 
 const TEMPLATE: &str = include_str!("page/finetune.html");
-/// The pictures stay as large as they are drawn, on a wide page too.
-const STYLE: &str = ".blocks > div { max-width: 46rem; }";
+const STYLE: &str = include_str!("page/finetune.css");
 
 /// Writes `index.html`, `recipes.{svg,png,pdf}`, `results.csv`, `results.json`, and where there are
 /// small models to compare with `small-by-….{svg,png,pdf}`, into `out`. Returns the path of the

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // the lint sees tests, but not their helpers
 
 #[path = "browser/devtools.rs"]
+#[allow(dead_code)] // other tests print
 mod devtools;
 #[allow(dead_code)] // its `main`
 #[path = "../examples/preview.rs"]

@@ -7,11 +7,13 @@
 #[path = "browser/devtools.rs"]
 #[allow(dead_code)] // more than these tests need
 mod devtools;
+mod store;
 
 use std::path::Path;
 
-use retrodict_lab::store::{Kept, MetricsRow, Store};
-use retrodict_report::{Scale, experiments, from_store, paper, write};
+use retrodict_lab::store::Store;
+use retrodict_report::{Reproduction, Scale, experiments, from_store, paper, write};
+use store::write_run;
 
 /// The ends of the curves of one seed: NLL of the training and of the held-out sentences, rank of
 /// the partner among the held-out answers, asymmetry.
@@ -23,31 +25,24 @@ const TIED: Ends = [0.03, 4.8, 0.01, 0.6];
 const KNOWN: Ends = [0.03, 0.02, 0.0, 0.1];
 
 /// Writes figure 1 with these seeds of the free and the tied head.
-fn store(out: &Path, free: &[Ends], tied: &[Ends]) {
+fn write_store(out: &Path, free: &[Ends], tied: &[Ends]) {
     let store = Store::open(out).unwrap();
     let figure = paper::all().iter().find(|figure| figure.name == "fig1").unwrap();
     for (variant, experiment) in experiments(figure, Scale::Quick, None).unwrap() {
         let all = if variant.id == "tied" { tied } else { free };
         for (seed, [train, held_out, rank, asymmetry]) in (0..).zip(all) {
-            let run = store.run_dir(&experiment.spec.name, experiment.hash, seed).unwrap();
-            let run = run.begin(experiment.spec.precision, Kept::All).unwrap();
-            let epochs = experiment.spec.train.epochs;
-            let row = |epoch: u64| {
-                let share = epoch as f64 / epochs as f64;
+            write_run(&store, &experiment, seed, experiment.spec.train.epochs, |row, share| {
                 let way = |end: f64| 6.7 + share * (end - 6.7);
-                MetricsRow::empty(epoch, 6 * epoch)
-                    .with("train_nll", way(*train))
+                row.with("train_nll", way(*train))
                     .with("train_eval_nll", way(*train))
                     .with("train_first_token_nll", way(*train))
                     .with("held_out_nll", way(*held_out))
                     .with("held_out_first_token_nll", way(*held_out))
+                    .with("held_out_top1", 0.0)
                     .with("rank_held_out", *rank)
                     .with("asymmetry", *asymmetry)
                     .with("seconds", 0.01)
-            };
-            run.write_spec(&experiment.spec.to_toml()).unwrap();
-            run.write_metrics(&(1..=epochs).map(row).collect::<Vec<_>>()).unwrap();
-            run.mark_complete().unwrap();
+            });
         }
     }
 }
@@ -55,7 +50,7 @@ fn store(out: &Path, free: &[Ends], tied: &[Ends]) {
 /// The text that a reader of the page sees.
 fn text(free: &[Ends], tied: &[Ends]) -> String {
     let dir = tempfile::tempdir().unwrap();
-    store(dir.path(), free, tied);
+    write_store(dir.path(), free, tied);
     let page = write(dir.path(), &from_store(dir.path()).unwrap()).unwrap();
     seen(&page, dir.path()).replace('\u{a0}', " ")
 }
@@ -91,6 +86,7 @@ fn the_papers_result_is_told_as_such() {
     assert!(text.contains("the asymmetry is 0.600 ± 0.000 (free head: 1.00 ± 0.00)"), "{text}");
     assert!(text.contains("Reproduced: 3 of 3 claims of the paper"), "{text}");
     assert!(!text.contains("Not reproduced"), "{text}");
+    assert!(text.contains("ends at the line of uniform guessing or above it"), "{text}");
 }
 
 #[test]
@@ -103,7 +99,7 @@ fn heads_that_were_swapped_are_told_as_they_are() {
     assert!(text.contains(refuted), "{text}");
     assert!(text.contains("measured 4.80 ± 0.00, threshold ≥ 6.69"), "{text}");
     // The sentence that says what the paper's figure shows is not there.
-    assert!(!text.contains("rises above"), "{text}");
+    assert!(!text.contains("ends at the line of uniform guessing or above it"), "{text}");
 }
 
 #[test]
@@ -127,4 +123,50 @@ fn sentences_that_were_not_learned_say_nothing_of_the_reverse() {
     let text = text(&[[5.0, 10.2, 0.5, 1.0]; 2], &[TIED; 2]);
     assert!(text.contains("The training sentences are not learned yet"), "{text}");
     assert!(text.contains("Not reproduced: The trained directions are learned"), "{text}");
+}
+
+#[test]
+fn models_that_all_diverged_are_no_finding() {
+    let text = text(&[[f64::NAN, f64::NAN, f64::NAN, f64::NAN]; 2], &[TIED; 2]);
+    assert!(text.contains("No run of this experiment has an NLL of both"), "{text}");
+    for word in ["does not hold here", "curse holds", "is not total"] {
+        assert!(!text.contains(word), "{text}");
+    }
+}
+
+/// A killed reproduction leaves a figure with some of its settings: nothing is said of the others.
+#[test]
+fn a_claim_about_settings_that_were_not_run_is_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let figure = paper::all().iter().find(|figure| figure.name == "fig5").unwrap();
+    let text = |ids: &[&str]| {
+        for (variant, experiment) in experiments(figure, Scale::Quick, None).unwrap() {
+            if ids.contains(&variant.id.as_str()) {
+                write_run(&store, &experiment, 0, 10, |row, share| {
+                    row.with("train_nll", 6.0 * (1.0 - share))
+                        .with("train_eval_nll", 6.0 * (1.0 - share))
+                        .with("train_first_token_nll", 6.0 * (1.0 - share))
+                        .with("held_out_nll", 10.0 * share)
+                        .with("seconds", 0.01)
+                });
+            }
+        }
+        let kept = Reproduction {
+            scale: "quick".into(),
+            seeds: 1,
+            wall_seconds: 1.0,
+            figures: vec!["fig5".into()],
+            own: [].into(),
+        };
+        kept.write(dir.path()).unwrap();
+        let page = write(dir.path(), &from_store(dir.path()).unwrap()).unwrap();
+        plain(&page).replace('\u{a0}', " ")
+    };
+    let (claim, see) = ("Vocabularies of 50 and 200: held-out", "800 is figure 1");
+    let part = text(&["v50"]);
+    assert!(part.contains("on the one seed run"), "its finding is there: {part}");
+    assert!(!part.contains(claim) && !part.contains(see), "{part}");
+    let whole = text(&["v20", "v200", "v800"]);
+    assert!(whole.contains(claim) && whole.contains(see), "{whole}");
 }

@@ -40,9 +40,19 @@ const ROW: f64 = 22.0;
 const HEADING: f64 = 16.0;
 const BETWEEN: f64 = 14.0;
 const LEGEND_HEIGHT: f64 = 26.0;
+/// Across the dot of a mean.
+const MEAN: f64 = 9.0;
+/// From so many variants of at most two ways on they stand close to each other,
+const CLOSE: usize = 6;
+/// and from so many on in two columns.
+const FOLDED: usize = 10;
+/// Of a way where variants stand close.
+const CLOSE_ROW: f64 = 13.0;
+const CLOSE_BETWEEN: f64 = 6.0;
 
 /// Draws one row per way, grouped by variant, on one axis from 0 to 1: a small dot per seed, a
-/// large one for the mean, and a bar of one standard deviation to either side.
+/// large one for the mean, and a bar of one standard deviation to either side. Many variants of one
+/// or two ways stand close to each other under a legend.
 pub fn accuracies(name: &str, title: &str, variants: &[Accuracies]) -> Figure {
     let text = Text {
         name: name.into(),
@@ -56,19 +66,42 @@ pub fn accuracies(name: &str, title: &str, variants: &[Accuracies]) -> Figure {
     Figure::of_whole(text, narrow, move |canvas| folded(&variants, canvas))
 }
 
-/// In columns, if it would be higher than a page.
+/// In columns, if it would be higher than a page; rows of few ways in two columns from
+/// [`FOLDED`] on.
 fn folded(variants: &[Accuracies], canvas: &Canvas) -> Drawing {
     let names = names(variants);
     let whole = draw(variants, &names, canvas.width.unwrap_or(WIDTH).min(MOST_WIDTH));
-    let columns = ((whole.height / canvas.page).ceil() as usize).min(variants.len());
+    let fold = is_close(variants, &names) && variants.len() >= FOLDED;
+    let columns = ((whole.height / canvas.page).ceil() as usize).max(if fold { 2 } else { 1 });
+    let columns = columns.min(variants.len());
     let gaps = FOLD_GAP * columns.saturating_sub(1) as f64;
     let width = canvas.width.map_or(NARROW, |width| (width - gaps) / columns.max(1) as f64);
     if columns < 2 || width < LEAST_WIDTH {
         return whole;
     }
     let parts = variants.chunks(variants.len().div_ceil(columns));
-    let parts = parts.map(|part| draw(part, &names, width)).collect();
-    grid::arrange(parts, columns, (FOLD_GAP, 0.0))
+    let parts = parts.map(|part| rows(part, &names, is_close(variants, &names), width)).collect();
+    let parts = grid::arrange(parts, columns, (FOLD_GAP, 0.0));
+    if is_close(variants, &names) { under_legend(parts, &names) } else { parts }
+}
+
+/// Whether variants stand close to each other, their ways told apart by colour alone: where there
+/// are many variants of few ways.
+fn is_close(variants: &[Accuracies], names: &[String]) -> bool {
+    names.len() <= 2 && variants.len() >= CLOSE
+}
+
+/// A figure under the legend of its ways.
+fn under_legend(figure: Drawing, names: &[String]) -> Drawing {
+    let mut whole = Drawing::new(figure.width, figure.height + LEGEND_HEIGHT);
+    let mut x = 0.0;
+    for (at, name) in names.iter().enumerate() {
+        whole.dot((x + MEAN / 2.0, 9.0), MEAN, SERIES[at % SERIES.len()], 1.0);
+        whole.text(x + MEAN + 6.0, 13.0, name, Style::new(LABEL_SIZE, INK));
+        x += MEAN + 6.0 + text_width(name, LABEL_SIZE) + 16.0;
+    }
+    whole.place(0.0, LEGEND_HEIGHT, figure);
+    whole
 }
 
 /// The ways of all variants, each once.
@@ -82,74 +115,116 @@ fn names(variants: &[Accuracies]) -> Vec<String> {
     names
 }
 
-const CAPTION: &str = "Accuracy: the share of held-out questions whose whole answer is the most \
-    probable one. A small dot is one seed, the large dot their mean, the bar one standard \
-    deviation to either side.";
+const CAPTION: &str = "Accuracy: the share of held-out questions whose right answer comes first in \
+    the way named. A small dot is one seed, the large dot their mean, the bar one standard deviation \
+    to either side.";
 
 fn draw(variants: &[Accuracies], names: &[String], width: f64) -> Drawing {
-    let widest =
-        |size: f64, texts: &[String]| texts.iter().map(|t| text_width(t, size)).fold(0.0, f64::max);
-    let left = (widest(LABEL_SIZE, names) + 12.0).clamp(60.0, 0.4 * width);
-    let labels: Vec<Vec<String>> =
-        names.iter().map(|name| wrap(name, LABEL_SIZE, left - 10.0)).collect();
+    match is_close(variants, names) {
+        true => under_legend(rows(variants, names, true, width), names),
+        false => rows(variants, names, false, width),
+    }
+}
+
+/// The widest of some texts, in user units.
+fn widest(size: f64, texts: &[String]) -> f64 {
+    texts.iter().map(|text| text_width(text, size)).fold(0.0, f64::max)
+}
+
+/// The rows of variants over their axis, without a legend.
+fn rows(variants: &[Accuracies], names: &[String], close: bool, width: f64) -> Drawing {
     let at = |way: &Way| names.iter().position(|n| *n == way.name).unwrap_or(0);
-    let high = |way: &Way| ROW.max(labels[at(way)].len() as f64 * 14.0 + 6.0);
-    let headings: Vec<Vec<String>> =
-        variants.iter().map(|v| wrap(&v.variant, TITLE_SIZE, width)).collect();
-    let block = |(v, heading): (&Accuracies, &Vec<String>)| {
-        heading.len() as f64 * HEADING + v.ways.iter().map(high).sum::<f64>() + BETWEEN
-    };
-    let rows: f64 = variants.iter().zip(&headings).map(block).sum();
+    let headings: Vec<String> = variants.iter().map(|v| v.variant.clone()).collect();
+    // Left of the axis are the variants where they stand close, else the ways.
+    let beside = if close { &headings[..] } else { names };
+    let left = (widest(LABEL_SIZE, beside) + 12.0).clamp(60.0, 0.4 * width);
+    let lines = |text: &String| wrap(text, LABEL_SIZE, left - 10.0);
+    let high = |lines: usize| lines as f64 * 14.0 + 6.0;
     let numbers: Vec<String> = variants
         .iter()
         .flat_map(|v| &v.ways)
         .map(|way| text::mean_and_spread(&way.values))
         .collect();
     let right = (widest(TICK_SIZE, &numbers) + 16.0).max(92.0);
-    let area = Rect { x: left, y: 4.0, width: width - left - right, height: rows };
+    // Of each variant: the lines of its heading, the height of each way, and of all of it.
+    let layout: Vec<(Vec<String>, Vec<f64>, f64)> = variants
+        .iter()
+        .map(|v| match close {
+            true => {
+                let heading = lines(&v.variant);
+                let ways = vec![CLOSE_ROW; v.ways.len()];
+                let height = high(heading.len()).max(ways.iter().sum::<f64>());
+                (heading, ways, height + CLOSE_BETWEEN)
+            }
+            false => {
+                let heading = wrap(&v.variant, TITLE_SIZE, width);
+                let ways: Vec<f64> =
+                    v.ways.iter().map(|w| ROW.max(high(lines(&names[at(w)]).len()))).collect();
+                let above = heading.len() as f64 * HEADING;
+                let height = above + ways.iter().sum::<f64>() + BETWEEN;
+                (heading, ways, height)
+            }
+        })
+        .collect();
+    let height = layout.iter().map(|(_, _, height)| height).sum();
+    let area = Rect { x: left, y: 4.0, width: width - left - right, height };
     let mut drawing = Drawing::new(width, area.bottom() + 2.0 * LEGEND_HEIGHT - 8.0);
     let x = Linear::new((0.0, 1.0), (area.x, area.right()));
-    let ticks = x.ticks(5);
-    for &value in &ticks.values {
-        let (at, foot) = (x.at(value), area.bottom());
-        let style = Style::new(TICK_SIZE, SOFT).anchor(Anchor::Middle);
-        drawing.line((at, area.y + HEADING), (at, foot), Stroke::solid(GRID, 1.0));
-        drawing.text(at, foot + 15.0, &ticks.label(value), style);
-    }
-    let middle = area.x + area.width / 2.0;
-    let style = Style::new(LABEL_SIZE, SOFT).anchor(Anchor::Middle);
-    drawing.text(middle, area.bottom() + 33.0, "accuracy (0 to 1)", style);
+    let top = if close { area.y } else { area.y + HEADING };
+    draw_axis(&mut drawing, area, top, x);
     let mut y = area.y;
-    for (variant, heading) in variants.iter().zip(&headings) {
-        for line in heading {
-            drawing.text(0.0, y + 11.0, line, Style::new(TITLE_SIZE, INK).strong());
-            y += HEADING;
+    for (variant, (heading, ways, height)) in variants.iter().zip(&layout) {
+        let mut way_y = if close {
+            let middle = y + height / 2.0;
+            let style = Style::new(LABEL_SIZE, INK).anchor(Anchor::End);
+            draw_lines(&mut drawing, (area.x - 10.0, middle), heading, style);
+            middle - ways.iter().sum::<f64>() / 2.0
+        } else {
+            for (i, line) in heading.iter().enumerate() {
+                let base = y + 11.0 + HEADING * i as f64;
+                drawing.text(0.0, base, line, Style::new(TITLE_SIZE, INK).strong());
+            }
+            y + heading.len() as f64 * HEADING
+        };
+        for (way, height) in variant.ways.iter().zip(ways) {
+            let row = Rect { x: area.x, y: way_y, width: area.width, height: *height };
+            if !close {
+                let place = (row.x - 10.0, row.y + row.height / 2.0);
+                let style = Style::new(LABEL_SIZE, INK).anchor(Anchor::End);
+                draw_lines(&mut drawing, place, &lines(&way.name), style);
+            }
+            draw_way(&mut drawing, row, way, at(way), x);
+            way_y += row.height;
         }
-        for way in &variant.ways {
-            let row = Rect { x: area.x, y, width: area.width, height: high(way) };
-            draw_way(&mut drawing, row, way, at(way), &labels[at(way)], x);
-            y += row.height;
-        }
-        y += BETWEEN;
+        y += height;
     }
     drawing
 }
 
-fn draw_way(
-    drawing: &mut Drawing,
-    row: Rect,
-    way: &Way,
-    index: usize,
-    label: &[String],
-    x: Linear,
-) {
+/// The ticks of the accuracies from `top` to the foot of the area, and below it the label.
+fn draw_axis(drawing: &mut Drawing, area: Rect, top: f64, x: Linear) {
+    let foot = area.bottom();
+    let ticks = x.ticks(5);
+    for &value in &ticks.values {
+        let style = Style::new(TICK_SIZE, SOFT).anchor(Anchor::Middle);
+        drawing.line((x.at(value), top), (x.at(value), foot), Stroke::solid(GRID, 1.0));
+        drawing.text(x.at(value), foot + 15.0, &ticks.label(value), style);
+    }
+    let style = Style::new(LABEL_SIZE, SOFT).anchor(Anchor::Middle);
+    drawing.text(area.x + area.width / 2.0, foot + 33.0, "accuracy (0 to 1)", style);
+}
+
+/// Lines of text with their middle at a height.
+fn draw_lines(drawing: &mut Drawing, (x, middle): (f64, f64), lines: &[String], style: Style) {
+    let first = middle + 4.0 - 7.0 * lines.len().saturating_sub(1) as f64;
+    for (i, line) in lines.iter().enumerate() {
+        drawing.text(x, first + 14.0 * i as f64, line, style);
+    }
+}
+
+fn draw_way(drawing: &mut Drawing, row: Rect, way: &Way, index: usize, x: Linear) {
     let color = SERIES[index % SERIES.len()];
     let y = row.y + row.height / 2.0;
-    let first = y + 4.0 - 7.0 * (label.len().saturating_sub(1)) as f64;
-    for (i, line) in label.iter().enumerate() {
-        let style = Style::new(LABEL_SIZE, INK).anchor(Anchor::End);
-        drawing.text(row.x - 10.0, first + 14.0 * i as f64, line, style);
-    }
     drawing.line((row.x, y), (row.right(), y), Stroke::solid(GRID, 1.0));
     for value in way.values.iter().filter(|v| v.is_finite()) {
         drawing.dot((x.at(*value), y), 5.0, color, 0.35);
@@ -159,7 +234,7 @@ fn draw_way(
             let (from, to) = (x.at(mean - spread), x.at(mean + spread));
             drawing.line((from, y), (to, y), Stroke::solid(color, 2.5));
         }
-        drawing.dot((x.at(mean), y), 9.0, color, 1.0);
+        drawing.dot((x.at(mean), y), MEAN, color, 1.0);
     }
     let style = Style::new(TICK_SIZE, SOFT);
     drawing.text(row.right() + 12.0, y + 4.0, &text::mean_and_spread(&way.values), style);
@@ -184,4 +259,34 @@ fn table(variants: &[Accuracies]) -> Table {
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_variants_stand_close_under_one_legend() {
+        let ways = ["directly", "in two steps"]
+            .map(|name| Way { name: name.to_owned(), values: vec![0.5, 1.0] });
+        let of = |count: usize| {
+            let variant =
+                |n| Accuracies { variant: format!("setting {n:02}"), ways: ways.to_vec() };
+            let variants: Vec<Accuracies> = (0..count).map(variant).collect();
+            accuracies("n", "t", &variants)
+        };
+        let count = |svg: &str, text: &str| svg.matches(&format!("\n{text}\n")).count();
+        for (variants, ways) in [(4, 4), (25, 1)] {
+            let figure = of(variants);
+            let pictures = figure.inline_blocks().chain(figure.inline_narrow());
+            for svg in pictures.chain([figure.to_svg()]) {
+                assert_eq!(count(&svg, "in two steps"), ways, "{variants}: {svg}");
+                assert_eq!(count(&svg, "setting 03"), 1, "{variants}");
+            }
+        }
+        // A strip would be too small to read where a page has to hold it.
+        let figure = of(25);
+        let [block] = &figure.blocks[..] else { panic!("one drawing") };
+        assert!(block.height < block.width, "{} × {}", block.width, block.height);
+    }
 }

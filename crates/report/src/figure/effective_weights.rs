@@ -82,7 +82,8 @@ pub fn effective_weights(
     let narrow = match columns > NARROW_COLUMNS {
         true => variants
             .iter()
-            .map(|v| block(v, NARROW_COLUMNS, SIDE.natural, colors, &frames))
+            .map(|v| upright(v, columns))
+            .map(|v| block(&v, NARROW_COLUMNS, SIDE.natural, colors, &frames))
             .collect(),
         false => Vec::new(),
     };
@@ -105,6 +106,23 @@ pub fn effective_weights(
 const MOST_SIDE_BY_SIDE: usize = 3;
 /// Panels to a row on a narrow page, at most.
 const NARROW_COLUMNS: usize = 2;
+
+/// Two rows of `columns` panels as so many rows of two, so that what stood below each other stands
+/// side by side; other numbers of panels stay as they are.
+fn upright(weights: &EffectiveWeights, columns: usize) -> EffectiveWeights {
+    let turned = |panels: &[WeightPanel]| -> Vec<WeightPanel> {
+        match panels.len() == 2 * columns {
+            true => (0..panels.len()).map(|at| panels[at / 2 + at % 2 * columns].clone()).collect(),
+            false => panels.to_vec(),
+        }
+    };
+    let frame = |f: &WeightFrame| WeightFrame { epoch: f.epoch, panels: turned(&f.panels) };
+    EffectiveWeights {
+        variant: weights.variant.clone(),
+        panels: turned(&weights.panels),
+        frames: weights.frames.iter().map(frame).collect(),
+    }
+}
 
 fn side_by_side(
     variants: &[EffectiveWeights],
@@ -309,5 +327,28 @@ mod tests {
         let still = moments(&[0.0; 30]);
         assert!(still.windows(2).all(|pair| pair[0] < pair[1]), "{still:?}");
         assert_eq!(still[MOST_FRAMES - 1], 29);
+    }
+
+    #[test]
+    fn on_a_phone_each_row_has_what_stood_below_each_other() {
+        let panel = |group: &str| WeightPanel {
+            group: group.into(),
+            title: String::new(),
+            row_label: String::new(),
+            column_label: String::new(),
+            rows: 0,
+            columns: 0,
+            values: Vec::new(),
+            margin: None,
+        };
+        let chains = ["train A→B", "train B→C", "train A→C", "held A→B", "held B→C", "held A→C"];
+        let panels: Vec<WeightPanel> = chains.map(panel).into();
+        let frame = WeightFrame { epoch: 1, panels: panels.clone() };
+        let weights = EffectiveWeights { variant: String::new(), panels, frames: vec![frame] };
+        let turned = upright(&weights, 3);
+        for panels in [&turned.panels, &turned.frames[0].panels] {
+            let groups: Vec<&str> = panels.iter().map(|panel| panel.group.as_str()).collect();
+            assert_eq!(groups[..4], ["train A→B", "held A→B", "train B→C", "held B→C"]);
+        }
     }
 }

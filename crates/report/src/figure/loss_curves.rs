@@ -3,6 +3,7 @@
 use super::{BLOCK_GAP, Figure, Text};
 use crate::plot::curves::{Curve, CurvePanel, Mark, Point, Span};
 use crate::plot::level::Level;
+use crate::plot::multiples::Row;
 use crate::plot::scale::extent;
 use crate::plot::theme::{Color, HELD_OUT, HELD_OUT_TEXT, TITLE_SIZE, TRAIN, text_width};
 use crate::plot::{Canvas, Drawing, PartWidth, grid, multiples};
@@ -104,9 +105,9 @@ pub fn loss_curves(name: &str, title: &str, variants: &[LossCurves]) -> Figure {
         table: table(variants, &series),
     };
     if small {
-        let narrow = multiples::columns(panels.len()).min(2);
-        let narrow = multiples::draw(&panels, narrow, Some(UNIFORM));
-        let draw = move |canvas: &Canvas| multiples::draw_on(&panels, canvas, Some(UNIFORM));
+        let rows = Row::only(panels);
+        let narrow = multiples::draw_narrow(&rows, Some(UNIFORM));
+        let draw = move |canvas: &Canvas| multiples::draw_on(&rows, canvas, Some(UNIFORM));
         Figure::of_whole(text, narrow, draw)
     } else {
         let blocks = panels.iter().map(|p| p.draw(WIDTH.natural, HEIGHT)).collect();

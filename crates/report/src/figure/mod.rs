@@ -21,7 +21,7 @@ pub use cosines::{Cosines, cosines};
 pub use effective_weights::{EffectiveWeights, WeightFrame, WeightPanel, effective_weights};
 pub use forward_reverse::{Answered, Dot, forward_reverse};
 pub use gains::{Gain, GainRow, gains};
-pub use lines::{Axes, Panel, Series, SeriesKind, lines, lines_with_ticks};
+pub use lines::{Axes, Panel, PanelRow, Series, SeriesKind, lines, lines_in_rows};
 pub use loss_curves::{LossCurves, Nll, loss_curves};
 pub use map::{Map, map};
 pub(crate) use matrix::short;

@@ -33,8 +33,8 @@ const GAP: f64 = 22.0;
 /// The distance of a direction's dot from the middle of its row.
 const APART: f64 = 5.0;
 const DIRECTIONS: [&str; 2] = ["forward", "reverse"];
-const CAPTION: &str = "Left: the share of questions that the model answers exactly. Right: the \
-    level of the right answer among the candidates (1 first, 0.5 as by chance). Forward is the \
+const CAPTION: &str = "Exact answers: the share of questions that the model answers exactly. Level: \
+    that of the right answer among the candidates (1 first, 0.5 as by chance). Forward is the \
     direction that the training text states, reverse the other. Means with 95 % intervals over \
     seeds and questions; dashed: chance.";
 

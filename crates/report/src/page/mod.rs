@@ -57,10 +57,7 @@ pub(crate) fn filled(template: &str, view: impl Serialize) -> Result<String, Rep
 /// A text in HTML, what stands between backticks as code. A line does not break at
 /// an arrow, a ± or before a %; `η_Y` has an index, `L^rev` a raised word.
 fn marked(text: &str) -> Value {
-    let text = ["→", "←", "⇝", "↔", "±"].iter().fold(text.to_owned(), |text, sign| {
-        text.replace(&format!(" {sign} "), &format!("\u{a0}{sign}\u{a0}"))
-    });
-    let text = text.replace(" %", "\u{a0}%");
+    let text = unbroken(text).replace(" %", "\u{a0}%");
     let mut html = String::with_capacity(text.len());
     let mut in_code = false;
     let mut rest = text.as_str();
@@ -105,9 +102,16 @@ fn raised_or_lowered(rest: &str, before: &str) -> Option<(&'static str, usize)> 
     }
 }
 
+/// A text whose lines do not break at an arrow or a ±.
+fn unbroken(text: &str) -> String {
+    ["→", "←", "⇝", "↔", "±"].iter().fold(text.to_owned(), |text, sign| {
+        text.replace(&format!(" {sign} "), &format!("\u{a0}{sign}\u{a0}"))
+    })
+}
+
 /// A text of the notation with its indices as subscripts: `A_i` is Aᵢ.
 fn indexed(text: &str) -> String {
-    ["A", "B", "C"].iter().fold(text.to_owned(), |text, entity| {
+    ["A", "B", "C"].iter().fold(unbroken(text), |text, entity| {
         text.replace(&format!("{entity}_i"), &format!("{entity}ᵢ"))
     })
 }

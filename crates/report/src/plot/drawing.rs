@@ -292,10 +292,11 @@ impl Drawing {
 
     /// An `<svg>` element to stand inside HTML, which needs no namespace: transparent.
     pub fn to_inline(&self, title: &str, description: &str) -> String {
-        // The texts of all figures have one size, unless a figure does not fit the page.
-        const SCALE: f64 = 1.3;
-        let mut root =
-            self.root(title, description, Vec::new()).set("width", (SCALE * self.width).round());
+        // The texts of all figures have one size, unless a figure does not fit the page. That size
+        // follows the font size of its place: it is 1.3 CSS pixels a unit where that is 16.
+        const EM: f64 = 1.3 / 16.0;
+        let width = format!("{}em", px(EM * self.width));
+        let mut root = self.root(title, description, Vec::new()).set("width", width);
         if let Some(attributes) = root.get_attributes_mut() {
             attributes.remove("xmlns");
         }

@@ -11,6 +11,8 @@ use super::{Canvas, PartWidth, grid};
 const AREA: (f64, f64) = (184.0, 132.0);
 /// The same for a panel with the full width of a page.
 const LONE_AREA: (f64, f64) = (520.0, 230.0);
+/// The same on a phone.
+const NARROW_LONE_AREA: (f64, f64) = (300.0, 180.0);
 /// Between neighbours; the last tick label of x stands over the edge of its area.
 const GAP: (f64, f64) = (6.0, 12.0);
 const RIGHT: f64 = 10.0;
@@ -18,8 +20,10 @@ const TITLE_STEP: f64 = 15.0;
 /// Of legend rows, and of the rows that hold the labels of the axes.
 const ROW: f64 = 20.0;
 const SWATCH: f64 = 22.0;
+/// Panels to a line on a phone, at most.
+const NARROW_COLUMNS: usize = 2;
 
-/// Panels per row: three in up to three rows, four in more.
+/// Panels to a line: three in up to three lines, four in more.
 pub fn columns(panels: usize) -> usize {
     match panels {
         0..=3 => panels.max(1),
@@ -34,17 +38,38 @@ const WIDTH: PartWidth = PartWidth { least: 110.0, natural: AREA.0, most: 300.0 
 /// Height of an area to its width, on a canvas of given width.
 const RATIO: f64 = 132.0 / 184.0;
 
-/// Draws panels that share the y axis, as many to a row as fit.
+/// Panels that stay together where a page has no room for all of them in one line.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Above them; empty where there is only one row.
+    pub heading: String,
+    /// From left to right.
+    pub panels: Vec<CurvePanel>,
+}
+
+impl Row {
+    /// All panels of a figure whose rows mean nothing.
+    pub fn only(panels: Vec<CurvePanel>) -> [Row; 1] {
+        [Row { heading: String::new(), panels }]
+    }
+}
+
+/// The panels of the longest row.
+fn longest(rows: &[Row]) -> usize {
+    rows.iter().map(|row| row.panels.len()).max().unwrap_or(0)
+}
+
+/// Draws panels that share the y axis, as many to a line as fit.
 ///
 /// `level` names in the legend what the dashed levels are. Each label and what it stands for is
 /// in the legend once; the first panel's axes name the quantities.
-pub fn draw_on(panels: &[CurvePanel], canvas: &Canvas, level: Option<&str>) -> Drawing {
-    // What every panel has beside its area, and what only the first of a row has.
+pub fn draw_on(rows: &[Row], canvas: &Canvas, level: Option<&str>) -> Drawing {
+    // What every panel has beside its area, and what only the first of a line has.
     let (each, first) = (2.0 * GAP.0 + RIGHT, ROOM_LEFT - 2.0 * GAP.0);
-    let most = columns(panels.len());
-    let (columns, width) = canvas.arrange(panels.len(), most, WIDTH, each, first + each);
+    let most = columns(longest(rows));
+    let (columns, width) = canvas.arrange(longest(rows), most, WIDTH, each, first + each);
     let height = if canvas.width.is_none() { AREA.1 } else { (RATIO * width).max(90.0) };
-    draw_with(panels, columns, level, (width, height))
+    draw_with(rows, columns, level, (width, height))
 }
 
 /// The same for a single panel.
@@ -52,46 +77,28 @@ pub fn draw_lone_on(panel: &CurvePanel, canvas: &Canvas, level: Option<&str>) ->
     let width = canvas.width.map_or(LONE_AREA.0, |width| width - ROOM_LEFT - RIGHT);
     let width = width.min(LONE_AREA.0);
     let height = LONE_AREA.1.min(0.7 * width);
-    draw_with(std::slice::from_ref(panel), 1, level, (width, height))
+    draw_with(&Row::only(vec![panel.clone()]), 1, level, (width, height))
 }
 
-/// Draws panels that share the y axis, `columns` to a row.
+/// Draws panels that share the y axis for a phone: two to a line at most.
 ///
 /// `level` names in the legend what the dashed levels are. Each label and what it stands for is
 /// in the legend once; the first panel's axes name the quantities.
-pub fn draw(panels: &[CurvePanel], columns: usize, level: Option<&str>) -> Drawing {
-    draw_with(panels, columns, level, AREA)
+pub fn draw_narrow(rows: &[Row], level: Option<&str>) -> Drawing {
+    let columns = columns(longest(rows)).min(NARROW_COLUMNS);
+    draw_with(rows, columns, level, if columns == 1 { NARROW_LONE_AREA } else { AREA })
 }
 
-fn draw_with(
-    panels: &[CurvePanel],
-    columns: usize,
-    level: Option<&str>,
-    area: (f64, f64),
-) -> Drawing {
-    let columns = columns.clamp(1, panels.len().max(1));
-    let titles: Vec<Vec<String>> =
-        panels.iter().map(|p| wrap(&p.title, TITLE_SIZE, area.0 + GAP.0)).collect();
-    let rows = titles.chunks(columns).map(|row| row.iter().map(Vec::len).max().unwrap_or(0));
-    let rows: Vec<usize> = rows.collect();
-    let parts: Vec<Drawing> = panels
-        .iter()
-        .zip(&titles)
-        .enumerate()
-        .map(|(i, (panel, title))| {
-            let written = Written {
-                y_ticks: i % columns == 0,
-                // Above a panel with the same axis they would stand twice.
-                x_ticks: panels
-                    .get(i + columns)
-                    .is_none_or(|below| below.x.domain != panel.x.domain),
-                labels: false,
-            };
-            part(panel, title, rows[i / columns], written, area)
-        })
-        .collect();
-    let grid = grid::arrange(parts, columns, GAP);
-    let legend = legend(panels, level, grid.width);
+fn draw_with(rows: &[Row], columns: usize, level: Option<&str>, area: (f64, f64)) -> Drawing {
+    let columns = columns.clamp(1, longest(rows).max(1));
+    let drawn = rows.iter().enumerate().map(|(at, row)| {
+        // Rows of one line each stand below each other like the lines of one row.
+        let next = rows.get(at + 1).filter(|_| longest(rows) <= columns);
+        row_of(row, next.map_or(&[][..], |next| &next.panels), columns, area)
+    });
+    let grid = grid::arrange(drawn.collect(), 1, GAP);
+    let panels: Vec<&CurvePanel> = rows.iter().flat_map(|row| &row.panels).collect();
+    let legend = legend(&panels, level, grid.width);
     let top = legend.height + ROW;
     let mut whole = Drawing::new(grid.width, top + grid.height + ROW);
     let style = Style::new(LABEL_SIZE, SOFT);
@@ -106,32 +113,77 @@ fn draw_with(
     whole
 }
 
+/// The panels of a row in lines of `columns`, under their heading; `below` are those of the next
+/// row, where they stand below these.
+fn row_of(row: &Row, below: &[CurvePanel], columns: usize, area: (f64, f64)) -> Drawing {
+    let titles: Vec<Vec<String>> =
+        row.panels.iter().map(|p| wrap(&p.title, TITLE_SIZE, area.0 + GAP.0)).collect();
+    let lines = titles.chunks(columns).map(|row| row.iter().map(Vec::len).max().unwrap_or(0));
+    let lines: Vec<usize> = lines.collect();
+    let parts: Vec<Drawing> = row
+        .panels
+        .iter()
+        .zip(&titles)
+        .enumerate()
+        .map(|(i, (panel, title))| {
+            let written = Written {
+                y_ticks: i % columns == 0,
+                // Above a panel with the same axis they would stand twice.
+                x_ticks: (row.panels.get(i + columns).or(below.get(i)))
+                    .is_none_or(|below| below.x.domain != panel.x.domain),
+                labels: false,
+            };
+            let title =
+                Title { lines: title, of: lines[i / columns], strong: row.heading.is_empty() };
+            part(panel, &title, written, area)
+        })
+        .collect();
+    let panels = grid::arrange(parts, columns, GAP);
+    if row.heading.is_empty() {
+        return panels;
+    }
+    let mut whole = Drawing::new(panels.width, panels.height + ROW);
+    whole.text(0.0, 13.0, &row.heading, Style::new(TITLE_SIZE, INK).strong());
+    whole.place(0.0, ROW, panels);
+    whole
+}
+
+/// The title of a panel.
+struct Title<'a> {
+    lines: &'a [String],
+    /// The lines that the panels beside it have room for.
+    of: usize,
+    /// In semi-bold; under a heading it is not.
+    strong: bool,
+}
+
 fn part(
     panel: &CurvePanel,
-    title: &[String],
-    lines: usize,
+    title: &Title<'_>,
     written: Written,
     (width, height): (f64, f64),
 ) -> Drawing {
     let left = if written.y_ticks { ROOM_LEFT } else { GAP.0 };
-    let top = lines as f64 * TITLE_STEP + 6.0;
+    let top = title.of as f64 * TITLE_STEP + 6.0;
     let area = Rect { x: left, y: top, width, height };
     let below = if written.x_ticks { ROOM_TICKS } else { 6.0 };
     let mut drawing = Drawing::new(left + width + RIGHT, top + height + below);
     // The last line of a title stands nearest to its panel.
-    let first = lines - title.len();
-    for (i, line) in title.iter().enumerate() {
+    let first = title.of - title.lines.len();
+    let style = Style::new(LABEL_SIZE, INK);
+    let style = if title.strong { style.strong() } else { style };
+    for (i, line) in title.lines.iter().enumerate() {
         let base = (first + i) as f64 * TITLE_STEP + 12.0;
-        drawing.text(area.x, base, line, Style::new(LABEL_SIZE, INK).strong());
+        drawing.text(area.x, base, line, style);
     }
     panel.draw_in(&mut drawing, area, written);
     drawing
 }
 
 /// Every label once, in rows no wider than `width`.
-fn legend(panels: &[CurvePanel], level: Option<&str>, width: f64) -> Drawing {
+fn legend(panels: &[&CurvePanel], level: Option<&str>, width: f64) -> Drawing {
     let mut curves: Vec<&Curve> = Vec::new();
-    for curve in panels.iter().flat_map(|p| &p.curves) {
+    for curve in panels.iter().flat_map(|panel| &panel.curves) {
         if !curves.iter().any(|known| known.label == curve.label) {
             curves.push(curve);
         }

@@ -1,13 +1,34 @@
 //! Claims, computed from the runs.
 
 use super::Stored;
-use crate::paper::{PaperClaim, PaperFigure, Than, Variant};
+use crate::paper::{PaperClaim, PaperFigure, Scale, Than, Variant};
 use crate::summary::{Claim, Comparator};
 
-/// The claims of a figure whose variants were run: a claim about a setting that was not run neither
-/// holds nor fails.
-pub(super) fn claims(figure: &PaperFigure, found: &[(&Variant, &Stored)]) -> Vec<Claim> {
-    figure.claims.iter().filter_map(|claim| measured(figure, claim, found)).collect()
+/// The claims of a figure of which every variant that the scale has was run: a claim about a setting
+/// that was not run neither holds nor fails.
+pub(super) fn claims(
+    figure: &PaperFigure,
+    scale: Scale,
+    found: &[(&Variant, &Stored)],
+) -> Vec<Claim> {
+    let was_run = |variant: &&Variant| found.iter().any(|(run, _)| run.id == variant.id);
+    let whole = |claim: &&PaperClaim| variants(figure, claim, scale).iter().all(was_run);
+    let of_whole = figure.claims.iter().filter(whole);
+    of_whole.filter_map(|claim| measured(figure, claim, found)).collect()
+}
+
+/// Whether every claim that the figure makes at this scale is among those measured.
+pub(super) fn all_measured(figure: &PaperFigure, scale: Scale, measured: &[Claim]) -> bool {
+    let made = |claim: &&PaperClaim| !variants(figure, claim, scale).is_empty();
+    figure.claims.iter().filter(made).all(|claim| measured.iter().any(|m| m.id == claim.id))
+}
+
+/// The variants that a claim is about at a scale.
+fn variants<'f>(figure: &'f PaperFigure, claim: &PaperClaim, scale: Scale) -> Vec<&'f Variant> {
+    let at_scale = |variant: &&Variant| variant.only.is_none_or(|only| only == scale);
+    let claimed = |variant: &&Variant| PaperFigure::has(claim.variants.as_ref(), &variant.id);
+    let of = figure.variants.iter().filter(|variant| !variant.film);
+    of.filter(at_scale).filter(claimed).collect()
 }
 
 fn measured(

@@ -13,7 +13,7 @@ use crate::figure::{
     accuracies, cosines, effective_weights, loss_curves,
 };
 use crate::finding::{self, HeadResult, SettingResult, reversal_finding};
-use crate::paper::{Drawing, DrawingKind, PaperFigure, Variant};
+use crate::paper::{Drawing, DrawingKind, PaperFigure, Scale, Variant};
 use crate::{ReportError, Section, SeedRow, report};
 
 /// The most probes of which the frames of a heatmap's film are chosen.
@@ -23,6 +23,7 @@ const MOST_PROBES: usize = 100;
 pub(super) fn section(
     store: &Store,
     figure: &PaperFigure,
+    scale: Scale,
     found: &[(&Variant, &Stored)],
 ) -> Result<Section, ReportError> {
     let figures = figure
@@ -39,15 +40,21 @@ pub(super) fn section(
         })
         .collect();
     let failures = opening::failures(figure, &found);
+    let claims = claims::claims(figure, scale, &found);
+    // What it says is seen rests on the claims.
+    let see = match claims::all_measured(figure, scale, &claims) {
+        true => figure.see.clone(),
+        false => String::new(),
+    };
     Ok(Section {
         name: figure.name.clone(),
         part: figure.part(),
         heading: figure.title.clone(),
         source: figure.source.clone(),
-        see: figure.see.clone(),
+        see,
         finding: failures.unwrap_or_else(|| finding(&stored)),
         figures,
-        claims: claims::claims(figure, &found),
+        claims,
         experiments,
     })
 }

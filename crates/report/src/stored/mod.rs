@@ -82,7 +82,7 @@ pub(crate) fn report(out: &Path, known: &mut Runs) -> Result<Report, ReportError
     }
     let mut sections = drawn
         .iter()
-        .map(|(figure, found)| draw::section(&store, figure, found))
+        .map(|(figure, found)| draw::section(&store, figure, scale, found))
         .collect::<Result<Vec<Section>, ReportError>>()?;
     sections.extend(theory);
     let used = |stored: &Stored| {

@@ -3,7 +3,7 @@
 use retrodict_lab::{Measure, stats};
 
 use super::Stored;
-use crate::figure::{Axes, Figure, Panel, Series, SeriesKind, lines_with_ticks};
+use crate::figure::{Axes, Figure, Panel, PanelRow, Series, SeriesKind, lines_in_rows};
 use crate::paper::{Over, Place, Than, Variant};
 
 /// More swept values than this have no tick each.
@@ -71,47 +71,54 @@ pub(super) fn over(
         Some(Series { label: level.label.clone(), points, bands: Vec::new(), kind })
     };
     let heading = |measure: &Measure| measure.heading.to_owned();
-    let panels: Vec<Panel> = match &over.series {
-        // The measures are the panels' rows.
-        Some(_) => over
-            .measures
-            .iter()
-            .flat_map(|measure| columns.iter().map(move |panel| (*measure, panel)))
-            .map(|(measure, panel)| Panel {
-                title: panel
-                    .as_ref()
-                    .map_or_else(|| heading(measure), |p| format!("{}, {p}", heading(measure))),
-                series: rows
-                    .iter()
-                    .map(|row| series(row.clone().unwrap_or_default(), points(measure, row, panel)))
-                    .chain(level())
-                    .filter(|series| !series.points.is_empty())
-                    .collect(),
-            })
-            .collect(),
+    let drawn = |title: String, series: Vec<Series>| {
+        let series = series.into_iter().chain(level());
+        Panel { title, series: series.filter(|series| !series.points.is_empty()).collect() }
+    };
+    let of_measure = |measure: &&'static Measure, panel: &Option<String>, title: String| {
+        let line = |row: &Option<String>| {
+            series(row.clone().unwrap_or_default(), points(measure, row, panel))
+        };
+        drawn(title, rows.iter().map(line).collect())
+    };
+    let in_one = |panels: Vec<Panel>| vec![PanelRow { heading: String::new(), panels }];
+    let panel_rows: Vec<PanelRow> = match &over.series {
+        Some(_) => {
+            // Measures by panels are a table: a row for each measure.
+            let in_rows = over.measures.len() > 1 && columns.len() > 1;
+            let row = |measure: &&'static Measure| {
+                let title = |panel: &Option<String>| match (panel, in_rows) {
+                    (Some(panel), true) => panel.clone(),
+                    (Some(panel), false) => format!("{}, {panel}", heading(measure)),
+                    (None, _) => heading(measure),
+                };
+                let panels = columns.iter().map(|panel| of_measure(measure, panel, title(panel)));
+                PanelRow { heading: heading(measure), panels: panels.collect() }
+            };
+            let rows: Vec<PanelRow> = over.measures.iter().map(row).collect();
+            if in_rows { rows } else { in_one(rows.into_iter().flat_map(|r| r.panels).collect()) }
+        }
         // The measures are the series.
-        None => columns
-            .iter()
-            .map(|panel| Panel {
-                title: panel.clone().unwrap_or_default(),
-                series: over
-                    .measures
-                    .iter()
-                    .map(|measure| series(heading(measure), points(measure, &None, panel)))
-                    .chain(level())
-                    .filter(|series| !series.points.is_empty())
-                    .collect(),
-            })
-            .collect(),
+        None => {
+            let panel = |panel: &Option<String>| {
+                let line = |measure: &&'static Measure| {
+                    series(heading(measure), points(measure, &None, panel))
+                };
+                let title = panel.clone().unwrap_or_default();
+                drawn(title, over.measures.iter().map(line).collect())
+            };
+            in_one(columns.iter().map(panel).collect())
+        }
     };
     let measured = |series: &Series| series.kind == SeriesKind::Line;
-    let drawn = panels.iter().flat_map(|panel| &panel.series).any(measured);
+    let mut panels = panel_rows.iter().flat_map(|row| &row.panels);
+    let drawn = panels.any(|panel| panel.series.iter().any(measured));
     let (x, y) = (over.x_label.clone(), over.y_label.clone());
     let axes = Axes { x, y, x_log: over.x_log, y_log: over.y_log };
     drawn.then(|| {
         // Round ones where each of many values would not have room.
         let ticks = if xs.len() <= MOST_TICKS { &xs[..] } else { &[] };
-        let mut figure = lines_with_ticks(name, title, &axes, &panels, ticks);
+        let mut figure = lines_in_rows(name, title, &axes, &panel_rows, ticks);
         figure.caption = format!("{} {}", figure.caption, seeds(&swept, over.y_log));
         figure
     })

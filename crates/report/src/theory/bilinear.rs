@@ -202,12 +202,12 @@ fn law(sweep: &Sweep) -> Figure {
         let law = sweep.laws.iter().find(|law| (law.geometry, law.entities) == (geometry, m));
         if let Some(law) = law {
             let at = |cell: &&Cell| (cell.dim as f64, law.at(cell.dim as f64));
-            let label = format!("√(a²/d² + b²/(m² d)), fitted, m = {m}");
+            let label = format!("m = {m}, fitted √(a²/d² + b²/(m² d))");
             all.push(series(label, SeriesKind::Dashed, cells.iter().map(at).collect()));
         }
         all
     });
-    lines("theory-bilinear-law", "How ε falls with the dimension", &axes, &panels)
+    lines("theory-bilinear-law", "ε over the dimension", &axes, &panels)
 }
 
 /// Margins of the effective weights over time.
@@ -234,5 +234,5 @@ fn margins(examples: &[(Example, BilinearResult)]) -> Figure {
         }
     };
     let panels: Vec<Panel> = examples.iter().map(panel).collect();
-    lines("theory-bilinear-weights", "Asymmetry arises", &axes, &panels)
+    lines("theory-bilinear-weights", "Margins of the effective weights over time", &axes, &panels)
 }

@@ -136,6 +136,7 @@ mod tests {
             }
         }
         let made = retrodict_theory::transfer::stored(out).unwrap();
-        transfer::tests::claims_fail_on_broken_input(&made);
+        transfer::claims::tests::claims_fail_on_broken_input(&made);
+        transfer::words::tests::only_what_was_measured_is_said(&made);
     }
 }

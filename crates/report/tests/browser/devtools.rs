@@ -163,6 +163,12 @@ impl Browser {
         let answer = self.call("Page.captureScreenshot", params);
         STANDARD.decode(answer["data"].as_str().unwrap()).unwrap()
     }
+
+    /// The page as it is printed, in the size that its style sheet asks for: a PDF.
+    pub(crate) fn printed(&mut self) -> Vec<u8> {
+        let answer = self.call("Page.printToPDF", json!({ "preferCSSPageSize": true }));
+        STANDARD.decode(answer["data"].as_str().unwrap()).unwrap()
+    }
 }
 
 impl Drop for Browser {
