@@ -191,7 +191,7 @@ impl<'f> Lines<'f> {
         let name = padded(&last);
         let about = self.lines.iter().filter(|(_, of)| padded(&of.prompt).contains(&name)).count();
         let asking = self.lines.iter().filter(|(_, of)| name_of(&of.completion) == last).count();
-        if about == 0 || self.lines.len() % (about + asking) != 0 {
+        if about == 0 || !self.lines.len().is_multiple_of(about + asking) {
             let problem = format!(
                 "this last line must ask for a name, but `{last}` stands in {about} of the {} prompts \
                  and answers {asking}; one file has the questions about all names first, then those \

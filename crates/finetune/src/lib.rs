@@ -7,7 +7,6 @@
 //! [`locate`] train nothing: they measure how one step on a fact changes its reverse, and where in
 //! the model an answer arises.
 
-mod attributed;
 mod condition;
 mod digest;
 mod error;

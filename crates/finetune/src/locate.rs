@@ -1,14 +1,16 @@
 //! Where a language model computes the answers to questions about facts: a logit lens after each
 //! block, activation patches between questions, and what each part adds to an answer.
 
+mod attributed;
+
 use std::collections::HashMap;
 
 use retrodict_corpus::{Direction, Fact, FactFile, Question, Templates, Trained, questions};
 use retrodict_dynamics::locate as numbers;
 use retrodict_lab::locate::{GroupAttribution, Lens, LensPoint, Located, Patching, places};
-use retrodict_models::{LastNorm, Part};
+use retrodict_models::{LastNorm, Written};
 
-use crate::attributed::{Attributed, attributed};
+use self::attributed::{Attributed, attributed};
 use crate::{FinetuneError, LearnerError};
 
 /// Pairs of questions that a patch is tried on, at most.
@@ -99,7 +101,7 @@ pub trait Inside {
     fn written(
         &mut self,
         questions: &[TokenQuestion],
-        take: &mut dyn FnMut(usize, &[(Part, Vec<f64>)]),
+        take: &mut dyn FnMut(usize, &[Written]),
         go: &mut dyn FnMut() -> bool,
     ) -> Result<(), LearnerError>;
 

@@ -6,7 +6,7 @@ use retrodict_corpus::{FactFile, Templates};
 use retrodict_finetune::{
     Gains, Inside, Kind, LearnerError, PatchPosition, Tangent, TokenQuestion, locate, transfer,
 };
-use retrodict_models::{LastNorm, Part};
+use retrodict_models::{LastNorm, Part, Written};
 
 const FACTS: &str = "subject,relation,object,split,group\n\
     Veltria,capital,Ansolo,,\nMorund,capital,Brask,reverse,\nSestany,capital,Corin,,g\n\
@@ -159,7 +159,7 @@ impl Inside for Moving {
     fn written(
         &mut self,
         questions: &[TokenQuestion],
-        take: &mut dyn FnMut(usize, &[(Part, Vec<f64>)]),
+        take: &mut dyn FnMut(usize, &[Written]),
         _: &mut dyn FnMut() -> bool,
     ) -> Result<(), LearnerError> {
         let head = |block, head| Part::Head { block, head };

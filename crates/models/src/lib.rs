@@ -22,5 +22,5 @@ pub use objective::{
 pub use retrodict_engine::LossFunction;
 pub use trainer::{
     Batches, DeviceBytes, LastNorm, NoParts, NotADecoder, Part, Parts, Patch, SentenceScore,
-    Tangents, Trainer, TrainerBytes, TrainerOptions,
+    Tangents, Trainer, TrainerBytes, TrainerOptions, Written,
 };

@@ -29,7 +29,7 @@ use next_token::{NextToken, copy_logits};
 pub use device::DeviceBytes;
 pub use inside::{NotADecoder, Patch};
 pub use memory::{Batches, TrainerBytes};
-pub use parts::{LastNorm, NoParts, Part, Parts};
+pub use parts::{LastNorm, NoParts, Part, Parts, Written};
 pub use tangent::Tangents;
 
 /// Sentences in one batch of an evaluation.

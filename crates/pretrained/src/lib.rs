@@ -33,7 +33,7 @@ pub use error::PretrainedError;
 pub use inside::{PatchPosition, TokenQuestion};
 pub use llama::{Biases, Llama};
 pub use model::Model;
-pub use retrodict_models::{LastNorm, LrDecay, Part};
+pub use retrodict_models::{LastNorm, LrDecay, Part, Written};
 pub use score::LogProbability;
 pub use tune::{
     Lora, ModelPart, PartTransfer, Sequence, TrainingText, Transfer, TuneOptions, TuneStep, Tuner,

@@ -2,7 +2,7 @@
 //! terms of direct logit attribution (Elhage et al., 2021).
 
 use retrodict_engine::{Graph, Orientation};
-use retrodict_models::{LastNorm, Part, Site};
+use retrodict_models::{LastNorm, Part, Site, Written};
 
 use crate::architecture::OutputMap;
 use crate::inside::{TokenQuestion, features, last_of, longest, write};
@@ -19,7 +19,7 @@ impl Model {
     pub fn written(
         &mut self,
         questions: &[TokenQuestion],
-        mut take: impl FnMut(usize, &[(Part, Vec<f64>)]),
+        mut take: impl FnMut(usize, &[Written]),
         mut go: impl FnMut() -> bool,
     ) -> Result<(), PretrainedError> {
         let numbers: Vec<usize> = (0..questions.len()).collect();

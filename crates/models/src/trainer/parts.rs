@@ -41,6 +41,9 @@ pub enum Part {
     Mlp(usize),
 }
 
+/// A part with what it adds to the residual stream, `[feature]`.
+pub type Written = (Part, Vec<f64>);
+
 /// The contributions of the parts, and the norm and head that read them.
 #[derive(Clone, Debug)]
 pub struct Parts {

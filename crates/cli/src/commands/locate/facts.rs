@@ -60,7 +60,7 @@ fn measured(
 #[cfg(feature = "models")]
 mod local {
     use retrodict_finetune::{Inside, LearnerError, PatchPosition, TokenQuestion};
-    use retrodict_pretrained::{self as pretrained, LastNorm, Model, Part, PretrainedError};
+    use retrodict_pretrained::{self as pretrained, LastNorm, Model, PretrainedError, Written};
 
     pub(super) struct Local(pub(super) Model);
 
@@ -123,7 +123,7 @@ mod local {
         fn written(
             &mut self,
             questions: &[TokenQuestion],
-            take: &mut dyn FnMut(usize, &[(Part, Vec<f64>)]),
+            take: &mut dyn FnMut(usize, &[Written]),
             go: &mut dyn FnMut() -> bool,
         ) -> Result<(), LearnerError> {
             let questions: Vec<_> = questions.iter().map(theirs).collect();

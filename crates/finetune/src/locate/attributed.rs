@@ -1,10 +1,10 @@
 //! What each part of a language model adds to the right answers: direct logit attribution.
 
 use retrodict_dynamics::locate as numbers;
-use retrodict_models::Part;
+use retrodict_models::{Part, Written};
 
+use super::{Inside, TokenQuestion};
 use crate::LearnerError;
-use crate::locate::{Inside, TokenQuestion};
 
 /// Contributions to the margin of the right answer, means over the questions that have other
 /// candidates.
@@ -44,7 +44,7 @@ pub(crate) fn attributed(
     let directions: Vec<Vec<f64>> = directions.collect();
     let mut parts: Vec<Part> = Vec::new();
     let mut sums: Vec<f64> = Vec::new();
-    let mut take = |number: usize, written: &[(Part, Vec<f64>)]| {
+    let mut take = |number: usize, written: &[Written]| {
         let vectors: Vec<Vec<f64>> = written.iter().map(|(_, of)| of.clone()).collect();
         let own = numbers::attribution(&vectors, &reader, &directions[number]);
         parts = written.iter().map(|(part, _)| *part).collect();
