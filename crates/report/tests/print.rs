@@ -25,7 +25,7 @@ use store::write_run;
 /// The figures, their captions and claims of everything.
 const MOST_SHEETS: usize = 25;
 /// The smallest text of a figure, in points.
-const LEAST_TEXT: f64 = 4.2;
+const LEAST_TEXT: f64 = 4.0;
 const SEEDS: u64 = 2;
 
 /// Every experiment of every figure with numbers of no meaning, and the theory's simulations.
