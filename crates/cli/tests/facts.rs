@@ -178,7 +178,8 @@ fn an_audit_of_scores_has_a_page_and_numbers() {
     for (arguments, message) in [
         ("audit none.jsonl facts.csv --templates t.toml", "none.jsonl: it cannot be read"),
         ("audit leak.jsonl facts.csv --templates t.toml", "are missing"),
-        ("audit https://host/v1 facts.csv --templates t.toml", "plain HTTP"),
+        #[cfg(not(feature = "tls"))]
+        ("audit https://host/v1 facts.csv --templates t.toml", "--features tls"),
     ] {
         folder.write("leak.jsonl", "");
         let refused = folder.run(arguments);
