@@ -158,6 +158,9 @@ fn everything_is_printed_on_few_sheets_and_can_be_read() {
     // A sheet of A4 is so wide between its margins, in CSS pixels.
     browser.resize(695, 900, false);
     browser.call("Emulation.setEmulatedMedia", json!({ "media": "print" }));
+    // What is wider makes a browser shrink the whole page.
+    let wide = browser.eval("document.documentElement.scrollWidth");
+    assert!(wide.as_u64() <= Some(695), "{wide} of 695 pixels");
     let small = browser.eval(&format!(
         "[...document.querySelectorAll('section svg')].filter(svg => svg.getClientRects().length) \
          .map(svg => [svg.closest('section').id, Math.min(...[...svg.querySelectorAll('text')] \
