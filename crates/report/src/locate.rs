@@ -105,7 +105,7 @@ fn figures(result: &Located, before: &str, title: &str) -> Vec<Figure> {
             })
             .collect();
         let title = "Activation patching";
-        all.push(matrices(&name("patching"), title, PATCHING, "recovered", &panels));
+        all.push(matrices(&name("patching"), title, PATCHING, "recovered", 1.0, &panels));
     }
     if !result.attribution.is_empty() {
         let panels: Vec<BarPanel> = result
@@ -125,7 +125,7 @@ fn figures(result: &Located, before: &str, title: &str) -> Vec<Figure> {
         .map(|group| {
             let count = group.heads.iter().map(Vec::len).max().unwrap_or(0);
             MatrixPanel {
-                title: group.name.clone(),
+                title: format!("{}, heads 1 to {count}", group.name),
                 note: format!("margin {}", short(group.margin)),
                 rows: (1..=group.heads.len()).map(|block| format!("block {block}")).collect(),
                 columns: (1..=count).map(|head| head.to_string()).collect(),
@@ -139,7 +139,10 @@ fn figures(result: &Located, before: &str, title: &str) -> Vec<Figure> {
         .collect();
     if !panels.is_empty() {
         let title = "What each head adds to the margin";
-        all.push(matrices(&name("attribution-heads"), title, HEADS, "logit", &panels));
+        let values = panels.iter().flat_map(|panel| panel.values.iter().flatten().flatten());
+        let largest = values.map(|value| value.abs()).fold(0.0, f64::max);
+        let limit = if largest > 0.0 { largest } else { 1.0 };
+        all.push(matrices(&name("attribution-heads"), title, HEADS, "logit", limit, &panels));
     }
     all
 }

@@ -30,17 +30,19 @@ const GAP: f64 = 28.0;
 /// Beyond this part of the scale the colours are too dark for ink.
 const DARK: f64 = 0.6;
 
-/// Draws matrices beside each other on one scale from −1 to 1; values beyond have the colour of the
-/// end, and their number shows the value.
+/// Draws matrices beside each other on one scale from `-limit` to `limit`; values beyond have the
+/// colour of the end, and their number shows the value.
 pub fn matrices(
     name: &str,
     title: &str,
     caption: &str,
     quantity: &str,
+    limit: f64,
     panels: &[MatrixPanel],
 ) -> Figure {
-    let colors = ColorMap::new((-1.0, 1.0), Colors::DIVERGING);
-    let mut parts: Vec<Drawing> = panels.iter().map(|panel| draw(panel, colors)).collect();
+    let colors = ColorMap::new((-limit, limit), Colors::DIVERGING);
+    let draw = |panel: &MatrixPanel| draw(panel, colors, DARK * limit);
+    let mut parts: Vec<Drawing> = panels.iter().map(draw).collect();
     if let Some(first) = panels.first() {
         let mut bar = Drawing::new(colorbar::WIDTH, ROOM_ABOVE + side(first) + ROOM_BELOW);
         let above = ROOM_ABOVE - colorbar::ROOM_ABOVE;
@@ -63,7 +65,8 @@ fn side(panel: &MatrixPanel) -> f64 {
     LEAST_SIDE.max(ROW * panel.rows.len() as f64)
 }
 
-fn draw(panel: &MatrixPanel, colors: ColorMap) -> Drawing {
+/// Beyond `dark` numbers are written in the colour of paper.
+fn draw(panel: &MatrixPanel, colors: ColorMap, dark: f64) -> Drawing {
     let (rows, columns, side) = (panel.rows.len(), panel.columns.len(), side(panel));
     let values: Vec<f32> =
         panel.values.iter().flatten().map(|v| v.map_or(f32::NAN, |v| v as f32)).collect();
@@ -88,7 +91,7 @@ fn draw(panel: &MatrixPanel, colors: ColorMap) -> Drawing {
         whole.text(x - 6.0, middle, row, soft.anchor(Anchor::End));
         for (column, value) in panel.values[at].iter().enumerate() {
             let Some(value) = value else { continue };
-            let color = if value.abs() > DARK { PAPER } else { INK };
+            let color = if value.abs() > dark { PAPER } else { INK };
             let style = Style::new(TICK_SIZE, color).anchor(Anchor::Middle);
             let number = short(*value);
             if text_width(&number, TICK_SIZE) < width {
