@@ -107,7 +107,7 @@ impl Server {
         let mut config = ureq::Agent::config_builder()
             .timeout_global(Some(limits.timeout))
             .http_status_as_error(false)
-            // The server is one of one's own.
+            // The server is the user's: a proxy of the environment is for others.
             .proxy(None);
         if address.starts_with("https://") {
             config = tls::encrypted(config).map_err(|problem| refuse(&problem))?;

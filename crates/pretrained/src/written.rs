@@ -1,5 +1,5 @@
-//! What each part of a model writes into its residual stream, and how its head reads the sum: the
-//! terms of direct logit attribution (Elhage et al., 2021).
+//! The output of each part of a model into the residual stream, and the norm and head that read
+//! their sum: the terms of direct logit attribution (Elhage et al., 2021).
 
 use retrodict_engine::{Graph, Orientation};
 use retrodict_models::{LastNorm, Part, Site, Written};

@@ -18,10 +18,10 @@ use crate::{Axes, Panel, ReportError, Series, SeriesKind, Style, lines};
 const PATCHING: &str = "The share of the clean answer's margin that comes back when the residual \
     stream of the clean run is put into the corrupted run at one place and position: 0 as if \
     nothing had been put in, 1 as if it were the clean run.";
-const ATTRIBUTION: &str = "What each part adds to the right answer's logit over the mean of the \
+const ATTRIBUTION: &str = "The contribution of each part to the right answer's logit over the mean of the \
     other candidates', the scale of the last norm taken as it is; the bars of a panel sum to its \
     margin.";
-const HEADS: &str = "What each head of each block adds to the right answer's logit over the mean of \
+const HEADS: &str = "The contribution of each head to the right answer's logit over the mean of \
     the other candidates', the scale of the last norm taken as it is. Biases of output maps belong \
     to no head.";
 
@@ -117,7 +117,7 @@ fn figures(result: &Located, before: &str, title: &str) -> Vec<Figure> {
                 values: group.parts.clone(),
             })
             .collect();
-        let title = "What each part adds to the margin";
+        let title = "Contributions of parts to the margin";
         all.push(bars(&name("attribution"), title, ATTRIBUTION, &result.parts, &panels));
     }
     let by_head = result.attribution.iter().filter(|group| !group.heads.is_empty());
@@ -138,7 +138,7 @@ fn figures(result: &Located, before: &str, title: &str) -> Vec<Figure> {
         })
         .collect();
     if !panels.is_empty() {
-        let title = "What each head adds to the margin";
+        let title = "Contributions of heads to the margin";
         let values = panels.iter().flat_map(|panel| panel.values.iter().flatten().flatten());
         let largest = values.map(|value| value.abs()).fold(0.0, f64::max);
         let limit = if largest > 0.0 { largest } else { 1.0 };

@@ -81,7 +81,7 @@ fn tables(result: &Located) -> String {
     text + &patches(result) + &attribution(result)
 }
 
-/// What each part adds; nothing where it is not known.
+/// The contribution of each part to the margin, in words; empty if it was not measured.
 fn attribution(result: &Located) -> String {
     if result.attribution.is_empty() {
         return String::new();
@@ -96,7 +96,7 @@ fn attribution(result: &Located) -> String {
     for (at, part) in result.parts.iter().enumerate() {
         row(part, result.attribution.iter().map(|group| group.parts[at]).collect());
     }
-    format!("\nwhat each part adds to the margin\n{}", table(&rows, 1, &[]))
+    format!("\ncontribution of each part to the margin\n{}", table(&rows, 1, &[]))
 }
 
 fn patches(result: &Located) -> String {

@@ -1,4 +1,4 @@
-//! What each part of a language model adds to the right answers: direct logit attribution.
+//! Direct logit attribution: the contribution of each part of a language model to the right answers.
 
 use retrodict_dynamics::locate as numbers;
 use retrodict_models::{Part, Written};
